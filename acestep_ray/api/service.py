@@ -1,0 +1,60 @@
+"""What the routes need of the rest: jobs, and what is deployed. The ingress implements it."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from acestep_ray.decoder.protocol import DecoderDescription
+from acestep_ray.jobs.job import Status
+from acestep_ray.jobs.snapshot import QueueStats, Snapshot
+from acestep_ray.jobs.store.protocol import ListJobs, Submit, Submitted
+from acestep_ray.planner.protocol import PlannerDescription
+
+
+class ServiceUnavailable(Exception):
+    """The job store could not be reached in time; a retry heals it (503)."""
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What answers now. ``reasons`` says why it is not ready, a sentence each."""
+
+    planners: tuple[PlannerDescription, ...]
+    decoders: tuple[DecoderDescription, ...]
+    ready: bool
+    reasons: tuple[str, ...] = ()
+
+
+class JobService(Protocol):
+    """Jobs over any store. Raises the StoreErrors of jobs.store.protocol and ServiceUnavailable."""
+
+    async def submit(self, submit: Submit) -> Submitted:
+        """Queue a job; on disk when this returns."""
+        ...
+
+    async def get(self, job_id: str) -> Snapshot:
+        """Read a job."""
+        ...
+
+    async def wait(self, job_id: str, seen: Status, seconds: float) -> Snapshot:
+        """Read a job once its status is no longer ``seen``, or after ``seconds``."""
+        ...
+
+    async def list(self, query: ListJobs) -> list[Snapshot]:
+        """Read many, newest first."""
+        ...
+
+    async def cancel(self, job_id: str) -> Snapshot:
+        """End a job as cancelled."""
+        ...
+
+    async def delete(self, job_id: str) -> None:
+        """End and forget a job."""
+        ...
+
+    async def stats(self) -> QueueStats:
+        """Counts and figures."""
+        ...
+
+    async def deployed(self) -> Deployed:
+        """What is deployed and whether it is ready."""
+        ...

@@ -1,0 +1,1 @@
+"""Audio files: ingest of untrusted ones, resampling, encoding, tags, artifact storage."""

@@ -1,0 +1,1 @@
+"""The decoder: text encoder, diffusion transformer and VAE behind one Protocol; engines."""

@@ -1,0 +1,154 @@
+"""What every decoder engine is: mock and diffusers are siblings behind this."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+SAMPLE_RATE = 48_000
+"""Of every take, Hz."""
+FRAME = 1920
+"""Samples a latent frame: 25 frames a second."""
+CODE_FRAMES = 5
+"""Latent frames an audio code: 5 codes a second."""
+
+Samples = NDArray[np.float32]
+"""Audio in [-1, 1], shape [samples, channels]."""
+
+Task = Literal["text2music", "cover", "repaint", "lego", "extract", "complete"]
+
+
+def frames_of_seconds(seconds: float) -> int:
+    """Latent frames in ``seconds``, floored: ``floor(25 * seconds)``, free of float dust.
+
+    16.6 * 25 is 414.99999999999994 in floats; a user who asked for 16.6 s means 415 frames.
+    """
+    return int(seconds * 25 + 1e-6)
+
+
+def codes_of_seconds(seconds: float) -> int:
+    """Audio codes in ``seconds``, floored: ``floor(5 * seconds)``, free of float dust."""
+    return int(seconds * 5 + 1e-6)
+
+
+class SourceAudio(BaseModel):
+    """An ingested file: FLAC in artifact storage, at the client's own rate and channels."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    sample_rate: int = Field(description="Hz.")
+    channels: int
+    samples: int = Field(description="Samples a channel.")
+
+    @property
+    def seconds(self) -> float:
+        """Length."""
+        return self.samples / self.sample_rate
+
+
+class DecodeRequest(BaseModel):
+    """What the decoder needs of a job. Every value has been checked at the door."""
+
+    model_config = ConfigDict(frozen=True)
+
+    job_id: str
+    attempt: int
+    task: Task
+    caption: str
+    lyrics: str
+    vocal_language: str
+    instruction: str = Field("", description="Empty: the task's own.")
+    bpm: int | None
+    key_scale: str = Field(description='As the model spells it ("F# minor"), or empty.')
+    time_signature: str = Field(description='"2", "3", "4", "6" or empty.')
+    seconds: float = Field(
+        description="Length asked for; codes and, for source tasks, the source override it."
+    )
+    codes: tuple[tuple[int, ...], ...] = Field(
+        (), description="Audio codes: none, one for all takes, or one a take."
+    )
+    seeds: tuple[int, ...] = Field(description="One a take, 0..2**32-1.")
+    steps: int
+    guidance_scale: float
+    shift: float = 3.0
+    cfg_interval: tuple[float, float] = (0.0, 1.0)
+    cover_strength: float = 1.0
+    repaint_start: float = 0.0
+    repaint_end: float | None = None
+    track_name: str = ""
+    track_classes: tuple[str, ...] = ()
+    use_tiled_decode: bool = True
+    source: SourceAudio | None = None
+    reference: SourceAudio | None = None
+    audio_format: str = "mp3"
+    model: str = Field("", description="Decoder model name; empty: the engine's own.")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The request's audio, read: [samples, channels] float32 at its own rate; None where none."""
+
+    source: Samples | None = None
+    source_rate: int = 0
+    reference: Samples | None = None
+    reference_rate: int = 0
+
+
+@dataclass(frozen=True)
+class RenderedTake:
+    """One take as an engine yields it: [samples, 2] float32 at 48 kHz, at its final level."""
+
+    index: int
+    seed: int
+    samples: Samples
+
+
+class DecoderDescription(BaseModel):
+    """What is deployed, for ``/v1/models`` and ``/health``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    engine: Literal["mock", "diffusers"]
+    model: str
+    tasks: tuple[Task, ...]
+    turbo: bool = Field(description="Ignores guidance_scale; warns above 20 steps.")
+    mock: bool
+    device: str
+
+
+class DecoderError(Exception):
+    """The takes could not be made. The message is one sentence that a client may read."""
+
+
+class OutOfMemoryError(DecoderError):
+    """The device's memory did not suffice."""
+
+
+class DecodeCancelled(Exception):
+    """Raised by ``report`` into the engine when the job is no longer this attempt's."""
+
+
+Report = Callable[[str, int, int], None]
+"""``report(stage, step, total)``: called before the first step and after every one."""
+
+
+class DecoderEngine(Protocol):
+    """One way to be a decoder. Blocking: the deployment runs it in a thread, one job at a time."""
+
+    def describe(self) -> DecoderDescription:
+        """What this engine serves."""
+        ...
+
+    def generate(
+        self, request: DecodeRequest, sources: Sources, report: Report
+    ) -> Iterator[RenderedTake]:
+        """Yield the takes of one job in order, each as soon as it is ready.
+
+        Calls ``report`` between steps and lets what it raises (DecodeCancelled) through. Raises
+        DecoderError, OutOfMemoryError.
+        """
+        ...

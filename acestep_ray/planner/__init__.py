@@ -1,0 +1,1 @@
+"""The planner: what the 5Hz language model writes. Metadata, audio codes, engines."""

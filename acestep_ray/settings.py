@@ -1,0 +1,171 @@
+"""Every setting of the service, in one tree.
+
+Read from the environment (prefix ``ACESTEP_``, ``__`` between levels, ``ACESTEP_LIMITS__QUEUE``),
+then from the ``args`` of a Serve config, then from the defaults below; the first that names a
+setting wins. An unknown key is refused.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+
+class Group(BaseModel):
+    """A branch of the settings tree."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Limits(Group):
+    """What a request may ask for. Above it: a 4xx that names the limit."""
+
+    duration: float = Field(600.0, ge=10, le=600, description="Longest take, seconds.")
+    batch_size: int = Field(8, ge=1, le=8, description="Most takes a job may have.")
+    upload_bytes: int = Field(100_000_000, ge=1, description="Largest request body, bytes.")
+    text_bytes: int = Field(
+        1_000_000, ge=1, description="Largest body without files, and largest form field, bytes."
+    )
+    queue: int = Field(200, ge=1, description="Most jobs that may wait; above it: 429.")
+
+
+class Defaults(Group):
+    """What a request gets where it says nothing."""
+
+    duration: float = Field(60.0, ge=1, le=600, description="Length of a take, seconds.")
+    batch_size: int = Field(2, ge=1, le=8, description="Takes a job.")
+    job_seconds: float = Field(
+        5.0, gt=0, description="Time one job takes, for the ETA, until jobs have been measured."
+    )
+
+
+class Lyrics(Group):
+    """How a song's length is estimated from its lyrics (LM jobs without a duration)."""
+
+    words_per_second: float = Field(2.2, ge=0.5)
+    chars_per_second: float = Field(12.0, ge=4)
+    min_duration: float = Field(45.0, ge=10)
+    max_duration: float = Field(180.0, ge=10)
+    lm_min_duration: float = Field(
+        30.0, ge=0, description="A shorter LM duration is not used for a song with lyrics, seconds."
+    )
+
+
+class Ingest(Group):
+    """Limits of the child process that reads a client's audio."""
+
+    seconds: float = Field(600.0, gt=0, description="Longest source audio, seconds of sound.")
+    cpu_seconds: float = Field(60.0, gt=0, description="Most time reading it may take, seconds.")
+    memory_bytes: int = Field(2_000_000_000, ge=256_000_000, description="Address space, bytes.")
+    concurrency: int = Field(2, ge=1, description="Files read at a time, an ingress replica.")
+
+
+class Mock(Group):
+    """How the mock engines behave."""
+
+    step_seconds: float = Field(
+        0.0, ge=0, le=60, description="Time added to each diffusion step, to look like a GPU."
+    )
+    token_seconds: float = Field(
+        0.0, ge=0, le=1, description="Time added to each audio code, to look like a GPU."
+    )
+
+
+class Jobs(Group):
+    """How long things about a job may take, and how long they are kept, in seconds."""
+
+    timeout: float = Field(
+        3600.0, gt=0, description="Longest a job may run, from its first start; then it fails."
+    )
+    lease_seconds: float = Field(
+        3.0, gt=0, description="A runner unheard of for so long has lost its jobs."
+    )
+    max_starts: int = Field(
+        3, ge=1, description="A job whose worker was lost so often fails as worker_lost."
+    )
+    keep: float = Field(7 * 86400.0, gt=0, description="Ended jobs and their audio are kept.")
+    keep_expired: float = Field(
+        30 * 86400.0, gt=0, description="Expired ids answer 410 for so long."
+    )
+    keep_idempotency: float = Field(86400.0, gt=0, description="An Idempotency-Key is kept.")
+    purge_every: float = Field(60.0, gt=0, description="Time between two purges.")
+
+
+def _paths(value: object) -> object:
+    """``a:b`` as the shell writes lists of folders."""
+    return value.split(":") if isinstance(value, str) else value
+
+
+class Settings(BaseSettings):
+    """The whole tree. ``Settings()`` reads the environment; keyword arguments come from YAML."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ACESTEP_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        env_ignore_empty=True,
+        validate_default=True,
+    )
+
+    decoder: Literal["mock", "diffusers"] = Field("mock", description="Decoder engine.")
+    planner: Literal["mock", "pt", "vllm"] = Field("mock", description="Planner engine.")
+    checkpoints: Path | None = Field(None, description="Folder of model checkpoints.")
+    data: Path = Field(Path("data"), description="Folder for SQLite and local artifacts.")
+    store: str = Field("", description="Job store: sqlite:///FILE. Empty: jobs.sqlite in data.")
+    artifacts: str = Field(
+        "", description="Object-store URL for audio (file, s3, gs, az). Empty: artifacts in data."
+    )
+    port: int = Field(8001, ge=1, le=65535, description="HTTP port; honoured by `make serve`.")
+    public_url: str = Field(
+        "", description="Address clients use; when set, audio paths are absolute URLs under it."
+    )
+    api_key: SecretStr | None = Field(None, description="Bearer token. None: open to all.")
+    audio_roots: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_paths)] = Field(
+        (), description="Folders that *_audio_path may point into. Empty: inputs in data."
+    )
+    limits: Limits = Limits()  # type: ignore[call-arg]
+    defaults: Defaults = Defaults()  # type: ignore[call-arg]
+    lyrics: Lyrics = Lyrics()  # type: ignore[call-arg]
+    ingest: Ingest = Ingest()  # type: ignore[call-arg]
+    mock: Mock = Mock()  # type: ignore[call-arg]
+    jobs: Jobs = Jobs()  # type: ignore[call-arg]
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment beats YAML beats defaults."""
+        return (env_settings, init_settings)
+
+    @property
+    def data_dir(self) -> Path:
+        """The data folder, absolute."""
+        return self.data.expanduser().absolute()
+
+    @property
+    def store_url(self) -> str:
+        """URL of the job store."""
+        return self.store or f"sqlite:///{self.data_dir / 'jobs.sqlite'}"
+
+    @property
+    def artifacts_url(self) -> str:
+        """URL of the artifact storage."""
+        return self.artifacts or (self.data_dir / "artifacts").as_uri()
+
+    @property
+    def audio_root_dirs(self) -> tuple[Path, ...]:
+        """Folders that ``*_audio_path`` may point into, absolute, links resolved."""
+        roots = self.audio_roots or (self.data_dir / "inputs",)
+        return tuple(root.expanduser().resolve() for root in roots)
