@@ -130,12 +130,12 @@ class Settings(BaseSettings):
     audio_roots: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_paths)] = Field(
         (), description="Folders that *_audio_path may point into. Empty: inputs in data."
     )
-    limits: Limits = Limits()  # type: ignore[call-arg]
-    defaults: Defaults = Defaults()  # type: ignore[call-arg]
-    lyrics: Lyrics = Lyrics()  # type: ignore[call-arg]
-    ingest: Ingest = Ingest()  # type: ignore[call-arg]
-    mock: Mock = Mock()  # type: ignore[call-arg]
-    jobs: Jobs = Jobs()  # type: ignore[call-arg]
+    limits: Limits = Limits()
+    defaults: Defaults = Defaults()
+    lyrics: Lyrics = Lyrics()
+    ingest: Ingest = Ingest()
+    mock: Mock = Mock()
+    jobs: Jobs = Jobs()
 
     @classmethod
     def settings_customise_sources(

@@ -92,7 +92,7 @@ class Lease:
     takes a plan slot, any other leased job a decode slot; a job that needs a plan is handed out
     only while all leased jobs are fewer than both together. A queued job whose slots are taken is
     passed over for later ones of the other kind, never for its own. ``request_id`` makes a retry
-    answer the same jobs. The runner must have a liveness record (KeepAlive), else nothing is leased.
+    answer the same jobs. A runner without a liveness record (KeepAlive) is leased nothing.
     """
 
     runner: str
