@@ -8,7 +8,7 @@ setting wins. An unknown key is refused.
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -84,7 +84,7 @@ class Jobs(Group):
         3600.0, gt=0, description="Longest a job may run, from its first start; then it fails."
     )
     lease_seconds: float = Field(
-        3.0, gt=0, description="A runner unheard of for so long has lost its jobs."
+        5.0, gt=0, description="A runner unheard of for so long has lost its jobs."
     )
     max_starts: int = Field(
         3, ge=1, description="A job whose worker was lost so often fails as worker_lost."
@@ -95,6 +95,11 @@ class Jobs(Group):
     )
     keep_idempotency: float = Field(86400.0, gt=0, description="An Idempotency-Key is kept.")
     purge_every: float = Field(60.0, gt=0, description="Time between two purges.")
+
+
+def _absolute(path: Path) -> Path:
+    """Fixed once, where the settings are read: replicas may run in another folder."""
+    return path.expanduser().absolute()
 
 
 def _paths(value: object) -> object:
@@ -117,7 +122,9 @@ class Settings(BaseSettings):
     decoder: Literal["mock", "diffusers"] = Field("mock", description="Decoder engine.")
     planner: Literal["mock", "pt", "vllm"] = Field("mock", description="Planner engine.")
     checkpoints: Path | None = Field(None, description="Folder of model checkpoints.")
-    data: Path = Field(Path("data"), description="Folder for SQLite and local artifacts.")
+    data: Annotated[Path, AfterValidator(_absolute)] = Field(
+        Path("data"), description="Folder for SQLite and local artifacts."
+    )
     store: str = Field("", description="Job store: sqlite:///FILE. Empty: jobs.sqlite in data.")
     artifacts: str = Field(
         "", description="Object-store URL for audio (file, s3, gs, az). Empty: artifacts in data."
@@ -125,6 +132,9 @@ class Settings(BaseSettings):
     port: int = Field(8001, ge=1, le=65535, description="HTTP port; honoured by `make serve`.")
     public_url: str = Field(
         "", description="Address clients use; when set, audio paths are absolute URLs under it."
+    )
+    allow_public: bool = Field(
+        False, description="Let `acestep-ray serve` listen beyond loopback without an API key."
     )
     api_key: SecretStr | None = Field(None, description="Bearer token. None: open to all.")
     audio_roots: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_paths)] = Field(
@@ -150,22 +160,17 @@ class Settings(BaseSettings):
         return (env_settings, init_settings)
 
     @property
-    def data_dir(self) -> Path:
-        """The data folder, absolute."""
-        return self.data.expanduser().absolute()
-
-    @property
     def store_url(self) -> str:
         """URL of the job store."""
-        return self.store or f"sqlite:///{self.data_dir / 'jobs.sqlite'}"
+        return self.store or f"sqlite:///{self.data / 'jobs.sqlite'}"
 
     @property
     def artifacts_url(self) -> str:
         """URL of the artifact storage."""
-        return self.artifacts or (self.data_dir / "artifacts").as_uri()
+        return self.artifacts or (self.data / "artifacts").as_uri()
 
     @property
     def audio_root_dirs(self) -> tuple[Path, ...]:
         """Folders that ``*_audio_path`` may point into, absolute, links resolved."""
-        roots = self.audio_roots or (self.data_dir / "inputs",)
+        roots = self.audio_roots or (self.data / "inputs",)
         return tuple(root.expanduser().resolve() for root in roots)

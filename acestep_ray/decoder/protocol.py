@@ -105,6 +105,7 @@ class RenderedTake:
     index: int
     seed: int
     samples: Samples
+    warnings: tuple[str, ...] = ()
 
 
 class DecoderDescription(BaseModel):
@@ -151,4 +152,8 @@ class DecoderEngine(Protocol):
         Calls ``report`` between steps and lets what it raises (DecodeCancelled) through. Raises
         DecoderError, OutOfMemoryError.
         """
+        ...
+
+    def free_memory(self) -> None:
+        """Give back cached device memory, after an OutOfMemoryError."""
         ...

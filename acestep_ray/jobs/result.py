@@ -2,21 +2,10 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from acestep_ray.decoder.events import Take
 from acestep_ray.planner.protocol import Plan
 
-
-class Take(BaseModel):
-    """One stored piece of audio."""
-
-    model_config = ConfigDict(frozen=True)
-
-    index: int = Field(description="0-based.")
-    key: str = Field(description="Where it lies in artifact storage.")
-    seed: int
-    format: str = Field(description="mp3, wav, flac, opus, ogg.")
-    bytes: int
-    sha256: str
-    samples: int = Field(description="Samples a channel at 48 kHz.")
+__all__ = ["JobResult", "Progress", "Take"]
 
 
 class JobResult(BaseModel):

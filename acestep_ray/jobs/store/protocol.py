@@ -270,6 +270,15 @@ class IdempotencyMismatch(StoreError):
     """The key was used with another body."""
 
 
+class StoreUnavailable(Exception):
+    """The database cannot be used just now (locked, disk full, I/O error): nothing of the batch has
+    happened, and the same batch may be applied again. The message is one sentence."""
+
+
+class StoreLocked(StoreUnavailable):
+    """Another process owns the database."""
+
+
 class JobStore(Protocol):
     """A durable store. Blocking, used from one thread at a time."""
 
@@ -277,8 +286,14 @@ class JobStore(Protocol):
         """Apply the operations in order; durable on return.
 
         Returns one answer an operation, a StoreError instance where one failed by its own rules.
-        Raises whatever the database raises, and then nothing of the batch has happened.
+        Raises StoreUnavailable, and then nothing of the batch has happened.
         """
+        ...
+
+    def take_changes(self) -> list[tuple[str, Status]]:
+        """The jobs that ``apply`` changed since this was last asked, in order, each with the status
+        it has: new, started, planned, returned to the queue, ended, deleted. Planned ones are told
+        because they free a plan slot."""
         ...
 
     def close(self) -> None:

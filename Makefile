@@ -1,0 +1,48 @@
+# Two commands do all set-up on a fresh machine: `make serve` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+CONFIG ?= serve_config.yaml
+CODE := acestep_ray deployments tests
+
+.PHONY: serve test check fix openapi clean
+
+serve: $(VENV)/.installed-base  ## run the service with mock models on port 8001 (ACESTEP_PORT)
+	@$(BIN)/acestep-ray serve $(CONFIG)
+
+test: $(VENV)/.installed-test  ## every test
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.installed-test  ## read the code: lint, types, layers, configs
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m deployments.check_config serve_config*.yaml
+
+fix: $(VENV)/.installed-test  ## write what check can mend
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+openapi: $(VENV)/.installed-base  ## write docs/openapi.json from the code
+	$(BIN)/python -m acestep_ray.api.openapi > docs/openapi.json
+
+$(VENV)/.created:
+	@echo "== making a virtual environment in $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; say which with make PYTHON=...") if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed-base: pyproject.toml | $(VENV)/.created
+	@echo "== installing the service (no torch; about a minute)"
+	@$(PIP) install --quiet --progress-bar on -e .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml | $(VENV)/.created
+	@echo "== installing the service and its tests"
+	@$(PIP) install --quiet --progress-bar on -e '.[test]'
+	@touch $@ $(VENV)/.installed-base
+
+clean:  ## forget the virtual environment and caches; data stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

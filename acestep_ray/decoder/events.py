@@ -1,0 +1,52 @@
+"""What a decoder replica tells while it works, and what it leaves behind."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from acestep_ray.decoder.protocol import DecoderDescription
+
+
+class Take(BaseModel):
+    """One stored piece of audio."""
+
+    model_config = ConfigDict(frozen=True)
+
+    index: int = Field(description="0-based.")
+    key: str = Field(description="Where it lies in artifact storage.")
+    seed: int
+    format: str = Field(description="mp3, wav, flac, opus, ogg.")
+    bytes: int
+    sha256: str
+    samples: int = Field(description="Samples a channel at 48 kHz.")
+
+
+class DecodeProgress(BaseModel):
+    """The first one says that work really started."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stage: str = Field(description="As the engine names it (diffusion, vae), then storing.")
+    step: int
+    total: int
+
+
+class Decoded(BaseModel):
+    """All takes are stored."""
+
+    model_config = ConfigDict(frozen=True)
+
+    takes: tuple[Take, ...]
+    engine: DecoderDescription
+    seconds: dict[str, float] = Field(description="Time spent, by phase.")
+    warnings: tuple[str, ...] = ()
+
+
+class DecodeFailed(BaseModel):
+    """The job cannot be made; the replica goes on serving."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str = Field(description="An ErrorCode.")
+    detail: str = Field(description="One sentence a client may read.")
+
+
+DecodeEvent = DecodeProgress | Decoded | DecodeFailed

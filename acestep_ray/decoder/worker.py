@@ -1,0 +1,184 @@
+"""Serves decode requests with an engine: one job on the device at a time, encoding beside it."""
+
+import asyncio
+import contextlib
+import logging
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from acestep_ray.audio.artifacts import Artifacts, StorageError
+from acestep_ray.audio.encode import encode_take
+from acestep_ray.audio.keys import take_key
+from acestep_ray.audio.source import read_source
+from acestep_ray.audio.tag import Tags
+from acestep_ray.decoder.events import Decoded, DecodeEvent, DecodeFailed, DecodeProgress, Take
+from acestep_ray.decoder.protocol import (
+    DecodeCancelled,
+    DecoderEngine,
+    DecodeRequest,
+    DecoderError,
+    OutOfMemoryError,
+    RenderedTake,
+    Sources,
+)
+from acestep_ray.decoder.render import Rendering
+
+logger = logging.getLogger(__name__)
+
+Owns = Callable[[], Awaitable[bool]]
+"""Asks whether the attempt still has its job. May raise: then nobody knows."""
+
+FENCE_EVERY = 1.0
+"""Seconds between two looks at the fence while the engine works."""
+
+
+class DecodeWorker:
+    """Drives one engine. Belongs to one event loop."""
+
+    def __init__(self, engine: DecoderEngine, artifacts: Artifacts, encoders: int = 2) -> None:
+        self._engine = engine
+        self._artifacts = artifacts
+        # One thread is the device: what waits for it waits in order.
+        self._device = ThreadPoolExecutor(1, "device")
+        self._encoders = ThreadPoolExecutor(encoders, "encode")
+
+    async def decode(self, request: DecodeRequest, owns: Owns) -> AsyncIterator[DecodeEvent]:
+        """Make and store the takes of one job.
+
+        The first event comes when the engine has begun; the last is Decoded or DecodeFailed. Ends
+        without one when the attempt has lost its job. Closing the iterator stops the engine within
+        one step.
+        """
+        try:
+            async for event in self._decode(request, owns):
+                yield event
+        except DecodeCancelled:
+            logger.info("Job %s is no longer attempt %d's.", request.job_id, request.attempt)
+        except (OutOfMemoryError, MemoryError):
+            yield DecodeFailed(
+                code="out_of_memory",
+                detail="The decoder ran out of memory, even one take at a time; "
+                "ask for a shorter audio_duration.",
+            )
+        except DecoderError as error:
+            yield DecodeFailed(code="decoder_failed", detail=str(error))
+        except StorageError as error:
+            yield DecodeFailed(code="storage_failed", detail=str(error))
+        except Exception:
+            logger.exception("The decoder failed on job %s", request.job_id)
+            yield DecodeFailed(
+                code="decoder_failed",
+                detail="The decoder failed unexpectedly; the server's log tells more.",
+            )
+
+    async def _decode(self, request: DecodeRequest, owns: Owns) -> AsyncIterator[DecodeEvent]:
+        loop = asyncio.get_running_loop()
+        news: asyncio.Queue[DecodeProgress | RenderedTake | None] = asyncio.Queue()
+        started = time.perf_counter()
+        sources = await self._read_sources(request)
+        rendering = Rendering(
+            self._engine, request, sources, lambda e: loop.call_soon_threadsafe(news.put_nowait, e)
+        )
+        rendering.seconds["reading"] = time.perf_counter() - started
+        with tempfile.TemporaryDirectory(prefix="acestep-takes-") as folder:
+            thread = self._device.submit(rendering.run)
+            device = asyncio.wrap_future(thread)
+            device.add_done_callback(lambda _: news.put_nowait(None))
+            fence = asyncio.create_task(_watch(owns, rendering))
+            encodes: list[asyncio.Future[Take]] = []
+            try:
+                while (event := await news.get()) is not None:
+                    if isinstance(event, DecodeProgress):
+                        yield event
+                        continue
+                    encodes.append(
+                        loop.run_in_executor(
+                            self._encoders, self._encode, request, event, Path(folder)
+                        )
+                    )
+                    del event  # the samples: a long take is 200 MB
+                await device
+                started = time.perf_counter()
+                total = len(encodes)
+                yield DecodeProgress(stage="storing", step=0, total=total)
+                takes = await asyncio.shield(asyncio.gather(*encodes))
+                if not await _ours(owns):
+                    raise DecodeCancelled
+                for take in takes:
+                    await self._artifacts.put_file(take.key, Path(folder) / str(take.index))
+                    yield DecodeProgress(stage="storing", step=take.index + 1, total=total)
+                rendering.seconds["storing"] = time.perf_counter() - started
+            finally:
+                rendering.stop.set()
+                fence.cancel()
+                thread.cancel()  # where it still waits for the device; a running one obeys stop
+                # The threads read the sources and write into the folder until they end.
+                await _settled(device, fence, *encodes)
+        yield Decoded(
+            takes=tuple(takes),
+            engine=self._engine.describe(),
+            seconds={k: round(v, 3) for k, v in rendering.seconds.items()},
+            warnings=tuple(rendering.warnings),
+        )
+
+    async def _read_sources(self, request: DecodeRequest) -> Sources:
+        source = request.source and await read_source(self._artifacts, request.source)
+        reference = request.reference and await read_source(self._artifacts, request.reference)
+        return Sources(
+            source=source[0] if source else None,
+            source_rate=source[1] if source else 0,
+            reference=reference[0] if reference else None,
+            reference_rate=reference[1] if reference else 0,
+        )
+
+    def _encode(self, request: DecodeRequest, take: RenderedTake, folder: Path) -> Take:
+        engine = self._engine.describe()
+        tags = Tags(
+            caption=request.caption,
+            seed=take.seed,
+            bpm=request.bpm,
+            key=request.key_scale,
+            time_signature=request.time_signature,
+            model=engine.model,
+            mock=engine.mock,
+        )
+        encoded = encode_take(take.samples, folder / str(take.index), request.audio_format, tags)
+        return Take(
+            index=take.index,
+            key=take_key(request.job_id, request.attempt, take.index, request.audio_format),
+            seed=take.seed,
+            format=request.audio_format,
+            bytes=encoded.bytes,
+            sha256=encoded.sha256,
+            samples=encoded.samples,
+        )
+
+
+async def _ours(owns: Owns) -> bool:
+    """Whether the attempt still has its job; yes where nobody can tell: a finish is fenced too."""
+    try:
+        return await owns()
+    except Exception as error:
+        logger.warning("Cannot tell whether the job is still ours: %s", error)
+        return True
+
+
+async def _watch(owns: Owns, rendering: Rendering) -> None:
+    """Stop the engine when the job is another's: its caller may be dead and never say so."""
+    while True:
+        if not await _ours(owns):
+            rendering.stop.set()
+            return
+        await asyncio.sleep(FENCE_EVERY)
+
+
+async def _settled(*work: asyncio.Future[Any]) -> None:
+    """Wait until all have ended, however they ended, even when cancelled while waiting."""
+    waiting = asyncio.gather(*work, return_exceptions=True)
+    while not waiting.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(waiting)

@@ -1,0 +1,214 @@
+"""The job desk: the store, its maintenance, its feed and what is only in memory, as one thing.
+
+The named actor is a thin shell around it.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from acestep_ray.jobs.changes import ChangeFeed
+from acestep_ray.jobs.eta import average_seconds, eta_seconds
+from acestep_ray.jobs.group_commit import GroupCommit
+from acestep_ray.jobs.job import Status
+from acestep_ray.jobs.reports import Reports
+from acestep_ray.jobs.result import Progress
+from acestep_ray.jobs.snapshot import Capacity, Changes, QueueStats, Snapshot
+from acestep_ray.jobs.store.protocol import (
+    Cancel,
+    Get,
+    Goodbye,
+    Grace,
+    JobRecord,
+    JobStore,
+    KeepAlive,
+    ListJobs,
+    Op,
+    Owns,
+    Purge,
+    Stats,
+    StoreStats,
+    StoreUnavailable,
+    Sweep,
+)
+from acestep_ray.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+class JobDesk:
+    """Answers everybody's operations from one store. In one event loop.
+
+    ``store_factory`` opens the store, in the thread that then uses it. ``clock``: epoch seconds.
+    """
+
+    def __init__(
+        self,
+        store_factory: Callable[[], JobStore],
+        settings: Settings,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._jobs = settings.jobs
+        self._clock = clock
+        self._job_seconds = self._default_seconds = settings.defaults.job_seconds
+        self._store = GroupCommit(store_factory, clock, self._publish)
+        self._feed = ChangeFeed()
+        self._reports = Reports()
+        self._maintenance: asyncio.Task[None] | None = None
+        self._purge_at = time.monotonic()
+        self._swept_at = time.monotonic()
+
+    async def open(self) -> None:
+        """Open the store and begin maintenance. Raises what the factory raises; a desk that could
+        not be opened is of no further use.
+
+        Runners that were alive when the store was last open get the time of a lease to speak up.
+        """
+        try:
+            await self._store.open()
+            await self._ask([Grace(self._jobs.lease_seconds)])
+            await self._count()
+        except BaseException:
+            await self._store.close()
+            raise
+        self._swept_at = time.monotonic()
+        self._maintenance = asyncio.create_task(self._maintain(), name="job desk maintenance")
+
+    async def close(self) -> None:
+        """Finish what was asked, answer whoever waits, and let go of the store."""
+        maintenance, self._maintenance = self._maintenance, None
+        if maintenance is not None:
+            maintenance.cancel()
+            await asyncio.gather(maintenance, return_exceptions=True)
+        self._feed.close()
+        await self._store.close()
+
+    async def apply(self, batch: Sequence[Op]) -> list[object]:
+        """Apply operations in order, together with other callers'; durable on return.
+
+        Answers as JobStore.apply, but Get, ListJobs and Cancel answer with Snapshots. Raises
+        StoreUnavailable, and then nothing of the batch has happened; RuntimeError when the desk has
+        stopped and must be replaced.
+        """
+        self.check()
+        answers = await self._ask(batch)
+        return [self._seen(op, answer) for op, answer in zip(batch, answers, strict=True)]
+
+    async def report(
+        self, runner: str, capacity: Capacity, progress: list[tuple[str, int, Progress]]
+    ) -> None:
+        """Note what a runner sees deployed, and (job, attempt, progress) of some of its jobs.
+
+        Kept in memory; the word of an attempt that does not have its job is dropped.
+        """
+        self._reports.keep_alive(runner, self._clock() + self._jobs.lease_seconds)
+        self._reports.note_capacity(runner, capacity)
+        unknown = [
+            (job_id, attempt)
+            for job_id, attempt, _ in progress
+            if not self._reports.knows(job_id, attempt)
+        ]
+        owned = set(await self._owned(unknown))
+        for job_id, attempt, word in progress:
+            if (job_id, attempt) in owned or self._reports.knows(job_id, attempt):
+                self._reports.note(job_id, attempt, word)
+
+    async def changes(self, since: tuple[str, int] | None, seconds: float) -> Changes:
+        """Which jobs changed after ``since`` (epoch, version); waits up to ``seconds`` for one."""
+        return await self._feed.since(since, seconds)
+
+    async def stats(self) -> QueueStats:
+        """Counts and figures, as of now."""
+        self.check()
+        counts = await self._count()
+        return QueueStats(counts, self._reports.capacity(self._clock()), self._job_seconds)
+
+    def check(self) -> None:
+        """Raise RuntimeError when maintenance has ended, which it never does by itself: without it
+        lost jobs would stay lost, so the desk must be replaced."""
+        task = self._maintenance
+        if task is not None and task.done():
+            cause = None if task.cancelled() else task.exception()
+            raise RuntimeError("The job desk's maintenance has ended.") from cause
+
+    async def _ask(self, batch: Sequence[Op]) -> list[object]:
+        answers = await self._store.apply(batch)
+        for op in batch:
+            if isinstance(op, KeepAlive):
+                self._reports.keep_alive(op.runner, self._clock() + op.ttl)
+            elif isinstance(op, Goodbye):
+                self._reports.goodbye(op.runner)
+        return answers
+
+    async def _owned(self, attempts: list[tuple[str, int]]) -> list[tuple[str, int]]:
+        if not attempts:
+            return []
+        answers = await self._ask([Owns(*attempt) for attempt in attempts])
+        return [attempt for attempt, owned in zip(attempts, answers, strict=True) if owned is True]
+
+    async def _count(self) -> StoreStats:
+        (counts,) = await self._ask([Stats()])
+        assert isinstance(counts, StoreStats)
+        self._job_seconds = average_seconds(counts.recent_seconds, self._default_seconds)
+        return counts
+
+    def _seen(self, op: Op, answer: object) -> object:
+        if isinstance(op, Get | Cancel) and isinstance(answer, JobRecord):
+            return self._snapshot(answer)
+        if isinstance(op, ListJobs) and isinstance(answer, list):
+            return [self._snapshot(record) for record in answer]
+        return answer
+
+    def _snapshot(self, record: JobRecord) -> Snapshot:
+        eta = None
+        if record.status is Status.QUEUED:
+            decoders = self._reports.capacity(self._clock()).decoders
+            eta = eta_seconds(record.position, self._job_seconds, decoders)
+        return Snapshot(
+            record=record,
+            progress=self._reports.progress(record),
+            eta_seconds=eta,
+            expires_at=None if record.finished_at is None else record.finished_at + self._jobs.keep,
+        )
+
+    def _publish(self, changes: list[tuple[str, Status]]) -> None:
+        self._reports.drop(job_id for job_id, status in changes if status is not Status.RUNNING)
+        self._feed.publish(job_id for job_id, _ in changes)
+
+    async def _maintain(self) -> None:
+        """Sweep, count and purge for ever. What fails is logged and comes again."""
+        while True:
+            await asyncio.sleep(self._jobs.lease_seconds / 3)
+            try:
+                await self._sweep()
+                await self._purge()
+            except StoreUnavailable as error:
+                logger.warning("Job maintenance is put off: %s", error)
+            except Exception:
+                logger.exception("Job maintenance failed; it goes on")
+
+    async def _sweep(self) -> None:
+        """Take back the jobs of runners that are gone.
+
+        If this comes late, the desk was away (a locked database, a stopped process), and runners
+        could not be heard: that is not their silence, and they get the time of a lease again.
+        """
+        away = time.monotonic() - self._swept_at
+        if away > self._jobs.lease_seconds * 2 / 3:
+            logger.warning("The job store was away for %.1f s; no runner lapses for it", away)
+            await self._ask([Grace(self._jobs.lease_seconds)])
+        await self._ask([Sweep(self._jobs.max_starts, self._jobs.timeout)])
+        self._swept_at = time.monotonic()
+        await self._count()
+        kept = self._reports.attempts()
+        owned = set(await self._owned(kept))
+        self._reports.drop(job_id for job_id, attempt in kept if (job_id, attempt) not in owned)
+
+    async def _purge(self) -> None:
+        if time.monotonic() < self._purge_at:
+            return
+        purge = Purge(self._jobs.keep, self._jobs.keep_expired, self._jobs.keep_idempotency)
+        while (await self._ask([purge]))[0] == purge.limit:
+            logger.info("%d ended jobs have expired; there are more", purge.limit)
+        self._purge_at = time.monotonic() + self._jobs.purge_every

@@ -1,0 +1,57 @@
+"""Waiting for jobs to change: one long poll of the feed serves every waiter of a process."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+from acestep_ray.jobs.snapshot import Changes
+
+logger = logging.getLogger(__name__)
+
+Poll = Callable[[tuple[str, int] | None, float], Awaitable[Changes]]
+"""``poll(since, seconds)``: see JobDesk.changes."""
+
+POLL_SECONDS = 10.0
+
+
+class FeedWatch:
+    """Follows the feed while anybody watches."""
+
+    def __init__(self, poll: Poll) -> None:
+        self._poll = poll
+        self._watchers: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._follower: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def watch(self, job_id: str) -> Iterator[asyncio.Event]:
+        """An event that is set when the job changes after this moment.
+
+        It may be set without a change; look again.
+        """
+        changed = asyncio.Event()
+        self._watchers[job_id].add(changed)
+        if self._follower is None or self._follower.done():
+            self._follower = asyncio.create_task(self._follow())
+        try:
+            yield changed
+        finally:
+            self._watchers[job_id].discard(changed)
+            if not self._watchers[job_id]:
+                del self._watchers[job_id]
+
+    async def _follow(self) -> None:
+        since: tuple[str, int] | None = None
+        while self._watchers:
+            try:
+                changes = await self._poll(since, POLL_SECONDS)
+            except Exception as error:
+                logger.warning("The feed cannot be read: %s; trying again", error)
+                await asyncio.sleep(1)
+                continue
+            since = (changes.epoch, changes.version)
+            ids = list(self._watchers) if changes.missed else changes.job_ids
+            for job_id in ids:
+                for watcher in self._watchers.get(job_id, ()):
+                    watcher.set()

@@ -1,0 +1,121 @@
+"""Group commit: what concurrent callers ask of a store goes to disk together."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from acestep_ray.jobs.job import Status
+from acestep_ray.jobs.store.protocol import JobStore, Op, StoreUnavailable
+
+MAX_GROUP = 1000
+"""Operations that one transaction holds at most, if no single caller brings more."""
+
+Publish = Callable[[list[tuple[str, Status]]], None]
+
+
+@dataclass(frozen=True)
+class _Call:
+    batch: tuple[Op, ...]
+    answers: asyncio.Future[list[object]]
+
+
+class GroupCommit:
+    """A store in a thread of its own, for one event loop.
+
+    While a batch is on its way to disk, those that come meanwhile wait, and then go together as one:
+    however many callers, the disk is synced once for all of them.
+    """
+
+    def __init__(
+        self, store_factory: Callable[[], JobStore], clock: Callable[[], float], publish: Publish
+    ) -> None:
+        self._factory = store_factory
+        self._clock = clock
+        self._publish = publish
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="job-store")
+        self._store: JobStore | None = None
+        self._waiting: list[_Call] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Open the store in its thread. Raises what the factory raises."""
+        loop = asyncio.get_running_loop()
+        self._store = await loop.run_in_executor(self._thread, self._factory)
+
+    async def close(self) -> None:
+        """Finish what was asked, then let go of the store. Later calls raise StoreUnavailable."""
+        store, self._store = self._store, None
+        if self._writer is not None:
+            await self._writer
+        if store is not None:
+            await asyncio.get_running_loop().run_in_executor(self._thread, store.close)
+        self._thread.shutdown()
+
+    async def apply(self, batch: Sequence[Op]) -> list[object]:
+        """As JobStore.apply. A caller that is cancelled before its batch leaves takes it back."""
+        if self._store is None:
+            raise StoreUnavailable("The job store is closed.")
+        call = _Call(tuple(batch), asyncio.get_running_loop().create_future())
+        self._waiting.append(call)
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write(self._store))
+        return await call.answers
+
+    async def _write(self, store: JobStore) -> None:
+        loop = asyncio.get_running_loop()
+        while calls := self._next_group():
+            batches = [call.batch for call in calls]
+            try:
+                outcomes, changes = await loop.run_in_executor(
+                    self._thread, _commit, store, batches, self._clock()
+                )
+                self._publish(changes)
+            except Exception as error:
+                outcomes = [error] * len(calls)
+            except BaseException:  # the loop is going down: leave nobody waiting
+                for call in calls + self._waiting:
+                    call.answers.cancel()
+                raise
+            for call, outcome in zip(calls, outcomes, strict=True):
+                if call.answers.done():
+                    continue
+                if isinstance(outcome, Exception):
+                    call.answers.set_exception(outcome)
+                else:
+                    call.answers.set_result(outcome)
+
+    def _next_group(self) -> list[_Call]:
+        group: list[_Call] = []
+        size = 0
+        while self._waiting and (not group or size + len(self._waiting[0].batch) <= MAX_GROUP):
+            call = self._waiting.pop(0)
+            if not call.answers.done():
+                group.append(call)
+                size += len(call.batch)
+        return group
+
+
+def _commit(
+    store: JobStore, batches: Sequence[tuple[Op, ...]], now: float
+) -> tuple[list[list[object] | Exception], list[tuple[str, Status]]]:
+    """Apply the batches as one. In the store's thread."""
+    outcomes: list[list[object] | Exception] = []
+    try:
+        answers = iter(store.apply([op for batch in batches for op in batch], now))
+        outcomes += ([next(answers) for _ in batch] for batch in batches)
+    except StoreUnavailable:
+        raise
+    except Exception:
+        # One of them is at fault (say, a text that no database can hold); the others are not.
+        if len(batches) == 1:
+            raise
+        outcomes += (_alone(store, batch, now) for batch in batches)
+    return outcomes, store.take_changes()
+
+
+def _alone(store: JobStore, batch: tuple[Op, ...], now: float) -> list[object] | Exception:
+    try:
+        return store.apply(batch, now)
+    except Exception as error:
+        return error

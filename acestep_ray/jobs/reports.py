@@ -1,0 +1,62 @@
+"""What runners report and nobody needs on disk: how far jobs are, and what is deployed."""
+
+from collections.abc import Iterable
+from dataclasses import astuple
+
+from acestep_ray.jobs.job import Status
+from acestep_ray.jobs.result import Progress
+from acestep_ray.jobs.snapshot import Capacity
+from acestep_ray.jobs.store.protocol import JobRecord
+
+
+class Reports:
+    """Progress by job and attempt, capacity by runner. ``now`` is always given."""
+
+    def __init__(self) -> None:
+        self._progress: dict[str, tuple[int, Progress]] = {}
+        self._capacity: dict[str, Capacity] = {}
+        self._alive_until: dict[str, float] = {}
+
+    def knows(self, job_id: str, attempt: int) -> bool:
+        """Whether this attempt has reported before."""
+        return job_id in self._progress and self._progress[job_id][0] == attempt
+
+    def note(self, job_id: str, attempt: int, progress: Progress) -> None:
+        """Keep the progress of an attempt that has its job."""
+        self._progress[job_id] = (attempt, progress)
+
+    def attempts(self) -> list[tuple[str, int]]:
+        """Every (job, attempt) whose progress is kept."""
+        return [(job_id, attempt) for job_id, (attempt, _) in self._progress.items()]
+
+    def progress(self, record: JobRecord) -> Progress | None:
+        """How far a running job is, if its own attempt has said so."""
+        attempt, progress = self._progress.get(record.job_id, (None, None))
+        current = record.status is Status.RUNNING and attempt == record.attempt
+        return progress if current else None
+
+    def drop(self, job_ids: Iterable[str]) -> None:
+        """Forget the progress of jobs that no longer run."""
+        for job_id in job_ids:
+            self._progress.pop(job_id, None)
+
+    def keep_alive(self, runner: str, until: float) -> None:
+        """Count a runner's capacity at least until then."""
+        self._alive_until[runner] = max(until, self._alive_until.get(runner, until))
+
+    def note_capacity(self, runner: str, capacity: Capacity) -> None:
+        """Keep what a runner sees."""
+        self._capacity[runner] = capacity
+
+    def goodbye(self, runner: str) -> None:
+        """Forget a runner."""
+        self._alive_until.pop(runner, None)
+        self._capacity.pop(runner, None)
+
+    def capacity(self, now: float) -> Capacity:
+        """What is deployed. Every live runner sees all of it, a new one perhaps not yet, so each
+        figure is the largest that any of them saw last."""
+        for runner in [runner for runner, until in self._alive_until.items() if until < now]:
+            self.goodbye(runner)
+        seen = [astuple(capacity) for capacity in self._capacity.values()]
+        return Capacity(*map(max, zip(*seen, strict=True))) if seen else Capacity()

@@ -1,0 +1,82 @@
+"""Which engine replicas live, and what each serves: told by themselves, forgotten when silent."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from acestep_ray.decoder.protocol import DecoderDescription
+from acestep_ray.jobs.snapshot import Capacity
+from acestep_ray.planner.protocol import PlannerDescription
+
+ANNOUNCE_EVERY = 1.0
+"""Seconds between two announcements of a replica."""
+FORGET_AFTER = 4.0
+"""Seconds after which a silent replica no longer counts."""
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """One replica's word: what it is and how many jobs it holds at a time. ``slots`` 0: leaving."""
+
+    replica: str
+    description: PlannerDescription | DecoderDescription
+    slots: int
+
+    @property
+    def kind(self) -> Literal["planner", "decoder"]:
+        """Which stage it serves."""
+        return "planner" if isinstance(self.description, PlannerDescription) else "decoder"
+
+
+@dataclass(frozen=True)
+class RosterView:
+    """Live replicas. ``heard``: how long this roster has listened, seconds; a young one may not
+    have heard of everybody yet."""
+
+    live: tuple[Announcement, ...]
+    heard: float
+
+    def capacity(self) -> Capacity:
+        """What the live replicas hold together."""
+        planners = [a for a in self.live if a.kind == "planner"]
+        decoders = [a for a in self.live if a.kind == "decoder"]
+        return Capacity(
+            planners=len(planners),
+            decoders=len(decoders),
+            plan_slots=sum(a.slots for a in planners),
+            decode_slots=sum(a.slots for a in decoders),
+        )
+
+    def planners(self) -> tuple[PlannerDescription, ...]:
+        """What the planners serve, each description once."""
+        found = (a.description for a in self.live)
+        return tuple(dict.fromkeys(d for d in found if isinstance(d, PlannerDescription)))
+
+    def decoders(self) -> tuple[DecoderDescription, ...]:
+        """What the decoders serve, each description once."""
+        found = (a.description for a in self.live)
+        return tuple(dict.fromkeys(d for d in found if isinstance(d, DecoderDescription)))
+
+
+class Roster:
+    """Kept by the job store actor, in memory: a restarted one hears of everybody in a second."""
+
+    def __init__(self, now: float) -> None:
+        self._since = now
+        self._heard: dict[str, tuple[float, Announcement]] = {}
+
+    def announce(self, announcement: Announcement, now: float) -> None:
+        """Note a replica's word."""
+        if announcement.slots == 0:
+            self._heard.pop(announcement.replica, None)
+        else:
+            self._heard[announcement.replica] = (now, announcement)
+
+    def view(self, now: float) -> RosterView:
+        """Who lives now."""
+        self._heard = {
+            replica: (when, word)
+            for replica, (when, word) in self._heard.items()
+            if now - when < FORGET_AFTER
+        }
+        words = sorted((word for _, word in self._heard.values()), key=lambda a: a.replica)
+        return RosterView(tuple(words), now - self._since)

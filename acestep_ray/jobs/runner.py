@@ -1,0 +1,162 @@
+"""Leases jobs and runs them: the loop behind the runner deployment."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+from acestep_ray.jobs.result import Progress
+from acestep_ray.jobs.roster import RosterView
+from acestep_ray.jobs.snapshot import Capacity, Changes
+from acestep_ray.jobs.store.protocol import Goodbye, JobRecord, KeepAlive, Lease, Op, Owns
+from acestep_ray.jobs.workflow import Engines, Workflow
+from acestep_ray.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+FEED_SECONDS = 10.0
+"""Longest a look at the feed waits."""
+FOREVER = 7 * 86400.0
+"""Seconds: how long work that is done waits to be written down."""
+LOOK_EVERY = 0.5
+"""Seconds between two looks at what is deployed, and between two progress reports."""
+
+
+class Desk(Protocol):
+    """The job store actor, as the runner calls it. Waits out an actor that is away."""
+
+    async def apply(self, op: Op, patience: float = 20.0) -> Any:
+        """Apply one store operation."""
+        ...
+
+    async def changes(self, since: tuple[str, int] | None, seconds: float) -> Changes:
+        """Long-poll the feed."""
+        ...
+
+    async def report(
+        self, runner: str, capacity: Capacity, progress: list[tuple[str, int, Progress]]
+    ) -> None:
+        """Tell how far jobs are."""
+        ...
+
+    async def roster(self) -> RosterView:
+        """Which engine replicas live."""
+        ...
+
+
+class Runner:
+    """One a process. ``start`` it in its event loop, ``drain`` it before the process ends."""
+
+    def __init__(self, desk: Desk, engines: Engines, settings: Settings) -> None:
+        self.name = f"runner-{uuid.uuid4().hex[:12]}"
+        self._desk = desk
+        self._engines = engines
+        self._settings = settings
+        self._capacity = Capacity()
+        self._jobs: dict[str, tuple[JobRecord, asyncio.Task[None]]] = {}
+        self._news: dict[str, tuple[int, Progress]] = {}
+        self._look = asyncio.Event()  # something may be leased now
+        self._draining = False
+        self._loops: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin leasing."""
+        for loop in (self._keep_alive, self._follow_feed, self._report, self._lease):
+            self._loops.append(asyncio.create_task(self._forever(loop), name=loop.__name__))
+
+    def check(self) -> None:
+        """Raise RuntimeError when one of the loops has ended: the replica must be replaced."""
+        for loop in self._loops:
+            if loop.done():
+                raise RuntimeError(f"the runner's {loop.get_name()} loop has ended")
+
+    async def drain(self) -> None:
+        """Lease no more, and wait for the jobs that were leased."""
+        self._draining = True
+        while self._jobs:
+            await asyncio.wait([task for _, task in self._jobs.values()])
+        for loop in self._loops:
+            loop.cancel()
+        await self._desk.apply(Goodbye(self.name))
+
+    async def tell(self, op: Op) -> bool:
+        """See workflow.Ledger: the store's answer, however long the store is away."""
+        return bool(await self._desk.apply(op, patience=FOREVER))
+
+    def progress(self, job_id: str, attempt: int, progress: Progress) -> None:
+        """See workflow.Ledger."""
+        self._news[job_id] = (attempt, progress)
+
+    async def _forever(self, loop: Any) -> None:
+        """Run a loop's body again and again; a failure is logged and tried again."""
+        while True:
+            try:
+                await loop()
+            except Exception:
+                logger.exception("The runner's %s loop failed; it goes on", loop.__name__)
+                await asyncio.sleep(LOOK_EVERY)
+
+    async def _keep_alive(self) -> None:
+        ttl = self._settings.jobs.lease_seconds
+        await self._desk.apply(KeepAlive(self.name, ttl), patience=ttl)
+        await asyncio.sleep(ttl / 3)
+
+    async def _follow_feed(self) -> None:
+        """Wake the lease loop when jobs change, and stop the work on jobs that were ended."""
+        since: tuple[str, int] | None = None
+        while True:
+            changes = await self._desk.changes(since, FEED_SECONDS)
+            since = (changes.epoch, changes.version)
+            self._look.set()
+            held = self._jobs if changes.missed else set(changes.job_ids) & self._jobs.keys()
+            await asyncio.gather(*(self._verify(job_id) for job_id in list(held)))
+
+    async def _verify(self, job_id: str) -> None:
+        """Stop the work on a job that this attempt no longer has."""
+        record, task = self._jobs[job_id]
+        if not await self._desk.apply(Owns(job_id, record.attempt)):
+            task.cancel()
+
+    async def _report(self) -> None:
+        """Tell progress, and see what is deployed."""
+        news, self._news = self._news, {}
+        progress = [(job_id, attempt, word) for job_id, (attempt, word) in news.items()]
+        capacity = (await self._desk.roster()).capacity()
+        if capacity != self._capacity:
+            self._capacity = capacity
+            self._look.set()
+        await self._desk.report(self.name, capacity, progress)
+        await asyncio.sleep(LOOK_EVERY)
+
+    async def _lease(self) -> None:
+        """Take what the engines can start now."""
+        await self._look.wait()
+        self._look.clear()
+        if self._draining:
+            return
+        # A stage without replicas gets one job: that wakes one where they scale from zero.
+        lease = Lease(
+            self.name,
+            uuid.uuid4().hex,
+            plan_slots=max(1, self._capacity.plan_slots),
+            decode_slots=max(1, self._capacity.decode_slots),
+        )
+        for record in await self._desk.apply(lease):
+            self._run(record)
+
+    def _run(self, record: JobRecord) -> None:
+        if earlier := self._jobs.get(record.job_id):
+            earlier[1].cancel()  # an attempt that lost its job while this runner was unheard of
+        workflow = Workflow(record, self._engines, self, self._settings)
+        task = asyncio.create_task(self._end(record, workflow.run()), name=record.job_id)
+        self._jobs[record.job_id] = (record, task)
+
+    async def _end(self, record: JobRecord, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        finally:
+            if self._jobs.get(record.job_id, (None,))[0] is record:
+                del self._jobs[record.job_id]
+            self._news.pop(record.job_id, None)
+            self._look.set()

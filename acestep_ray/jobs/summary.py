@@ -1,0 +1,30 @@
+"""``generation_info``: what was done, with what, and how long it took, for a person to read."""
+
+from acestep_ray.decoder.events import Decoded
+from acestep_ray.decoder.protocol import DecodeRequest
+from acestep_ray.planner.protocol import Plan
+
+
+def generation_info(
+    request: DecodeRequest, plan: Plan | None, decoded: Decoded, queued: float, total: float
+) -> str:
+    """A few lines of text. ``queued`` and ``total``: seconds."""
+    engine = decoded.engine
+    takes = len(decoded.takes)
+    length = decoded.takes[0].samples / 48_000
+    seeds = ",".join(str(take.seed) for take in decoded.takes)
+    lines = [
+        f"Steps: {request.steps}, Scale: {request.guidance_scale}, Shift: {request.shift}",
+        f"Task: {request.task}, Takes: {takes} of {length:.2f} s, Seeds: {seeds}",
+        f"Decoder: {engine.engine} ({engine.model}) on {engine.device}"
+        + (" - mock audio from a test synthesiser, not from ACE-Step" if engine.mock else ""),
+    ]
+    if plan:
+        lines.append(
+            f"Planner: {plan.model}, {len(plan.codes)} codes"
+            + (" - mock plan, not from ACE-Step" if plan.mock else "")
+        )
+    spent = {"queued": queued} | ({"plan": plan.elapsed} if plan else {}) | decoded.seconds
+    times = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in spent.items())
+    lines.append(f"Time: {times}, total {total:.2f} s")
+    return "\n".join(lines)

@@ -1,0 +1,161 @@
+"""Starts the service on this machine: looks before it leaps, then says when it is up."""
+
+import ipaddress
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from acestep_ray.settings import Settings
+
+POLL_SECONDS = 0.25
+STOP_SECONDS = 15.0
+"""How long running jobs have to end after Ctrl-C; what is left is run again at the next start."""
+
+
+class Refused(Exception):
+    """The service was not started; the message says why, in one sentence."""
+
+
+def serve(config: Path, port: int | None = None) -> int:
+    """Check ``config`` and the port, run ``serve run``, and stop it at the first signal.
+
+    Answers the exit status. Raises Refused.
+    """
+    try:
+        document = yaml.safe_load(config.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise Refused(f"{config} cannot be read: {error}.") from error
+    check = [sys.executable, "-m", "deployments.check_config", str(config)]
+    if subprocess.run(check, check=False).returncode:
+        raise Refused(f"{config} has mistakes (above); nothing was started.")
+    settings = Settings.model_validate(document["applications"][0].get("args") or {})
+    http = document.setdefault("http_options", {})
+    if port or "port" in settings.model_fields_set:
+        http["port"] = port or settings.port
+    http.setdefault("port", settings.port)
+    host = http.setdefault("host", "127.0.0.1")
+    _refuse_open_door(host, settings)
+    _refuse_used_port(host, http["port"])
+    return _run(document, host, http["port"])
+
+
+def _refuse_open_door(host: str, settings: Settings) -> None:
+    """A public address without a key serves the world."""
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = host == "localhost"
+    if not loopback and settings.api_key is None and not settings.allow_public:
+        raise Refused(
+            f"{host} is reachable from other machines and no API key is set; set ACESTEP_API_KEY, "
+            "or ACESTEP_ALLOW_PUBLIC=true if that is what you want."
+        )
+
+
+def _refuse_used_port(host: str, port: int) -> None:
+    """Serve's proxy sets SO_REUSEPORT: a second server would share the port without a word."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise Refused(
+                f"port {port} on {host} cannot be used ({error.strerror}); "
+                "stop what listens there, or choose another with ACESTEP_PORT."
+            ) from error
+
+
+def environment() -> dict[str, str]:
+    """The environment that Ray is started in; what is set already stays as it is."""
+    defaults = {
+        # A Ray of loopback needs no token, and one left in the home folder must not ask for it.
+        "RAY_AUTH_MODE": "disabled",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
+    }
+    return defaults | dict(os.environ)
+
+
+def _run(document: dict[str, Any], host: str, port: int) -> int:
+    url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml", prefix="acestep-serve-") as file:
+        yaml.safe_dump(document, file)
+        file.flush()
+        program = Path(sys.executable).with_name("serve")
+        _say("starting Ray and the application (10 to 30 seconds) …")
+        child = subprocess.Popen(
+            [str(program), "run", file.name], env=environment(), start_new_session=True
+        )
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _interrupt)
+        try:
+            _wait_until_ready(child, url)
+            return child.wait()
+        except KeyboardInterrupt:
+            return _stop(child)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _wait_until_ready(child: subprocess.Popen[bytes], url: str) -> None:
+    """Say what is still missing, when it changes, until all is up or the child has ended."""
+    said = ""
+    while child.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{url}/ready", timeout=5) as answer:
+                json.load(answer)
+            _say(f"ready: {url}  (try the curl lines of the README; API page: {url}/docs)")
+            return
+        except urllib.error.HTTPError as error:
+            # 503 of ours says why; a plain 404 is Serve's proxy, whose application still comes up.
+            news = _reasons(error) if error.code == 503 else "the application is starting"
+        except (OSError, HTTPException):
+            news = "Ray is starting"
+        if news != said:
+            _say(f"{news} …")
+            said = news
+        time.sleep(POLL_SECONDS)
+
+
+def _reasons(error: urllib.error.HTTPError) -> str:
+    try:
+        document = json.load(error)
+        return " ".join(document.get("reasons") or [document["detail"]])
+    except (ValueError, KeyError, AttributeError):
+        return "the application is starting"
+
+
+def _stop(child: subprocess.Popen[bytes]) -> int:
+    """End the child and all that it started; jobs that run go back to the queue on disk."""
+    _say("stopping; jobs that have not ended are kept and run at the next start")
+    child.send_signal(signal.SIGINT)
+    try:
+        child.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGTERM)
+        try:
+            child.wait(5)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+    return 0
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"acestep-ray: {line}\n")
+    sys.stderr.flush()

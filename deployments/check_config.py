@@ -1,0 +1,97 @@
+"""``python -m deployments.check_config FILE …``: hold Serve configs to every key and setting.
+
+Serve itself ignores a key that it does not know, at every level, so that a misspelt option is
+silently not set. Prints a line a mistake and exits with 1 where there are any.
+"""
+
+import sys
+from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from ray.serve.config import AutoscalingConfig
+from ray.serve.schema import ServeDeploySchema
+
+from acestep_ray.settings import Settings
+from deployments import names
+
+DEPLOYMENTS = (names.INGRESS, names.RUNNER, names.PLANNER, names.DECODER)
+
+
+def mistakes(config: object) -> list[str]:
+    """Everything wrong with a Serve config, a sentence each; empty when it is right."""
+    if not isinstance(config, dict):
+        return ["The file must hold a mapping with the key 'applications'."]
+    found = [*_unknown(ServeDeploySchema, config, "")]
+    try:
+        ServeDeploySchema.model_validate(config)
+    except ValidationError as error:
+        found += _sentences(error, "")
+    for number, app in enumerate(config.get("applications") or []):
+        where = f"applications.{number}"
+        if not isinstance(app, dict):
+            continue
+        if app.get("import_path") == "deployments.app:build":
+            try:
+                Settings.model_validate(app.get("args") or {})
+            except ValidationError as error:
+                found += _sentences(error, f"{where}.args.")
+        for deployment in app.get("deployments") or []:
+            name = deployment.get("name")
+            if name not in DEPLOYMENTS:
+                found.append(
+                    f"{where}.deployments: no deployment is called {name!r}; "
+                    f"there are {', '.join(DEPLOYMENTS)}."
+                )
+    return found
+
+
+def _sentences(error: ValidationError, prefix: str) -> list[str]:
+    return [
+        f"{prefix}{'.'.join(map(str, entry['loc']))}: {entry['msg']}." for entry in error.errors()
+    ]
+
+
+def _unknown(model: type[BaseModel], value: dict[Any, Any], where: str) -> list[str]:
+    """Keys of ``value`` that ``model`` has no field for, and so on downwards."""
+    found = []
+    for key, inner in value.items():
+        field = model.model_fields.get(key)
+        if field is None:
+            known = ", ".join(sorted(model.model_fields))
+            found.append(f"{where}{key}: unknown key; known here are {known}.")
+            continue
+        below = AutoscalingConfig if key == "autoscaling_config" else _model_in(field.annotation)
+        if below is None:
+            continue
+        items = inner if isinstance(inner, list) else [inner]
+        for number, item in enumerate(items):
+            if isinstance(item, dict):
+                at = f"{where}{key}.{number}." if isinstance(inner, list) else f"{where}{key}."
+                found += _unknown(below, item, at)
+    return found
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model inside ``Model``, ``Optional[Model]``, ``list[Model]`` and the like."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if get_origin(annotation) in (Union, UnionType, list):
+        return next((m for m in map(_model_in, get_args(annotation)) if m), None)
+    return None
+
+
+def main(files: list[str]) -> int:
+    """Check each file; 0 when all are right."""
+    wrong = 0
+    for file in files:
+        for mistake in mistakes(yaml.safe_load(Path(file).read_text())):
+            wrong += 1
+            sys.stderr.write(f"{file}: {mistake}\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,118 @@
+"""The ingress deployment: the HTTP contract in front of the job store actor."""
+
+import asyncio
+import time
+from typing import Any
+
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+from starlette.types import ASGIApp
+
+from acestep_ray.api.app import create_app
+from acestep_ray.api.service import Deployed
+from acestep_ray.audio.artifacts import Artifacts
+from acestep_ray.jobs.feed import FeedWatch
+from acestep_ray.jobs.job import Status
+from acestep_ray.jobs.roster import RosterView
+from acestep_ray.jobs.snapshot import QueueStats, Snapshot
+from acestep_ray.jobs.store.protocol import Cancel, Delete, Get, ListJobs, Submit, Submitted
+from acestep_ray.settings import Settings
+from deployments.store_client import StoreClient
+
+ROSTER_SECONDS = 1.0
+"""How old the picture of what is deployed may be."""
+
+
+class StoreService:
+    """JobService over the job store actor."""
+
+    def __init__(self, client: StoreClient) -> None:
+        self._client = client
+        self._feed = FeedWatch(client.changes)
+        self._looked = asyncio.Lock()
+        self._looked_at = float("-inf")
+        self._deployed = Deployed((), (), ready=False)
+
+    async def submit(self, submit: Submit) -> Submitted:
+        """See JobService."""
+        answer: Submitted = await self._client.apply(submit)
+        return answer
+
+    async def get(self, job_id: str) -> Snapshot:
+        """See JobService."""
+        answer: Snapshot = await self._client.apply(Get(job_id))
+        return answer
+
+    async def wait(self, job_id: str, seen: Status, seconds: float) -> Snapshot:
+        """See JobService."""
+        deadline = time.monotonic() + seconds
+        while True:
+            with self._feed.watch(job_id) as changed:
+                snapshot = await self.get(job_id)
+                left = deadline - time.monotonic()
+                if snapshot.record.status != seen or left <= 0:
+                    return snapshot
+                try:
+                    await asyncio.wait_for(changed.wait(), left)
+                except TimeoutError:
+                    return snapshot
+
+    async def list(self, query: ListJobs) -> list[Snapshot]:
+        """See JobService."""
+        answer: list[Snapshot] = await self._client.apply(query)
+        return answer
+
+    async def cancel(self, job_id: str) -> Snapshot:
+        """See JobService."""
+        answer: Snapshot = await self._client.apply(Cancel(job_id))
+        return answer
+
+    async def delete(self, job_id: str) -> None:
+        """See JobService."""
+        await self._client.apply(Delete(job_id))
+
+    async def stats(self) -> QueueStats:
+        """See JobService."""
+        return await self._client.stats()
+
+    async def deployed(self) -> Deployed:
+        """See JobService. What was once deployed is remembered: requests for a stage whose
+        replicas are just being replaced are still understood, and wait."""
+        async with self._looked:
+            if time.monotonic() - self._looked_at > ROSTER_SECONDS:
+                self._deployed = merge(self._deployed, await self._client.roster())
+                self._looked_at = time.monotonic()
+            return self._deployed
+
+
+def merge(known: Deployed, view: RosterView) -> Deployed:
+    """What is deployed, given what was known before and who lives now."""
+    capacity = view.capacity()
+    reasons = [
+        f"No {stage} replica is up yet."
+        for stage, live in (("planner", capacity.planners), ("decoder", capacity.decoders))
+        if not live
+    ]
+    return Deployed(
+        planners=view.planners() or known.planners,
+        decoders=view.decoders() or known.decoders,
+        ready=not reasons,
+        reasons=tuple(reasons),
+    )
+
+
+@serve.ingress()
+class Ingress:
+    """Parses, checks and queues requests; answers polls. Holds no job of its own.
+
+    The runner's handle is taken so that the application holds every deployment; nobody calls it.
+    """
+
+    def __init__(self, settings: Settings, runner: DeploymentHandle[Any]) -> None:
+        self._settings = settings
+        self._runner = runner
+
+    def __serve_build_asgi_app__(self) -> ASGIApp:
+        client = StoreClient(self._settings)
+        artifacts = Artifacts(self._settings.artifacts_url)
+        return create_app(self._settings, StoreService(client), artifacts)

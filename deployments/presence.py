@@ -1,0 +1,46 @@
+"""Keeps an engine replica known to the job store actor while it lives."""
+
+import asyncio
+import contextlib
+import logging
+
+from ray import serve
+
+from acestep_ray.decoder.protocol import DecoderDescription
+from acestep_ray.jobs.roster import ANNOUNCE_EVERY, Announcement
+from acestep_ray.planner.protocol import PlannerDescription
+from deployments.store_client import StoreClient
+
+logger = logging.getLogger(__name__)
+
+
+class Presence:
+    """Announces this replica every second, with as many slots as it may have requests at a time."""
+
+    def __init__(
+        self, client: StoreClient, description: PlannerDescription | DecoderDescription
+    ) -> None:
+        context = serve.get_replica_context()
+        self._client = client
+        self._word = Announcement(
+            replica=context.replica_id.unique_id,
+            description=description,
+            slots=context._deployment_config.max_ongoing_requests,
+        )
+        self._task = asyncio.create_task(self._announce())
+
+    async def _announce(self) -> None:
+        while True:
+            try:
+                await self._client.announce(self._word)
+            except Exception:
+                logger.exception("Cannot announce this replica; trying again")
+            await asyncio.sleep(ANNOUNCE_EVERY)
+
+    async def leave(self) -> None:
+        """Say goodbye, so that no job is sent here any more."""
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        word = self._word
+        await self._client.announce(Announcement(word.replica, word.description, slots=0))

@@ -1,0 +1,69 @@
+"""The runner deployment: leases jobs and drives planner and decoder through their handles."""
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from ray.exceptions import RayActorError, RayTaskError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.serve.handle import DeploymentHandle
+
+from acestep_ray.decoder.events import DecodeEvent
+from acestep_ray.decoder.protocol import DecodeRequest
+from acestep_ray.jobs.runner import Runner as JobRunner
+from acestep_ray.jobs.workflow import WorkerLost
+from acestep_ray.planner.protocol import Plan, PlannerError, PlanProgress, PlanRequest
+from acestep_ray.settings import Settings
+from deployments.store_client import StoreClient
+
+
+class HandleEngines:
+    """Planner and decoder as the workflow sees them: Ray's errors become WorkerLost."""
+
+    def __init__(self, planner: DeploymentHandle[Any], decoder: DeploymentHandle[Any]) -> None:
+        self._planner = planner.options(method_name="plan", stream=True)
+        self._decoder = decoder.options(method_name="decode", stream=True)
+
+    def plan(self, request: PlanRequest) -> AsyncGenerator[PlanProgress | Plan, None]:
+        """See Engines.plan."""
+        return _stream(self._planner, request)
+
+    def decode(self, request: DecodeRequest) -> AsyncGenerator[DecodeEvent, None]:
+        """See Engines.decode."""
+        return _stream(self._decoder, request)
+
+
+async def _stream(handle: DeploymentHandle[Any], request: Any) -> AsyncGenerator[Any, None]:
+    """The events of a streaming call; leaving early cancels it at the replica."""
+    response = handle.remote(request)
+    ended = False
+    try:
+        async for event in response:
+            yield event
+        ended = True
+    except (RayActorError, DeploymentUnavailableError, BackPressureError) as error:
+        raise WorkerLost(str(error).splitlines()[0]) from error
+    except RayTaskError as error:
+        ended = True
+        if isinstance(error.cause, PlannerError):
+            raise error.cause from error
+        raise
+    finally:
+        if not ended:
+            response.cancel()
+
+
+class Runner:
+    """A replica that is called by nobody: it works from its first moment to its last."""
+
+    def __init__(
+        self, settings: Settings, planner: DeploymentHandle[Any], decoder: DeploymentHandle[Any]
+    ) -> None:
+        self._runner = JobRunner(StoreClient(settings), HandleEngines(planner, decoder), settings)
+        self._runner.start()
+
+    def check_health(self) -> None:
+        """Raise when the runner no longer leases; Serve then replaces the replica."""
+        self._runner.check()
+
+    async def __del__(self) -> None:
+        await self._runner.drain()

@@ -1,0 +1,202 @@
+"""A real service for tests: ``acestep-ray serve`` in processes of its own, used over HTTP only."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+ROOT = Path(__file__).parent.parent
+CLI = Path(sys.executable).with_name("acestep-ray")
+START_SECONDS = 120.0
+"""A start that takes longer has failed; a usual one takes 10 to 20."""
+
+
+def free_port() -> int:
+    """A TCP port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
+    """Wait for a condition and answer what it answered; fail with ``what`` after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while True:
+        if found := condition():
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds:g} s in vain: {what}")
+        time.sleep(0.05)
+
+
+class Service:
+    """One running service."""
+
+    def __init__(self, data: Path, env: Mapping[str, str], config: Mapping[str, Any]) -> None:
+        self.data = data
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.http = httpx.Client(base_url=self.url, timeout=30)
+        self._env = {
+            **{name: value for name, value in os.environ.items() if "ACESTEP" not in name},
+            "ACESTEP_DATA": str(data),
+            "ACESTEP_PORT": str(self.port),
+            **env,
+        }
+        self._config = config
+        self._process: subprocess.Popen[bytes] | None = None
+        self.log = data.parent / f"{data.name}.log"
+
+    def start(self) -> None:
+        """Start it and wait until it is ready."""
+        file = self.data.parent / f"{self.data.name}.yaml"
+        file.write_text(yaml.safe_dump(dict(self._config)))
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [CLI, "serve", str(file)], cwd=ROOT, env=self._env, stdout=log, stderr=log
+            )
+        try:
+            until(self._ready, "the service did not become ready", START_SECONDS)
+        except BaseException:
+            self.stop()
+            raise AssertionError(f"the service did not start:\n{self.log.read_text()}") from None
+
+    def _ready(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise AssertionError("the service ended")
+        try:
+            return self.http.get("/ready").status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def processes(self, title: str = "") -> list[int]:
+        """Ids of this service's processes whose title (command line) holds ``title``."""
+        assert self._process is not None
+        return [
+            pid
+            for pid in descendants(self._process.pid)
+            if title in command_line(pid) and pid != self._process.pid
+        ]
+
+    def kill(self, title: str) -> list[int]:
+        """kill -9 every process with that title, and answer their ids; there must be one."""
+        found = self.processes(title)
+        assert found, f"no process of the service is called {title!r}"
+        for pid in found:
+            os.kill(pid, signal.SIGKILL)
+        return found
+
+    def kill_everything(self) -> None:
+        """kill -9 all its processes at once, as a power cut would."""
+        assert self._process is not None
+        for pid in [self._process.pid, *descendants(self._process.pid)]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self._process.wait()
+
+    def stop(self) -> None:
+        """Stop it as Ctrl-C does; whatever is left is killed."""
+        if self._process is None:
+            return
+        left = descendants(self._process.pid)
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(60)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self._process.wait()
+
+    def submit(self, **fields: Any) -> str:
+        """Submit a job by JSON and answer its id."""
+        answer = self.http.post("/v1/music/generate", json=fields)
+        assert answer.status_code == 200, answer.text
+        job_id: str = answer.json()["job_id"]
+        return job_id
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """Poll a job once."""
+        answer = self.http.get(f"/v1/jobs/{job_id}")
+        assert answer.status_code == 200, answer.text
+        job: dict[str, Any] = answer.json()
+        return job
+
+    def finish(self, job_id: str, seconds: float = 120.0) -> dict[str, Any]:
+        """Poll a job to its end."""
+
+        def ended() -> dict[str, Any] | None:
+            job = self.job(job_id)
+            return job if job["status"] in ("succeeded", "failed") else None
+
+        job: dict[str, Any] = until(ended, f"job {job_id} did not end", seconds)
+        return job
+
+    def make(self, **fields: Any) -> dict[str, Any]:
+        """Submit a job and poll it to success."""
+        job = self.finish(self.submit(**fields))
+        assert job["status"] == "succeeded", job
+        return job
+
+
+@contextmanager
+def running(
+    data: Path,
+    env: Mapping[str, str] | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> Iterator[Service]:
+    """A service that is ready, and gone afterwards."""
+    data.mkdir(parents=True, exist_ok=True)
+    document = config or yaml.safe_load((ROOT / "serve_config.yaml").read_text())
+    service = Service(data, env or {}, document)
+    service.start()
+    try:
+        yield service
+    finally:
+        service.http.close()
+        service.stop()
+
+
+def command_line(pid: int) -> str:
+    """Title of a process; empty for one that is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def descendants(pid: int) -> list[int]:
+    """Processes below ``pid``, children before grandchildren."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            parent = int(stat.rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(entry.name))
+    found: list[int] = []
+    todo = [pid]
+    while todo:
+        below = children.get(todo.pop(0), [])
+        found += below
+        todo += below
+    return found

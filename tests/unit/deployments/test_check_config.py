@@ -1,0 +1,65 @@
+"""A misspelt key must be refused: Serve would ignore it, and the option would silently not be set."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deployments.check_config import main, mistakes
+
+ROOT = Path(__file__).parents[3]
+CONFIGS = sorted(ROOT.glob("serve_config*.yaml"))
+
+
+@pytest.fixture
+def config() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
+    return copy.deepcopy(document)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_the_shipped_configs_are_right(path: Path) -> None:
+    assert main([str(path)]) == 0
+
+
+def test_misspelt_keys_are_found_at_every_level(config: dict[str, Any]) -> None:
+    app = config["applications"][0]
+    decoder = next(d for d in app["deployments"] if d["name"] == "Decoder")
+    config["http_option"] = {}
+    config["http_options"]["prot"] = 1
+    app["arg"] = {}
+    decoder["max_ongoing_request"] = 1
+    decoder["autoscaling_config"]["min_replica"] = 1
+    decoder["ray_actor_options"]["num_gpu"] = 1
+    found = "\n".join(mistakes(config))
+    for key in ("http_option:", "prot", "arg", "max_ongoing_request", "min_replica", "num_gpu"):
+        assert key in found, found
+
+
+def test_unknown_and_illegal_settings_are_found(config: dict[str, Any]) -> None:
+    config["applications"][0]["args"] = {"planer": "mock", "limits": {"queue": 0}}
+    found = "\n".join(mistakes(config))
+    assert "planer" in found
+    assert "limits.queue" in found
+
+
+def test_a_deployment_that_does_not_exist_is_found(config: dict[str, Any]) -> None:
+    config["applications"][0]["deployments"][0]["name"] = "Ingres"
+    assert any("Ingres" in mistake and "Ingress" in mistake for mistake in mistakes(config))
+
+
+def test_values_of_the_wrong_type_are_found(config: dict[str, Any]) -> None:
+    config["http_options"]["port"] = "eight"
+    assert any("port" in mistake for mistake in mistakes(config))
+
+
+def test_the_command_names_the_file_and_fails(
+    tmp_path: Path, config: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    config["nonsense"] = 1
+    file = tmp_path / "bad.yaml"
+    file.write_text(yaml.safe_dump(config))
+    assert main([str(file)]) == 1
+    assert "nonsense" in capsys.readouterr().err

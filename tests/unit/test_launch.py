@@ -1,0 +1,62 @@
+"""What `acestep-ray serve` refuses before it starts anything."""
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from acestep_ray.cli import main
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def config() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
+    return document
+
+
+def write(tmp_path: Path, config: dict[str, Any]) -> str:
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(config))
+    return str(file)
+
+
+def test_a_used_port_is_said_at_once(
+    tmp_path: Path, config: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as other:
+        # As Serve's proxy does: two such sockets would share the port in silence.
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        assert main(["serve", write(tmp_path, config), "--port", str(port)]) == 2
+    assert f"port {port}" in capsys.readouterr().err
+
+
+def test_a_public_address_without_a_key_is_refused(
+    tmp_path: Path,
+    config: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("ACESTEP_API_KEY", raising=False)
+    config["http_options"]["host"] = "0.0.0.0"
+    assert main(["serve", write(tmp_path, config)]) == 2
+    assert "ACESTEP_API_KEY" in capsys.readouterr().err
+
+
+def test_a_config_with_mistakes_is_refused(
+    tmp_path: Path, config: dict[str, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    config["applications"][0]["args"]["planer"] = "mock"
+    assert main(["serve", write(tmp_path, config)]) == 2
+    assert "planer" in capfd.readouterr().err
+
+
+def test_a_config_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "nowhere.yaml"]) == 2
+    assert "nowhere.yaml" in capsys.readouterr().err
