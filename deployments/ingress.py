@@ -4,9 +4,9 @@ import asyncio
 import time
 from typing import Any
 
+from fastapi import FastAPI
 from ray import serve
 from ray.serve.handle import DeploymentHandle
-from starlette.types import ASGIApp
 
 from acestep_ray.api.app import create_app
 from acestep_ray.api.service import Deployed
@@ -112,7 +112,7 @@ class Ingress:
         self._settings = settings
         self._runner = runner
 
-    def __serve_build_asgi_app__(self) -> ASGIApp:
+    def __serve_build_asgi_app__(self) -> FastAPI:
         client = StoreClient(self._settings)
         artifacts = Artifacts(self._settings.artifacts_url)
         return create_app(self._settings, StoreService(client), artifacts)

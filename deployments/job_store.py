@@ -1,6 +1,8 @@
 """The job store actor: one process that owns the store, found by name, restarted by Ray."""
 
 import asyncio
+import logging
+import os
 import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -14,6 +16,8 @@ from acestep_ray.jobs.snapshot import Capacity, Changes, QueueStats
 from acestep_ray.jobs.store.protocol import JobStore, Op
 from acestep_ray.jobs.store.sqlite import SqliteStore
 from acestep_ray.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 MAX_CALLS = 10_000
 """Calls at a time: most are long polls that only wait."""
@@ -53,7 +57,14 @@ class JobStoreActor:
 
     async def apply(self, batch: list[Op]) -> list[object]:
         """Apply store operations; see JobDesk.apply."""
-        return await (await self._open()).apply(batch)
+        desk = await self._open()
+        try:
+            desk.check()
+        except RuntimeError:
+            # A desk without maintenance leaves lost jobs lost. Ray starts a new process.
+            logger.critical("The job desk has stopped; replacing this process", exc_info=True)
+            os._exit(1)
+        return await desk.apply(batch)
 
     async def report(
         self, runner: str, capacity: Capacity, progress: list[tuple[str, int, Progress]]

@@ -34,7 +34,7 @@ class HandleEngines:
 
 async def _stream(handle: DeploymentHandle[Any], request: Any) -> AsyncGenerator[Any, None]:
     """The events of a streaming call; leaving early cancels it at the replica."""
-    response = handle.remote(request)
+    response: Any = handle.remote(request)
     ended = False
     try:
         async for event in response:

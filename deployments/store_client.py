@@ -5,7 +5,7 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import ray
 from ray.actor import ActorHandle
@@ -38,10 +38,10 @@ def find_or_create(settings: Settings, protocol: int = STORE_PROTOCOL) -> ActorH
     waits for the lock on it.
     """
     found = {
-        int(number[1]): actor["name"]
+        int(match[1]): str(actor["name"])
         for actor in list_named_actors(all_namespaces=True)
         if actor["namespace"] == NAMESPACE
-        and (number := re.fullmatch(rf"{STORE_ACTOR_PREFIX}(\d+)", actor["name"]))
+        and (match := re.fullmatch(rf"{STORE_ACTOR_PREFIX}(\d+)", actor["name"]))
     }
     newest = max(found, default=0)
     if newest > protocol:
@@ -50,19 +50,18 @@ def find_or_create(settings: Settings, protocol: int = STORE_PROTOCOL) -> ActorH
         if number < protocol:
             logger.warning("Replacing the job store actor %s by version %d.", name, protocol)
             ray.kill(ray.get_actor(name, namespace=NAMESPACE), no_restart=True)
-    return cast(
-        "ActorHandle[Any]",
-        RemoteJobStore.options(
-            name=store_actor_name(protocol),
-            namespace=NAMESPACE,
-            lifetime="detached",
-            get_if_exists=True,
-            num_cpus=0,
-            max_restarts=-1,
-            max_task_retries=-1,
-            max_concurrency=MAX_CALLS,
-        ).remote(settings),
+    options: Any = RemoteJobStore.options(
+        name=store_actor_name(protocol),
+        namespace=NAMESPACE,
+        lifetime="detached",
+        get_if_exists=True,
+        num_cpus=0,
+        max_restarts=-1,
+        max_task_retries=-1,
+        max_concurrency=MAX_CALLS,
     )
+    actor: ActorHandle[Any] = options.remote(settings)
+    return actor
 
 
 class StoreClient:

@@ -1,0 +1,79 @@
+"""Engines of a test's own making: each job's events come from a function that the test gives."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+
+from acestep_ray.decoder.events import Decoded, DecodeEvent, DecodeProgress, Take
+from acestep_ray.decoder.protocol import DecoderDescription, DecodeRequest
+from acestep_ray.planner.protocol import Metadata, Plan, PlanProgress, PlanRequest
+
+DESCRIPTION = DecoderDescription(
+    engine="mock", model="mock", tasks=("text2music",), turbo=True, mock=True, device="cpu"
+)
+
+
+def decoded(request: DecodeRequest) -> Decoded:
+    """What a decoder answers at the end: one take of a second a seed."""
+    takes = tuple(
+        Take(
+            index=index,
+            key=f"takes/{request.job_id}/{request.attempt}/{index + 1}.mp3",
+            seed=seed,
+            format="mp3",
+            bytes=1,
+            sha256="00",
+            samples=48_000,
+        )
+        for index, seed in enumerate(request.seeds)
+    )
+    return Decoded(takes=takes, engine=DESCRIPTION, seconds={"diffusion": 1.0})
+
+
+def plan_of(request: PlanRequest) -> Plan:
+    """What a planner answers at the end."""
+    metadata = Metadata(
+        bpm=request.bpm or 99,
+        caption="planned",
+        duration=40,
+        keyscale=request.key_scale or "D minor",
+        language="en",
+        timesignature=request.time_signature or "3",
+    )
+    return Plan(metadata=metadata, codes=(7,) * 200, seconds=40.0, model="lm", elapsed=0.1)
+
+
+class FakeEngines:
+    """Engines; ``gate`` holds every decode until it is set, ``on_decode`` may raise for a job."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.plans: list[PlanRequest] = []
+        self.decodes: list[DecodeRequest] = []
+        self.stopped: list[str] = []
+        self.on_plan: Callable[[PlanRequest], None] = lambda request: None
+        self.on_decode: Callable[[DecodeRequest], None] = lambda request: None
+        self.last: Callable[[DecodeRequest], DecodeEvent] = decoded
+
+    async def plan(self, request: PlanRequest) -> AsyncGenerator[PlanProgress | Plan, None]:
+        """See Engines."""
+        self.plans.append(request)
+        yield PlanProgress(stage="metadata", step=0, total=1)
+        self.on_plan(request)
+        yield PlanProgress(stage="codes", step=100, total=200)
+        yield plan_of(request)
+
+    async def decode(self, request: DecodeRequest) -> AsyncGenerator[DecodeEvent, None]:
+        """See Engines."""
+        self.decodes.append(request)
+        ended = False
+        try:
+            yield DecodeProgress(stage="diffusion", step=0, total=8)
+            await self.gate.wait()
+            self.on_decode(request)
+            yield DecodeProgress(stage="diffusion", step=8, total=8)
+            ended = True
+            yield self.last(request)
+        finally:
+            if not ended:
+                self.stopped.append(request.job_id)

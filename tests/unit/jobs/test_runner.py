@@ -1,0 +1,329 @@
+"""The runner and the workflow over a real store: who dies, returns late or is cancelled meanwhile.
+
+What would break for whom: a client that was given an id would wait for ever, or a GPU would work
+for nobody.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from acestep_ray.decoder.events import DecodeFailed
+from acestep_ray.decoder.protocol import DecodeRequest
+from acestep_ray.jobs.desk import JobDesk
+from acestep_ray.jobs.job import ErrorCode, Status
+from acestep_ray.jobs.result import JobResult, Progress
+from acestep_ray.jobs.roster import Announcement, Roster, RosterView
+from acestep_ray.jobs.runner import Runner
+from acestep_ray.jobs.snapshot import Capacity, Changes, Snapshot
+from acestep_ray.jobs.spec import JobSpec, LmSpec
+from acestep_ray.jobs.store.protocol import Cancel, Get, Op, Owns, StoreError, Submit
+from acestep_ray.jobs.store.sqlite import SqliteStore
+from acestep_ray.jobs.workflow import WorkerLost
+from acestep_ray.planner.protocol import PlannerDescription, PlannerError, PlanRequest
+from acestep_ray.settings import Settings
+from tests.unit.jobs.engines import DESCRIPTION, FakeEngines
+
+LM = LmSpec(
+    backend="mock",
+    infer_type="llm_dit",
+    temperature=0.6,
+    cfg_scale=1.0,
+    negative_prompt="NO USER INPUT",
+    top_k=None,
+    top_p=None,
+    repetition_penalty=1.0,
+)
+
+
+def spec(lm: LmSpec | None = None, **changes: Any) -> JobSpec:
+    fields: dict[str, Any] = {
+        "task": "text2music", "caption": "song", "lyrics": "", "vocal_language": "en",
+        "bpm": None, "key_scale": "", "time_signature": "", "duration": None, "seeds": (1, 2),
+        "steps": 8, "guidance_scale": 7.0, "shift": 3.0, "cfg_interval": (0.0, 1.0),
+        "cover_strength": 1.0, "repaint_start": 0.0, "repaint_end": None, "track_name": "",
+        "track_classes": (), "use_tiled_decode": True, "use_cot_caption": False, "source": None,
+        "reference": None, "audio_format": "mp3", "model": "", "lm": lm,
+    }  # fmt: skip
+    return JobSpec(**(fields | changes))
+
+
+class DeskOf:
+    """The desk as a runner reaches it, without Ray between."""
+
+    def __init__(self, desk: JobDesk) -> None:
+        self.desk = desk
+        self.rosters = Roster(time.monotonic())
+        self.slots = (2, 2)
+
+    async def apply(self, op: Op, patience: float = 20.0) -> Any:
+        (answer,) = await self.desk.apply([op])
+        if isinstance(answer, StoreError):
+            raise answer
+        return answer
+
+    async def changes(self, since: tuple[str, int] | None, seconds: float) -> Changes:
+        return await self.desk.changes(since, seconds)
+
+    async def report(
+        self, runner: str, capacity: Capacity, progress: list[tuple[str, int, Progress]]
+    ) -> None:
+        await self.desk.report(runner, capacity, progress)
+
+    async def roster(self) -> RosterView:
+        lm = PlannerDescription(engine="mock", models=("lm",), mock=True)
+        now = time.monotonic()
+        self.rosters.announce(Announcement("planner", lm, self.slots[0]), now)
+        self.rosters.announce(Announcement("decoder", DESCRIPTION, self.slots[1]), now)
+        return self.rosters.view(now)
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings.model_validate({"jobs": {"lease_seconds": 0.6}})
+
+
+@pytest.fixture
+async def desk(tmp_path: Path, settings: Settings) -> AsyncIterator[DeskOf]:
+    desk = JobDesk(lambda: SqliteStore(tmp_path / "jobs.sqlite"), settings)
+    await desk.open()
+    yield DeskOf(desk)
+    await desk.close()
+
+
+@pytest.fixture
+def engines() -> FakeEngines:
+    return FakeEngines()
+
+
+@pytest.fixture
+async def runner(desk: DeskOf, engines: FakeEngines, settings: Settings) -> AsyncIterator[Runner]:
+    runner = Runner(desk, engines, settings)
+    runner.start()
+    yield runner
+    engines.gate.set()
+    await runner.drain()
+
+
+async def submit(desk: DeskOf, job: JobSpec) -> str:
+    job_id = str(uuid.uuid4())
+    await desk.apply(Submit(job_id, job.model_dump_json(), needs_plan=job.needs_plan))
+    return job_id
+
+
+async def see(desk: DeskOf, job_id: str) -> Snapshot:
+    snapshot: Snapshot = await desk.apply(Get(job_id))
+    return snapshot
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(20):
+        while not await condition():
+            await asyncio.sleep(0.01)
+
+
+async def reaches(desk: DeskOf, job_id: str, status: Status) -> Snapshot:
+    async def there() -> bool:
+        return (await see(desk, job_id)).record.status == status
+
+    await until(there)
+    return await see(desk, job_id)
+
+
+async def test_a_job_is_planned_decoded_and_finished(
+    desk: DeskOf, engines: FakeEngines, runner: Runner
+) -> None:
+    job_id = await submit(desk, spec(LM, bpm=120))
+    record = (await reaches(desk, job_id, Status.SUCCEEDED)).record
+    assert record.result
+    result = JobResult.model_validate_json(record.result)
+    assert [take.seed for take in result.takes] == [1, 2]
+    assert result.plan
+    (request,) = engines.decodes
+    # The user's tempo wins; key, metre and length are the plan's.
+    assert (request.bpm, request.key_scale, request.time_signature) == (120, "D minor", "3")
+    assert (request.seconds, request.codes) == (40.0, ((7,) * 200,))
+    assert "Steps: 8, Scale: 7.0" in result.generation_info
+    assert "mock" in result.generation_info
+    assert record.starts == 1
+
+
+async def test_progress_is_told_while_it_runs(
+    desk: DeskOf, engines: FakeEngines, runner: Runner
+) -> None:
+    engines.gate.clear()
+    job_id = await submit(desk, spec(LM))
+
+    async def told() -> bool:
+        progress = (await see(desk, job_id)).progress
+        return progress is not None and progress.stage == "diffusion"
+
+    await until(told)
+    snapshot = await see(desk, job_id)
+    assert snapshot.progress
+    assert snapshot.progress.fraction == pytest.approx(0.4)
+    engines.gate.set()
+    await reaches(desk, job_id, Status.SUCCEEDED)
+
+
+async def test_no_more_is_leased_than_the_engines_can_start(
+    desk: DeskOf, engines: FakeEngines, runner: Runner
+) -> None:
+    engines.gate.clear()
+    jobs = [await submit(desk, spec()) for _ in range(5)]
+    await reaches(desk, jobs[1], Status.RUNNING)
+    positions = [(await see(desk, job_id)).record.position for job_id in jobs]
+    assert positions == [0, 0, 1, 2, 3]
+    assert len(engines.decodes) == 2
+    engines.gate.set()
+    for job_id in jobs:
+        await reaches(desk, job_id, Status.SUCCEEDED)
+    assert [request.job_id for request in engines.decodes] == jobs
+
+
+async def test_cancelling_a_running_job_stops_its_engine(
+    desk: DeskOf, engines: FakeEngines, runner: Runner
+) -> None:
+    engines.gate.clear()
+    job_id = await submit(desk, spec())
+    await reaches(desk, job_id, Status.RUNNING)
+    await desk.apply(Cancel(job_id))
+    snapshot = await see(desk, job_id)
+    assert (snapshot.record.status, snapshot.record.error_code) == (
+        Status.FAILED,
+        ErrorCode.CANCELLED,
+    )
+
+    async def stopped() -> bool:
+        return engines.stopped == [job_id]
+
+    await until(stopped)
+
+
+async def test_a_lost_decoder_is_tried_again_and_the_plan_is_kept(
+    desk: DeskOf, engines: FakeEngines, runner: Runner
+) -> None:
+    def die_once(request: DecodeRequest) -> None:
+        if request.attempt == 1:
+            raise WorkerLost("killed")
+
+    engines.on_decode = die_once
+    job_id = await submit(desk, spec(LM))
+    record = (await reaches(desk, job_id, Status.SUCCEEDED)).record
+    assert record.starts == 2
+    assert [request.attempt for request in engines.decodes] == [1, 2]
+    assert len(engines.plans) == 1
+
+
+async def test_a_job_that_kills_its_worker_three_times_fails_as_worker_lost(
+    desk: DeskOf, engines: FakeEngines, runner: Runner
+) -> None:
+    def die(request: DecodeRequest) -> None:
+        raise WorkerLost("killed")
+
+    engines.on_decode = die
+    job_id = await submit(desk, spec())
+    record = (await reaches(desk, job_id, Status.FAILED)).record
+    assert record.error_code == ErrorCode.WORKER_LOST
+    assert len(engines.decodes) == 3
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [
+        (PlannerError("The plan broke."), ErrorCode.PLANNER_FAILED),
+        (ZeroDivisionError("secret"), ErrorCode.INTERNAL),
+    ],
+)
+async def test_a_planner_failure_fails_that_job_only(
+    desk: DeskOf, engines: FakeEngines, runner: Runner, failure: Exception, code: ErrorCode
+) -> None:
+    def fail(request: PlanRequest) -> None:
+        if request.caption == "bad":
+            raise failure
+
+    engines.on_plan = fail
+    bad = await submit(desk, spec(LM, caption="bad"))
+    good = await submit(desk, spec(LM))
+    record = (await reaches(desk, bad, Status.FAILED)).record
+    assert record.error_code == code
+    assert record.error
+    assert "secret" not in record.error
+    await reaches(desk, good, Status.SUCCEEDED)
+
+
+async def test_a_decoder_failure_has_its_code_and_sentence(
+    desk: DeskOf, engines: FakeEngines, runner: Runner
+) -> None:
+    engines.last = lambda request: DecodeFailed(code="out_of_memory", detail="Too long.")
+    record = (await reaches(desk, await submit(desk, spec()), Status.FAILED)).record
+    assert (record.error_code, record.error) == (ErrorCode.OUT_OF_MEMORY, "Too long.")
+
+
+async def test_a_runner_that_dies_loses_its_jobs_to_the_next(
+    desk: DeskOf, engines: FakeEngines, settings: Settings
+) -> None:
+    engines.gate.clear()
+    first = Runner(desk, engines, settings)
+    first.start()
+    jobs = [await submit(desk, spec()) for _ in range(3)]
+    await reaches(desk, jobs[0], Status.RUNNING)
+    for loop in [*first._loops, *(task for _, task in first._jobs.values())]:
+        loop.cancel()  # as kill -9 would: without a goodbye
+    second = Runner(desk, engines, settings)
+    second.start()
+    engines.gate.set()
+    for job_id in jobs:
+        record = (await reaches(desk, job_id, Status.SUCCEEDED)).record
+        assert record.runner is None
+    order = [request.job_id for request in engines.decodes if request.attempt == 2]
+    assert order == jobs[:2]
+    await second.drain()
+
+
+async def test_a_runner_that_drains_finishes_what_it_has(
+    desk: DeskOf, engines: FakeEngines, settings: Settings
+) -> None:
+    engines.gate.clear()
+    runner = Runner(desk, engines, settings)
+    runner.start()
+    jobs = [await submit(desk, spec()) for _ in range(4)]
+    await reaches(desk, jobs[1], Status.RUNNING)
+    draining = asyncio.create_task(runner.drain())
+    await asyncio.sleep(0)
+    engines.gate.set()
+    await draining
+    statuses = [(await see(desk, job_id)).record.status for job_id in jobs]
+    assert statuses == [Status.SUCCEEDED, Status.SUCCEEDED, Status.QUEUED, Status.QUEUED]
+
+
+async def test_a_late_attempt_writes_nothing(
+    desk: DeskOf, engines: FakeEngines, settings: Settings
+) -> None:
+    """A runner that was away longer than its lease comes back to a job that is another's."""
+    engines.gate.clear()
+    first = Runner(desk, engines, settings)
+    first.start()
+    job_id = await submit(desk, spec())
+    await reaches(desk, job_id, Status.RUNNING)
+    for loop in first._loops:
+        loop.cancel()  # unheard of, but its job goes on
+
+    async def lost() -> bool:
+        return not await desk.apply(Owns(job_id, 1))
+
+    await until(lost)
+    late = first._jobs[job_id][1]
+    engines.gate.set()
+    await late
+    assert (await see(desk, job_id)).record.status == Status.QUEUED
+    second = Runner(desk, engines, settings)
+    second.start()
+    record = (await reaches(desk, job_id, Status.SUCCEEDED)).record
+    assert record.attempt == 2
+    await second.drain()
