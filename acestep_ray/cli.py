@@ -17,9 +17,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     serving = commands.add_parser("serve", help="check the config and the port, then run the app")
     serving.add_argument("config", nargs="?", type=Path, default=Path("serve_config.yaml"))
     serving.add_argument("--port", type=int, help="HTTP port (default: ACESTEP_PORT, else 8001)")
+    serving.add_argument("--verbose", action="store_true", help="show the whole log")
     options = parser.parse_args(argv)
     try:
-        return serve(options.config, options.port)
+        return serve(options.config, options.port, options.verbose)
     except Refused as refusal:
         print(f"acestep-ray: {refusal}", file=sys.stderr)
         return 2

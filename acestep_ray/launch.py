@@ -1,13 +1,16 @@
 """Starts the service on this machine: looks before it leaps, then says when it is up."""
 
+import contextlib
 import ipaddress
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -15,21 +18,24 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 
 from acestep_ray.settings import Settings
 
 POLL_SECONDS = 0.25
-STOP_SECONDS = 15.0
-"""How long running jobs have to end after Ctrl-C; what is left is run again at the next start."""
+ROUTINE = re.compile(r"\bINFO\b|\bSUCC\b|^\s*$|Cannot deregister autoscaling state")
+"""Log lines that only tell that all is well."""
 
 
 class Refused(Exception):
     """The service was not started; the message says why, in one sentence."""
 
 
-def serve(config: Path, port: int | None = None) -> int:
+def serve(config: Path, port: int | None = None, verbose: bool = False) -> int:
     """Check ``config`` and the port, run ``serve run``, and stop it at the first signal.
+
+    ``verbose`` shows every line of its log, else only warnings and worse.
 
     Answers the exit status. Raises Refused.
     """
@@ -48,7 +54,7 @@ def serve(config: Path, port: int | None = None) -> int:
     host = http.setdefault("host", "127.0.0.1")
     _refuse_open_door(host, settings)
     _refuse_used_port(host, http["port"])
-    return _run(document, host, http["port"])
+    return _run(document, host, http["port"], verbose)
 
 
 def _refuse_open_door(host: str, settings: Settings) -> None:
@@ -85,11 +91,13 @@ def environment() -> dict[str, str]:
         "RAY_AUTH_MODE": "disabled",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
+        # On a busy laptop a replica may take longer than 0.1 s to say how busy it is.
+        "RAY_SERVE_QUEUE_LENGTH_RESPONSE_DEADLINE_S": "1",
     }
     return defaults | dict(os.environ)
 
 
-def _run(document: dict[str, Any], host: str, port: int) -> int:
+def _run(document: dict[str, Any], host: str, port: int, verbose: bool) -> int:
     url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
     with tempfile.NamedTemporaryFile("w", suffix=".yaml", prefix="acestep-serve-") as file:
         yaml.safe_dump(document, file)
@@ -97,8 +105,15 @@ def _run(document: dict[str, Any], host: str, port: int) -> int:
         program = Path(sys.executable).with_name("serve")
         _say("starting Ray and the application (10 to 30 seconds) …")
         child = subprocess.Popen(
-            [str(program), "run", file.name], env=environment(), start_new_session=True
+            [str(program), "run", file.name],
+            env=environment(),
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
         )
+        threading.Thread(target=_show_log, args=(child, verbose), daemon=True).start()
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _interrupt)
         try:
@@ -108,11 +123,19 @@ def _run(document: dict[str, Any], host: str, port: int) -> int:
             return _stop(child)
 
 
+def _show_log(child: subprocess.Popen[str], verbose: bool) -> None:
+    """Pass the child's output on, without Ray's and Serve's news of routine."""
+    assert child.stdout is not None
+    for line in child.stdout:
+        if verbose or not ROUTINE.search(line):
+            sys.stderr.write(line)
+
+
 def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _wait_until_ready(child: subprocess.Popen[bytes], url: str) -> None:
+def _wait_until_ready(child: subprocess.Popen[str], url: str) -> None:
     """Say what is still missing, when it changes, until all is up or the child has ended."""
     said = ""
     while child.poll() is None:
@@ -140,19 +163,23 @@ def _reasons(error: urllib.error.HTTPError) -> str:
         return "the application is starting"
 
 
-def _stop(child: subprocess.Popen[bytes]) -> int:
-    """End the child and all that it started; jobs that run go back to the queue on disk."""
+def _stop(child: subprocess.Popen[str]) -> int:
+    """End the child and all that it started, at once.
+
+    Nothing needs to be put in order first: what was answered is on disk, and jobs that run now are
+    run again at the next start, just as after a power cut.
+    """
     _say("stopping; jobs that have not ended are kept and run at the next start")
-    child.send_signal(signal.SIGINT)
     try:
-        child.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGTERM)
-        try:
-            child.wait(5)
-        except subprocess.TimeoutExpired:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
+        root = psutil.Process(child.pid)
+        processes = [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return child.wait()
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(processes)
+    child.wait()
     return 0
 
 

@@ -95,6 +95,12 @@ class Jobs(Group):
     )
     keep_idempotency: float = Field(86400.0, gt=0, description="An Idempotency-Key is kept.")
     purge_every: float = Field(60.0, gt=0, description="Time between two purges.")
+    search_every: float = Field(
+        3600.0, gt=0, description="Time between two searches for audio that belongs to no job."
+    )
+    orphan_age: float = Field(
+        3600.0, ge=0, description="Audio younger than this is never taken for orphaned."
+    )
 
 
 def _absolute(path: Path) -> Path:

@@ -8,6 +8,7 @@ from deployments.decoder import Decoder
 from deployments.ingress import Ingress
 from deployments.names import DECODER, INGRESS, PLANNER, RUNNER
 from deployments.planner import Planner
+from deployments.port_guard import refuse_shared_port
 from deployments.runner import Runner
 
 GRACE = 60.0
@@ -17,9 +18,10 @@ GRACE = 60.0
 def build(args: Settings) -> Application:
     """The whole application from its settings (the ``args`` of a Serve config).
 
-    Raises pydantic.ValidationError for an unknown or illegal setting. Options given in the config
-    for a deployment beat those named here.
+    Raises pydantic.ValidationError for an unknown or illegal setting, and PortShared. Options
+    given in the config for a deployment beat those named here.
     """
+    refuse_shared_port()
     settings = args
     drain = settings.jobs.timeout + GRACE
     planner = serve.deployment(

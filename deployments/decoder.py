@@ -1,6 +1,7 @@
 """The decoder deployment: an engine on its device, behind a streaming handle."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from acestep_ray.audio.artifacts import Artifacts
 from acestep_ray.decoder.engines import make_decoder
@@ -28,8 +29,9 @@ class Decoder:
         async def owns() -> bool:
             return bool(await self._client.apply(Owns(request.job_id, request.attempt)))
 
-        async for event in self._worker.decode(request, owns):
-            yield event
+        async with aclosing(self._worker.decode(request, owns)) as events:
+            async for event in events:
+                yield event
 
     async def __del__(self) -> None:
         await self._presence.leave()

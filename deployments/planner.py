@@ -1,6 +1,7 @@
 """The planner deployment: a 5Hz LM engine behind a streaming handle."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from acestep_ray.planner.engines import make_planner
 from acestep_ray.planner.protocol import Plan, PlanProgress, PlanRequest
@@ -18,8 +19,9 @@ class Planner:
 
     async def plan(self, request: PlanRequest) -> AsyncGenerator[PlanProgress | Plan, None]:
         """See PlannerEngine.plan."""
-        async for event in self._engine.plan(request):
-            yield event
+        async with aclosing(self._engine.plan(request)) as events:
+            async for event in events:
+                yield event
 
     async def __del__(self) -> None:
         await self._presence.leave()

@@ -7,6 +7,7 @@ from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
+from acestep_ray.audio.artifacts import Artifacts
 from acestep_ray.decoder.events import DecodeEvent
 from acestep_ray.decoder.protocol import DecodeRequest
 from acestep_ray.jobs.runner import Runner as JobRunner
@@ -58,7 +59,12 @@ class Runner:
     def __init__(
         self, settings: Settings, planner: DeploymentHandle[Any], decoder: DeploymentHandle[Any]
     ) -> None:
-        self._runner = JobRunner(StoreClient(settings), HandleEngines(planner, decoder), settings)
+        self._runner = JobRunner(
+            StoreClient(settings),
+            HandleEngines(planner, decoder),
+            Artifacts(settings.artifacts_url),
+            settings,
+        )
         self._runner.start()
 
     def check_health(self) -> None:

@@ -47,7 +47,7 @@ class Service:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.http = httpx.Client(base_url=self.url, timeout=30)
-        self._env = {
+        self.environment = {
             **{name: value for name, value in os.environ.items() if "ACESTEP" not in name},
             "ACESTEP_DATA": str(data),
             "ACESTEP_PORT": str(self.port),
@@ -63,7 +63,11 @@ class Service:
         file.write_text(yaml.safe_dump(dict(self._config)))
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [CLI, "serve", str(file)], cwd=ROOT, env=self._env, stdout=log, stderr=log
+                [CLI, "serve", "--verbose", str(file)],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
             )
         try:
             until(self._ready, "the service did not become ready", START_SECONDS)

@@ -5,14 +5,14 @@ import contextlib
 import logging
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from acestep_ray.audio.artifacts import Artifacts, StorageError
 from acestep_ray.audio.encode import encode_take
-from acestep_ray.audio.keys import take_key
+from acestep_ray.audio.keys import attempt_prefix, take_key
 from acestep_ray.audio.source import read_source
 from acestep_ray.audio.tag import Tags
 from acestep_ray.decoder.events import Decoded, DecodeEvent, DecodeFailed, DecodeProgress, Take
@@ -46,7 +46,7 @@ class DecodeWorker:
         self._device = ThreadPoolExecutor(1, "device")
         self._encoders = ThreadPoolExecutor(encoders, "encode")
 
-    async def decode(self, request: DecodeRequest, owns: Owns) -> AsyncIterator[DecodeEvent]:
+    async def decode(self, request: DecodeRequest, owns: Owns) -> AsyncGenerator[DecodeEvent, None]:
         """Make and store the takes of one job.
 
         The first event comes when the engine has begun; the last is Decoded or DecodeFailed. Ends
@@ -54,10 +54,13 @@ class DecodeWorker:
         one step.
         """
         try:
-            async for event in self._decode(request, owns):
-                yield event
+            async with contextlib.aclosing(self._decode(request, owns)) as events:
+                async for event in events:
+                    yield event
         except DecodeCancelled:
-            logger.info("Job %s is no longer attempt %d's.", request.job_id, request.attempt)
+            logger.warning(
+                "Stopped: job %s is no longer attempt %d's.", request.job_id, request.attempt
+            )
         except (OutOfMemoryError, MemoryError):
             yield DecodeFailed(
                 code="out_of_memory",
@@ -75,14 +78,18 @@ class DecodeWorker:
                 detail="The decoder failed unexpectedly; the server's log tells more.",
             )
 
-    async def _decode(self, request: DecodeRequest, owns: Owns) -> AsyncIterator[DecodeEvent]:
+    async def _decode(
+        self, request: DecodeRequest, owns: Owns
+    ) -> AsyncGenerator[DecodeEvent, None]:
         loop = asyncio.get_running_loop()
         news: asyncio.Queue[DecodeProgress | RenderedTake | None] = asyncio.Queue()
         started = time.perf_counter()
         sources = await self._read_sources(request)
-        rendering = Rendering(
-            self._engine, request, sources, lambda e: loop.call_soon_threadsafe(news.put_nowait, e)
-        )
+
+        def emit(event: DecodeProgress | RenderedTake) -> None:
+            loop.call_soon_threadsafe(news.put_nowait, event)
+
+        rendering = Rendering(self._engine, request, sources, emit)
         rendering.seconds["reading"] = time.perf_counter() - started
         with tempfile.TemporaryDirectory(prefix="acestep-takes-") as folder:
             thread = self._device.submit(rendering.run)
@@ -108,9 +115,10 @@ class DecodeWorker:
                 takes = await asyncio.shield(asyncio.gather(*encodes))
                 if not await _ours(owns):
                     raise DecodeCancelled
-                for take in takes:
-                    await self._artifacts.put_file(take.key, Path(folder) / str(take.index))
-                    yield DecodeProgress(stage="storing", step=take.index + 1, total=total)
+                async with self._all_or_nothing(request):
+                    for take in takes:
+                        await self._artifacts.put_file(take.key, Path(folder) / str(take.index))
+                        yield DecodeProgress(stage="storing", step=take.index + 1, total=total)
                 rendering.seconds["storing"] = time.perf_counter() - started
             finally:
                 rendering.stop.set()
@@ -124,6 +132,15 @@ class DecodeWorker:
             seconds={k: round(v, 3) for k, v in rendering.seconds.items()},
             warnings=tuple(rendering.warnings),
         )
+
+    @contextlib.asynccontextmanager
+    async def _all_or_nothing(self, request: DecodeRequest) -> AsyncGenerator[None, None]:
+        """Take back what was stored when not every take could be, or the job was ended."""
+        try:
+            yield
+        except BaseException:
+            await self._artifacts.delete_prefix(attempt_prefix(request.job_id, request.attempt))
+            raise
 
     async def _read_sources(self, request: DecodeRequest) -> Sources:
         source = request.source and await read_source(self._artifacts, request.source)

@@ -201,6 +201,7 @@ class JobDesk:
         await self._ask([Sweep(self._jobs.max_starts, self._jobs.timeout)])
         self._swept_at = time.monotonic()
         await self._count()
+        self._reports.forget_lapsed(self._clock())
         kept = self._reports.attempts()
         owned = set(await self._owned(kept))
         self._reports.drop(job_id for job_id, attempt in kept if (job_id, attempt) not in owned)

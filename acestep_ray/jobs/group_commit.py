@@ -1,6 +1,7 @@
 """Group commit: what concurrent callers ask of a store goes to disk together."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,8 +24,8 @@ class _Call:
 class GroupCommit:
     """A store in a thread of its own, for one event loop.
 
-    While a batch is on its way to disk, those that come meanwhile wait, and then go together as one:
-    however many callers, the disk is synced once for all of them.
+    While a batch is on its way to disk, those that come meanwhile wait, and then go together as
+    one: however many callers, the disk is synced once for all of them.
     """
 
     def __init__(
@@ -34,28 +35,37 @@ class GroupCommit:
         self._clock = clock
         self._publish = publish
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="job-store")
-        self._store: JobStore | None = None
-        self._waiting: list[_Call] = []
+        self._store: JobStore | None = None  # set and closed in the thread
+        self._closed = False
+        self._waiting: deque[_Call] = deque()
         self._writer: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Open the store in its thread. Raises what the factory raises."""
-        loop = asyncio.get_running_loop()
-        self._store = await loop.run_in_executor(self._thread, self._factory)
+        """Open the store in its thread. Raises what the factory raises; close it all the same."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._open_store)
+
+    def _open_store(self) -> None:
+        self._store = self._factory()
 
     async def close(self) -> None:
         """Finish what was asked, then let go of the store. Later calls raise StoreUnavailable."""
-        store, self._store = self._store, None
+        if self._closed:
+            return
+        self._closed = True
         if self._writer is not None:
             await self._writer
-        if store is not None:
-            await asyncio.get_running_loop().run_in_executor(self._thread, store.close)
+        # Behind an opening whose caller was cancelled, so that no store is left open by nobody.
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._close_store)
         self._thread.shutdown()
+
+    def _close_store(self) -> None:
+        if self._store is not None:
+            self._store.close()
 
     async def apply(self, batch: Sequence[Op]) -> list[object]:
         """As JobStore.apply. A caller that is cancelled before its batch leaves takes it back."""
-        if self._store is None:
-            raise StoreUnavailable("The job store is closed.")
+        if self._store is None or self._closed:
+            raise StoreUnavailable("The job store is not open.")
         call = _Call(tuple(batch), asyncio.get_running_loop().create_future())
         self._waiting.append(call)
         if self._writer is None or self._writer.done():
@@ -74,7 +84,7 @@ class GroupCommit:
             except Exception as error:
                 outcomes = [error] * len(calls)
             except BaseException:  # the loop is going down: leave nobody waiting
-                for call in calls + self._waiting:
+                for call in (*calls, *self._waiting):
                     call.answers.cancel()
                 raise
             for call, outcome in zip(calls, outcomes, strict=True):
@@ -89,7 +99,7 @@ class GroupCommit:
         group: list[_Call] = []
         size = 0
         while self._waiting and (not group or size + len(self._waiting[0].batch) <= MAX_GROUP):
-            call = self._waiting.pop(0)
+            call = self._waiting.popleft()
             if not call.answers.done():
                 group.append(call)
                 size += len(call.batch)

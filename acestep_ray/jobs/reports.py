@@ -48,6 +48,11 @@ class Reports:
         """Keep what a runner sees."""
         self._capacity[runner] = capacity
 
+    def forget_lapsed(self, now: float) -> None:
+        """Forget the runners that have not been heard for too long."""
+        for runner in [runner for runner, until in self._alive_until.items() if until < now]:
+            self.goodbye(runner)
+
     def goodbye(self, runner: str) -> None:
         """Forget a runner."""
         self._alive_until.pop(runner, None)
@@ -56,7 +61,6 @@ class Reports:
     def capacity(self, now: float) -> Capacity:
         """What is deployed. Every live runner sees all of it, a new one perhaps not yet, so each
         figure is the largest that any of them saw last."""
-        for runner in [runner for runner, until in self._alive_until.items() if until < now]:
-            self.goodbye(runner)
+        self.forget_lapsed(now)
         seen = [astuple(capacity) for capacity in self._capacity.values()]
         return Capacity(*map(max, zip(*seen, strict=True))) if seen else Capacity()

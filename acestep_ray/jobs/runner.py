@@ -6,6 +6,8 @@ import uuid
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
+from acestep_ray.audio.artifacts import Artifacts
+from acestep_ray.jobs.janitor import Janitor
 from acestep_ray.jobs.result import Progress
 from acestep_ray.jobs.roster import RosterView
 from acestep_ray.jobs.snapshot import Capacity, Changes
@@ -48,11 +50,14 @@ class Desk(Protocol):
 class Runner:
     """One a process. ``start`` it in its event loop, ``drain`` it before the process ends."""
 
-    def __init__(self, desk: Desk, engines: Engines, settings: Settings) -> None:
+    def __init__(
+        self, desk: Desk, engines: Engines, artifacts: Artifacts, settings: Settings
+    ) -> None:
         self.name = f"runner-{uuid.uuid4().hex[:12]}"
         self._desk = desk
         self._engines = engines
         self._settings = settings
+        self._janitor = Janitor(desk, artifacts, settings)
         self._capacity = Capacity()
         self._jobs: dict[str, tuple[JobRecord, asyncio.Task[None]]] = {}
         self._news: dict[str, tuple[int, Progress]] = {}
@@ -62,7 +67,8 @@ class Runner:
 
     def start(self) -> None:
         """Begin leasing."""
-        for loop in (self._keep_alive, self._follow_feed, self._report, self._lease):
+        loops = (self._keep_alive, self._follow_feed, self._report, self._lease, self._tidy)
+        for loop in loops:
             self._loops.append(asyncio.create_task(self._forever(loop), name=loop.__name__))
 
     def check(self) -> None:
@@ -144,6 +150,10 @@ class Runner:
         )
         for record in await self._desk.apply(lease):
             self._run(record)
+
+    async def _tidy(self) -> None:
+        await asyncio.sleep(self._settings.jobs.purge_every)
+        await self._janitor.tidy()
 
     def _run(self, record: JobRecord) -> None:
         if earlier := self._jobs.get(record.job_id):

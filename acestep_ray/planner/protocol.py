@@ -1,6 +1,6 @@
 """What every planner engine is: mock, transformers (``pt``) and vLLM are siblings behind this."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -94,7 +94,7 @@ class PlannerEngine(Protocol):
         """What this engine serves."""
         ...
 
-    def plan(self, request: PlanRequest) -> AsyncIterator[PlanProgress | Plan]:
+    def plan(self, request: PlanRequest) -> AsyncGenerator[PlanProgress | Plan, None]:
         """Plan one job: the first event when work really starts, progress, and a Plan at the end.
 
         Closing the iterator (or cancelling the task that reads it) stops the work within one token

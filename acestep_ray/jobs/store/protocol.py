@@ -22,7 +22,8 @@ class Submit:
     """Queue a job. Answers Submitted, or raises QueueFull or IdempotencyMismatch.
 
     The same ``job_id`` again answers as before. The same ``idempotency_key`` by the same ``owner``
-    with the same ``fingerprint`` answers the first job; with another it is an error.
+    with the same ``fingerprint`` answers the first job; with another it is an error. A key whose
+    job was deleted or has expired is free again.
     """
 
     job_id: str
@@ -157,7 +158,8 @@ class Finish:
 @dataclass(frozen=True)
 class Release:
     """Give a leased job back to its old place. ``lost``: its worker died; after ``max_starts``
-    counted starts it fails as worker_lost. Answers bool as Start."""
+    counted starts it fails as worker_lost. Not lost: its start is no longer counted. Answers bool
+    as Start."""
 
     job_id: str
     attempt: int

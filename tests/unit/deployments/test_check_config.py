@@ -1,4 +1,4 @@
-"""A misspelt key must be refused: Serve would ignore it, and the option would silently not be set."""
+"""A misspelt key must be refused: Serve would ignore it, and silently not set the option."""
 
 import copy
 from pathlib import Path

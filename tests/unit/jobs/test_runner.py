@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from acestep_ray.audio.artifacts import Artifacts
 from acestep_ray.decoder.events import DecodeFailed
 from acestep_ray.decoder.protocol import DecodeRequest
 from acestep_ray.jobs.desk import JobDesk
@@ -97,13 +98,20 @@ async def desk(tmp_path: Path, settings: Settings) -> AsyncIterator[DeskOf]:
 
 
 @pytest.fixture
+def artifacts(tmp_path: Path) -> Artifacts:
+    return Artifacts((tmp_path / "artifacts").as_uri())
+
+
+@pytest.fixture
 def engines() -> FakeEngines:
     return FakeEngines()
 
 
 @pytest.fixture
-async def runner(desk: DeskOf, engines: FakeEngines, settings: Settings) -> AsyncIterator[Runner]:
-    runner = Runner(desk, engines, settings)
+async def runner(
+    desk: DeskOf, engines: FakeEngines, artifacts: Artifacts, settings: Settings
+) -> AsyncIterator[Runner]:
+    runner = Runner(desk, engines, artifacts, settings)
     runner.start()
     yield runner
     engines.gate.set()
@@ -266,16 +274,16 @@ async def test_a_decoder_failure_has_its_code_and_sentence(
 
 
 async def test_a_runner_that_dies_loses_its_jobs_to_the_next(
-    desk: DeskOf, engines: FakeEngines, settings: Settings
+    desk: DeskOf, engines: FakeEngines, artifacts: Artifacts, settings: Settings
 ) -> None:
     engines.gate.clear()
-    first = Runner(desk, engines, settings)
+    first = Runner(desk, engines, artifacts, settings)
     first.start()
     jobs = [await submit(desk, spec()) for _ in range(3)]
     await reaches(desk, jobs[0], Status.RUNNING)
     for loop in [*first._loops, *(task for _, task in first._jobs.values())]:
         loop.cancel()  # as kill -9 would: without a goodbye
-    second = Runner(desk, engines, settings)
+    second = Runner(desk, engines, artifacts, settings)
     second.start()
     engines.gate.set()
     for job_id in jobs:
@@ -287,10 +295,10 @@ async def test_a_runner_that_dies_loses_its_jobs_to_the_next(
 
 
 async def test_a_runner_that_drains_finishes_what_it_has(
-    desk: DeskOf, engines: FakeEngines, settings: Settings
+    desk: DeskOf, engines: FakeEngines, artifacts: Artifacts, settings: Settings
 ) -> None:
     engines.gate.clear()
-    runner = Runner(desk, engines, settings)
+    runner = Runner(desk, engines, artifacts, settings)
     runner.start()
     jobs = [await submit(desk, spec()) for _ in range(4)]
     await reaches(desk, jobs[1], Status.RUNNING)
@@ -303,11 +311,11 @@ async def test_a_runner_that_drains_finishes_what_it_has(
 
 
 async def test_a_late_attempt_writes_nothing(
-    desk: DeskOf, engines: FakeEngines, settings: Settings
+    desk: DeskOf, engines: FakeEngines, artifacts: Artifacts, settings: Settings
 ) -> None:
     """A runner that was away longer than its lease comes back to a job that is another's."""
     engines.gate.clear()
-    first = Runner(desk, engines, settings)
+    first = Runner(desk, engines, artifacts, settings)
     first.start()
     job_id = await submit(desk, spec())
     await reaches(desk, job_id, Status.RUNNING)
@@ -322,7 +330,7 @@ async def test_a_late_attempt_writes_nothing(
     engines.gate.set()
     await late
     assert (await see(desk, job_id)).record.status == Status.QUEUED
-    second = Runner(desk, engines, settings)
+    second = Runner(desk, engines, artifacts, settings)
     second.start()
     record = (await reaches(desk, job_id, Status.SUCCEEDED)).record
     assert record.attempt == 2

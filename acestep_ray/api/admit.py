@@ -1,0 +1,297 @@
+"""What the values of a request mean together: checked values -> JobSpec, warnings, errors."""
+
+from dataclasses import dataclass, field
+
+from acestep_ray.api.choose import NoSuchModel, choose_decoder, choose_planner
+from acestep_ray.api.fields import GenerateRequest
+from acestep_ray.api.problems import FieldError
+from acestep_ray.api.seeds import RANDOM, fix_seeds
+from acestep_ray.api.service import Deployed
+from acestep_ray.api.validate import Checked, field_error
+from acestep_ray.jobs.spec import JobSpec, LmSpec
+from acestep_ray.planner.metadata import DURATION_RANGE
+from acestep_ray.settings import Settings
+
+SOURCE_TASKS = frozenset({"cover", "repaint", "lego", "extract", "complete"})
+WINDOW_TASKS = frozenset({"repaint", "lego"})
+TURBO_STEPS = 20
+NO_NEGATIVE_PROMPT = "NO USER INPUT"
+"""What the LM was trained to read as none."""
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """``spec`` has no audio yet; the flags say which audio is to be brought in for it."""
+
+    spec: JobSpec
+    wants_source: bool
+    wants_reference: bool
+
+
+@dataclass
+class Findings:
+    """One error a field, the first; warnings in the order they came up."""
+
+    errors: dict[str, FieldError] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def refuse(self, error: FieldError) -> None:
+        """Note an error."""
+        self.errors.setdefault(error.field, error)
+
+
+def admit(
+    checked: Checked, settings: Settings, deployed: Deployed, files: frozenset[str]
+) -> tuple[Admitted, Findings]:
+    """Apply every rule that needs more than one field, or what is deployed.
+
+    ``files`` are the names of the form's files. The spec is only good where Findings has no
+    errors. Raises Problem 503 where an engine that the request needs is not up yet.
+    """
+    return _Admission(checked, settings, deployed, files).run()
+
+
+class _Admission:
+    def __init__(
+        self, checked: Checked, settings: Settings, deployed: Deployed, files: frozenset[str]
+    ) -> None:
+        self.request: GenerateRequest = checked.request
+        self.sent = checked.sent
+        self.settings = settings
+        self.deployed = deployed
+        self.found = Findings(
+            errors={error.field: error for error in checked.errors},
+            warnings=list(checked.warnings),
+        )
+        self.has_source = "src_audio" in files or bool(self.request.src_audio_path)
+        self.has_reference = "reference_audio" in files or bool(self.request.reference_audio_path)
+        for name in sorted(files):
+            if f"{name}_path" in self.sent:
+                self.warn(f"{name}_path is not used: the file {name} came too.")
+
+    def run(self) -> tuple[Admitted, Findings]:
+        request = self.request
+        codes = self.codes()
+        lm = self.language_model(codes)
+        model = self.decoder()
+        takes = self.takes(codes)
+        wants_source = self.source(codes)
+        self.duration(codes, lm)
+        self.unused(codes, lm)
+        if request.cfg_interval_start > request.cfg_interval_end:
+            self.refuse(
+                "cfg_interval_end",
+                f"cfg_interval_end ({request.cfg_interval_end:g}) must not be below "
+                f"cfg_interval_start ({request.cfg_interval_start:g}).",
+            )
+        if request.use_adg:
+            self.warn("use_adg is accepted but not done.")
+        spec = JobSpec(
+            task=request.task_type,
+            caption=request.caption,
+            lyrics=request.lyrics,
+            vocal_language=request.vocal_language,
+            instruction=request.instruction,
+            bpm=request.bpm,
+            key_scale=request.key_scale,
+            time_signature=request.time_signature,
+            duration=None if codes else request.audio_duration,
+            codes=codes,
+            seeds=self.seeds(takes),
+            steps=request.inference_steps,
+            guidance_scale=request.guidance_scale,
+            shift=request.shift,
+            cfg_interval=(request.cfg_interval_start, request.cfg_interval_end),
+            cover_strength=request.audio_cover_strength,
+            repaint_start=request.repainting_start,
+            repaint_end=request.repainting_end,
+            track_name=request.track_name,
+            track_classes=request.track_classes,
+            use_tiled_decode=request.use_tiled_decode,
+            use_cot_caption=request.use_cot_caption,
+            source=None,
+            reference=None,
+            audio_format=request.audio_format,
+            model=model,
+            lm=lm,
+            warnings=tuple(dict.fromkeys(self.found.warnings)),
+        )
+        return Admitted(spec, wants_source, self.has_reference), self.found
+
+    def refuse(self, name: str, detail: str) -> None:
+        self.found.refuse(field_error(name, detail, self.settings.limits))
+
+    def warn(self, text: str) -> None:
+        self.found.warnings.append(text)
+
+    def codes(self) -> tuple[tuple[int, ...], ...]:
+        """The codes that count: they stand in for a plan, so only where a plan would."""
+        request = self.request
+        if not request.audio_code_string:
+            return ()
+        if request.infer_type == "dit":
+            self.warn("audio_code_string is not used with infer_type dit.")
+            return ()
+        if request.task_type not in ("text2music", "cover"):
+            self.warn(f"audio_code_string is not used for {request.task_type}.")
+            return ()
+        return request.audio_code_string
+
+    def language_model(self, codes: tuple[tuple[int, ...], ...]) -> LmSpec | None:
+        """How the LM is asked, or None where it is not, with a warning where it was wanted."""
+        request = self.request
+        runs = request.use_5hz_lm and not codes and request.task_type == "text2music"
+        if (
+            request.infer_type == "llm_dit"
+            and not (codes or request.use_5hz_lm)
+            and request.task_type == "text2music"
+        ):
+            self.refuse(
+                "infer_type",
+                "infer_type llm_dit needs audio codes: give audio_code_string, or set "
+                "use_5hz_lm to true.",
+            )
+        if request.use_5hz_lm and not runs:
+            why = "audio codes came" if codes else f"it plans nothing for {request.task_type}"
+            self.warn(f"The LM is skipped (use_5hz_lm): {why}.")
+        given = sorted(n for n in self.sent if n.startswith("lm_") or n == "use_cot_caption")
+        if not runs:
+            if given and not request.use_5hz_lm:
+                self.warn(f"Not used without use_5hz_lm: {', '.join(given)}.")
+            return None
+        try:
+            planner, name = choose_planner(self.deployed, request.lm_model_path, request.lm_backend)
+        except NoSuchModel as error:
+            self.refuse(error.field, str(error))
+            return None
+        if "lm_backend" in self.sent and planner.engine not in ("mock", request.lm_backend):
+            self.warn(
+                f"lm_backend {request.lm_backend} is not deployed; {planner.engine} serves the LM."
+            )
+        guided_from = request.lm_negative_prompt.strip() not in ("", NO_NEGATIVE_PROMPT)
+        if guided_from and request.lm_cfg_scale <= 1:
+            self.warn("lm_negative_prompt is not used: lm_cfg_scale is not above 1.")
+        return LmSpec(
+            model=name,
+            backend=planner.engine,
+            infer_type=request.infer_type or "llm_dit",
+            temperature=request.lm_temperature,
+            cfg_scale=max(1.0, request.lm_cfg_scale),
+            negative_prompt=request.lm_negative_prompt,
+            top_k=request.lm_top_k or None,
+            top_p=None if request.lm_top_p is None or request.lm_top_p >= 1 else request.lm_top_p,
+            repetition_penalty=request.lm_repetition_penalty,
+        )
+
+    def decoder(self) -> str:
+        """The decoder's name where the request needs that one, "" where any will do."""
+        request = self.request
+        try:
+            decoder = choose_decoder(self.deployed, request.model, request.task_type)
+        except NoSuchModel as error:
+            self.refuse(error.field, str(error))
+            return ""
+        if decoder.turbo:
+            if request.inference_steps > TURBO_STEPS:
+                self.warn(
+                    f"{decoder.model} is a turbo model, made for 8 steps; "
+                    f"{request.inference_steps} are run as asked."
+                )
+            guidance = ("guidance_scale", "cfg_interval_start", "cfg_interval_end")
+            if given := [name for name in guidance if name in self.sent]:
+                self.warn(f"Not used by {decoder.model}, a turbo model: {', '.join(given)}.")
+        only_one = request.model is None and decoder == self.deployed.decoders[0]
+        return "" if only_one else decoder.model
+
+    def takes(self, codes: tuple[tuple[int, ...], ...]) -> int:
+        """How many takes: as said, else as many as seeds or codes came, else the default."""
+        request, settings = self.request, self.settings
+        seeds = 1 if request.use_random_seed else len(request.seed)
+        takes = request.batch_size or max(seeds, len(codes))
+        if seeds == 1 and len(codes) <= 1 and request.batch_size is None:
+            return min(settings.defaults.batch_size, settings.limits.batch_size)
+        said = f"batch_size is {takes}" if request.batch_size else f"there are {takes} takes"
+        if seeds not in (1, takes):
+            self.refuse(
+                "seed", f"seed lists {seeds} seeds, but {said}; give one seed, or one a take."
+            )
+        if len(codes) not in (0, 1, takes):
+            self.refuse(
+                "audio_code_string",
+                f"audio_code_string lists {len(codes)} code sequences, but {said}; "
+                "give one, or one a take.",
+            )
+        return takes
+
+    def seeds(self, takes: int) -> tuple[int, ...]:
+        request = self.request
+        if not request.use_random_seed:
+            # A list of the wrong length was refused; the spec it goes into is not used.
+            return fix_seeds(request.seed, takes)
+        return fix_seeds((RANDOM,), takes)
+
+    def source(self, codes: tuple[tuple[int, ...], ...]) -> bool:
+        """Whether the source audio is to be brought in."""
+        task = self.request.task_type
+        if task not in SOURCE_TASKS:
+            if self.has_source:
+                self.warn(f"The source audio is not used for {task}.")
+            return False
+        if codes:
+            if self.has_source:
+                self.warn("The source audio is not used: audio codes came, and they win.")
+            return False
+        if not self.has_source and "src_audio" not in self.found.errors:
+            codes_too = ", or audio_code_string" if task == "cover" else ""
+            self.refuse(
+                "src_audio_path",
+                f"task_type {task} needs source audio: the file src_audio of a multipart form, "
+                f"or src_audio_path{codes_too}.",
+            )
+        return self.has_source
+
+    def duration(self, codes: tuple[tuple[int, ...], ...], lm: LmSpec | None) -> None:
+        """What does not go with the length, and with the repaint window."""
+        request = self.request
+        seconds = request.audio_duration
+        shortest = DURATION_RANGE[0]
+        if seconds is not None:
+            if lm and seconds < shortest:
+                self.refuse(
+                    "audio_duration",
+                    f"audio_duration must be from {shortest} to {self.settings.limits.duration:g} "
+                    f"seconds with use_5hz_lm; got {seconds:g}.",
+                )
+            if codes and abs(len(codes[0]) / 5 - seconds) > 0.2:
+                self.warn(
+                    f"audio_duration is not used: the audio codes make {len(codes[0]) / 5:g} s."
+                )
+            if request.task_type in SOURCE_TASKS and not codes:
+                self.warn("audio_duration is not used: the source decides the length.")
+        end = request.repainting_end
+        if request.task_type in WINDOW_TASKS and end is not None:
+            start = request.repainting_start
+            if end <= start:
+                self.refuse(
+                    "repainting_end",
+                    f"repainting_end ({end:g}) must lie after repainting_start ({start:g}).",
+                )
+
+    def unused(self, codes: tuple[tuple[int, ...], ...], lm: LmSpec | None) -> None:
+        """Warn of values that were sent and that the task does not use."""
+        request = self.request
+        task = request.task_type
+        plans_codes = codes or (lm and lm.infer_type == "llm_dit")
+        uses = {
+            "repainting_start": task in WINDOW_TASKS,
+            "repainting_end": task in WINDOW_TASKS,
+            "audio_cover_strength": task == "cover" or plans_codes,
+            "track_name": task in ("lego", "extract"),
+            "track_classes": task == "complete",
+            "infer_type": task == "text2music" or codes,
+        }
+        given = [name for name, used in uses.items() if name in self.sent and not used]
+        if given:
+            self.warn(f"Not used for {task}: {', '.join(given)}.")
+        if request.use_random_seed and set(request.seed) != {RANDOM}:
+            self.warn("seed is not used: use_random_seed is true.")

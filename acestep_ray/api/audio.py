@@ -1,0 +1,139 @@
+"""``/v1/audio``: a job's takes, by job and number, never by path."""
+
+import re
+import unicodedata
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Header, Response
+from fastapi.responses import StreamingResponse
+
+from acestep_ray.api.context import Context, Here
+from acestep_ray.api.jobs import JobId
+from acestep_ray.api.problems import Problem
+from acestep_ray.api.ranges import Unsatisfiable, choose_span, matches
+from acestep_ray.audio.artifacts import ArtifactMissing
+from acestep_ray.audio.formats import FORMATS
+from acestep_ray.jobs.result import JobResult, Take
+from acestep_ray.jobs.spec import JobSpec
+
+router = APIRouter(tags=["audio"])
+
+_LONGEST_NAME = 60
+_SPACES = re.compile(r"\s+")
+
+Range = Annotated[
+    str | None, Header(description="One byte range, such as bytes=0-99.", examples=["bytes=0-99"])
+]
+IfRange = Annotated[
+    str | None, Header(description="Only then a part: the file's ETag.", examples=['"5f1d"'])
+]
+IfNoneMatch = Annotated[
+    str | None, Header(description="ETag of the copy there is: 304.", examples=['"5f1d"'])
+]
+
+
+@router.get(
+    "/v1/audio/{job_id}/{name}",
+    operation_id="get_audio",
+    summary="Fetch a take",
+    response_class=StreamingResponse,
+)
+async def get_audio(
+    job_id: JobId,
+    name: str,
+    here: Here,
+    *,
+    range: Range = None,
+    if_range: IfRange = None,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """A take of a succeeded job: 1.mp3, 2.mp3 and so on, as audio_paths names them."""
+    spec, take = await _find(job_id, name, here)
+    return await _answer(
+        spec, take, here, ranges=(range, if_range), if_none_match=if_none_match, body=True
+    )
+
+
+@router.head(
+    "/v1/audio/{job_id}/{name}",
+    operation_id="head_audio",
+    summary="Size, type and ETag of a take",
+    response_class=Response,
+)
+async def head_audio(
+    job_id: JobId, name: str, here: Here, if_none_match: IfNoneMatch = None
+) -> Response:
+    """As GET, without the audio."""
+    spec, take = await _find(job_id, name, here)
+    return await _answer(
+        spec, take, here, ranges=(None, None), if_none_match=if_none_match, body=False
+    )
+
+
+async def _find(job_id: str, name: str, here: Context) -> tuple[JobSpec, Take]:
+    """The take of that name among those of the job's result."""
+    record = (await here.service.get(job_id)).record
+    if record.result is None:
+        raise Problem(
+            404, "audio_not_found", f"The job is {record.status}; it has no audio to fetch."
+        )
+    for take in JobResult.model_validate_json(record.result).takes:
+        if name == f"{take.index + 1}.{take.format}":
+            return JobSpec.model_validate_json(record.spec), take
+    raise Problem(404, "audio_not_found", "The job has no such take.")
+
+
+async def _answer(
+    spec: JobSpec,
+    take: Take,
+    here: Context,
+    *,
+    ranges: tuple[str | None, str | None],
+    if_none_match: str | None,
+    body: bool,
+) -> Response:
+    etag = f'"{take.sha256}"'
+    headers = {
+        "ETag": etag,
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "private, no-cache",
+        "Content-Disposition": disposition(spec.caption, take),
+        "X-Content-Type-Options": "nosniff",
+    }
+    if matches(etag, if_none_match):
+        return Response(status_code=304, headers=headers)
+    try:
+        size = await here.artifacts.size(take.key)
+    except ArtifactMissing:
+        raise Problem(404, "audio_not_found", "The take is no longer in storage.") from None
+    try:
+        span = choose_span(size, etag, *ranges)
+    except Unsatisfiable:
+        raise Problem(
+            416,
+            "range_not_satisfiable",
+            f"The range lies outside the file, which is {size} bytes long.",
+            headers={"Content-Range": f"bytes */{size}"},
+        ) from None
+    start, end = (span.start, span.end) if span else (0, size)
+    headers["Content-Length"] = str(end - start)
+    if span:
+        headers["Content-Range"] = span.content_range
+    media_type = FORMATS[take.format].media_type
+    if not body:
+        return Response(headers=headers, media_type=media_type)
+    chunks = here.artifacts.stream(take.key, start, end)
+    return StreamingResponse(chunks, 206 if span else 200, headers, media_type)
+
+
+def disposition(caption: str, take: Take) -> str:
+    """Content-Disposition with a file name made of the caption: safe on every system."""
+    kept = (c if unicodedata.category(c)[0] in "LMNZ" or c in "-_'(),&" else " " for c in caption)
+    words = _SPACES.sub(" ", "".join(kept)).strip()[:_LONGEST_NAME].strip()
+    name = f"{words or 'acestep'} {take.index + 1}.{take.format}"
+    folded = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    plain = _SPACES.sub(" ", folded).strip()
+    if plain[: plain.rfind(".")].strip() == str(take.index + 1):
+        plain = f"acestep {plain}"
+    return f"inline; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

@@ -1,0 +1,152 @@
+"""Reads a request's body, whatever type it is said to have, within the limits."""
+
+import hashlib
+import json
+import math
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from acestep_ray.api.media import Media, read_media, unsupported_type
+from acestep_ray.api.multipart import MAX_PARTS, Upload, read_multipart
+from acestep_ray.api.problems import Problem
+from acestep_ray.settings import Limits
+
+_LONGEST_NUMBER = 400
+
+
+@dataclass(frozen=True)
+class Body:
+    """``fields`` as they came: text from a form, anything from JSON. ``ignored``: unknown files."""
+
+    fields: Mapping[str, object]
+    form: bool
+    files: Mapping[str, Upload]
+    fingerprint: str
+    ignored: tuple[str, ...] = ()
+
+
+async def read_body(request: Request, limits: Limits, folder: Path) -> Body:
+    """Read the whole body, its files into ``folder``.
+
+    A body too large is refused by its Content-Length, or else as soon as it has grown too large.
+    Raises Problem (400, 413, 415) and Starlette's ClientDisconnect.
+    """
+    media = read_media(request.headers.get("content-type"))
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise Problem(
+            415, "unsupported_media_type", "Compressed bodies are not supported; send it as it is."
+        )
+    most = limits.upload_bytes if media.kind == "multipart" else limits.text_bytes
+    async with aclosing(_limited(request, most)) as chunks:
+        if media.kind == "multipart":
+            form = await read_multipart(chunks, media, limits, folder)
+            digest = _fingerprint(form.fields, form.files)
+            return Body(form.fields, True, form.files, digest, form.ignored)
+        data = b"".join([chunk async for chunk in chunks])
+    fields, is_form = _read_text(data, media)
+    return Body(fields, is_form, {}, _fingerprint(fields, {}))
+
+
+async def _limited(request: Request, most: int) -> AsyncGenerator[bytes, None]:
+    """The body's chunks. Raises Problem 413 before the first where Content-Length says so."""
+    too_large = Problem(
+        413, "body_too_large", f"The body is too large; at most {most:,} bytes are taken."
+    )
+    length = request.headers.get("content-length", "")
+    if length.isascii() and length.isdecimal() and (len(length) > 18 or int(length) > most):
+        raise too_large
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > most:
+            raise too_large
+        yield chunk
+
+
+def _read_text(data: bytes, media: Media) -> tuple[Mapping[str, object], bool]:
+    """Fields, and whether they are a form's."""
+    if media.kind == "json":
+        fields = _json(media.decode(data))
+        if not isinstance(fields, dict):
+            raise Problem(400, "malformed_body", "The body must be a JSON object.")
+        return fields, False
+    try:
+        text = media.decode(data)
+    except Problem:
+        if media.kind == "form":
+            raise
+        raise unsupported_type(media) from None
+    looks_json = text.lstrip()[:1] in ("{", "[")
+    if looks_json:
+        # What `curl -d '{...}'` sends calls itself a form. A real form writes { as %7B.
+        try:
+            fields = _json(text)
+        except Problem as bad:
+            if media.kind == "form":
+                raise
+            why = f", and {bad.detail[:1].lower()}{bad.detail[1:-1]}"
+            raise unsupported_type(media, why) from None
+        if isinstance(fields, dict):
+            return fields, False
+        if media.kind == "form":
+            raise Problem(400, "malformed_body", "The body must be a JSON object.")
+    if media.kind != "form" and (looks_json or "=" not in text):
+        raise unsupported_type(media)
+    return _pairs(text, media), True
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text, parse_int=_whole)
+    except RecursionError:
+        raise Problem(400, "malformed_body", "The JSON body is nested too deeply.") from None
+    except json.JSONDecodeError as error:
+        raise Problem(
+            400,
+            "malformed_body",
+            f"The body is not valid JSON: {error.msg} at line {error.lineno}, "
+            f"column {error.colno}.",
+        ) from None
+
+
+def _whole(digits: str) -> float:
+    """Python refuses to read very long integers; for us they are as good as infinite."""
+    if len(digits) > _LONGEST_NUMBER:
+        return -math.inf if digits.startswith("-") else math.inf
+    return int(digits)
+
+
+def _pairs(text: str, media: Media) -> dict[str, object]:
+    """The fields of a urlencoded form; the first of each name."""
+    try:
+        pairs = parse_qsl(
+            text.strip("\r\n"),
+            keep_blank_values=True,
+            encoding=media.charset or "utf-8",
+            errors="strict",
+            max_num_fields=MAX_PARTS,
+        )
+    except UnicodeDecodeError:
+        raise Problem(
+            400, "malformed_body", f"The form is not {media.charset or 'utf-8'} text."
+        ) from None
+    except ValueError:
+        raise Problem(400, "malformed_body", f"The form has over {MAX_PARTS} fields.") from None
+    return dict(reversed(pairs))
+
+
+def _fingerprint(fields: Mapping[str, object], files: Mapping[str, Upload]) -> str:
+    """Digest of what was asked for, the same however the client wraps it in bytes."""
+    asked = [fields, {name: upload.sha256 for name, upload in files.items()}]
+    try:
+        canonical = json.dumps(asked, sort_keys=True)
+    except RecursionError:
+        raise Problem(400, "malformed_body", "The JSON body is nested too deeply.") from None
+    return hashlib.sha256(canonical.encode()).hexdigest()

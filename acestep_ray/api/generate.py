@@ -1,0 +1,133 @@
+"""``POST /v1/music/generate``: from the first byte of a body to a queued job."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+from uuid import uuid4
+
+from fastapi import APIRouter, Header, Request, Response
+
+from acestep_ray.api.admit import Admitted, Findings, admit
+from acestep_ray.api.auth import key_digest
+from acestep_ray.api.body import Body, read_body
+from acestep_ray.api.context import Context, Here
+from acestep_ray.api.models import SubmittedView
+from acestep_ray.api.multipart import no_room
+from acestep_ray.api.problems import FieldError, Problem, invalid_values
+from acestep_ray.api.sources import Brought, check_length
+from acestep_ray.api.submit import submit
+from acestep_ray.api.validate import Checked, check
+
+router = APIRouter(tags=["music"])
+
+_KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
+
+
+@router.post(
+    "/v1/music/generate",
+    operation_id="generate",
+    summary="Make music",
+    response_model_exclude_none=True,
+)
+async def generate(
+    request: Request,
+    response: Response,
+    here: Here,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            description="Names this request: the same key with the same request answers the first "
+            "job again, with another request it is a 422. Kept for a day.",
+            examples=["b4d2f0c6"],
+        ),
+    ] = None,
+) -> SubmittedView:
+    """Queue a job. Its audio is fetched once GET /v1/jobs/{job_id} says succeeded.
+
+    The body is JSON, a urlencoded form, or a multipart form with the files src_audio and
+    reference_audio; the fields are the same in all three.
+    """
+    if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
+        raise Problem(
+            422,
+            "invalid_idempotency_key",
+            "Idempotency-Key must be 1 to 255 printable ASCII characters.",
+        )
+    with _folder() as folder:
+        body = await read_body(request, here.settings.limits, folder)
+        checked = check(body, here.settings.limits)
+        admitted, found = await _admit(checked, body, here)
+        if found.errors:
+            raise invalid_values(list(found.errors.values()))
+        brought = await _bring_in(admitted, checked, body, folder, here)
+        submitted = await submit(
+            str(uuid4()),
+            admitted.spec,
+            brought,
+            here,
+            owner=key_digest(here.settings),
+            idempotency_key=idempotency_key,
+            fingerprint=body.fingerprint,
+        )
+    response.headers["Location"] = here.url(f"/v1/jobs/{submitted.job_id}")
+    response.headers["Retry-After"] = "1"
+    response.headers["Cache-Control"] = "no-store"
+    if not submitted.created:
+        response.headers["Idempotency-Replayed"] = "true"
+    return SubmittedView(
+        job_id=submitted.job_id,
+        status=submitted.status,
+        queue_position=submitted.position,
+        warnings=list(admitted.spec.warnings) or None,
+    )
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A place for the request's files, gone after it."""
+    try:
+        made = TemporaryDirectory(prefix="acestep-request-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise no_room(error) from error
+    with made as name:
+        yield Path(name)
+
+
+async def _admit(checked: Checked, body: Body, here: Context) -> tuple[Admitted, Findings]:
+    try:
+        deployed = await here.service.deployed()
+        return admit(checked, here.settings, deployed, frozenset(body.files))
+    except Exception:
+        if checked.errors:  # no engine that comes up later will make these values right
+            raise invalid_values(checked.errors) from None
+        raise
+
+
+async def _bring_in(
+    admitted: Admitted, checked: Checked, body: Body, folder: Path, here: Context
+) -> Sequence[Brought]:
+    """Read the audio that the job needs; both files are looked at before one is refused."""
+    wanted = []
+    if admitted.wants_source:
+        wanted.append(("source", "src_audio"))
+    if admitted.wants_reference:
+        wanted.append(("reference", "reference_audio"))
+    read = [
+        await here.sources.bring_in(role, field, body, checked.request, folder)
+        for role, field in wanted
+    ]
+    errors = [one for one in read if isinstance(one, FieldError)]
+    brought = [one for one in read if isinstance(one, Brought)]
+    for one in brought:
+        if one.role == "source":
+            seconds = one.audio.samples / one.audio.sample_rate
+            field = "src_audio" if "src_audio" in body.files else "src_audio_path"
+            longest = here.settings.limits.duration
+            if wrong := check_length(admitted.spec, seconds, longest, field):
+                errors.append(wrong)
+    if errors:
+        raise invalid_values(errors, code="invalid_audio")
+    return brought

@@ -1,0 +1,113 @@
+"""Which exception becomes which problem."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from acestep_ray.api.problems import FieldError, Problem, invalid_values
+from acestep_ray.api.service import ServiceUnavailable
+from acestep_ray.audio.artifacts import StorageError
+from acestep_ray.jobs.store.protocol import (
+    AlreadyEnded,
+    IdempotencyMismatch,
+    JobExpired,
+    JobNotFound,
+    QueueFull,
+)
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = "5"
+
+
+def job_not_found() -> Problem:
+    """A 404 of ours."""
+    return Problem(404, "job_not_found", "There is no such job.")
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Teach ``app`` the table below."""
+    for kind, problem in _PROBLEMS.items():
+        app.add_exception_handler(kind, _handler(problem))
+
+
+def _handler(
+    problem: Callable[[Any], Problem],
+) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def handle(request: Request, error: Exception) -> Response:
+        answer = problem(error)
+        unexplained = answer is not error or error.__cause__ is not None
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR and unexplained:
+            # The message is for the client; what it came of is for the log.
+            logger.warning(
+                "%s %s: %s", request.method, request.url.path, answer.detail, exc_info=error
+            )
+        return answer.response()
+
+    return handle
+
+
+def _http(error: HTTPException) -> Problem:
+    """What the router itself answers: 404 and 405."""
+    status = HTTPStatus(error.status_code)
+    details = {
+        404: "There is no such route; GET /docs shows those there are.",
+        405: f"This route takes {(error.headers or {}).get('Allow', 'another method')} only.",
+    }
+    code = status.phrase.lower().replace(" ", "_")
+    detail = details.get(error.status_code, str(error.detail))
+    return Problem(error.status_code, code, detail, headers=error.headers)
+
+
+def _invalid(error: RequestValidationError) -> Problem:
+    """Parameters of a path or a query."""
+    wrong: dict[str, FieldError] = {}
+    for one in error.errors():
+        name = str(one["loc"][-1])
+        said = f"{name}: {one['msg']}; got {str(one.get('input'))[:60]!r}."
+        wrong.setdefault(name, FieldError(name, said))
+    return invalid_values(list(wrong.values()))
+
+
+_PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
+    Problem: lambda error: error,
+    HTTPException: _http,
+    RequestValidationError: _invalid,
+    JobNotFound: lambda error: job_not_found(),
+    JobExpired: lambda error: Problem(
+        410, "job_expired", "The job was deleted, or its time is over."
+    ),
+    AlreadyEnded: lambda error: Problem(
+        409, "already_ended", "The job has already ended and cannot be cancelled."
+    ),
+    QueueFull: lambda error: Problem(
+        429,
+        "queue_full",
+        "The queue is full; try again later.",
+        headers={"Retry-After": RETRY_SECONDS},
+    ),
+    IdempotencyMismatch: lambda error: Problem(
+        422,
+        "idempotency_key_reused",
+        "This Idempotency-Key came with another request before; use a new key for a new request.",
+    ),
+    ServiceUnavailable: lambda error: Problem(
+        503,
+        "unavailable",
+        "The job store cannot be reached right now; please try again.",
+        headers={"Retry-After": RETRY_SECONDS},
+    ),
+    StorageError: lambda error: Problem(
+        503,
+        "storage_unavailable",
+        str(error),
+        headers={"Retry-After": RETRY_SECONDS},
+    ),
+}

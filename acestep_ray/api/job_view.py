@@ -1,0 +1,84 @@
+"""A job as stored -> a job as clients see it."""
+
+import math
+
+from acestep_ray.api.context import Context
+from acestep_ray.api.models import JobView, ResultView
+from acestep_ray.jobs.job import Status
+from acestep_ray.jobs.result import JobResult
+from acestep_ray.jobs.snapshot import Snapshot
+from acestep_ray.jobs.spec import JobSpec
+from acestep_ray.planner.codes import format_code_string
+from acestep_ray.planner.protocol import Plan
+
+UNKNOWN = "N/A"
+SUCCEEDED = "✅ Generation completed successfully!"
+
+
+def job_view(snapshot: Snapshot, here: Context) -> JobView:
+    """The contract's Job."""
+    record = snapshot.record
+    spec = JobSpec.model_validate_json(record.spec)
+    result = JobResult.model_validate_json(record.result) if record.result else None
+    return JobView(
+        job_id=record.job_id,
+        status=record.status,
+        created_at=record.created_at,
+        started_at=record.started_at,
+        finished_at=record.finished_at,
+        queue_position=record.position,
+        eta_seconds=snapshot.eta_seconds if record.status is Status.QUEUED else None,
+        progress=snapshot.progress if record.status is Status.RUNNING else None,
+        result=_result(record.job_id, spec, result, here) if result else None,
+        error=record.error,
+        error_code=record.error_code,
+        warnings=[*spec.warnings, *(result.warnings if result else ())],
+        attempts=record.starts,
+        expires_at=snapshot.expires_at,
+    )
+
+
+def poll_headers(view: JobView) -> dict[str, str]:
+    """A job changes; until it ends, when to look again."""
+    headers = {"Cache-Control": "no-store"}
+    if not view.status.ended:
+        headers["Retry-After"] = str(min(5, max(1, math.ceil((view.eta_seconds or 0) / 4))))
+    return headers
+
+
+def audio_path(job_id: str, index: int, extension: str) -> str:
+    """Path of a take; ``index`` is 0-based, the path's number is not."""
+    return f"/v1/audio/{job_id}/{index + 1}.{extension}"
+
+
+def _result(job_id: str, spec: JobSpec, result: JobResult, here: Context) -> ResultView:
+    takes = sorted(result.takes, key=lambda take: take.index)
+    paths = [here.url(audio_path(job_id, take.index, take.format)) for take in takes]
+    plan = result.plan
+    return ResultView(
+        audio_paths=paths,
+        first_audio_path=paths[0] if paths else None,
+        second_audio_path=paths[1] if len(paths) > 1 else None,
+        generation_info=result.generation_info,
+        status_message=SUCCEEDED,
+        seed_value=",".join(str(take.seed) for take in takes),
+        metas=_metas(spec, result, plan) if plan else {},
+        bpm=(spec.bpm or plan.metadata.bpm) if plan else None,
+        duration=result.duration if plan else None,
+        genres=None,  # the LM's grammar leaves them out when it generates
+        keyscale=(spec.key_scale or plan.metadata.keyscale) if plan else None,
+        timesignature=(spec.time_signature or plan.metadata.timesignature) if plan else None,
+        audio_codes=format_code_string(plan.codes) if plan and plan.codes else None,
+        lm_caption=plan.metadata.caption if plan else None,
+    )
+
+
+def _metas(spec: JobSpec, result: JobResult, plan: Plan) -> dict[str, str | int | float]:
+    """The metadata that the takes were made with: what the user gave wins over the LM's."""
+    return {
+        "bpm": spec.bpm or plan.metadata.bpm or UNKNOWN,
+        "duration": result.duration or UNKNOWN,
+        "genres": UNKNOWN,
+        "keyscale": spec.key_scale or plan.metadata.keyscale or UNKNOWN,
+        "timesignature": spec.time_signature or plan.metadata.timesignature or UNKNOWN,
+    }

@@ -1,0 +1,126 @@
+"""Jobs: poll, list, cancel, delete."""
+
+import base64
+import binascii
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import BeforeValidator
+
+from acestep_ray.api.context import Here
+from acestep_ray.api.handlers import job_not_found
+from acestep_ray.api.job_view import job_view, poll_headers
+from acestep_ray.api.models import JobListView, JobView
+from acestep_ray.api.problems import FieldError, invalid_values
+from acestep_ray.jobs.job import Status
+from acestep_ray.jobs.store.protocol import ListJobs
+
+router = APIRouter(tags=["jobs"])
+
+LONGEST_WAIT = 60.0
+_JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_MAX_PLACE = 2**63
+_EXAMPLE_ID = "550e8400-e29b-41d4-a716-446655440000"
+
+
+async def known_id(
+    job_id: Annotated[str, Path(description="As the submit answered it.", examples=[_EXAMPLE_ID])],
+) -> str:
+    """A job's id as it is stored. What cannot be one was never a job: 404."""
+    if not _JOB_ID.fullmatch(job_id.lower()):
+        raise job_not_found()
+    return job_id.lower()
+
+
+JobId = Annotated[str, Depends(known_id)]
+# ?status=&limit= is how a form with empty inputs asks for everything.
+EMPTY_IS_UNSET = BeforeValidator(lambda value: None if value == "" else value)
+
+
+@router.get("/v1/jobs/{job_id}", operation_id="get_job", summary="Look at a job")
+async def get_job(
+    job_id: JobId,
+    response: Response,
+    here: Here,
+    wait: Annotated[
+        Annotated[float, Query(ge=0, le=LONGEST_WAIT, allow_inf_nan=False)] | None,
+        EMPTY_IS_UNSET,
+        Query(
+            description="Answer at the next change of status, or after so many seconds (0 to 60).",
+            examples=[30],
+        ),
+    ] = None,
+) -> JobView:
+    """How the job is, and its result once it succeeded."""
+    snapshot = await here.service.get(job_id)
+    status = snapshot.record.status
+    if wait and not status.ended:
+        snapshot = await here.service.wait(job_id, status, wait)
+    view = job_view(snapshot, here)
+    response.headers.update(poll_headers(view))
+    return view
+
+
+@router.get("/v1/jobs", operation_id="list_jobs", summary="List jobs")
+async def list_jobs(
+    response: Response,
+    here: Here,
+    status: Annotated[
+        Status | None,
+        EMPTY_IS_UNSET,
+        Query(description="Only jobs of this status.", examples=["succeeded"]),
+    ] = None,
+    limit: Annotated[
+        Annotated[int, Query(ge=1, le=200)] | None,
+        EMPTY_IS_UNSET,
+        Query(description="How many, 1 to 200; 50 where not given.", examples=[50]),
+    ] = None,
+    cursor: Annotated[
+        str | None,
+        EMPTY_IS_UNSET,
+        Query(description="next_cursor of the page before.", examples=["MTAw"]),
+    ] = None,
+) -> JobListView:
+    """Jobs, newest first."""
+    most = limit or 50
+    before = _place(cursor) if cursor else None
+    found = await here.service.list(ListJobs(status, most + 1, before))
+    page = found[:most]
+    response.headers["Cache-Control"] = "no-store"
+    return JobListView(
+        jobs=[job_view(snapshot, here) for snapshot in page],
+        next_cursor=_cursor(page[-1].record.place) if len(found) > most else None,
+    )
+
+
+@router.post("/v1/jobs/{job_id}/cancel", operation_id="cancel_job", summary="Cancel a job")
+async def cancel_job(job_id: JobId, response: Response, here: Here) -> JobView:
+    """End the job as failed, with error_code cancelled. Also when it was cancelled before."""
+    view = job_view(await here.service.cancel(job_id), here)
+    response.headers.update(poll_headers(view))
+    return view
+
+
+@router.delete(
+    "/v1/jobs/{job_id}", operation_id="delete_job", summary="Delete a job", status_code=204
+)
+async def delete_job(job_id: JobId, here: Here) -> None:
+    """End the job if it lives, and remove it with its uploads and its takes."""
+    await here.service.delete(job_id)
+
+
+def _cursor(place: int) -> str:
+    return base64.urlsafe_b64encode(str(place).encode()).decode().rstrip("=")
+
+
+def _place(cursor: str) -> int:
+    try:
+        place = base64.b64decode(cursor + "=" * (-len(cursor) % 4), "-_", validate=True)
+    except (binascii.Error, ValueError):
+        place = b""
+    if not (place.isdigit() and len(place) < 20 and int(place) < _MAX_PLACE):
+        raise invalid_values(
+            [FieldError("cursor", "cursor must be the next_cursor of an earlier answer.")]
+        )
+    return int(place)

@@ -1,0 +1,104 @@
+"""How a raw value of a request becomes a checked one, by kind: text, numbers, booleans, choices.
+
+JSON may bring numbers and booleans as strings, and a form brings nothing else, so each kind reads
+both. A validator raises ValueError where the value is not of its kind; what a field's legal values
+are is said once, in its ``x-legal`` text. ``Reason`` adds why this one is not legal.
+"""
+
+import math
+import re
+from collections.abc import Callable
+
+from pydantic import BeforeValidator
+
+TRUE = frozenset({"true", "1", "yes", "on"})
+FALSE = frozenset({"false", "0", "no", "off"})
+
+# float() also reads "1_000", "infinity", "nan" and other scripts' digits; a client means none.
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_LONGEST_NUMBER = 64
+
+
+class Reason(ValueError):
+    """A sentence that says more than the field's legal values do."""
+
+
+def text(value: object) -> str:
+    """A string that UTF-8 and SQLite can hold."""
+    if not isinstance(value, str):
+        raise Reason("It must be a string.")
+    if "\0" in value:
+        raise Reason("It holds a NUL character.")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Reason("It holds half of a surrogate pair, which is not a character.") from None
+    return value
+
+
+def real(value: object) -> float:
+    """A finite number."""
+    if isinstance(value, str):
+        stripped = value.strip()
+        if len(stripped) > _LONGEST_NUMBER or not _NUMBER.fullmatch(stripped):
+            raise ValueError("not a number")
+        value = float(stripped)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("not a number")
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ValueError("too large") from None
+    if not math.isfinite(number):
+        raise ValueError("not finite")
+    return number
+
+
+def whole(value: object) -> int:
+    """A number without a fraction: 120, "120" and 120.0, not 120.5."""
+    number = real(value)
+    if not number.is_integer():
+        raise ValueError("not whole")
+    return int(number)
+
+
+def flag(value: object) -> bool:
+    """true/false, 1/0, yes/no, on/off in any case."""
+    if isinstance(value, bool):
+        return value
+    word = str(value).strip().lower() if isinstance(value, str | int) else ""
+    if word in TRUE:
+        return True
+    if word in FALSE:
+        return False
+    raise ValueError("not a boolean")
+
+
+def choice(*options: str) -> BeforeValidator:
+    """One of a few words, in any case."""
+
+    def choose(value: object) -> str:
+        word = text(value).strip().lower()
+        if word not in options:
+            raise ValueError("not among the options")
+        return word
+
+    return BeforeValidator(choose)
+
+
+def spelled(normalise: Callable[[str], str | None]) -> BeforeValidator:
+    """A word that the model spells its own way; ``normalise`` answers None where there is none."""
+
+    def spell(value: object) -> str:
+        found = normalise(str(whole(value)) if isinstance(value, int | float) else text(value))
+        if found is None:
+            raise ValueError("unknown")
+        return found
+
+    return BeforeValidator(spell)
+
+
+TEXT = BeforeValidator(text)
+REAL = BeforeValidator(real)
+WHOLE = BeforeValidator(whole)
+FLAG = BeforeValidator(flag)

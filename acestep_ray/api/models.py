@@ -1,0 +1,239 @@
+"""The shapes of the answers, as they show in the OpenAPI document."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from acestep_ray.jobs.job import ErrorCode, Status
+from acestep_ray.jobs.result import Progress
+
+_JOB_ID = "550e8400-e29b-41d4-a716-446655440000"
+_AUDIO = f"/v1/audio/{_JOB_ID}"
+
+
+class SubmittedView(BaseModel):
+    """An accepted job."""
+
+    job_id: str = Field(description="Poll GET /v1/jobs/{job_id} with it.", examples=[_JOB_ID])
+    status: Status = Field(description="queued, but for a repeated submit.", examples=["queued"])
+    queue_position: int = Field(description="1 = next.", examples=[1])
+    warnings: list[str] | None = Field(
+        None,
+        description="Values that were accepted and will not be used; left out where none.",
+        examples=[["seed is not used: use_random_seed is true."]],
+    )
+
+
+class ResultView(BaseModel):
+    """What a succeeded job made. The LM's fields are null where it did not run."""
+
+    audio_paths: list[str] = Field(
+        description="URL paths of the takes; absolute where the server knows its address.",
+        examples=[[f"{_AUDIO}/1.mp3", f"{_AUDIO}/2.mp3"]],
+    )
+    first_audio_path: str | None = Field(description="The first.", examples=[f"{_AUDIO}/1.mp3"])
+    second_audio_path: str | None = Field(
+        description="The second; null with one take.", examples=[f"{_AUDIO}/2.mp3"]
+    )
+    generation_info: str = Field(
+        description="What was done and how long it took, for people.",
+        examples=["Steps: 8, Scale: 7.0, Shift: 3.0"],
+    )
+    status_message: str = Field(examples=["✅ Generation completed successfully!"])
+    seed_value: str = Field(
+        description="The seeds used, joined by commas; send them as seed to replay.",
+        examples=["12345,12346"],
+    )
+    metas: dict[str, Any] = Field(
+        description='The LM\'s metadata: bpm, duration, genres, keyscale, timesignature, "N/A" '
+        "where unknown. Empty where the LM did not run.",
+        examples=[
+            {
+                "bpm": 120,
+                "duration": 30.0,
+                "genres": "N/A",
+                "keyscale": "C major",
+                "timesignature": "4",
+            }
+        ],
+    )
+    bpm: int | None = Field(description="Beats a minute.", examples=[120])
+    duration: float | None = Field(description="Seconds.", examples=[30.0])
+    genres: str | None = Field(description="Genres, where the LM names them.", examples=[None])
+    keyscale: str | None = Field(description="Key.", examples=["C major"])
+    timesignature: str | None = Field(description="Beats a bar.", examples=["4"])
+    audio_codes: str | None = Field(
+        description="The LM's audio codes; send them as audio_code_string for an exact replay.",
+        examples=["<|audio_code_1024|><|audio_code_77|>"],
+    )
+    lm_caption: str | None = Field(
+        description="The caption as the LM words it.", examples=["An upbeat pop song."]
+    )
+
+
+class JobView(BaseModel):
+    """A job, now."""
+
+    job_id: str = Field(examples=[_JOB_ID])
+    status: Status = Field(description="Poll until succeeded or failed.", examples=["succeeded"])
+    created_at: float = Field(description="Epoch seconds.", examples=[1700000000.0])
+    started_at: float | None = Field(description="Epoch seconds.", examples=[1700000002.0])
+    finished_at: float | None = Field(description="Epoch seconds.", examples=[1700000010.0])
+    queue_position: int = Field(
+        description="1 = next; 0 when running or ended.", examples=[0], ge=0
+    )
+    eta_seconds: float | None = Field(
+        description="Estimated wait left; set while queued.", examples=[None]
+    )
+    progress: Progress | None = Field(description="Set while it runs.", examples=[None])
+    result: ResultView | None = Field(description="Set when succeeded.")
+    error: str | None = Field(description="One sentence, set when failed.", examples=[None])
+    error_code: ErrorCode | None = Field(
+        description="Stable name of the error, set when failed.", examples=[None]
+    )
+    warnings: list[str] = Field(
+        description="Values that were not used, and what came up while the job ran.", examples=[[]]
+    )
+    attempts: int = Field(
+        description="How often it was started: more than once where a worker was lost.",
+        examples=[1],
+    )
+    expires_at: float | None = Field(
+        description="When an ended job and its audio are removed, epoch seconds.",
+        examples=[1700604810.0],
+    )
+
+
+class JobListView(BaseModel):
+    """Jobs, newest first."""
+
+    jobs: list[JobView] = Field(description="As GET /v1/jobs/{job_id} answers them.")
+    next_cursor: str | None = Field(
+        description="Send it as cursor for the next ones; null at the end.", examples=["MTAw"]
+    )
+
+
+class FieldErrorView(BaseModel):
+    """One wrong field."""
+
+    field: str = Field(examples=["bpm"])
+    detail: str = Field(
+        description="One sentence.",
+        examples=["bpm must be a whole number from 30 to 300, or null; got 20."],
+    )
+    legal: str | None = Field(
+        None,
+        description="What the field accepts.",
+        examples=["a whole number from 30 to 300, or null"],
+    )
+
+
+class ProblemView(BaseModel):
+    """RFC 9457 problem details. ``code`` is stable; ``detail`` can be read alone."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=["about:blank"])
+    title: str = Field(examples=["Unprocessable Entity"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["bpm must be a whole number from 30 to 300, or null; got 20."])
+    code: str = Field(examples=["invalid_value"])
+    errors: list[FieldErrorView] | None = Field(None, description="For 422: one entry a field.")
+
+
+class HealthView(BaseModel):
+    """The process answers."""
+
+    status: str = Field(examples=["ok"])
+    service: str = Field(examples=["acestep-ray"])
+    version: str = Field(examples=["0.1.0"])
+    mock: bool = Field(description="Whether an engine is a mock.", examples=[True])
+    planner: str = Field(description="Planner engine.", examples=["mock"])
+    decoder: str = Field(description="Decoder engine.", examples=["mock"])
+
+
+class ReadyView(BaseModel):
+    """The engines are up."""
+
+    status: str = Field(examples=["ready"])
+    ready: bool = Field(examples=[True])
+    reasons: list[str] = Field(description="Why not, a sentence each.", examples=[[]])
+
+
+class DecoderView(BaseModel):
+    """A deployed decoder model."""
+
+    name: str = Field(description="For model.", examples=["acestep-v15-turbo"])
+    default: bool = Field(description="Used where model is not given.", examples=[True])
+    engine: str = Field(examples=["mock"])
+    mock: bool = Field(examples=[True])
+    turbo: bool = Field(description="Made for few steps without guidance.", examples=[True])
+    device: str = Field(examples=["cpu"])
+    tasks: list[str] = Field(
+        description="For task_type.", examples=[["text2music", "cover", "repaint"]]
+    )
+    ignores: list[str] = Field(
+        description="Fields that it does not use.", examples=[["guidance_scale", "use_adg"]]
+    )
+
+
+class PlannerView(BaseModel):
+    """A deployed LM checkpoint."""
+
+    name: str = Field(description="For lm_model_path.", examples=["acestep-5Hz-lm-1.7B"])
+    default: bool = Field(description="Used where lm_model_path is not given.", examples=[True])
+    engine: str = Field(examples=["mock"])
+    mock: bool = Field(examples=[True])
+
+
+class LimitsView(BaseModel):
+    """What a request may ask for."""
+
+    duration: float = Field(description="Longest take, seconds.", examples=[600.0])
+    batch_size: int = Field(description="Most takes.", examples=[8])
+    upload_bytes: int = Field(description="Largest body with files.", examples=[100_000_000])
+    text_bytes: int = Field(description="Largest body without.", examples=[1_000_000])
+    queue: int = Field(description="Most jobs that may wait.", examples=[200])
+
+
+class DefaultsView(BaseModel):
+    """What a request gets where it says nothing."""
+
+    duration: float = Field(description="Length of a take, seconds.", examples=[60.0])
+    batch_size: int = Field(description="Takes.", examples=[2])
+
+
+class ModelsView(BaseModel):
+    """What is deployed, and what it supports."""
+
+    decoders: list[DecoderView] = Field(description="The first is the default.")
+    planners: list[PlannerView] = Field(description="LM checkpoints; the first is the default.")
+    audio_formats: list[str] = Field(examples=[["mp3", "wav", "flac", "opus", "ogg"]])
+    languages: list[str] = Field(description="For vocal_language.", examples=[["en", "zh"]])
+    tracks: list[str] = Field(
+        description="For track_name and track_classes.", examples=[["drums", "vocals"]]
+    )
+    limits: LimitsView = Field(description="What a request may ask for.")
+    defaults: DefaultsView = Field(description="What it gets where it says nothing.")
+
+
+class CapacityView(BaseModel):
+    """Replicas that run, and jobs they can hold."""
+
+    planners: int = Field(examples=[1])
+    decoders: int = Field(examples=[1])
+    plan_slots: int = Field(examples=[4])
+    decode_slots: int = Field(examples=[2])
+
+
+class StatsView(BaseModel):
+    """Counts and figures."""
+
+    queued: int = Field(examples=[3])
+    queued_for_plan: int = Field(description="Of them, those the LM plans first.", examples=[1])
+    running: int = Field(examples=[1])
+    succeeded: int = Field(examples=[120])
+    failed: int = Field(examples=[2])
+    avg_job_seconds: float = Field(description="Of the last jobs.", examples=[5.0])
+    queue_maxsize: int = Field(description="Above it: 429.", examples=[200])
+    capacity: CapacityView = Field(description="What runs now.")

@@ -1,0 +1,195 @@
+"""The OpenAPI document: what FastAPI finds in the routes, and what it cannot know.
+
+``python -m acestep_ray.api.openapi > docs/openapi.json`` writes it.
+"""
+
+import json
+import sys
+from copy import deepcopy
+from typing import Any
+
+from fastapi.openapi.utils import get_openapi
+
+from acestep_ray import __version__
+from acestep_ray.api import audio, generate, jobs, service_routes
+from acestep_ray.api.auth import OPEN_PATHS
+from acestep_ray.api.fields import GenerateRequest
+from acestep_ray.api.models import FieldErrorView, ProblemView
+from acestep_ray.api.problems import MEDIA_TYPE
+from acestep_ray.api.validate import legal_values
+from acestep_ray.audio.formats import FORMATS
+from acestep_ray.settings import Settings
+
+TITLE = "acestep-ray"
+ROUTERS = (generate.router, jobs.router, audio.router, service_routes.router)
+
+_ABOUT = (
+    "Makes music with ACE-Step 1.5. Submit a job, poll it until it succeeded or failed, fetch its "
+    "audio. Errors are RFC 9457 problems with a stable code."
+)
+_PROBLEMS = {
+    400: "The body cannot be read: malformed_body.",
+    401: "The API key is missing or wrong: missing_api_key, invalid_api_key.",
+    404: "There is no such job or file: job_not_found, audio_not_found.",
+    409: "The job has ended otherwise: already_ended.",
+    410: "The job was deleted, or its time is over: job_expired.",
+    413: "The body is too large: body_too_large.",
+    415: "The Content-Type is not supported: unsupported_media_type.",
+    416: "The range lies outside the file: range_not_satisfiable.",
+    422: "Values are wrong, one entry a field: invalid_value, invalid_audio, "
+    "invalid_idempotency_key, idempotency_key_reused.",
+    429: "The queue is full: queue_full. Retry-After says when to try again.",
+    500: "The server failed unexpectedly: internal.",
+    503: "Try again in a few seconds: not_ready, unavailable, storage_unavailable.",
+}
+_MAY_FAIL = {
+    "generate": (400, 413, 415, 422, 429, 503),
+    "get_job": (404, 410, 422, 503),
+    "list_jobs": (422, 503),
+    "cancel_job": (404, 409, 410, 503),
+    "delete_job": (404, 410, 503),
+    "get_audio": (404, 410, 416, 503),
+    "head_audio": (404, 410, 503),
+    "ready": (503,),
+    "models": (503,),
+    "stats": (503,),
+    "health": (),
+}
+_FILES = {
+    "src_audio": "Audio to repaint or cover; wins over src_audio_path.",
+    "reference_audio": "Audio whose sound the takes follow; wins over reference_audio_path.",
+}
+_EXAMPLE = {"caption": "upbeat pop song", "lyrics": "Hello world", "inference_steps": 16}
+_FORM_EXAMPLE = {"caption": "remix this song", "task_type": "repaint"}
+
+
+def openapi_document(settings: Settings) -> dict[str, Any]:
+    """The whole document. It depends on nothing but the code and the limits in the settings."""
+    document = get_openapi(
+        title=TITLE,
+        version=__version__,
+        description=_ABOUT,
+        routes=[route for router in ROUTERS for route in router.routes],
+    )
+    schemas = document["components"]["schemas"]
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    for view in (ProblemView, FieldErrorView):
+        schema = view.model_json_schema(ref_template="#/components/schemas/{model}")
+        schema.pop("$defs", None)
+        schemas[view.__name__] = schema
+    schemas |= _request_schemas(settings)
+    document["components"]["securitySchemes"] = {
+        "key": {"type": "http", "scheme": "bearer", "description": "Where the service has a key."}
+    }
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            _finish(operation, open_path=path in OPEN_PATHS)
+    submit = document["paths"]["/v1/music/generate"]["post"]
+    submit["requestBody"] = _request_body()
+    submit["responses"]["200"]["headers"] = {
+        "Location": _header("Where to poll the job."),
+        "Retry-After": _header("Seconds until the first look is worth it."),
+        "Idempotency-Replayed": _header("true where the key named an earlier job."),
+    }
+    _describe_audio(document["paths"]["/v1/audio/{job_id}/{name}"])
+    return document
+
+
+def _finish(operation: dict[str, Any], *, open_path: bool) -> None:
+    """Give an operation its problems, and its lock."""
+    responses = operation["responses"]
+    responses.pop("422", None)
+    statuses = [*_MAY_FAIL[operation["operationId"]], 500, *(() if open_path else (401,))]
+    for status in sorted(statuses):
+        responses[str(status)] = {
+            "description": _PROBLEMS[status],
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemView"}}},
+        }
+    if not open_path:
+        operation["security"] = [{"key": []}, {}]
+
+
+def _request_schemas(settings: Settings) -> dict[str, Any]:
+    """One schema a body type, all three from the one model."""
+    json_schema = GenerateRequest.model_json_schema()
+    json_schema.pop("additionalProperties")
+    for name, field in json_schema["properties"].items():
+        del field["x-legal"]
+        field["description"] += f" Legal: {legal_values(name, settings.limits)}."
+    form = deepcopy(json_schema) | {"title": "GenerateForm"}
+    form["properties"] = {n: _form_field(f) for n, f in form["properties"].items()}
+    multipart = deepcopy(form) | {"title": "GenerateMultipart"}
+    for name, about in _FILES.items():
+        multipart["properties"][name] = {
+            "type": "string",
+            "format": "binary",
+            "title": name.replace("_", " ").title(),
+            "description": f"{about} Any format that libsndfile reads.",
+            "examples": ["song.mp3"],
+        }
+    return {"GenerateRequest": json_schema, "GenerateForm": form, "GenerateMultipart": multipart}
+
+
+def _form_field(field: dict[str, Any]) -> dict[str, Any]:
+    """A form holds one text a field: of several types, the one a text can stand for."""
+    if "anyOf" not in field:
+        return field
+    kinds = [kind for kind in field.pop("anyOf") if kind.get("type") != "null"]
+    texts = [kind for kind in kinds if kind.get("type") == "string"]
+    field |= texts[0] if texts else kinds[0]
+    default = field.pop("default", None)
+    if isinstance(default, list):
+        default = ",".join(map(str, default))
+    if default is not None:
+        field["default"] = str(default) if texts else default
+    field["examples"] = [str(e) if texts else e for e in field["examples"]]
+    return field
+
+
+def _request_body() -> dict[str, Any]:
+    def content(schema: str, example: dict[str, Any]) -> dict[str, Any]:
+        return {"schema": {"$ref": f"#/components/schemas/{schema}"}, "example": example}
+
+    return {
+        "required": True,
+        "content": {
+            "application/json": content("GenerateRequest", _EXAMPLE),
+            "application/x-www-form-urlencoded": content("GenerateForm", _EXAMPLE),
+            "multipart/form-data": content("GenerateMultipart", _FORM_EXAMPLE),
+        },
+    }
+
+
+def _describe_audio(operations: dict[str, Any]) -> None:
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    types = {file_type.media_type: binary for file_type in FORMATS.values()}
+    headers = {
+        "ETag": _header("Digest of the file."),
+        "Accept-Ranges": _header("bytes"),
+        "Content-Disposition": _header("inline, with a file name made of the caption."),
+    }
+    for method, operation in operations.items():
+        for parameter in operation["parameters"]:
+            if parameter["name"] == "name":
+                parameter["description"] = "Number of the take, from 1, and its file type."
+                parameter["schema"]["examples"] = ["1.mp3"]
+        responses = operation["responses"]
+        responses["200"] = {"description": "The take.", "headers": headers}
+        responses["304"] = {"description": "The copy there is, is this version."}
+        if method == "get":
+            responses["200"]["content"] = types
+            responses["206"] = {
+                "description": "The part asked for.",
+                "headers": headers | {"Content-Range": _header("Which part it is.")},
+                "content": types,
+            }
+
+
+def _header(about: str) -> dict[str, Any]:
+    return {"description": about, "schema": {"type": "string"}}
+
+
+if __name__ == "__main__":
+    json.dump(openapi_document(Settings()), sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")

@@ -1,0 +1,120 @@
+"""Probes, and what is deployed."""
+
+from fastapi import APIRouter, Response
+
+from acestep_ray import __version__
+from acestep_ray.api.context import Here
+from acestep_ray.api.fields import TRACKS
+from acestep_ray.api.models import (
+    CapacityView,
+    DecoderView,
+    DefaultsView,
+    HealthView,
+    LimitsView,
+    ModelsView,
+    PlannerView,
+    ReadyView,
+    StatsView,
+)
+from acestep_ray.api.problems import Problem
+from acestep_ray.audio.formats import FORMATS
+from acestep_ray.decoder.protocol import DecoderDescription
+from acestep_ray.planner.metadata import LANGUAGES
+
+router = APIRouter(tags=["service"])
+
+
+@router.get("/health", operation_id="health", summary="Is the process alive?")
+async def health(response: Response, here: Here) -> HealthView:
+    """200 while the process answers, whatever else is down. Needs no API key."""
+    response.headers["Cache-Control"] = "no-store"
+    settings = here.settings
+    return HealthView(
+        status="ok",
+        service="acestep-ray",
+        version=__version__,
+        mock="mock" in (settings.planner, settings.decoder),
+        planner=settings.planner,
+        decoder=settings.decoder,
+    )
+
+
+@router.get("/ready", operation_id="ready", summary="Are the engines up?")
+async def ready(response: Response, here: Here) -> ReadyView:
+    """200 once planner and decoder are up; 503 with reasons until then. Needs no API key."""
+    deployed = await here.service.deployed()
+    if not deployed.ready:
+        reasons = list(deployed.reasons)
+        raise Problem(
+            503,
+            "not_ready",
+            " ".join(reasons) or "The engines are not up yet.",
+            headers={"Retry-After": "2"},
+            extra={"ready": False, "reasons": reasons},
+        )
+    response.headers["Cache-Control"] = "no-store"
+    return ReadyView(status="ready", ready=True, reasons=[])
+
+
+@router.get("/v1/models", operation_id="models", summary="What is deployed?")
+async def models(here: Here) -> ModelsView:
+    """Decoders and LM checkpoints, with what each supports and ignores, and the limits."""
+    deployed = await here.service.deployed()
+    decoders = list({d.model: d for d in reversed(deployed.decoders)}.values())[::-1]
+    checkpoints = [(name, planner) for planner in deployed.planners for name in planner.models]
+    limits, defaults = here.settings.limits, here.settings.defaults
+    return ModelsView(
+        decoders=[
+            DecoderView(
+                name=decoder.model,
+                default=index == 0,
+                engine=decoder.engine,
+                mock=decoder.mock,
+                turbo=decoder.turbo,
+                device=decoder.device,
+                tasks=list(decoder.tasks),
+                ignores=_ignores(decoder),
+            )
+            for index, decoder in enumerate(decoders)
+        ],
+        planners=[
+            PlannerView(name=name, default=index == 0, engine=planner.engine, mock=planner.mock)
+            for index, (name, planner) in enumerate(checkpoints)
+        ],
+        audio_formats=list(FORMATS),
+        languages=list(LANGUAGES),
+        tracks=list(TRACKS),
+        limits=LimitsView(**limits.model_dump()),
+        defaults=DefaultsView(
+            duration=defaults.duration, batch_size=min(defaults.batch_size, limits.batch_size)
+        ),
+    )
+
+
+@router.get("/v1/stats", operation_id="stats", summary="Counts and figures")
+async def stats(response: Response, here: Here) -> StatsView:
+    """Jobs by status, how long one takes, and how many can run."""
+    figures = await here.service.stats()
+    store, capacity = figures.store, figures.capacity
+    response.headers["Cache-Control"] = "no-store"
+    return StatsView(
+        queued=store.queued,
+        queued_for_plan=store.queued_for_plan,
+        running=store.running,
+        succeeded=store.succeeded,
+        failed=store.failed,
+        avg_job_seconds=figures.job_seconds,
+        queue_maxsize=here.settings.limits.queue,
+        capacity=CapacityView(
+            planners=capacity.planners,
+            decoders=capacity.decoders,
+            plan_slots=capacity.plan_slots,
+            decode_slots=capacity.decode_slots,
+        ),
+    )
+
+
+def _ignores(decoder: DecoderDescription) -> list[str]:
+    """Fields that have no effect with this decoder."""
+    turbo = ["guidance_scale", "cfg_interval_start", "cfg_interval_end"] if decoder.turbo else []
+    return [*turbo, "use_adg"]

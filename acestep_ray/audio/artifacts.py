@@ -1,0 +1,185 @@
+"""Artifact storage: finished takes and ingested sources, in a folder or an object store."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, ObjectStore, from_url
+
+from acestep_ray.audio import local_folder
+from acestep_ray.audio.storage_error import (
+    ArtifactMissing,
+    StorageError,
+    StorageFull,
+    storage_error,
+)
+
+__all__ = ["ArtifactMissing", "Artifacts", "StorageError", "StorageFull", "StoredFile"]
+
+CHUNK = 1 << 20
+"""Bytes a chunk of a stream. Each is a request of its own, so a slow reader holds none open."""
+
+SCHEMES = ("file", "s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "adl")
+KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.#-]*(/[A-Za-z0-9_-][A-Za-z0-9_.#-]*)*")
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """What storage holds under ``key``; ``modified`` is in UTC."""
+
+    key: str
+    bytes: int
+    modified: datetime
+
+
+class Artifacts:
+    """Files under keys, at a URL: ``file:///folder``, ``s3://``, ``gs://`` or ``az://``.
+
+    Making one opens nothing, and it can be pickled; a local folder is made at its first use.
+    Credentials come from the environment as the cloud's own tools read it. Every method raises
+    StorageError, and ValueError for a key that is none of ours.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in SCHEMES:
+            raise ValueError(f"An artifact URL starts with file://, s3://, gs:// or az://: {url!r}")
+        if parts.scheme == "file" and (parts.netloc or not parts.path.startswith("/")):
+            raise ValueError(f"A file URL has three slashes and an absolute path: {url!r}")
+        self._url = url
+        self._root = Path(unquote(parts.path)) if parts.scheme == "file" else None
+
+    def __reduce__(self) -> tuple[type["Artifacts"], tuple[str]]:
+        return Artifacts, (self._url,)
+
+    @cached_property
+    def _store(self) -> ObjectStore:
+        if self._root is not None:
+            return LocalStore(self._root, mkdir=True)
+        return from_url(self._url)
+
+    async def put_file(self, key: str, path: Path) -> None:
+        """Store the file at ``path`` under ``key``, whole or not at all.
+
+        A reader sees the old state or the new, never half a file, also when this is cancelled or
+        its process dies. In a folder the file is on disk when this returns. Raises StorageFull.
+        """
+        _check(key)
+        try:
+            await obstore.put_async(self._store, key, path)
+            if self._root is not None:
+                await asyncio.to_thread(local_folder.make_durable, self._root, key)
+        except (BaseError, OSError) as error:
+            if self._root is not None:
+                await asyncio.to_thread(local_folder.prune, self._root, key)
+            raise storage_error(error, "be stored") from error
+
+    async def size(self, key: str) -> int:
+        """Bytes of the file under ``key``. Raises ArtifactMissing."""
+        _check(key)
+        try:
+            return (await obstore.head_async(self._store, key))["size"]
+        except FileNotFoundError as error:
+            raise ArtifactMissing("The audio is no longer stored.") from error
+        except (BaseError, OSError) as error:
+            raise storage_error(error, "be read") from error
+
+    async def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+        """Bytes ``start`` to ``end`` (exclusive) of a file, within it. Raises ArtifactMissing."""
+        _check(key)
+        for at in range(start, end, CHUNK):
+            stop = min(at + CHUNK, end)
+            try:
+                chunk = await obstore.get_range_async(self._store, key, start=at, end=stop)
+            except FileNotFoundError as error:
+                raise ArtifactMissing("The audio is no longer stored.") from error
+            except (BaseError, OSError) as error:
+                raise storage_error(error, "be read") from error
+            if len(chunk) != stop - at:
+                raise StorageError("The audio could not be read: the stored file is too short.")
+            yield bytes(chunk)
+
+    async def fetch(self, key: str, path: Path) -> None:
+        """Copy the file under ``key`` to ``path``. Raises ArtifactMissing, StorageFull.
+
+        On failure half a file may be left: ``path`` is best in a temporary folder.
+        """
+        size = await self.size(key)
+        try:
+            with await asyncio.to_thread(path.open, "wb") as file:
+                async for chunk in self.stream(key, 0, size):
+                    await asyncio.to_thread(file.write, chunk)
+        except OSError as error:
+            raise storage_error(error, "be copied from storage") from error
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Delete files; those that do not exist are no error."""
+        for key in keys:
+            _check(key)
+        try:
+            if self._root is not None:
+                await asyncio.to_thread(local_folder.remove_files, self._root, list(keys))
+            else:
+                await self._delete_objects(keys)
+        except (BaseError, OSError) as error:
+            raise storage_error(error, "be deleted") from error
+
+    async def delete_prefix(self, prefix: str) -> int:
+        """Delete every file under the folder ``prefix``; how many that were.
+
+        "takes/abc" does not touch "takes/abcd".
+        """
+        _check(prefix)
+        if self._root is None:
+            keys = [stored.key async for stored in self.list(prefix)]
+            await self.delete(keys)
+            return len(keys)
+        try:
+            return await asyncio.to_thread(local_folder.remove_folder, self._root, prefix)
+        except OSError as error:
+            raise storage_error(error, "be deleted") from error
+
+    async def list(self, prefix: str = "") -> AsyncIterator[StoredFile]:
+        """Every file under the folder ``prefix`` ("": all), in no order.
+
+        In a folder that includes, under the name it has, what a writer has not finished.
+        """
+        if prefix:
+            _check(prefix)
+        try:
+            if self._root is not None:
+                files = local_folder.files_under(self._root, prefix)
+                for key, size, modified in await asyncio.to_thread(list, files):
+                    yield StoredFile(key, size, modified)
+                return
+            async for page in obstore.list(self._store, prefix or None, chunk_size=1000):
+                for item in page:
+                    yield StoredFile(item["path"], item["size"], item["last_modified"])
+        except (BaseError, OSError) as error:
+            raise storage_error(error, "be listed") from error
+
+    async def _delete_objects(self, keys: Sequence[str]) -> None:
+        """In bulk where the store can; one by one where a missing one stopped that."""
+        if not keys:
+            return
+        try:
+            await obstore.delete_async(self._store, keys)
+        except FileNotFoundError:
+            for key in keys:
+                try:
+                    await obstore.delete_async(self._store, key)
+                except FileNotFoundError:
+                    continue  # as asked
+
+
+def _check(key: str) -> None:
+    """Keys are plain segments between slashes: no "..", no hidden or empty segment, no blank."""
+    if not KEY.fullmatch(key):
+        raise ValueError(f"Not a key of artifact storage: {key!r}")

@@ -1,0 +1,29 @@
+"""Change the sampling rate or the number of channels of audio in memory."""
+
+import numpy as np
+import soxr
+
+from acestep_ray.decoder.protocol import Samples
+
+
+def resample(samples: Samples, rate: int, to: int) -> Samples:
+    """``samples`` [n, channels] at ``rate`` Hz, as float32 [m, channels] at ``to`` Hz.
+
+    soxr's HQ recipe (linear phase, 20 bits); m is n * to / rate, rounded. Where the rates are
+    equal the samples come back as they are, the very same array where it is float32 already.
+    """
+    if rate == to or samples.shape[0] == 0:
+        return np.asarray(samples, dtype=np.float32)
+    # soxr reads what it is given in C order, and answers in the type that it was given.
+    dense = np.ascontiguousarray(samples, dtype=np.float32)
+    return np.asarray(soxr.resample(dense, rate, to, quality="HQ"), dtype=np.float32)
+
+
+def to_stereo(samples: Samples) -> Samples:
+    """``samples`` [n, channels] as float32 [n, 2]: mono doubled, else the first two channels.
+
+    What the model's authors do with a source. Nothing is mixed: channels past the second are lost.
+    """
+    if samples.shape[1] == 1:
+        return np.repeat(samples, 2, axis=1).astype(np.float32, copy=False)
+    return np.ascontiguousarray(samples[:, :2], dtype=np.float32)

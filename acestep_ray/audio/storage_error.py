@@ -1,0 +1,33 @@
+"""What can go wrong with stored audio. Messages are one sentence that a client may read."""
+
+import errno
+import re
+
+
+class StorageError(Exception):
+    """Audio could not be stored or read. The cause, with its paths, is for the log only."""
+
+
+class StorageFull(StorageError):
+    """There is no room left."""
+
+
+class ArtifactMissing(StorageError):
+    """There is no such file in storage."""
+
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def storage_error(error: BaseException, doing: str) -> StorageError:
+    """``error`` as one that a client may read; ``doing`` says what failed ("be stored").
+
+    An operating system's error number is taken from OSError, or from the text where a library
+    written in Rust says it: "(os error 28)".
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None and (told := re.search(r"\(os error (\d+)\)", str(error))):
+        number = int(told[1])
+    if number in NO_ROOM:
+        return StorageFull(f"The audio could not {doing}: the storage is full.")
+    return StorageError(f"The audio could not {doing}: the storage failed.")

@@ -1,0 +1,147 @@
+"""The mock decoder engine."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from acestep_ray.audio.level import normalise_peak
+from acestep_ray.audio.resample import resample, to_stereo
+from acestep_ray.decoder.mock.loudness import contour, follow
+from acestep_ray.decoder.mock.reference import brightness
+from acestep_ray.decoder.mock.render import render
+from acestep_ray.decoder.mock.repaint import splice, window_of
+from acestep_ray.decoder.mock.song import compose
+from acestep_ray.decoder.protocol import (
+    CODE_FRAMES,
+    FRAME,
+    SAMPLE_RATE,
+    DecoderDescription,
+    DecodeRequest,
+    DecoderError,
+    RenderedTake,
+    Report,
+    Samples,
+    Sources,
+    Task,
+    frames_of_seconds,
+)
+from acestep_ray.settings import Mock
+
+TASKS: tuple[Task, ...] = ("text2music", "repaint", "cover")
+
+
+class MockDecoder:
+    """A synthesiser that presents itself as a turbo model.
+
+    It obeys caption, lyrics, bpm, key, time signature, seed, length, codes, source and reference;
+    steps only take time (``mock.step_seconds`` each); guidance and shift change nothing.
+    The same request and seed give the same samples, bit for bit.
+    """
+
+    def __init__(self, mock: Mock, model: str = "mock") -> None:
+        self._mock = mock
+        self._model = model
+
+    def describe(self) -> DecoderDescription:
+        """What this engine serves."""
+        return DecoderDescription(
+            engine="mock", model=self._model, tasks=TASKS, turbo=True, mock=True, device="cpu"
+        )
+
+    def generate(
+        self, request: DecodeRequest, sources: Sources, report: Report
+    ) -> Iterator[RenderedTake]:
+        """Yield the takes of one job in order, at 48 kHz and at their final level.
+
+        Reports "diffusion" between steps, then "vae" before the first take, about every ten
+        seconds of music, and after each take. Raises DecoderError.
+        """
+        job = _Job.of(request, sources)
+        report("diffusion", 0, request.steps)
+        for step in range(1, request.steps + 1):
+            time.sleep(self._mock.step_seconds)
+            report("diffusion", step, request.steps)
+        takes = len(request.seeds)
+        report("vae", 0, takes)
+        for index, seed in enumerate(request.seeds):
+            samples = job.take(index, partial(report, "vae", index, takes))
+            report("vae", index + 1, takes)
+            yield RenderedTake(index, seed, samples)
+            del samples  # or it would stay while the next one is made
+
+    def free_memory(self) -> None:
+        """Nothing is cached on a device."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A request with its audio made ready, shared by its takes."""
+
+    request: DecodeRequest
+    source: Samples | None
+    """At 48 kHz, [samples, 2] in [-1, 1]; None where the task uses none."""
+    tilt: float
+
+    @classmethod
+    def of(cls, request: DecodeRequest, sources: Sources) -> "_Job":
+        if request.task not in TASKS:
+            raise DecoderError(f"This model does not do {request.task}.")
+        source = None
+        if request.task == "repaint" or (request.task == "cover" and not request.codes):
+            if sources.source is None:
+                raise DecoderError(f"The task {request.task} needs source audio.")
+            source = resample(sources.source[:, :2], sources.source_rate, SAMPLE_RATE)
+            source = np.clip(to_stereo(source), -1.0, 1.0)
+            if len(source) < FRAME:
+                raise DecoderError("The source audio is shorter than one frame (40 ms).")
+        return cls(request, source, brightness(sources.reference, sources.reference_rate))
+
+    def take(self, index: int, tick: Callable[[], None]) -> Samples:
+        """One take, [samples, 2]."""
+        codes = self._codes(index)
+        seed = self.request.seeds[index]
+        if self.source is not None and self.request.task == "repaint":
+            return self._repainted(self.source, seed, codes, tick)
+        if self.source is not None:
+            frames = len(self.source) // FRAME
+        elif codes:
+            frames = len(codes) * CODE_FRAMES
+        else:
+            frames = frames_of_seconds(self.request.seconds)
+        samples = frames * FRAME
+        song = compose(self.request, seed, codes, samples, self.tilt)
+        music = render(song, 0, samples, tick)
+        if self.source is None:
+            _fade_out(music)
+        else:
+            follow(music, contour(self.source[:samples]), self.request.cover_strength)
+        normalise_peak(music)
+        return music
+
+    def _codes(self, index: int) -> tuple[int, ...]:
+        codes = self.request.codes
+        if not codes:
+            return ()
+        return codes[0] if len(codes) == 1 else codes[index]
+
+    def _repainted(
+        self, source: Samples, seed: int, codes: tuple[int, ...], tick: Callable[[], None]
+    ) -> Samples:
+        """At the source's own level, so that what lies outside the window stays as it was."""
+        request = self.request
+        try:
+            window = window_of(request.repaint_start, request.repaint_end, len(source))
+        except ValueError as error:
+            raise DecoderError(str(error)) from error
+        song = compose(request, seed, codes, window.total, self.tilt)
+        return splice(source, render(song, window.begin, window.end, tick), window)
+
+
+def _fade_out(music: Samples) -> None:
+    """Let the end die away: over a twentieth of the piece, at most 1.5 s."""
+    samples = min(len(music) // 20, 3 * SAMPLE_RATE // 2)
+    ramp = np.linspace(1, 0, samples, dtype=np.float32)
+    music[len(music) - samples :] *= (ramp * ramp)[:, np.newaxis]

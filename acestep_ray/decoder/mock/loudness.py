@@ -1,0 +1,66 @@
+"""How loud audio is over time, and making one piece as loud as another."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acestep_ray.decoder.protocol import FRAME, Samples
+
+Contour = NDArray[np.float64]
+"""RMS a latent frame (40 ms), [frames]."""
+
+_SMOOTH = 13  # frames, half a second: phrases and swells, not single notes
+_BLOCK = 500  # frames worked at a time
+_LOUDEST = 8.0
+
+
+def rms(samples: Samples) -> float:
+    """Root mean square over all channels; 0 where there are no samples."""
+    block = FRAME * _BLOCK
+    total = sum(
+        float(np.square(samples[at : at + block], dtype=np.float64).sum())
+        for at in range(0, len(samples), block)
+    )
+    return float(np.sqrt(total / max(1, samples.size)))
+
+
+def contour(samples: Samples) -> Contour:
+    """The loudness contour of whole frames: RMS a frame, smoothed over half a second."""
+    frames = len(samples) // FRAME
+    power = np.array(
+        [float(np.square(samples[at * FRAME : (at + 1) * FRAME]).mean()) for at in range(frames)]
+    )
+    window = np.hanning(_SMOOTH + 2)[1:-1]
+    weight = _smooth(np.ones(frames), window)
+    return np.sqrt(_smooth(power, window) / weight)
+
+
+def follow(music: Samples, source: Contour, strength: float) -> None:
+    """Give ``music`` the loudness contour of a source, in place.
+
+    Both have the same number of frames. ``strength`` 1 follows it fully, 0 leaves the music as it
+    is; between, the gain is between. Only the contour's shape counts, not its level.
+    """
+    own = contour(music)
+    if len(own) == 0 or not own.any():
+        return
+    own /= np.sqrt(np.mean(own * own))
+    level = float(np.sqrt(np.mean(source * source)))
+    asked = source / level if level else source
+    # Where the music itself rests there is nothing to make louder.
+    gain = 1 - strength + strength * np.minimum(asked / np.maximum(own, 0.05), _LOUDEST)
+    amplify(music, gain)
+
+
+def amplify(music: Samples, gain: Contour) -> None:
+    """Scale ``music``, in place, by a gain a frame; between the frames' middles it glides."""
+    middles = (np.arange(len(gain)) + 0.5) * FRAME
+    for at in range(0, len(music), FRAME * _BLOCK):
+        block = music[at : at + FRAME * _BLOCK]
+        places = np.arange(at, at + len(block))
+        block *= np.interp(places, middles, gain).astype(np.float32)[:, np.newaxis]
+
+
+def _smooth(values: Contour, window: NDArray[np.float64]) -> Contour:
+    """Convolve; the result has the length of ``values`` even where the window is longer."""
+    half = len(window) // 2
+    return np.convolve(values, window)[half : half + len(values)]

@@ -1,0 +1,31 @@
+"""What the mock takes from reference audio: how bright it is."""
+
+import math
+
+import numpy as np
+
+from acestep_ray.decoder.protocol import Samples
+
+_WINDOW = 4096
+_SECONDS = 30
+_SILENT = 1e-4  # RMS, -80 dBFS
+_NEUTRAL_HZ = 1200.0
+
+
+def brightness(samples: Samples | None, rate: int) -> float:
+    """Tilt for the instruments' spectra, -0.5 (dark) to 0.5 (bright), from a reference.
+
+    ``samples`` [n, channels] at ``rate`` Hz. By the spectral centroid of its first 30 s, in steps
+    of 0.05. 0 for none and for silence, which is how the model marks that there is no reference.
+    """
+    if samples is None or len(samples) == 0:
+        return 0.0
+    mono = samples[: _SECONDS * rate].mean(axis=1)
+    if float(np.sqrt(np.mean(np.square(mono)))) < _SILENT:
+        return 0.0
+    mono = np.pad(mono, (0, -len(mono) % _WINDOW))
+    spectra = np.fft.rfft(mono.reshape(-1, _WINDOW) * np.hanning(_WINDOW).astype(np.float32))
+    power = np.square(np.abs(spectra)).sum(axis=0)
+    centroid = float((np.fft.rfftfreq(_WINDOW, 1 / rate) * power).sum() / power.sum())
+    tilt = 0.25 * math.log2(max(centroid, 1.0) / _NEUTRAL_HZ)
+    return round(20 * min(0.5, max(-0.5, tilt))) / 20

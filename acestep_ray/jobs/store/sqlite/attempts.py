@@ -1,0 +1,75 @@
+"""What an attempt tells of its job, behind the fence: one that lost it changes nothing."""
+
+from acestep_ray.jobs.job import ErrorCode, Event, Status
+from acestep_ray.jobs.store.protocol import Finish, Owns, Release, SavePlan, Start
+from acestep_ray.jobs.store.sqlite.leases import give_back
+from acestep_ray.jobs.store.sqlite.row import Job
+from acestep_ray.jobs.store.sqlite.table import JobTable
+
+
+def _held(table: JobTable, op: Owns | Start | SavePlan | Finish | Release) -> Job | None:
+    """The job, if the attempt still has it."""
+    job = table.find(op.job_id)
+    return job if job is not None and job.belongs_to(op.attempt) else None
+
+
+def owns(table: JobTable, op: Owns, now: float) -> bool:
+    """See protocol.Owns."""
+    return _held(table, op) is not None
+
+
+def start(table: JobTable, op: Start, now: float) -> bool:
+    """See protocol.Start."""
+    job = _held(table, op)
+    if job is None:
+        return False
+    if job.status is Status.QUEUED:
+        table.transition(job, Event.START, now)
+    return True
+
+
+def save_plan(table: JobTable, op: SavePlan, now: float) -> bool:
+    """See protocol.SavePlan. From now on the job takes a decode slot."""
+    job = _held(table, op)
+    if job is None:
+        return False
+    table.db.execute("UPDATE texts SET plan = ? WHERE place = ?", (op.plan, job.place))
+    if job.plan_pending:
+        table.change(job, plan_pending=False)
+        table.changes.append((job.job_id, job.status))
+    return True
+
+
+def finish(table: JobTable, op: Finish, now: float) -> bool:
+    """See protocol.Finish. A result says that the job was started, though nobody said so."""
+    job = table.find(op.job_id)
+    if job is None:
+        return False
+    if not job.belongs_to(op.attempt):
+        return job.ended_by == op.attempt
+    if op.result is None:
+        table.transition(
+            job,
+            Event.FAIL,
+            now,
+            error=op.error or "The job failed.",
+            error_code=op.error_code or ErrorCode.INTERNAL,
+            ended_by=op.attempt,
+        )
+        return True
+    if job.status is Status.QUEUED:
+        job = table.transition(job, Event.START, now)
+    table.db.execute("UPDATE texts SET result = ? WHERE place = ?", (op.result, job.place))
+    table.transition(job, Event.SUCCEED, now, ended_by=op.attempt)
+    return True
+
+
+def release(table: JobTable, op: Release, now: float) -> bool:
+    """See protocol.Release."""
+    job = table.find(op.job_id)
+    if job is None:
+        return False
+    if not job.belongs_to(op.attempt):
+        return job.released == op.attempt
+    give_back(table, job, now, lost=op.lost, max_starts=op.max_starts, released=op.attempt)
+    return True

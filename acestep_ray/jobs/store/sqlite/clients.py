@@ -1,0 +1,121 @@
+"""What clients ask: submit, read, list, cancel, delete, counts."""
+
+from acestep_ray.jobs.job import ErrorCode, Event, Status
+from acestep_ray.jobs.store.protocol import (
+    AlreadyEnded,
+    Cancel,
+    Delete,
+    Get,
+    IdempotencyMismatch,
+    JobExpired,
+    JobRecord,
+    ListJobs,
+    QueueFull,
+    Stats,
+    StoreStats,
+    Submit,
+    Submitted,
+)
+from acestep_ray.jobs.store.sqlite.row import Job
+from acestep_ray.jobs.store.sqlite.table import JobTable
+
+_RECENT = 50
+_MAX_INTEGER = 2**63 - 1
+
+
+def submit(table: JobTable, op: Submit, now: float) -> Submitted:
+    """See protocol.Submit. A key whose job was deleted or has expired is free again."""
+    if job := table.find(op.job_id):
+        return _submitted(table, job, created=True)
+    if table.expired(op.job_id):
+        raise JobExpired(f"Job {op.job_id} has expired or was deleted.")
+    if op.idempotency_key is not None:
+        earlier = table.db.execute(
+            "SELECT job_id, fingerprint FROM idempotency WHERE owner = ? AND key = ?",
+            (op.owner, op.idempotency_key),
+        ).fetchone()
+        if earlier is not None:
+            job_id, fingerprint = earlier
+            if fingerprint != op.fingerprint:
+                raise IdempotencyMismatch("The idempotency key was used with another body.")
+            return _submitted(table, table.require(job_id), created=False)
+    queued = table.queue.counts[Status.QUEUED]
+    if queued >= op.max_queued:
+        raise QueueFull(f"{queued} jobs wait already; the limit is {op.max_queued}.")
+    job = table.insert(op, now)
+    if op.idempotency_key is not None:
+        table.db.execute(
+            "INSERT INTO idempotency VALUES (?, ?, ?, ?, ?)",
+            (op.owner, op.idempotency_key, op.job_id, op.fingerprint, now),
+        )
+    return _submitted(table, job, created=True)
+
+
+def _submitted(table: JobTable, job: Job, created: bool) -> Submitted:
+    return Submitted(job.job_id, job.status, table.queue.position(job), created)
+
+
+def get(table: JobTable, op: Get, now: float) -> JobRecord:
+    """See protocol.Get."""
+    return table.record(table.require(op.job_id))
+
+
+def list_jobs(table: JobTable, op: ListJobs, now: float) -> list[JobRecord]:
+    """See protocol.ListJobs."""
+    where: dict[str, object] = {}
+    if op.status is not None:
+        where["status = ?"] = op.status
+    if op.owner is not None:
+        where["owner = ?"] = op.owner
+    if op.before is not None:
+        where["place < ?"] = min(op.before, _MAX_INTEGER)
+    condition = " AND ".join(where) or "TRUE"
+    jobs = table.select(
+        f"{condition} ORDER BY place DESC LIMIT ?",
+        *where.values(),
+        min(max(0, op.limit), _MAX_INTEGER),
+    )
+    return [table.record(job) for job in jobs]
+
+
+def cancel(table: JobTable, op: Cancel, now: float) -> JobRecord:
+    """See protocol.Cancel."""
+    job = table.require(op.job_id)
+    if not job.status.ended:
+        job = _cancelled(table, job, now)
+    elif job.error_code is not ErrorCode.CANCELLED:
+        raise AlreadyEnded(f"Job {op.job_id} had already {job.status}.")
+    return table.record(job)
+
+
+def _cancelled(table: JobTable, job: Job, now: float) -> Job:
+    return table.transition(
+        job, Event.CANCEL, now, error="The job was cancelled.", error_code=ErrorCode.CANCELLED
+    )
+
+
+def delete(table: JobTable, op: Delete, now: float) -> None:
+    """See protocol.Delete."""
+    job = table.require(op.job_id)
+    if job.status.ended:
+        table.changes.append((job.job_id, job.status))
+    else:
+        job = _cancelled(table, job, now)
+    table.expire(job, now)
+
+
+def stats(table: JobTable, op: Stats, now: float) -> StoreStats:
+    """See protocol.Stats."""
+    recent = table.db.execute(
+        "SELECT MAX(0.0, finished_at - started_at) FROM jobs WHERE status = 'succeeded'"
+        f" ORDER BY finished_at DESC LIMIT {_RECENT}"
+    )
+    counts = table.queue.counts
+    return StoreStats(
+        queued=counts[Status.QUEUED],
+        running=counts[Status.RUNNING],
+        succeeded=counts[Status.SUCCEEDED],
+        failed=counts[Status.FAILED],
+        queued_for_plan=table.queue.queued_for_plan,
+        recent_seconds=tuple(seconds for (seconds,) in recent),
+    )

@@ -1,0 +1,125 @@
+"""What runners hold: liveness, leases, and how jobs come back from runners that are gone."""
+
+import heapq
+
+from acestep_ray.jobs.job import ErrorCode, Event, Status
+from acestep_ray.jobs.store.protocol import Goodbye, Grace, JobRecord, KeepAlive, Lease, Sweep
+from acestep_ray.jobs.store.sqlite.row import Job
+from acestep_ray.jobs.store.sqlite.table import JobTable
+
+
+def keep_alive(table: JobTable, op: KeepAlive, now: float) -> None:
+    """See protocol.KeepAlive."""
+    table.db.execute("REPLACE INTO runners VALUES (?, ?)", (op.runner, now + op.ttl))
+
+
+def grace(table: JobTable, op: Grace, now: float) -> None:
+    """See protocol.Grace."""
+    table.db.execute("UPDATE runners SET alive_until = MAX(alive_until, ?)", (now + op.ttl,))
+
+
+def lease(table: JobTable, op: Lease, now: float) -> list[JobRecord]:
+    """See protocol.Lease. A repeated request answers what it still holds, and leases nothing."""
+    request = (op.runner, op.request_id)
+    if _answered(table, request):
+        held = table.select("runner = ? AND lease_request = ? ORDER BY place", *request)
+        return [table.record(job) for job in held]
+    alive = table.db.execute(
+        "SELECT 1 FROM runners WHERE runner = ? AND alive_until >= ?", (op.runner, now)
+    ).fetchone()
+    jobs = _next(table, op) if alive else []
+    if jobs:
+        table.db.execute("INSERT INTO leases VALUES (?, ?, ?)", (*request, now))
+    else:
+        table.queue.empty_requests.append(request)
+    leased = [
+        table.change(job, attempt=job.attempt + 1, runner=op.runner, lease_request=op.request_id)
+        for job in jobs
+    ]
+    return [table.record(job) for job in leased]
+
+
+def _answered(table: JobTable, request: tuple[str, str]) -> bool:
+    if request in table.queue.empty_requests:
+        return True
+    found = table.db.execute("SELECT 1 FROM leases WHERE runner = ? AND request_id = ?", request)
+    return found.fetchone() is not None
+
+
+def _next(table: JobTable, op: Lease) -> list[Job]:
+    """The waiting jobs that fit into what is free, in the order of their places."""
+    planning, leased = table.db.execute(
+        "SELECT COALESCE(SUM(plan_pending), 0), COUNT(*) FROM jobs WHERE runner IS NOT NULL"
+    ).fetchone()
+    # A job that got its plan takes a decode slot, so more of these may be taken than there are;
+    # then no new plan is begun that could only wait for them.
+    both = op.plan_slots + op.decode_slots
+    plan_free = min(op.plan_slots - planning, both - leased)
+    decode_free = op.decode_slots - (leased - planning)
+    waiting = (
+        "status = 'queued' AND runner IS NULL AND plan_pending = {} ORDER BY place LIMIT ?"
+    ).format
+    unplanned = table.select(waiting(1), max(0, plan_free))
+    others = table.select(waiting(0), max(0, decode_free))
+    return list(heapq.merge(unplanned, others, key=lambda job: job.place))
+
+
+def goodbye(table: JobTable, op: Goodbye, now: float) -> None:
+    """See protocol.Goodbye."""
+    for job in table.select("runner = ?", op.runner):
+        give_back(table, job, now)
+    table.db.execute("DELETE FROM runners WHERE runner = ?", (op.runner,))
+
+
+def sweep(table: JobTable, op: Sweep, now: float) -> list[str]:
+    """See protocol.Sweep. A lapsed runner's jobs come back as from a worker that was lost."""
+    overdue = table.select(
+        "started_at IS NOT NULL AND finished_at IS NULL AND started_at < ?", now - op.timeout
+    )
+    for job in overdue:
+        table.transition(
+            job,
+            Event.TIME_OUT,
+            now,
+            error=f"The job did not end within {op.timeout:g} seconds of its start.",
+            error_code=ErrorCode.TIMEOUT,
+        )
+    lapsed = table.select(
+        "runner IS NOT NULL AND runner NOT IN (SELECT runner FROM runners WHERE alive_until >= ?)",
+        now,
+    )
+    for job in lapsed:
+        give_back(table, job, now, lost=True, max_starts=op.max_starts)
+    table.db.execute("DELETE FROM runners WHERE alive_until < ?", (now,))
+    return [job.job_id for job in (*overdue, *lapsed)]
+
+
+def give_back(
+    table: JobTable,
+    job: Job,
+    now: float,
+    *,
+    lost: bool = False,
+    max_starts: int = 0,
+    released: int | None = None,
+) -> None:
+    """Take a leased job from its runner, back to its place.
+
+    A start that ended in good order is uncounted; one that ended with a lost worker stays counted,
+    and after ``max_starts`` of them the job fails. A job that had not started counts nothing.
+    """
+    counted = job.status is Status.RUNNING
+    released = job.released if released is None else released
+    if lost and counted and job.starts >= max_starts:
+        times = "once" if job.starts == 1 else f"{job.starts} times"
+        table.transition(
+            job,
+            Event.GIVE_UP,
+            now,
+            error=f"The job's worker was lost {times} while it ran, so it was given up.",
+            error_code=ErrorCode.WORKER_LOST,
+            released=released,
+        )
+    else:
+        starts = job.starts - (counted and not lost)
+        table.transition(job, Event.LOSE, now, starts=starts, released=released)

@@ -1,0 +1,129 @@
+"""The tables, versioned: each entry of MIGRATIONS leads from one version to the next.
+
+The version is SQLite's ``user_version``. A published entry is never edited; a change is a new one.
+"""
+
+import sqlite3
+
+
+class SchemaTooNew(Exception):
+    """The database was written by a later release."""
+
+
+_VERSION_1 = (
+    # ``place`` is the order of the queue and of listings; AUTOINCREMENT never gives one out twice.
+    # ``runner`` is set while the job is leased. ``plan_pending``: a plan is needed and not there.
+    # ``released``: the last attempt that was given back; ``ended_by``: the attempt whose finish
+    # ended the job. Both let a repeated call be answered as the first.
+    """
+    CREATE TABLE jobs (
+        place INTEGER PRIMARY KEY AUTOINCREMENT,
+        job_id TEXT NOT NULL UNIQUE,
+        owner TEXT NOT NULL,
+        status TEXT NOT NULL CHECK (status IN ('queued', 'running', 'succeeded', 'failed')),
+        needs_plan INTEGER NOT NULL,
+        plan_pending INTEGER NOT NULL,
+        created_at REAL NOT NULL,
+        started_at REAL,
+        finished_at REAL,
+        attempt INTEGER NOT NULL,
+        starts INTEGER NOT NULL,
+        runner TEXT,
+        lease_request TEXT,
+        released INTEGER,
+        ended_by INTEGER,
+        error TEXT,
+        error_code TEXT
+    ) STRICT
+    """,
+    """
+    CREATE INDEX jobs_waiting ON jobs (plan_pending, place)
+        WHERE status = 'queued' AND runner IS NULL
+    """,
+    "CREATE INDEX jobs_leased ON jobs (runner, plan_pending) WHERE runner IS NOT NULL",
+    """
+    CREATE INDEX jobs_unfinished ON jobs (started_at)
+        WHERE finished_at IS NULL AND started_at IS NOT NULL
+    """,
+    "CREATE INDEX jobs_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL",
+    "CREATE INDEX jobs_succeeded ON jobs (finished_at, started_at) WHERE status = 'succeeded'",
+    "CREATE INDEX jobs_by_status ON jobs (status, place)",
+    "CREATE INDEX jobs_by_owner ON jobs (owner, place)",
+    # The long texts lie apart, so that a change of status does not write them again.
+    """
+    CREATE TABLE texts (
+        place INTEGER PRIMARY KEY,
+        spec TEXT NOT NULL,
+        plan TEXT,
+        result TEXT
+    ) STRICT
+    """,
+    """
+    CREATE TABLE runners (
+        runner TEXT PRIMARY KEY,
+        alive_until REAL NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+    # Lease requests that handed out jobs, so that a repeated one hands out no others.
+    """
+    CREATE TABLE leases (
+        runner TEXT NOT NULL,
+        request_id TEXT NOT NULL,
+        leased_at REAL NOT NULL,
+        PRIMARY KEY (runner, request_id)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE idempotency (
+        owner TEXT NOT NULL,
+        key TEXT NOT NULL,
+        job_id TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        PRIMARY KEY (owner, key)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX idempotency_by_job ON idempotency (job_id)",
+    "CREATE INDEX idempotency_by_age ON idempotency (created_at)",
+    # Ids of jobs that are gone: 410 instead of 404.
+    """
+    CREATE TABLE tombstones (
+        job_id TEXT PRIMARY KEY,
+        expired_at REAL NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX tombstones_by_age ON tombstones (expired_at)",
+    # Ids whose artifacts nobody has removed yet; outlives the tombstone if it must.
+    """
+    CREATE TABLE garbage (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        job_id TEXT NOT NULL UNIQUE
+    ) STRICT
+    """,
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1,)
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring the database to the newest version, in one transaction; a failure leaves it as it was.
+
+    ``db`` must be in autocommit mode. Raises SchemaTooNew, sqlite3.Error.
+    """
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if version > len(MIGRATIONS):
+            raise SchemaTooNew(
+                f"The job store has schema version {version}, but this release knows versions up"
+                f" to {len(MIGRATIONS)}; run the release that wrote it, or a later one."
+            )
+        for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
+            for statement in statements:
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {number}")
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise

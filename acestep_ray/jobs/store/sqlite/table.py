@@ -1,0 +1,156 @@
+"""The jobs table: the one place where a job is inserted, changes its state, or goes.
+
+An operation first decides (and may raise a StoreError), then writes; so a failed one has written
+nothing, and none needs a savepoint.
+"""
+
+import sqlite3
+from dataclasses import replace
+from typing import Any
+
+from acestep_ray.jobs.job import ErrorCode, Event, Status, after
+from acestep_ray.jobs.store.protocol import JobExpired, JobNotFound, JobRecord, Submit
+from acestep_ray.jobs.store.sqlite.mirror import QueueMirror
+from acestep_ray.jobs.store.sqlite.row import COLUMNS, Job, job_of_row
+
+_INSERT = f"INSERT INTO jobs ({COLUMNS}) VALUES ({', '.join('?' * (COLUMNS.count(',') + 1))})"
+_UPDATE = """
+UPDATE jobs SET status = ?, plan_pending = ?, started_at = ?, finished_at = ?, attempt = ?,
+    starts = ?, runner = ?, lease_request = ?, released = ?, ended_by = ?, error = ?, error_code = ?
+WHERE place = ?
+"""
+
+
+class JobTable:
+    """Jobs in an open transaction of ``db``, and the queue's mirror that follows them.
+
+    ``changes`` gathers what happened to jobs, for the store to publish once it is committed.
+    """
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.db = db
+        self.queue = QueueMirror(db)
+        self.changes: list[tuple[str, Status]] = []
+
+    def select(self, where: str, *values: object) -> list[Job]:
+        """Jobs by an SQL condition (with ORDER BY and LIMIT as needed)."""
+        rows = self.db.execute(f"SELECT {COLUMNS} FROM jobs WHERE {where}", values).fetchall()
+        return [job_of_row(row) for row in rows]
+
+    def find(self, job_id: str) -> Job | None:
+        """A job, or None where there is none (any more)."""
+        jobs = self.select("job_id = ?", job_id)
+        return jobs[0] if jobs else None
+
+    def require(self, job_id: str) -> Job:
+        """A job. Raises JobNotFound, JobExpired."""
+        job = self.find(job_id)
+        if job is not None:
+            return job
+        if self.expired(job_id):
+            raise JobExpired(f"Job {job_id} has expired or was deleted.")
+        raise JobNotFound(f"There is no job {job_id}.")
+
+    def expired(self, job_id: str) -> bool:
+        """Whether the id is that of a job that is gone, and not yet forgotten."""
+        found = self.db.execute("SELECT 1 FROM tombstones WHERE job_id = ?", (job_id,))
+        return found.fetchone() is not None
+
+    def record(self, job: Job) -> JobRecord:
+        """The job as the protocol shows it."""
+        spec, plan, result = self.db.execute(
+            "SELECT spec, plan, result FROM texts WHERE place = ?", (job.place,)
+        ).fetchone()
+        return JobRecord(
+            job_id=job.job_id,
+            status=job.status,
+            spec=spec,
+            created_at=job.created_at,
+            started_at=job.started_at,
+            finished_at=job.finished_at,
+            place=job.place,
+            position=self.queue.position(job),
+            attempt=job.attempt,
+            starts=job.starts,
+            needs_plan=job.needs_plan,
+            runner=job.runner,
+            plan=plan,
+            result=result,
+            error=job.error,
+            error_code=job.error_code,
+        )
+
+    def insert(self, op: Submit, now: float) -> Job:
+        """Put a new job at the end of the queue."""
+        unplaced = (None, op.job_id, op.owner, Status.QUEUED, op.needs_plan, op.needs_plan, now)
+        unstarted = (None, None, 0, 0, None, None, None, None, None, None)
+        place = self.db.execute(_INSERT, unplaced + unstarted).lastrowid
+        self.db.execute("INSERT INTO texts (place, spec) VALUES (?, ?)", (place, op.spec))
+        job = job_of_row((place, *unplaced[1:], *unstarted))
+        self.queue.add(job)
+        self.changes.append((job.job_id, job.status))
+        return job
+
+    def transition(
+        self,
+        job: Job,
+        event: Event,
+        now: float,
+        *,
+        error: str | None = None,
+        error_code: ErrorCode | None = None,
+        **columns: Any,
+    ) -> Job:
+        """The only way to another status. ``columns`` are set beside what the event itself sets."""
+        status = after(job.status, event)
+        if event is Event.START and job.status is Status.QUEUED:
+            columns |= {"started_at": now if job.started_at is None else job.started_at}
+            columns |= {"starts": job.starts + 1}
+        elif event is not Event.START:  # every other one takes the job from who had it
+            columns |= {"runner": None, "lease_request": None}
+        if status.ended:
+            columns |= {"finished_at": now, "error": error, "error_code": error_code}
+        moved = self.change(job, status=status, **columns)
+        if moved.status is not job.status or event is Event.LOSE:
+            self.changes.append((moved.job_id, moved.status))
+        return moved
+
+    def change(self, job: Job, **columns: Any) -> Job:
+        """Write columns of a job. Of ``status``: through transition only."""
+        changed = replace(job, **columns)
+        self.db.execute(
+            _UPDATE,
+            (
+                changed.status,
+                changed.plan_pending,
+                changed.started_at,
+                changed.finished_at,
+                changed.attempt,
+                changed.starts,
+                changed.runner,
+                changed.lease_request,
+                changed.released,
+                changed.ended_by,
+                changed.error,
+                changed.error_code,
+                changed.place,
+            ),
+        )
+        self.queue.remove(job)
+        self.queue.add(changed)
+        return changed
+
+    def expire(self, job: Job, now: float) -> None:
+        """Forget an ended job but for its id, which becomes a tombstone and garbage.
+
+        Its idempotency key is free again: whoever deleted a job and sends it anew wants a new one.
+        """
+        for statement, value in (
+            ("DELETE FROM texts WHERE place = ?", job.place),
+            ("DELETE FROM jobs WHERE place = ?", job.place),
+            ("DELETE FROM idempotency WHERE job_id = ?", job.job_id),
+            ("INSERT INTO garbage (job_id) VALUES (?)", job.job_id),
+        ):
+            self.db.execute(statement, (value,))
+        self.db.execute("INSERT INTO tombstones VALUES (?, ?)", (job.job_id, now))
+        self.queue.remove(job)

@@ -1,0 +1,50 @@
+"""Audio codes as text: ``<|audio_code_N|>``, the LM's own tokens, as clients send and get them."""
+
+import re
+from collections.abc import Iterable
+
+MAX_CODE = 63_999
+"""65,535 tokens exist, but the decoder's codebook ends here."""
+CODES_PER_SECOND = 5
+
+_TOKEN = re.compile(r"<\|audio_code_([0-9]+)\|>")
+_SEPARATORS = re.compile(r"[\s,]+")
+_LEGAL = f"codes are whole numbers from 0 to {MAX_CODE}"
+
+
+def parse_code_string(text: str) -> tuple[int, ...]:
+    """The codes in ``text``: tokens, or plain whole numbers, with spaces or commas between.
+
+    Raises ValueError, its message one sentence that names what is wrong, where ``text`` holds no
+    code, a code above MAX_CODE, or anything else: a client's typing error must not become music.
+    """
+    numbers = _TOKEN.findall(text)
+    rest = _pieces(_TOKEN.sub(" ", text))
+    if not numbers:
+        numbers, rest = rest, []
+    if rest:
+        raise ValueError(f"{_shown(rest[0])} stands between the audio codes; {_LEGAL}")
+    if not numbers:
+        raise ValueError(f"no audio codes found; write <|audio_code_N|> or plain numbers, {_LEGAL}")
+    return tuple(_code(number) for number in numbers)
+
+
+def format_code_string(codes: Iterable[int]) -> str:
+    """The codes as the LM's tokens, joined. Raises ValueError for a code that is not legal."""
+    return "".join(f"<|audio_code_{_code(str(code))}|>" for code in codes)
+
+
+def _pieces(text: str) -> list[str]:
+    return [piece for piece in _SEPARATORS.split(text) if piece]
+
+
+def _code(number: str) -> int:
+    # The length goes first: int() of many thousand digits is slow, and refused by Python itself.
+    digits = number.lstrip("0") or "0"
+    if number.isascii() and number.isdecimal() and len(digits) <= 5 and int(digits) <= MAX_CODE:
+        return int(digits)
+    raise ValueError(f"{_shown(number)} is not an audio code; {_LEGAL}")
+
+
+def _shown(piece: str) -> str:
+    return repr(piece if len(piece) <= 40 else f"{piece[:40]}…")

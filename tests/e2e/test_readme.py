@@ -1,0 +1,148 @@
+"""The README's commands, typed as they stand, against port 8001, with both ways to start."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import soundfile
+
+from tests.service import ROOT, descendants, until
+
+URL = "http://127.0.0.1:8001"
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+CURL_BLOCKS = [block for block in BLOCKS if "curl" in block]
+
+
+def environment(home: Path) -> dict[str, str]:
+    """A newcomer's: a home folder of its own and nothing of ours or Ray's set."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ACESTEP", "RAY"))}
+    path = f"{Path(sys.executable).parent}:{kept['PATH']}"
+    return kept | {"HOME": str(home), "ACESTEP_DATA": str(home / "data"), "PATH": path}
+
+
+@contextmanager
+def started(command: str, home: Path) -> Iterator[None]:
+    """Run a start command until the service is ready, and end it with Ctrl-C."""
+    log = home / "log"
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            shlex.split(command),
+            cwd=ROOT,
+            env=environment(home),
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+
+    def ready() -> bool:
+        assert process.poll() is None, log.read_text()
+        try:
+            return httpx.get(f"{URL}/ready", timeout=5).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    try:
+        until(ready, f"{command} did not become ready", 180)
+        yield
+    finally:
+        left = descendants(process.pid)
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            process.wait(60)
+        finally:
+            for pid in [process.pid, *left]:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+
+
+def type_in(block: str, folder: Path) -> str:
+    """Type a block into a shell; answer what it printed."""
+    done = subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", block],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def finished(job_id: str) -> dict[str, Any]:
+    def ended() -> dict[str, Any] | None:
+        job: dict[str, Any] = httpx.get(f"{URL}/v1/jobs/{job_id}?wait=20", timeout=40).json()
+        return job if job["status"] in ("succeeded", "failed") else None
+
+    job: dict[str, Any] = until(ended, f"job {job_id} did not end", 120)
+    return job
+
+
+def every_curl_line_makes_a_song(folder: Path) -> None:
+    jobs = []
+    for block in CURL_BLOCKS:
+        printed = type_in(block, folder)
+        jobs += re.findall(r'"job_id": ?"([0-9a-f-]{36})"', printed)
+    assert len(jobs) >= 6
+    for job_id in jobs:
+        job = finished(job_id)
+        assert job["status"] == "succeeded", job
+        for path in job["result"]["audio_paths"]:
+            file = folder / "take.mp3"
+            file.write_bytes(httpx.get(f"{URL}{path}").content)
+            assert soundfile.info(file).samplerate == 48_000
+    assert soundfile.info(folder / "song.mp3").duration == pytest.approx(20, abs=0.2)
+
+
+def test_make_serve_and_the_curl_lines(tmp_path: Path) -> None:
+    assert any(block.strip() == "make serve" for block in BLOCKS)
+    with started("make serve", tmp_path):
+        every_curl_line_makes_a_song(tmp_path)
+        # JSON without a header, as curl sends it.
+        bare = """curl -s -X POST http://localhost:8001/v1/music/generate -d '{"caption": "x"}'"""
+        assert finished(json.loads(type_in(bare, tmp_path))["job_id"])["status"] == "succeeded"
+        # A second server on the same port is told at once, and nothing of it is started.
+        second = subprocess.run(
+            ["make", "serve"],
+            cwd=ROOT,
+            env=environment(tmp_path),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert second.returncode != 0
+        assert "port 8001" in second.stderr
+        assert "starting Ray" not in second.stderr
+
+
+def test_serve_run_by_hand_twice(tmp_path: Path) -> None:
+    """Twice in one shell: what the first leaves in the home folder must not stop the second."""
+    with started("serve run serve_config.yaml", tmp_path):
+        every_curl_line_makes_a_song(tmp_path)
+        # Started beside it, a second one would take half of its requests. It says so and ends.
+        second = subprocess.run(
+            ["serve", "run", "serve_config.yaml"],
+            cwd=ROOT,
+            env=environment(tmp_path),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert "Port 8001 is already used" in second.stdout + second.stderr
+    with started("serve run serve_config.yaml", tmp_path):
+        job_id = json.loads(type_in(CURL_BLOCKS[0], tmp_path))["job_id"]
+        assert finished(job_id)["status"] == "succeeded"

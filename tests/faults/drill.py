@@ -1,0 +1,138 @@
+"""What the drills share: jobs in flight, clients that poll all the while, and the clock."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from tests.service import Service, until
+
+STATUSES = ("queued", "running", "succeeded", "failed")
+POLL_SECONDS = 0.1
+
+
+class Drill:
+    """Jobs submitted to a service, polled by a client of its own from first to last.
+
+    The client notes what no client may ever see: a fifth status, a live job that is not found, an
+    end that changes, an error that no retry heals.
+    """
+
+    def __init__(self, service: Service, jobs: int, **fields: Any) -> None:
+        self.service = service
+        self.wrong: list[str] = []
+        self.last: dict[str, dict[str, Any]] = {}
+        request = {"audio_duration": 5, "batch_size": 1, "audio_format": "wav", **fields}
+        self.ids = [service.submit(caption=f"job {n}", **request) for n in range(jobs)]
+        self._stop = threading.Event()
+        self._poller = threading.Thread(target=self._poll, daemon=True)
+        self._poller.start()
+
+    def _poll(self) -> None:
+        with httpx.Client(base_url=self.service.url, timeout=30) as http:
+            while not self._stop.is_set():
+                for job_id in self.ids:
+                    try:
+                        self._look(job_id, http.get(f"/v1/jobs/{job_id}"))
+                    except httpx.TransportError:
+                        continue  # a retry heals it
+                self._stop.wait(POLL_SECONDS)
+
+    def _look(self, job_id: str, answer: httpx.Response) -> None:
+        if answer.status_code != 200:
+            problem = answer.headers["content-type"].startswith("application/problem+json")
+            # The proxy's own plain 404 and a 5xx say "try again"; a problem 4xx is final.
+            if problem and answer.status_code < 500:
+                self.wrong.append(f"{job_id}: {answer.text}")
+            return
+        job = answer.json()
+        before = self.last.get(job_id)
+        if job["status"] not in STATUSES:
+            self.wrong.append(f"{job_id}: status {job['status']}")
+        if before and before["status"] in ("succeeded", "failed"):
+            same = ("status", "result", "error_code", "finished_at")
+            if any(before[key] != job[key] for key in same):
+                self.wrong.append(f"{job_id}: an end that changed: {before} {job}")
+        self.last[job_id] = job
+
+    def statuses(self) -> dict[str, str]:
+        """What the client last saw, by job."""
+        return {job_id: job["status"] for job_id, job in list(self.last.items())}
+
+    def ended(self) -> list[str]:
+        """Jobs that the client has seen end."""
+        return [j for j, status in self.statuses().items() if status in ("succeeded", "failed")]
+
+    def until_running(self, stage: str = "") -> None:
+        """Wait until a job is running (in ``stage``), while others wait."""
+
+        def there() -> bool:
+            return any(
+                job["status"] == "running"
+                and (not stage or (job["progress"] or {}).get("stage") == stage)
+                for job in list(self.last.values())
+            )
+
+        until(there, f"no job was seen running {stage}")
+
+    def recovery(self, fault: Callable[[], Any]) -> float:
+        """Do the fault; answer the seconds until all moves again.
+
+        That is: the service takes a job, every job that ran when it happened has ended or runs
+        in another attempt (or was untouched and runs on), and another job than before has ended.
+        """
+        running = {
+            j: self.last[j]["attempts"] for j, s in self.statuses().items() if s == "running"
+        }
+        done = len(self.ended())
+        fault()
+        since = time.monotonic()
+
+        def takes_jobs() -> bool:
+            try:
+                request = {"audio_duration": 1, "batch_size": 1, "caption": "after the fault"}
+                answer = self.service.http.post("/v1/music/generate", json=request)
+            except httpx.TransportError:
+                return False
+            if answer.status_code == 200:
+                self.ids.append(answer.json()["job_id"])
+                return True
+            return False
+
+        until(takes_jobs, "no job is taken after the fault", 120)
+
+        def moves() -> bool:
+            now = self.statuses()
+            settled = all(now[job_id] != "queued" for job_id in running)
+            return settled and len(self.ended()) > done
+
+        until(moves, "jobs do not move after the fault", 120)
+        return time.monotonic() - since
+
+    def all_end(self, seconds: float = 300.0) -> list[dict[str, Any]]:
+        """Wait until the client has seen every job end; check each end; answer the jobs."""
+        try:
+            until(
+                lambda: len(self.ended()) == len(self.ids),
+                f"not all jobs ended: {self.statuses()}",
+                seconds,
+            )
+            time.sleep(2 * POLL_SECONDS)  # one more look at each: an end must not change
+        finally:
+            self._stop.set()
+            self._poller.join()
+        assert not self.wrong, self.wrong
+        jobs = [self.last[job_id] for job_id in self.ids]
+        for job in jobs:
+            if job["status"] == "succeeded":
+                for path in job["result"]["audio_paths"]:
+                    assert self.service.http.head(path).status_code == 200, job
+        return jobs
+
+    def all_succeed(self, seconds: float = 300.0) -> list[dict[str, Any]]:
+        """As ``all_end``, and every job has succeeded."""
+        jobs = self.all_end(seconds)
+        assert [job for job in jobs if job["status"] != "succeeded"] == []
+        return jobs

@@ -1,0 +1,37 @@
+"""Everything dies at once, as in a power cut, and is started again on the same data folder."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.faults.drill import Drill
+from tests.service import Service, running, until
+
+
+def first_song(service: Service) -> float:
+    """Seconds from the start command to the first job that succeeds."""
+    began = time.monotonic()
+    service.start()
+    service.make(audio_duration=5, batch_size=1)
+    return time.monotonic() - began
+
+
+def test_everything(
+    own_data: Path,
+    config: dict[str, Any],
+    environment: dict[str, str],
+    jobs: int,
+    table: dict[str, float],
+) -> None:
+    with running(own_data, environment, config) as service:
+        service.kill_everything()
+        table["(an empty cold start, to its first song)"] = first_song(service)
+        drill = Drill(service, jobs)
+        drill.until_running()
+        service.kill_everything()
+        began = time.monotonic()
+        done = len(drill.ended())
+        service.start()
+        until(lambda: len(drill.ended()) > done, "no job ended after the restart", 120)
+        table["everything, to the first song after"] = time.monotonic() - began
+        assert max(job["attempts"] for job in drill.all_succeed()) == 2

@@ -1,0 +1,15 @@
+"""The planner replica is killed in mid-plan: the plan is made anew, and no plan is made twice."""
+
+from tests.faults.drill import Drill
+from tests.service import Service
+
+
+def test_planner(service: Service, jobs: int, table: dict[str, float]) -> None:
+    drill = Drill(service, jobs, use_5hz_lm=True, audio_duration=10)
+    drill.until_running("codes")
+    table["planner replica, in mid-plan"] = drill.recovery(
+        lambda: service.kill("ray::ServeReplica:acestep:Planner")
+    )
+    for job in drill.all_succeed():
+        if job["job_id"] in drill.ids[:jobs]:
+            assert job["result"]["audio_codes"].count("<|audio_code_") == 50

@@ -1,0 +1,33 @@
+"""The runner replica is killed: its jobs go back to their places when its lease has lapsed.
+
+The decodes that it began run on without a caller: they must notice and stop, or a GPU works for
+nobody.
+"""
+
+from tests.faults.drill import Drill
+from tests.service import Service, until
+
+
+def test_runner(service: Service, jobs: int, table: dict[str, float]) -> None:
+    drill = Drill(service, jobs)
+    drill.until_running()
+    table["runner replica"] = drill.recovery(
+        lambda: service.kill("ray::ServeReplica:acestep:Runner")
+    )
+    assert max(job["attempts"] for job in drill.all_succeed()) <= 2
+
+
+def test_an_orphaned_decode_stops(service: Service) -> None:
+    """200 steps of 0.1 s: whoever runs to the end needs 20 s; the orphan stops long before."""
+    drill = Drill(service, 1, inference_steps=200)
+    (job_id,) = drill.ids
+    drill.until_running("diffusion")
+    service.kill("ray::ServeReplica:acestep:Runner")
+    word = f"Stopped: job {job_id} is no longer attempt 1's"
+    until(lambda: word in service.log.read_text(), "the orphaned decode went on", 30)
+    # Its second attempt has run for a few steps at most.
+    job = service.job(job_id)
+    assert job["status"] in ("queued", "running")
+    if job["progress"]:
+        assert job["progress"]["step"] < 60
+    assert drill.all_succeed()[0]["attempts"] == 2

@@ -1,0 +1,20 @@
+"""One service for the whole session: a real local Ray cluster with mock engines."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.service import Service, running
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with running(tmp_path_factory.mktemp("integration") / "data") as service:
+        yield service
+
+
+@pytest.fixture(autouse=True)
+def nobody_failed(service: Service) -> Iterator[None]:
+    """After each test the service is still the one that was started, and well."""
+    yield
+    assert service.http.get("/ready").status_code == 200

@@ -1,0 +1,60 @@
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx
+import pytest
+
+from acestep_ray.api.app import create_app
+from acestep_ray.audio.artifacts import Artifacts
+from acestep_ray.jobs.store.sqlite import SqliteStore
+from acestep_ray.settings import Settings
+from tests.unit.api.bench import Bench, StoreService
+
+
+class MakeBench(Protocol):
+    """Starts an app; keyword arguments are settings."""
+
+    async def __call__(self, **settings: Any) -> Bench: ...
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may have settings of their own."""
+    for name in [name for name in os.environ if name.upper().startswith("ACESTEP_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+async def make_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MakeBench]:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    undo: list[Callable[[], object]] = []
+
+    async with AsyncExitStack() as stack:
+
+        async def make(**kwargs: Any) -> Bench:
+            settings = Settings(data=tmp_path / "data", **kwargs)
+            service = StoreService(SqliteStore(tmp_path / "data" / "jobs.sqlite"))
+            undo.append(service.store.close)
+            artifacts = Artifacts(settings.artifacts_url)
+            app = create_app(settings, service, artifacts)
+            transport = httpx.ASGITransport(app)
+            http = await stack.enter_async_context(
+                httpx.AsyncClient(transport=transport, base_url="http://music")
+            )
+            return Bench(settings, service, artifacts, http, tmp_path)
+
+        yield make
+    for close in undo:
+        close()
+    # Whatever a test did: no request leaves its files behind.
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.fixture
+async def bench(make_bench: MakeBench) -> Bench:
+    return await make_bench()

@@ -1,0 +1,180 @@
+"""Takes over HTTP: ranges, ETags, types and names."""
+
+from email.message import Message
+from hashlib import sha256
+from urllib.parse import unquote
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from acestep_ray.api.audio import disposition
+from acestep_ray.api.ranges import Span, Unsatisfiable, choose_span
+from acestep_ray.jobs.result import Take
+from tests.unit.api.bench import Bench, problem_of
+
+DATA = bytes(range(256)) * 8
+
+
+async def take(bench: Bench, caption: str = "upbeat pop song", ext: str = "mp3") -> str:
+    """URL of a take that holds DATA."""
+    await bench.submit(caption=caption)
+    return f"/v1/audio/{await bench.succeed([DATA, b'other'], ext=ext)}/1.{ext}"
+
+
+async def get(bench: Bench, url: str, **headers: str) -> httpx.Response:
+    return await bench.http.get(
+        url, headers={name.replace("_", "-"): value for name, value in headers.items()}
+    )
+
+
+@pytest.mark.parametrize(
+    ("ext", "media_type"),
+    [("mp3", "audio/mpeg"), ("wav", "audio/wav"), ("flac", "audio/flac"), ("opus", "audio/ogg"),
+     ("ogg", "audio/ogg")],
+)  # fmt: skip
+async def test_the_whole_take(bench: Bench, ext: str, media_type: str) -> None:
+    url = await take(bench, ext=ext)
+    answer = await get(bench, url)
+    assert (answer.status_code, answer.content) == (200, DATA)
+    assert answer.headers["content-type"] == media_type
+    assert answer.headers["content-length"] == str(len(DATA))
+    assert answer.headers["etag"] == f'"{sha256(DATA).hexdigest()}"'
+    assert answer.headers["accept-ranges"] == "bytes"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert f'filename="upbeat pop song 1.{ext}"' in answer.headers["content-disposition"]
+    head = await bench.http.head(url)
+    assert (head.status_code, head.content) == (200, b"")
+    assert dict(head.headers) == dict(answer.headers)
+    other = await get(bench, url.replace("/1.", "/2."))
+    assert other.content == b"other"
+
+
+@pytest.mark.parametrize(
+    ("asked", "start", "end"),
+    [
+        ("bytes=0-0", 0, 1),
+        ("bytes=10-19", 10, 20),
+        ("bytes=2000-", 2000, 2048),
+        ("bytes=2000-9999", 2000, 2048),
+        ("bytes=-5", 2043, 2048),
+        ("bytes=-9999", 0, 2048),
+        ("Bytes = 1 - 2", 1, 3),
+    ],
+)
+async def test_ranges(bench: Bench, asked: str, start: int, end: int) -> None:
+    url = await take(bench)
+    answer = await get(bench, url, Range=asked)
+    assert (answer.status_code, answer.content) == (206, DATA[start:end])
+    assert answer.headers["content-range"] == f"bytes {start}-{end - 1}/2048"
+    assert answer.headers["content-length"] == str(end - start)
+
+
+@pytest.mark.parametrize(
+    "asked", ["bytes=0-1,5-6", "bytes=", "bytes=-", "bytes=5-2", "frames=0-1", "bytes=a-b", "x"]
+)
+async def test_ranges_that_are_ignored(bench: Bench, asked: str) -> None:
+    answer = await get(bench, await take(bench), Range=asked)
+    assert (answer.status_code, answer.content) == (200, DATA)
+
+
+@pytest.mark.parametrize("asked", ["bytes=2048-", "bytes=9999-10000", "bytes=-0"])
+async def test_ranges_outside_the_file(bench: Bench, asked: str) -> None:
+    answer = await get(bench, await take(bench), Range=asked)
+    problem_of(answer, 416, "range_not_satisfiable")
+    assert answer.headers["content-range"] == "bytes */2048"
+
+
+async def test_conditions(bench: Bench) -> None:
+    url = await take(bench)
+    etag = f'"{sha256(DATA).hexdigest()}"'
+    for known in (etag, f'"x", {etag}', f"W/{etag}", "*"):
+        for answer in (
+            await get(bench, url, If_None_Match=known, Range="bytes=0-1"),
+            await bench.http.head(url, headers={"If-None-Match": known}),
+        ):
+            assert (answer.status_code, answer.content) == (304, b"")
+            assert answer.headers["etag"] == etag
+    assert (await get(bench, url, If_None_Match='"x"')).status_code == 200
+    same = await get(bench, url, If_Range=etag, Range="bytes=0-1")
+    assert (same.status_code, same.content) == (206, DATA[:2])
+    for other in ('"x"', f"W/{etag}", "Wed, 21 Oct 2026 07:28:00 GMT", ""):
+        answer = await get(bench, url, If_Range=other, Range="bytes=0-1")
+        assert (answer.status_code, answer.content) == (200, DATA)
+
+
+@pytest.mark.parametrize(
+    "name", ["3.mp3", "0.mp3", "-1.mp3", "1.wav", "01.mp3", "1", "1.mp3.bak", "take", "1.MP3"]
+)
+async def test_takes_that_are_none(bench: Bench, name: str) -> None:
+    url = await take(bench)
+    for method in ("GET", "HEAD"):
+        answer = await bench.http.request(method, url.replace("1.mp3", name))
+        assert answer.status_code == 404
+    problem_of(await get(bench, url.replace("1.mp3", name)), 404, "audio_not_found")
+
+
+@pytest.mark.parametrize("name", ["..%2f..%2f1.mp3", "%2e%2e/1.mp3", "1.mp3/..", "a/b.mp3"])
+async def test_no_paths(bench: Bench, name: str) -> None:
+    answer = await get(bench, (await take(bench)).replace("1.mp3", name))
+    assert answer.status_code == 404
+
+
+async def test_a_job_without_audio(bench: Bench) -> None:
+    job_id = (await bench.submit()).json()["job_id"]
+    problem = problem_of(await get(bench, f"/v1/audio/{job_id}/1.mp3"), 404, "audio_not_found")
+    assert "queued" in problem["detail"]
+    await bench.service.finish(await bench.service.start(), None)
+    problem_of(await get(bench, f"/v1/audio/{job_id}/1.mp3"), 404, "audio_not_found")
+
+
+async def test_audio_that_is_gone(bench: Bench) -> None:
+    url = await take(bench)
+    await bench.artifacts.delete_prefix("takes")
+    problem_of(await get(bench, url), 404, "audio_not_found")
+
+
+def name_of(caption: str) -> tuple[str, str]:
+    """The plain and the full file name that the header holds."""
+    one = Take(index=0, key="k", seed=1, format="mp3", bytes=1, sha256="0", samples=1)
+    header = disposition(caption, one)
+    header.encode("latin-1")  # what HTTP can send
+    message = Message()
+    message["Content-Disposition"] = header.partition("; filename*")[0]
+    plain = message.get_filename()
+    assert plain is not None
+    return plain, unquote(header.partition("filename*=UTF-8''")[2])
+
+
+@pytest.mark.parametrize(
+    ("caption", "plain", "full"),
+    [
+        ("Café noir", "Cafe noir 1.mp3", "Café noir 1.mp3"),
+        ("雨の歌", "acestep 1.mp3", "雨の歌 1.mp3"),
+        ("", "acestep 1.mp3", "acestep 1.mp3"),
+        ("../../etc/passwd", "etc passwd 1.mp3", "etc passwd 1.mp3"),
+        ('a"b\\c\r\nSet-Cookie: x', "a b c Set-Cookie x 1.mp3", "a b c Set-Cookie x 1.mp3"),
+        ("x" * 500, "x" * 60 + " 1.mp3", "x" * 60 + " 1.mp3"),
+        ("evil\u202e3pm.exe", "evil 3pm exe 1.mp3", "evil 3pm exe 1.mp3"),
+    ],
+)
+def test_file_names(caption: str, plain: str, full: str) -> None:
+    assert name_of(caption) == (plain, full)
+
+
+@given(st.text())
+def test_file_names_of_anything(caption: str) -> None:
+    for name in name_of(caption):
+        assert name.endswith("1.mp3") and len(name) < 80
+        assert not set(name) & set('/\\:*?"<>|\0\r\n')
+
+
+@given(st.integers(1, 100), st.text(alphabet="bytes=0123456789-, ", max_size=20))
+def test_any_range_lies_within_the_file(size: int, header: str) -> None:
+    try:
+        span = choose_span(size, '"x"', header, None)
+    except Unsatisfiable:
+        return
+    assert span is None or span == Span(span.start, span.end, size)
+    assert span is None or 0 <= span.start < span.end <= size

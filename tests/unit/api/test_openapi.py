@@ -1,0 +1,97 @@
+"""The OpenAPI document: complete, committed, and the code's own."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from acestep_ray.api.aliases import FILES
+from acestep_ray.api.fields import GenerateRequest
+from acestep_ray.api.openapi import openapi_document
+from acestep_ray.settings import Settings
+from tests.unit.api.bench import Bench
+
+COMMITTED = Path(__file__).parents[3] / "docs" / "openapi.json"
+
+
+@pytest.fixture
+def document() -> dict[str, Any]:
+    return openapi_document(Settings())
+
+
+def test_the_committed_file_is_current(document: dict[str, Any]) -> None:
+    """Clients are made from it; ``python -m acestep_ray.api.openapi`` prints it anew."""
+    assert json.loads(COMMITTED.read_text()) == document
+
+
+def test_it_is_the_same_each_time(document: dict[str, Any]) -> None:
+    assert json.dumps(openapi_document(Settings())) == json.dumps(document)
+
+
+async def test_it_is_served(bench: Bench, document: dict[str, Any]) -> None:
+    assert (await bench.http.get("/openapi.json")).json() == document
+    assert (await bench.http.get("/docs")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("media_type", "files"),
+    [
+        ("application/json", ()),
+        ("application/x-www-form-urlencoded", ()),
+        ("multipart/form-data", FILES),
+    ],
+)
+def test_every_field_of_every_body(
+    document: dict[str, Any], media_type: str, files: tuple[str, ...]
+) -> None:
+    content = document["paths"]["/v1/music/generate"]["post"]["requestBody"]["content"]
+    name = content[media_type]["schema"]["$ref"].rpartition("/")[2]
+    fields = document["components"]["schemas"][name]["properties"]
+    assert set(fields) == {*GenerateRequest.model_fields, *files}
+    for name, field in fields.items():
+        assert field["description"] and field["examples"], name
+        assert name in files or "Legal: " in field["description"], name
+        assert "x-legal" not in field and "{" not in field["description"], name
+        if media_type != "application/json":
+            assert isinstance(field["type"], str), name  # a form holds one text a field
+
+
+async def test_the_examples_are_legal(bench: Bench, document: dict[str, Any]) -> None:
+    """But for the paths: no server has those files."""
+    for schema, form in (("GenerateRequest", False), ("GenerateForm", True)):
+        for name, field in document["components"]["schemas"][schema]["properties"].items():
+            if name.endswith("_audio_path"):
+                continue
+            for example in field["examples"]:
+                sent = {name: str(example).lower() if example in (True, False) else example}
+                answer = await (
+                    bench.http.post("/v1/music/generate", data=sent)
+                    if form
+                    else bench.submit(**{name: example})
+                )
+                assert answer.status_code == 200, answer.text
+
+
+def test_every_operation_tells_its_errors(document: dict[str, Any]) -> None:
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            assert operation["summary"] and operation["description"]
+            failures = {s: r for s, r in operation["responses"].items() if s >= "400"}
+            assert "500" in failures
+            assert ("401" in failures) == (path not in ("/health", "/ready"))
+            for failure in failures.values():
+                assert list(failure["content"]) == ["application/problem+json"]
+            for parameter in operation.get("parameters", []):
+                assert parameter.get("description"), parameter
+
+
+def test_every_answer_is_described(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    assert "HTTPValidationError" not in schemas
+    for name in ("JobView", "ResultView", "SubmittedView", "StatsView", "HealthView"):
+        for field, schema in schemas[name]["properties"].items():
+            assert schema.get("description") or schema.get("examples"), (name, field)
+    text = json.dumps(document)
+    for part in text.split('"#/components/schemas/')[1:]:
+        assert part.partition('"')[0] in schemas

@@ -1,0 +1,109 @@
+"""Whatever a client sends: an answer below 500, and a job only where it says so."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from acestep_ray.api.aliases import ALIASES, FILES, LATER, NESTED
+from acestep_ray.api.app import create_app
+from acestep_ray.api.fields import GenerateRequest
+from acestep_ray.audio.artifacts import Artifacts
+from acestep_ray.jobs.spec import JobSpec
+from acestep_ray.jobs.store.sqlite import SqliteStore
+from acestep_ray.settings import Limits, Settings
+from tests.unit.api.bench import URL, StoreService
+
+NAMES = [*ALIASES, *(a for names in ALIASES.values() for a in names), *NESTED, *LATER, *FILES]
+NUMBERS = st.one_of(st.integers(), st.floats(), st.sampled_from([0, -1, 1, 8, 30, 120, 600, 2**32]))
+TEXTS = st.one_of(
+    st.text(st.characters(), max_size=20),
+    NUMBERS.map(str),
+    st.sampled_from(
+        ["true", "no", "cover", "mp3", "Am", "4/4", "<|audio_code_5|>", "\ud83d", "\0"]
+    ),
+)
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), NUMBERS, TEXTS),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.dictionaries(st.one_of(TEXTS, st.sampled_from(NAMES)), inner),
+    ),
+    max_leaves=6,
+)
+BODIES = st.dictionaries(st.one_of(st.sampled_from(NAMES), TEXTS), VALUES, max_size=8)
+CONTENT_TYPES = st.sampled_from(
+    ["application/json", "application/x-www-form-urlencoded", "text/plain", "",
+     "multipart/form-data; boundary=b", "application/json; charset=utf-16"]
+)  # fmt: skip
+QUICK = settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+class Poster:
+    """One app, and a loop of its own: hypothesis calls plain functions."""
+
+    def __init__(self, runner: asyncio.Runner, http: httpx.AsyncClient, service: StoreService):
+        self._runner, self._http, self._service = runner, http, service
+
+    def __call__(self, content: bytes, content_type: str) -> None:
+        """Post it, and judge the answer."""
+        self._service.submits.clear()
+        headers = {"Content-Type": content_type}
+        answer = self._runner.run(self._http.post(URL, content=content, headers=headers))
+        body: dict[str, Any] = answer.json()
+        if answer.status_code == 200:
+            (order,) = self._service.submits
+            JobSpec.model_validate_json(order.spec)
+            assert body["status"] == "queued"
+            return
+        assert 400 <= answer.status_code < 500 and not self._service.submits
+        assert answer.headers["content-type"] == "application/problem+json"
+        for entry in body.get("errors", []):
+            assert entry["field"] in {*GenerateRequest.model_fields, *NESTED, *LATER, *FILES}
+
+
+@pytest.fixture
+def post(tmp_path: Path) -> Iterator[Poster]:
+    settings = Settings(data=tmp_path, limits=Limits(queue=10_000))
+    service = StoreService(SqliteStore(tmp_path / "jobs.sqlite"))
+    app = create_app(settings, service, Artifacts(settings.artifacts_url))
+    http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://music")
+    with asyncio.Runner() as runner:
+        yield Poster(runner, http, service)
+        runner.run(http.aclose())
+    service.store.close()
+
+
+@QUICK
+@given(body=BODIES)
+def test_any_json_object(post: Poster, body: dict[str, Any]) -> None:
+    post(json.dumps(body).encode(), "application/json")
+
+
+@QUICK
+@given(content=st.binary(max_size=200), content_type=CONTENT_TYPES)
+def test_any_bytes(post: Poster, content: bytes, content_type: str) -> None:
+    post(content, content_type)
+
+
+@QUICK
+@given(
+    content=st.lists(
+        st.sampled_from(
+            [b"--b\r\n", b"--b--", b"\r\n", b'Content-Disposition: form-data; name="bpm"', b"120",
+             b'; filename="x"', b'Content-Disposition: form-data; name="src_audio"; filename="s"',
+             b"\r\n\r\n", b":", b"\xff", b"-"]
+        ),
+        max_size=12,
+    ).map(b"".join)
+)  # fmt: skip
+def test_any_multipart(post: Poster, content: bytes) -> None:
+    post(content, "multipart/form-data; boundary=b")

@@ -1,0 +1,28 @@
+"""The contract suite runs over every implementation: add a factory here and it is held to all."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from acestep_ray.jobs.store.sqlite import SqliteStore
+from tests.unit.jobs.store.contract import Bench, StoreFactory
+
+
+def _sqlite(folder: Path) -> StoreFactory:
+    return lambda: SqliteStore(folder / "jobs.sqlite", lock_wait=0)
+
+
+FACTORIES: dict[str, Callable[[Path], StoreFactory]] = {"sqlite": _sqlite}
+
+
+@pytest.fixture(params=FACTORIES)
+def store_factory(request: pytest.FixtureRequest, tmp_path: Path) -> StoreFactory:
+    return FACTORIES[request.param](tmp_path)
+
+
+@pytest.fixture
+def bench(store_factory: StoreFactory) -> Iterator[Bench]:
+    bench = Bench(store_factory)
+    yield bench
+    bench.store.close()

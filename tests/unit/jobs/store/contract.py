@@ -1,0 +1,93 @@
+"""What every store's tests need: a store with a clock that the test holds, in a few words."""
+
+from collections.abc import Callable
+from typing import Any
+
+from acestep_ray.jobs.job import Status
+from acestep_ray.jobs.store.protocol import (
+    Finish,
+    Get,
+    JobRecord,
+    JobStore,
+    KeepAlive,
+    Lease,
+    ListJobs,
+    Op,
+    Start,
+    StoreError,
+    Submit,
+)
+
+StoreFactory = Callable[[], JobStore]
+"""Opens the same store each time; it is closed before it is opened again."""
+
+
+class Bench:
+    """A store, the time, and the runner ``r`` that lives for ever unless a test says otherwise."""
+
+    def __init__(self, factory: StoreFactory) -> None:
+        self._factory = factory
+        self.store = factory()
+        self.now = 1000.0
+        self._requests = 0
+        self.do(KeepAlive("r", ttl=1e6))
+
+    def reopen(self) -> None:
+        """What a restart of the owner does."""
+        self.store.close()
+        self.store = self._factory()
+
+    def batch(self, *ops: Op) -> list[object]:
+        """The answers of one batch, errors among them."""
+        return self.store.apply(ops, self.now)
+
+    def do(self, op: Op) -> Any:
+        """The answer of one operation; raises its error."""
+        (answer,) = self.batch(op)
+        if isinstance(answer, StoreError):
+            raise answer
+        return answer
+
+    def submit(self, *job_ids: str, needs_plan: bool = False) -> None:
+        """Queue jobs."""
+        for job_id in job_ids:
+            self.do(Submit(job_id, spec=f"spec of {job_id}", needs_plan=needs_plan))
+
+    def lease(
+        self, runner: str = "r", plan_slots: int = 0, decode_slots: int = 1
+    ) -> list[JobRecord]:
+        """What a runner gets when it asks anew."""
+        self._requests += 1
+        leased: list[JobRecord] = self.do(
+            Lease(runner, f"request {self._requests}", plan_slots, decode_slots)
+        )
+        return leased
+
+    def take(self, job_id: str, runner: str = "r") -> int:
+        """Lease a job, which must be the next, and start it. Its attempt."""
+        held = sum(record.runner is not None for record in self.do(ListJobs(limit=1000)))
+        (record,) = self.lease(runner, decode_slots=held + 1)
+        assert record.job_id == job_id
+        assert self.do(Start(job_id, record.attempt)) is True
+        return record.attempt
+
+    def succeed(self, job_id: str, seconds: float = 1.0) -> None:
+        """Submit a job and see it through."""
+        self.submit(job_id)
+        attempt = self.take(job_id)
+        self.now += seconds
+        assert self.do(Finish(job_id, attempt, result=f"result of {job_id}")) is True
+
+    def get(self, job_id: str) -> JobRecord:
+        """A job as it is."""
+        record: JobRecord = self.do(Get(job_id))
+        return record
+
+    def statuses(self) -> dict[str, Status]:
+        """Of all jobs, newest first."""
+        return {record.job_id: record.status for record in self.do(ListJobs(limit=1000))}
+
+    def positions(self) -> dict[str, int]:
+        """Of the queued jobs, oldest first."""
+        queued = self.do(ListJobs(status=Status.QUEUED, limit=1000))
+        return {record.job_id: record.position for record in reversed(queued)}
