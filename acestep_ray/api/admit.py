@@ -1,13 +1,14 @@
 """What the values of a request mean together: checked values -> JobSpec, warnings, errors."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from acestep_ray.api.choose import NoSuchModel, choose_decoder, choose_planner
+from acestep_ray.api.choose import NoSuchModel, choose_decoder
 from acestep_ray.api.fields import GenerateRequest
-from acestep_ray.api.problems import FieldError
+from acestep_ray.api.findings import Findings
+from acestep_ray.api.language_model import plan_with
 from acestep_ray.api.seeds import RANDOM, fix_seeds
 from acestep_ray.api.service import Deployed
-from acestep_ray.api.validate import Checked, field_error
+from acestep_ray.api.validate import Checked
 from acestep_ray.jobs.spec import JobSpec, LmSpec
 from acestep_ray.planner.metadata import DURATION_RANGE
 from acestep_ray.settings import Settings
@@ -15,8 +16,6 @@ from acestep_ray.settings import Settings
 SOURCE_TASKS = frozenset({"cover", "repaint", "lego", "extract", "complete"})
 WINDOW_TASKS = frozenset({"repaint", "lego"})
 TURBO_STEPS = 20
-NO_NEGATIVE_PROMPT = "NO USER INPUT"
-"""What the LM was trained to read as none."""
 
 
 @dataclass(frozen=True)
@@ -26,18 +25,6 @@ class Admitted:
     spec: JobSpec
     wants_source: bool
     wants_reference: bool
-
-
-@dataclass
-class Findings:
-    """One error a field, the first; warnings in the order they came up."""
-
-    errors: dict[str, FieldError] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-
-    def refuse(self, error: FieldError) -> None:
-        """Note an error."""
-        self.errors.setdefault(error.field, error)
 
 
 def admit(
@@ -59,33 +46,30 @@ class _Admission:
         self.sent = checked.sent
         self.settings = settings
         self.deployed = deployed
-        self.found = Findings(
-            errors={error.field: error for error in checked.errors},
-            warnings=list(checked.warnings),
-        )
+        self.found = Findings(checked, settings.limits)
         self.has_source = "src_audio" in files or bool(self.request.src_audio_path)
         self.has_reference = "reference_audio" in files or bool(self.request.reference_audio_path)
         for name in sorted(files):
             if f"{name}_path" in self.sent:
-                self.warn(f"{name}_path is not used: the file {name} came too.")
+                self.found.warn(f"{name}_path is not used: the file {name} came too.")
 
     def run(self) -> tuple[Admitted, Findings]:
         request = self.request
         codes = self.codes()
-        lm = self.language_model(codes)
+        lm = plan_with(request, self.sent, bool(codes), self.deployed, self.found)
         model = self.decoder()
         takes = self.takes(codes)
         wants_source = self.source(codes)
         self.duration(codes, lm)
         self.unused(codes, lm)
         if request.cfg_interval_start > request.cfg_interval_end:
-            self.refuse(
+            self.found.refuse(
                 "cfg_interval_end",
                 f"cfg_interval_end ({request.cfg_interval_end:g}) must not be below "
                 f"cfg_interval_start ({request.cfg_interval_start:g}).",
             )
         if request.use_adg:
-            self.warn("use_adg is accepted but not done.")
+            self.found.warn("use_adg is accepted but not done.")
         spec = JobSpec(
             task=request.task_type,
             caption=request.caption,
@@ -118,70 +102,18 @@ class _Admission:
         )
         return Admitted(spec, wants_source, self.has_reference), self.found
 
-    def refuse(self, name: str, detail: str) -> None:
-        self.found.refuse(field_error(name, detail, self.settings.limits))
-
-    def warn(self, text: str) -> None:
-        self.found.warnings.append(text)
-
     def codes(self) -> tuple[tuple[int, ...], ...]:
         """The codes that count: they stand in for a plan, so only where a plan would."""
         request = self.request
         if not request.audio_code_string:
             return ()
         if request.infer_type == "dit":
-            self.warn("audio_code_string is not used with infer_type dit.")
+            self.found.warn("audio_code_string is not used with infer_type dit.")
             return ()
         if request.task_type not in ("text2music", "cover"):
-            self.warn(f"audio_code_string is not used for {request.task_type}.")
+            self.found.warn(f"audio_code_string is not used for {request.task_type}.")
             return ()
         return request.audio_code_string
-
-    def language_model(self, codes: tuple[tuple[int, ...], ...]) -> LmSpec | None:
-        """How the LM is asked, or None where it is not, with a warning where it was wanted."""
-        request = self.request
-        runs = request.use_5hz_lm and not codes and request.task_type == "text2music"
-        if (
-            request.infer_type == "llm_dit"
-            and not (codes or request.use_5hz_lm)
-            and request.task_type == "text2music"
-        ):
-            self.refuse(
-                "infer_type",
-                "infer_type llm_dit needs audio codes: give audio_code_string, or set "
-                "use_5hz_lm to true.",
-            )
-        if request.use_5hz_lm and not runs:
-            why = "audio codes came" if codes else f"it plans nothing for {request.task_type}"
-            self.warn(f"The LM is skipped (use_5hz_lm): {why}.")
-        given = sorted(n for n in self.sent if n.startswith("lm_") or n == "use_cot_caption")
-        if not runs:
-            if given and not request.use_5hz_lm:
-                self.warn(f"Not used without use_5hz_lm: {', '.join(given)}.")
-            return None
-        try:
-            planner, name = choose_planner(self.deployed, request.lm_model_path, request.lm_backend)
-        except NoSuchModel as error:
-            self.refuse(error.field, str(error))
-            return None
-        if "lm_backend" in self.sent and planner.engine not in ("mock", request.lm_backend):
-            self.warn(
-                f"lm_backend {request.lm_backend} is not deployed; {planner.engine} serves the LM."
-            )
-        guided_from = request.lm_negative_prompt.strip() not in ("", NO_NEGATIVE_PROMPT)
-        if guided_from and request.lm_cfg_scale <= 1:
-            self.warn("lm_negative_prompt is not used: lm_cfg_scale is not above 1.")
-        return LmSpec(
-            model=name,
-            backend=planner.engine,
-            infer_type=request.infer_type or "llm_dit",
-            temperature=request.lm_temperature,
-            cfg_scale=max(1.0, request.lm_cfg_scale),
-            negative_prompt=request.lm_negative_prompt,
-            top_k=request.lm_top_k or None,
-            top_p=None if request.lm_top_p is None or request.lm_top_p >= 1 else request.lm_top_p,
-            repetition_penalty=request.lm_repetition_penalty,
-        )
 
     def decoder(self) -> str:
         """The decoder's name where the request needs that one, "" where any will do."""
@@ -189,17 +121,17 @@ class _Admission:
         try:
             decoder = choose_decoder(self.deployed, request.model, request.task_type)
         except NoSuchModel as error:
-            self.refuse(error.field, str(error))
+            self.found.refuse(error.field, str(error))
             return ""
         if decoder.turbo:
             if request.inference_steps > TURBO_STEPS:
-                self.warn(
+                self.found.warn(
                     f"{decoder.model} is a turbo model, made for 8 steps; "
                     f"{request.inference_steps} are run as asked."
                 )
             guidance = ("guidance_scale", "cfg_interval_start", "cfg_interval_end")
             if given := [name for name in guidance if name in self.sent]:
-                self.warn(f"Not used by {decoder.model}, a turbo model: {', '.join(given)}.")
+                self.found.warn(f"Not used by {decoder.model}, a turbo model: {', '.join(given)}.")
         only_one = request.model is None and decoder == self.deployed.decoders[0]
         return "" if only_one else decoder.model
 
@@ -212,11 +144,11 @@ class _Admission:
             return min(settings.defaults.batch_size, settings.limits.batch_size)
         said = f"batch_size is {takes}" if request.batch_size else f"there are {takes} takes"
         if seeds not in (1, takes):
-            self.refuse(
+            self.found.refuse(
                 "seed", f"seed lists {seeds} seeds, but {said}; give one seed, or one a take."
             )
         if len(codes) not in (0, 1, takes):
-            self.refuse(
+            self.found.refuse(
                 "audio_code_string",
                 f"audio_code_string lists {len(codes)} code sequences, but {said}; "
                 "give one, or one a take.",
@@ -235,15 +167,15 @@ class _Admission:
         task = self.request.task_type
         if task not in SOURCE_TASKS:
             if self.has_source:
-                self.warn(f"The source audio is not used for {task}.")
+                self.found.warn(f"The source audio is not used for {task}.")
             return False
         if codes:
             if self.has_source:
-                self.warn("The source audio is not used: audio codes came, and they win.")
+                self.found.warn("The source audio is not used: audio codes came, and they win.")
             return False
         if not self.has_source and "src_audio" not in self.found.errors:
             codes_too = ", or audio_code_string" if task == "cover" else ""
-            self.refuse(
+            self.found.refuse(
                 "src_audio_path",
                 f"task_type {task} needs source audio: the file src_audio of a multipart form, "
                 f"or src_audio_path{codes_too}.",
@@ -257,22 +189,22 @@ class _Admission:
         shortest = DURATION_RANGE[0]
         if seconds is not None:
             if lm and seconds < shortest:
-                self.refuse(
+                self.found.refuse(
                     "audio_duration",
                     f"audio_duration must be from {shortest} to {self.settings.limits.duration:g} "
                     f"seconds with use_5hz_lm; got {seconds:g}.",
                 )
             if codes and abs(len(codes[0]) / 5 - seconds) > 0.2:
-                self.warn(
+                self.found.warn(
                     f"audio_duration is not used: the audio codes make {len(codes[0]) / 5:g} s."
                 )
             if request.task_type in SOURCE_TASKS and not codes:
-                self.warn("audio_duration is not used: the source decides the length.")
+                self.found.warn("audio_duration is not used: the source decides the length.")
         end = request.repainting_end
         if request.task_type in WINDOW_TASKS and end is not None:
             start = request.repainting_start
             if end <= start:
-                self.refuse(
+                self.found.refuse(
                     "repainting_end",
                     f"repainting_end ({end:g}) must lie after repainting_start ({start:g}).",
                 )
@@ -292,6 +224,6 @@ class _Admission:
         }
         given = [name for name, used in uses.items() if name in self.sent and not used]
         if given:
-            self.warn(f"Not used for {task}: {', '.join(given)}.")
+            self.found.warn(f"Not used for {task}: {', '.join(given)}.")
         if request.use_random_seed and set(request.seed) != {RANDOM}:
-            self.warn("seed is not used: use_random_seed is true.")
+            self.found.warn("seed is not used: use_random_seed is true.")

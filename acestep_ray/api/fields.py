@@ -13,94 +13,29 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationInfo,
     WithJsonSchema,
 )
 
-from acestep_ray.api.kinds import FLAG, REAL, TEXT, WHOLE, Reason, choice, real, spelled, text
-from acestep_ray.api.seeds import MAX_SEED, read_seeds
-from acestep_ray.decoder.protocol import Task, codes_of_seconds
-from acestep_ray.planner.codes import parse_code_string
+from acestep_ray.api.kinds import FLAG, REAL, TEXT, WHOLE, choice, spelled
+from acestep_ray.api.readings import (
+    TRACKS,
+    read_batch,
+    read_codes,
+    read_duration,
+    read_repaint_end,
+    read_seed,
+    read_tracks,
+)
+from acestep_ray.api.seeds import MAX_SEED
+from acestep_ray.decoder.protocol import Task
 from acestep_ray.planner.metadata import (
     LANGUAGES,
     normalise_key,
     normalise_language,
     normalise_time_signature,
 )
-from acestep_ray.settings import Limits
 
 AudioFormat = Literal["mp3", "wav", "flac", "opus", "ogg"]
-
-TRACKS: tuple[str, ...] = (
-    "woodwinds", "brass", "fx", "synth", "strings", "percussion", "keyboard", "guitar", "bass",
-    "drums", "backing_vocals", "vocals",
-)  # fmt: skip
-"""What lego, extract and complete can name, as the model was trained."""
-
-
-def _limits(info: ValidationInfo) -> Limits:
-    limits = info.context["limits"] if info.context else Limits()
-    assert isinstance(limits, Limits)
-    return limits
-
-
-def _duration(value: object, info: ValidationInfo) -> float | None:
-    """Seconds; None where the service is to choose."""
-    seconds = real(value)
-    if seconds in (0, -1):
-        return None
-    if not 1 <= seconds <= _limits(info).duration:
-        raise ValueError("out of range")
-    return seconds
-
-
-def _batch(value: int, info: ValidationInfo) -> int:
-    if value > _limits(info).batch_size:
-        raise ValueError("too many")
-    return value
-
-
-def _seeds(value: object, info: ValidationInfo) -> tuple[int, ...]:
-    return read_seeds(value, _limits(info).batch_size)
-
-
-def _codes(value: object, info: ValidationInfo) -> tuple[tuple[int, ...], ...]:
-    """One code sequence for all takes, or one a take, all of one length."""
-    limits = _limits(info)
-    texts = value if isinstance(value, list) else [value]
-    if not 1 <= len(texts) <= limits.batch_size:
-        raise Reason(f"A list holds one string a take, 1 to {limits.batch_size}.")
-    codes = []
-    for one in texts:
-        try:
-            codes.append(parse_code_string(text(one)))
-        except Reason:
-            raise
-        except ValueError as error:
-            raise Reason(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
-    if len({len(one) for one in codes}) > 1:
-        raise Reason("The takes' code sequences must be of one length.")
-    if len(codes[0]) > codes_of_seconds(limits.duration):
-        raise Reason(f"It holds {len(codes[0])} codes, which is {len(codes[0]) / 5:g} s of audio.")
-    return tuple(codes)
-
-
-def _tracks(value: object) -> tuple[str, ...]:
-    """Track names, from a list or from text with commas or bars between."""
-    if isinstance(value, str):
-        value = [part for part in text(value).replace("|", ",").split(",") if part.strip()]
-    if not isinstance(value, list):
-        raise ValueError("not a list")
-    names = tuple(dict.fromkeys(text(name).strip().lower() for name in value))
-    if not set(names) <= set(TRACKS):
-        raise ValueError("unknown track")
-    return names
-
-
-def _repaint_end(value: object) -> float | None:
-    """Seconds; None for the end of the source."""
-    end = real(value)
-    return None if end == -1 else end
 
 
 def _legal(words: str, **schema: Any) -> dict[str, Any]:
@@ -171,7 +106,7 @@ class GenerateRequest(BaseModel):
         examples=["4/4"],
         json_schema_extra=_legal("2, 3, 4 or 6, or 2/4, 3/4, 4/4 or 6/8"),
     )
-    audio_duration: Annotated[float | None, BeforeValidator(_duration)] = Field(
+    audio_duration: Annotated[float | None, BeforeValidator(read_duration)] = Field(
         None,
         description="Length of a take, seconds. null, 0 or -1: the LM's choice, else an estimate "
         "from the lyrics (with the LM), else the server's default. Aliases: duration, "
@@ -202,7 +137,7 @@ class GenerateRequest(BaseModel):
     )
     seed: Annotated[
         tuple[int, ...],
-        BeforeValidator(_seeds),
+        BeforeValidator(read_seed),
         _any_of(
             {"type": "integer", "minimum": -1, "maximum": MAX_SEED},
             {"type": "string"},
@@ -220,7 +155,7 @@ class GenerateRequest(BaseModel):
             default=-1,
         ),
     )
-    batch_size: Annotated[int, Ge(1), Le(8), BeforeValidator(_batch), WHOLE] | None = Field(
+    batch_size: Annotated[int, Ge(1), Le(8), BeforeValidator(read_batch), WHOLE] | None = Field(
         None,
         description="Takes to make. null: the server's default (2), or as many as seeds came.",
         examples=[2],
@@ -315,7 +250,7 @@ class GenerateRequest(BaseModel):
         examples=[0.0],
         json_schema_extra=_legal("a number of seconds, before the end of the source"),
     )
-    repainting_end: Annotated[float | None, BeforeValidator(_repaint_end)] = Field(
+    repainting_end: Annotated[float | None, BeforeValidator(read_repaint_end)] = Field(
         None,
         description="End of the window, seconds; null or -1: the end of the source; beyond it: "
         "outpaint after the source.",
@@ -332,7 +267,7 @@ class GenerateRequest(BaseModel):
     )
     audio_code_string: Annotated[
         tuple[tuple[int, ...], ...],
-        BeforeValidator(_codes),
+        BeforeValidator(read_codes),
         _any_of({"type": "string"}, {"type": "array", "items": {"type": "string"}}),
     ] = Field(
         (),
@@ -391,7 +326,7 @@ class GenerateRequest(BaseModel):
     )
     track_classes: Annotated[
         tuple[str, ...],
-        BeforeValidator(_tracks),
+        BeforeValidator(read_tracks),
         _any_of({"type": "array", "items": {"type": "string"}}, {"type": "string"}),
     ] = Field(
         (),

@@ -10,10 +10,11 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Header, Request, Response
 
-from acestep_ray.api.admit import Admitted, Findings, admit
+from acestep_ray.api.admit import Admitted, admit
 from acestep_ray.api.auth import key_digest
 from acestep_ray.api.body import Body, read_body
 from acestep_ray.api.context import Context, Here
+from acestep_ray.api.findings import Findings
 from acestep_ray.api.models import SubmittedView
 from acestep_ray.api.multipart import no_room
 from acestep_ray.api.problems import FieldError, Problem, invalid_values
@@ -109,24 +110,27 @@ async def _admit(checked: Checked, body: Body, here: Context) -> tuple[Admitted,
 async def _bring_in(
     admitted: Admitted, checked: Checked, body: Body, folder: Path, here: Context
 ) -> Sequence[Brought]:
-    """Read the audio that the job needs; both files are looked at before one is refused."""
-    wanted = []
-    if admitted.wants_source:
-        wanted.append(("source", "src_audio"))
-    if admitted.wants_reference:
-        wanted.append(("reference", "reference_audio"))
-    read = [
-        await here.sources.bring_in(role, field, body, checked.request, folder)
-        for role, field in wanted
-    ]
-    errors = [one for one in read if isinstance(one, FieldError)]
-    brought = [one for one in read if isinstance(one, Brought)]
-    for one in brought:
-        if one.role == "source":
+    """Read all audio that came and answer what the job needs.
+
+    What is not needed is looked at too: a bad value is told whether or not it would be used.
+    """
+    errors: list[FieldError] = []
+    brought: list[Brought] = []
+    for role, field, wanted in (
+        ("source", "src_audio", admitted.wants_source),
+        ("reference", "reference_audio", admitted.wants_reference),
+    ):
+        name = field if field in body.files else f"{field}_path"
+        if name != field and not getattr(checked.request, name):
+            continue
+        one = await here.sources.bring_in(role, field, body, checked.request, folder)
+        if isinstance(one, FieldError):
+            errors.append(one)
+        elif wanted:
+            brought.append(one)
             seconds = one.audio.samples / one.audio.sample_rate
-            field = "src_audio" if "src_audio" in body.files else "src_audio_path"
             longest = here.settings.limits.duration
-            if wrong := check_length(admitted.spec, seconds, longest, field):
+            if role == "source" and (wrong := check_length(admitted.spec, seconds, longest, name)):
                 errors.append(wrong)
     if errors:
         raise invalid_values(errors, code="invalid_audio")

@@ -4,7 +4,6 @@ from fastapi import APIRouter, Response
 
 from acestep_ray import __version__
 from acestep_ray.api.context import Here
-from acestep_ray.api.fields import TRACKS
 from acestep_ray.api.models import (
     CapacityView,
     DecoderView,
@@ -17,6 +16,7 @@ from acestep_ray.api.models import (
     StatsView,
 )
 from acestep_ray.api.problems import Problem
+from acestep_ray.api.readings import TRACKS
 from acestep_ray.audio.formats import FORMATS
 from acestep_ray.decoder.protocol import DecoderDescription
 from acestep_ray.planner.metadata import LANGUAGES

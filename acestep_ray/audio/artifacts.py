@@ -1,6 +1,7 @@
 """Artifact storage: finished takes and ingested sources, in a folder or an object store."""
 
 import asyncio
+import errno
 import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from acestep_ray.audio.storage_error import (
     ArtifactMissing,
     StorageError,
     StorageFull,
+    error_number,
     storage_error,
 )
 
@@ -25,6 +27,9 @@ __all__ = ["ArtifactMissing", "Artifacts", "StorageError", "StorageFull", "Store
 
 CHUNK = 1 << 20
 """Bytes a chunk of a stream. Each is a request of its own, so a slow reader holds none open."""
+
+PUTS = 10
+"""Turns a file is put into a folder, where others remove folders that have become empty."""
 
 SCHEMES = ("file", "s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "adl")
 KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.#-]*(/[A-Za-z0-9_-][A-Za-z0-9_.#-]*)*")
@@ -72,14 +77,18 @@ class Artifacts:
         its process dies. In a folder the file is on disk when this returns. Raises StorageFull.
         """
         _check(key)
-        try:
-            await obstore.put_async(self._store, key, path)
-            if self._root is not None:
-                await asyncio.to_thread(local_folder.make_durable, self._root, key)
-        except (BaseError, OSError) as error:
-            if self._root is not None:
-                await asyncio.to_thread(local_folder.prune, self._root, key)
-            raise storage_error(error, "be stored") from error
+        for turn in range(PUTS):
+            try:
+                await obstore.put_async(self._store, key, path)
+                if self._root is not None:
+                    await asyncio.to_thread(local_folder.make_durable, self._root, key)
+                return
+            except (BaseError, OSError) as error:
+                if self._root is not None:
+                    if error_number(error) == errno.ENOENT and turn < PUTS - 1:
+                        continue  # its new folder was removed as empty before it held anything
+                    await asyncio.to_thread(local_folder.prune, self._root, key)
+                raise storage_error(error, "be stored") from error
 
     async def size(self, key: str) -> int:
         """Bytes of the file under ``key``. Raises ArtifactMissing."""

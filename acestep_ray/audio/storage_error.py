@@ -19,15 +19,17 @@ class ArtifactMissing(StorageError):
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-def storage_error(error: BaseException, doing: str) -> StorageError:
-    """``error`` as one that a client may read; ``doing`` says what failed ("be stored").
+def error_number(error: BaseException) -> int | None:
+    """The operating system's number: OSError's own, or from the text where a library written in
+    Rust says it: "(os error 28)"."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    told = re.search(r"\(os error (\d+)\)", str(error))
+    return int(told[1]) if told else None
 
-    An operating system's error number is taken from OSError, or from the text where a library
-    written in Rust says it: "(os error 28)".
-    """
-    number = error.errno if isinstance(error, OSError) else None
-    if number is None and (told := re.search(r"\(os error (\d+)\)", str(error))):
-        number = int(told[1])
-    if number in NO_ROOM:
+
+def storage_error(error: BaseException, doing: str) -> StorageError:
+    """``error`` as one that a client may read; ``doing`` says what failed ("be stored")."""
+    if error_number(error) in NO_ROOM:
         return StorageFull(f"The audio could not {doing}: the storage is full.")
     return StorageError(f"The audio could not {doing}: the storage failed.")

@@ -92,6 +92,8 @@ async def test_unknown_models_are_refused_with_those_there_are(bench: Bench) -> 
         assert name in errors["lm_model_path"]
     assert "/etc" not in errors["lm_model_path"]
     assert "acestep-v15-turbo" in errors["model"]
+    unused = field_errors(await bench.submit(lm_model_path="other"))
+    assert "acestep-5Hz-lm-0.6B" in unused["lm_model_path"]
 
 
 async def test_a_backend_that_is_not_deployed_is_served_with_a_warning(bench: Bench) -> None:
@@ -233,16 +235,11 @@ async def test_the_cfg_interval(bench: Bench) -> None:
     ("fields", "warning"),
     [
         ({"use_adg": True}, "use_adg is accepted but not done."),
-        ({"src_audio_path": "/x.wav"}, "The source audio is not used for text2music."),
         (
             {"repainting_start": 1, "repainting_end": 2, "track_name": "bass"},
             "Not used for text2music: repainting_start, repainting_end, track_name.",
         ),
         ({"audio_cover_strength": 0.5}, "Not used for text2music: audio_cover_strength."),
-        (
-            {"task_type": "cover", "audio_code_string": CODES, "src_audio_path": "/x.wav"},
-            "The source audio is not used: audio codes came, and they win.",
-        ),
     ],
 )
 async def test_what_does_not_apply_is_a_warning(

@@ -176,14 +176,24 @@ async def test_windows(make_bench: MakeBench, start: float, end: float) -> None:
     assert spec.repaint_end == (None if end in (-1, "") else end)
 
 
-async def test_audio_that_is_not_needed_is_not_read(bench: Bench) -> None:
-    told = warnings_of(await send(bench, {"src_audio": b"text"}))
+async def test_audio_that_is_not_needed_is_not_kept(bench: Bench) -> None:
+    told = warnings_of(await send(bench, {"src_audio": SONG}))
     assert told == "The source audio is not used for text2music."
     codes = await send(
-        bench, {"src_audio": b"text"}, task_type="cover", audio_code_string="<|audio_code_1|>"
+        bench, {"src_audio": SONG}, task_type="cover", audio_code_string="<|audio_code_1|>"
     )
-    assert "codes came" in warnings_of(codes)
+    assert warnings_of(codes) == "The source audio is not used: audio codes came, and they win."
+    assert bench.stored(codes.json()["job_id"]).source is None
     assert await bench.stored_keys() == []
+
+
+async def test_audio_that_is_not_needed_is_still_not_just_anything(bench: Bench) -> None:
+    for fields in ({}, {"task_type": "cover", "audio_code_string": "<|audio_code_1|>"}):
+        answer = await send(bench, {"src_audio": b"text"}, **fields)
+        assert set(field_errors(answer, "invalid_audio")) == {"src_audio"}
+        path = await bench.submit(src_audio_path="/etc/passwd", **fields)
+        assert set(field_errors(path, "invalid_audio")) == {"src_audio_path"}
+    assert bench.queued() == 0
 
 
 async def test_unknown_and_empty_files(bench: Bench) -> None:
