@@ -133,5 +133,6 @@ async def _bring_in(
             if role == "source" and (wrong := check_length(admitted.spec, seconds, longest, name)):
                 errors.append(wrong)
     if errors:
-        raise invalid_values(errors, code="invalid_audio")
+        window_only = all(error.field.startswith("repainting_") for error in errors)
+        raise invalid_values(errors, code="invalid_value" if window_only else "invalid_audio")
     return brought

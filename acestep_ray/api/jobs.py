@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import logging
 import re
 from typing import Annotated
 
@@ -13,8 +14,12 @@ from acestep_ray.api.handlers import job_not_found
 from acestep_ray.api.job_view import job_view, poll_headers
 from acestep_ray.api.models import JobListView, JobView
 from acestep_ray.api.problems import FieldError, invalid_values
+from acestep_ray.audio.artifacts import StorageError
+from acestep_ray.audio.keys import sources_prefix, takes_prefix
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.store.protocol import ListJobs
+
+logger = logging.getLogger(__name__)
 
 router = APIRouter(tags=["jobs"])
 
@@ -108,6 +113,12 @@ async def cancel_job(job_id: JobId, response: Response, here: Here) -> JobView:
 async def delete_job(job_id: JobId, here: Here) -> None:
     """End the job if it lives, and remove it with its uploads and its takes."""
     await here.service.delete(job_id)
+    try:
+        await here.artifacts.delete_prefix(takes_prefix(job_id))
+        await here.artifacts.delete_prefix(sources_prefix(job_id))
+    except StorageError as error:
+        # The store knows the audio as garbage: the janitor comes by until it is gone.
+        logger.warning("The audio of deleted job %s is still there: %s", job_id, error)
 
 
 def _cursor(place: int) -> str:

@@ -159,7 +159,7 @@ async def test_windows_that_miss_the_source(
     answer = await send(
         bench, {"src_audio": SONG}, task_type="repaint", repainting_start=start, repainting_end=end
     )
-    assert set(field_errors(answer, "invalid_audio")) == {field}
+    assert set(field_errors(answer)) == {field}
     assert await bench.stored_keys() == []
 
 
