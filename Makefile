@@ -36,12 +36,12 @@ $(VENV)/.created:
 
 $(VENV)/.installed-base: pyproject.toml | $(VENV)/.created
 	@echo "== installing the service (no torch; about a minute)"
-	@$(PIP) install --quiet --progress-bar on -e .
+	@$(PIP) install -e .
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml | $(VENV)/.created
 	@echo "== installing the service and its tests"
-	@$(PIP) install --quiet --progress-bar on -e '.[test]'
+	@$(PIP) install -e '.[test]'
 	@touch $@ $(VENV)/.installed-base
 
 clean:  ## forget the virtual environment and caches; data stays

@@ -120,8 +120,9 @@ class SqliteStore:
             try:
                 db.execute(f"PRAGMA busy_timeout = {round(self._busy_wait * 1000)}")
                 db.execute(f"PRAGMA synchronous = {_SYNCHRONOUS}")
-                # Before anything is written: it is fixed when the file gets its first page.
-                db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+                if db.execute("PRAGMA page_count").fetchone() == (0,):
+                    # It is fixed once the file has its first page.
+                    db.execute("PRAGMA auto_vacuum = INCREMENTAL")
                 db.execute("PRAGMA journal_mode = WAL")
                 migrate(db)
             except BaseException:
@@ -155,7 +156,8 @@ class SqliteStore:
         """Shrink the file. The batch is durable already, so a failure here is not its failure."""
         try:
             db.execute("PRAGMA busy_timeout = 0")  # a foreign reader is not waited for
-            db.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
+            # A page a step, and execute() takes one step of a statement without columns.
+            db.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         except sqlite3.Error as error:
             logger.warning("The job store %s could not be shrunk: %s", self._path, error)
