@@ -4,15 +4,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 CONFIG ?= serve_config.yaml
-CODE := acestep_ray deployments tests
+CODE := acestep_ray deployments tests benchmarks
 
-.PHONY: serve test check fix openapi clean
+.PHONY: serve test faults bench check fix openapi clean
 
 serve: $(VENV)/.installed-base  ## run the service with mock models on port 8001 (ACESTEP_PORT)
 	@$(BIN)/acestep-ray serve $(CONFIG)
 
 test: $(VENV)/.installed-test  ## every test
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+faults: $(VENV)/.installed-test  ## the fault drills in full, with a table of recovery times
+	@FAULTS=full $(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)
+
+bench: $(VENV)/.installed-test  ## the benchmarks: ratios, each within one run
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 check: $(VENV)/.installed-test  ## read the code: lint, types, layers, configs
 	$(BIN)/ruff format --check $(CODE)

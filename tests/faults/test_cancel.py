@@ -1,7 +1,5 @@
 """A client changes its mind: the engine stops within a step, and the next job has it."""
 
-import time
-
 from tests.faults.drill import Drill
 from tests.service import Service, until
 
@@ -18,14 +16,12 @@ def test_a_running_job_is_cancelled_and_frees_its_engine(service: Service) -> No
     # Six long jobs fill all slots of the decoders, and more; a short one waits behind them.
     drill = Drill(service, 6, inference_steps=200)
     drill.until_running("diffusion")
-    (waiting,) = [service.submit(audio_duration=1, batch_size=1)]
+    waiting = service.submit(audio_duration=1, batch_size=1)
     for job_id in drill.ids:
         cancel(service, job_id)
         cancel(service, job_id)  # again is no error
-    began = time.monotonic()
-    assert service.finish(waiting, 30)["status"] == "succeeded"
-    # 200 steps of 0.1 s would have kept it waiting for 20 s at least.
-    assert time.monotonic() - began < 15
+    # Six times 200 steps of 0.1 s on two decoders would have kept it waiting for a minute.
+    assert service.finish(waiting, 45)["status"] == "succeeded"
     jobs = drill.all_end()
     assert {job["error_code"] for job in jobs} == {"cancelled"}
     left = [p for j in drill.ids for p in (service.data / "artifacts").rglob(f"{j}/**/*.wav")]

@@ -238,6 +238,16 @@ def test_only_lost_starts_count(bench: Bench) -> None:
     assert bench.get("a").error_code is ErrorCode.WORKER_LOST
 
 
+def test_a_job_that_did_not_start_is_not_given_up_though_the_limit_was_lowered(
+    bench: Bench,
+) -> None:
+    bench.submit("a")
+    bench.do(Release("a", bench.take("a"), lost=True, max_starts=3))
+    (record,) = bench.lease()
+    assert bench.do(Release("a", record.attempt, lost=True, max_starts=1)) is True
+    assert (bench.get("a").status, bench.get("a").starts) == (Status.QUEUED, 1)
+
+
 @pytest.mark.parametrize("state", ["running", "leased again", "queued again"])
 def test_a_job_is_timed_from_its_first_start(bench: Bench, state: str) -> None:
     bench.submit("a", "b")
