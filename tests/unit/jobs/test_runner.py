@@ -335,3 +335,25 @@ async def test_a_late_attempt_writes_nothing(
     record = (await reaches(desk, job_id, Status.SUCCEEDED)).record
     assert record.attempt == 2
     await second.drain()
+
+
+async def test_a_job_that_takes_too_long_fails_and_is_stopped(
+    tmp_path: Path, engines: FakeEngines, artifacts: Artifacts
+) -> None:
+    settings = Settings.model_validate({"jobs": {"lease_seconds": 0.6, "timeout": 0.3}})
+    inner = JobDesk(lambda: SqliteStore(tmp_path / "jobs.sqlite"), settings)
+    await inner.open()
+    desk = DeskOf(inner)
+    runner = Runner(desk, engines, artifacts, settings)
+    runner.start()
+    engines.gate.clear()
+    job_id = await submit(desk, spec())
+    record = (await reaches(desk, job_id, Status.FAILED)).record
+    assert record.error_code == ErrorCode.TIMEOUT
+
+    async def stopped() -> bool:
+        return engines.stopped == [job_id]
+
+    await until(stopped)
+    await runner.drain()
+    await inner.close()
