@@ -6,13 +6,19 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CONFIG ?= serve_config.yaml
 CODE := acestep_ray deployments tests benchmarks
 
-.PHONY: serve test faults bench check fix openapi clean
+.PHONY: serve serve-real test gpu-check faults bench check fix openapi clean
 
 serve: $(VENV)/.installed-base  ## run the service with mock models on port 8001 (ACESTEP_PORT)
 	@$(BIN)/acestep-ray serve $(CONFIG)
 
-test: $(VENV)/.installed-test  ## every test
+serve-real: $(VENV)/.installed-base $(VENV)/.installed-engines  ## the same with real models
+	@$(BIN)/acestep-ray serve serve_config.gpu.yaml
+
+test: $(VENV)/.installed-test $(VENV)/.installed-engines  ## every test
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+gpu-check: $(VENV)/.installed-test $(VENV)/.installed-engines  ## real engines, tiny weights, CUDA
+	@ACESTEP_TEST_DEVICE=cuda $(BIN)/python -m pytest tests/models $(PYTEST_ARGS)
 
 faults: $(VENV)/.installed-test  ## the fault drills in full, with a table of recovery times
 	@FAULTS=full $(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)
@@ -20,7 +26,7 @@ faults: $(VENV)/.installed-test  ## the fault drills in full, with a table of re
 bench: $(VENV)/.installed-test  ## the benchmarks: ratios, each within one run
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
-check: $(VENV)/.installed-test  ## read the code: lint, types, layers, configs
+check: $(VENV)/.installed-test $(VENV)/.installed-engines  ## read the code: lint, types, layers, configs
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
@@ -49,6 +55,10 @@ $(VENV)/.installed-test: pyproject.toml | $(VENV)/.created
 	@echo "== installing the service and its tests"
 	@$(PIP) install -e '.[test]'
 	@touch $@ $(VENV)/.installed-base
+
+$(VENV)/.installed-engines: pyproject.toml scripts/install_engines.sh | $(VENV)/.created
+	@scripts/install_engines.sh $(BIN)/python
+	@touch $@
 
 clean:  ## forget the virtual environment and caches; data stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

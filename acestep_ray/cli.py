@@ -1,4 +1,4 @@
-"""The command line: ``acestep-ray serve``."""
+"""The command line: ``acestep-ray serve``, ``convert``, ``make-tiny-checkpoint``."""
 
 import argparse
 import sys
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from acestep_ray import __version__
+from acestep_ray.decoder.checkpoints.errors import CheckpointError
 from acestep_ray.launch import Refused, serve
 
 
@@ -18,12 +19,49 @@ def main(argv: Sequence[str] | None = None) -> int:
     serving.add_argument("config", nargs="?", type=Path, default=Path("serve_config.yaml"))
     serving.add_argument("--port", type=int, help="HTTP port (default: ACESTEP_PORT, else 8001)")
     serving.add_argument("--verbose", action="store_true", help="show the whole log")
+    _add_checkpoint_commands(commands)
     options = parser.parse_args(argv)
     try:
+        if options.command in ("convert", "make-tiny-checkpoint"):
+            return _checkpoints(options)
         return serve(options.config, options.port, options.verbose)
-    except Refused as refusal:
+    except (Refused, CheckpointError) as refusal:
         print(f"acestep-ray: {refusal}", file=sys.stderr)
         return 2
+
+
+def _add_checkpoint_commands(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> None:
+    convert = commands.add_parser("convert", help="write an upstream checkpoint as diffusers does")
+    convert.add_argument("source", metavar="SRC", type=Path, help="the checkpoints/ folder")
+    convert.add_argument("target", metavar="DST", type=Path, help="folder to write")
+    convert.add_argument("--model", default="", help="acestep-v15-..., where SRC holds several")
+    convert.add_argument("--dtype", choices=("bf16", "fp16", "fp32"), default="bf16")
+    tiny = commands.add_parser(
+        "make-tiny-checkpoint", help="write random weights that the real engine runs on any CPU"
+    )
+    tiny.add_argument("folder", metavar="DIR", type=Path)
+    tiny.add_argument("--layout", choices=("upstream", "diffusers"), default="upstream")
+    tiny.add_argument("--base", action="store_true", help="a base model (default: turbo)")
+    tiny.add_argument("--seed", type=int, default=0)
+    tiny.add_argument("--size", choices=("tiny", "full-2b"), default="tiny")
+
+
+def _checkpoints(options: argparse.Namespace) -> int:
+    try:
+        from acestep_ray.decoder.checkpoints import commands  # noqa: PLC0415  (torch)
+    except ModuleNotFoundError as error:
+        raise CheckpointError(
+            f"{error.name} is not installed: pip install 'acestep-ray[gpu]'."
+        ) from error
+    if options.command == "convert":
+        commands.convert(options.source, options.target, options.model, options.dtype)
+    else:
+        commands.make_tiny_checkpoint(
+            options.folder, options.layout, options.base, options.seed, size=options.size
+        )
+    return 0
 
 
 if __name__ == "__main__":

@@ -46,7 +46,10 @@ def serve(config: Path, port: int | None = None, verbose: bool = False) -> int:
     check = [sys.executable, "-m", "deployments.check_config", str(config)]
     if subprocess.run(check, check=False).returncode:
         raise Refused(f"{config} has mistakes (above); nothing was started.")
-    settings = Settings.model_validate(document["applications"][0].get("args") or {})
+    application = document["applications"][0]
+    settings = Settings.model_validate(application.get("args") or {})
+    _refuse_missing_checkpoints(settings)
+    _leave_out_gpus(application)
     http = document.setdefault("http_options", {})
     if port or "port" in settings.model_fields_set:
         http["port"] = port or settings.port
@@ -55,6 +58,32 @@ def serve(config: Path, port: int | None = None, verbose: bool = False) -> int:
     _refuse_open_door(host, settings)
     _refuse_used_port(host, http["port"])
     return _run(document, host, http["port"], verbose)
+
+
+def _refuse_missing_checkpoints(settings: Settings) -> None:
+    """A real engine without weights would fail minutes later, in a replica's log."""
+    if settings.decoder == "mock" and settings.planner == "mock":
+        return
+    if settings.checkpoints is None:
+        raise Refused(
+            "ACESTEP_CHECKPOINTS is not set; name the folder of the models (to try it without a "
+            "download: acestep-ray make-tiny-checkpoint checkpoints)."
+        )
+    if not settings.checkpoints.is_dir():
+        raise Refused(f"ACESTEP_CHECKPOINTS={settings.checkpoints} is not a folder.")
+
+
+def _leave_out_gpus(application: dict[str, Any]) -> None:
+    """On a machine without a GPU, run what asks for one on the CPU, and say so."""
+    asking = [
+        deployment["ray_actor_options"]
+        for deployment in application.get("deployments") or []
+        if deployment.get("ray_actor_options", {}).get("num_gpus")
+    ]
+    if asking and not Path("/dev/nvidiactl").exists():
+        _say("no GPU is here: the models run on the CPU, which is slow")
+        for options in asking:
+            del options["num_gpus"]
 
 
 def _refuse_open_door(host: str, settings: Settings) -> None:

@@ -57,6 +57,18 @@ class Lyrics(Group):
     )
 
 
+class Dit(Group):
+    """The diffusion decoder, where it is a real one."""
+
+    model: str = Field(
+        "", description="Model in `checkpoints`, acestep-v15-*. Empty: the only one, or turbo."
+    )
+    device: str = Field("auto", description="cpu, cuda, cuda:1; auto: a GPU where there is one.")
+    dtype: str = Field(
+        "auto", description="bf16, fp16, fp32; auto: bf16 on a GPU that has it, fp32 on the CPU."
+    )
+
+
 class Ingest(Group):
     """Limits of the child process that reads a client's audio."""
 
@@ -149,6 +161,7 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     defaults: Defaults = Defaults()
     lyrics: Lyrics = Lyrics()
+    dit: Dit = Dit()
     ingest: Ingest = Ingest()
     mock: Mock = Mock()
     jobs: Jobs = Jobs()

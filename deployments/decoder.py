@@ -3,9 +3,11 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from ray.serve import metrics
+
 from acestep_ray.audio.artifacts import Artifacts
 from acestep_ray.decoder.engines import make_decoder
-from acestep_ray.decoder.events import DecodeEvent
+from acestep_ray.decoder.events import Decoded, DecodeEvent
 from acestep_ray.decoder.protocol import DecodeRequest
 from acestep_ray.decoder.worker import DecodeWorker
 from acestep_ray.jobs.store.protocol import Owns
@@ -21,6 +23,16 @@ class Decoder:
         engine = make_decoder(settings)
         self._worker = DecodeWorker(engine, Artifacts(settings.artifacts_url))
         self._client = StoreClient(settings)
+        self._phase_seconds = metrics.Histogram(
+            "acestep_decode_phase_seconds",
+            description="Time that a job spent in a phase of the decoder.",
+            boundaries=[0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300],
+            tag_keys=("phase",),
+        )
+        self._peak_memory = metrics.Gauge(
+            "acestep_decode_peak_memory_bytes",
+            description="Most device memory while the last job ran.",
+        )
         self._presence = Presence(self._client, engine.describe())
 
     async def decode(self, request: DecodeRequest) -> AsyncGenerator[DecodeEvent, None]:
@@ -31,7 +43,15 @@ class Decoder:
 
         async with aclosing(self._worker.decode(request, owns)) as events:
             async for event in events:
+                if isinstance(event, Decoded):
+                    self._measure(event)
                 yield event
+
+    def _measure(self, decoded: Decoded) -> None:
+        for phase, seconds in decoded.seconds.items():
+            self._phase_seconds.observe(seconds, tags={"phase": phase})
+        if decoded.peak_memory is not None:
+            self._peak_memory.set(decoded.peak_memory)
 
     async def __del__(self) -> None:
         await self._presence.leave()

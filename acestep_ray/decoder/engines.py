@@ -5,9 +5,20 @@ from acestep_ray.settings import Settings
 
 
 def make_decoder(settings: Settings) -> DecoderEngine:
-    """Build the engine, loading what it loads. Raises ValueError for one that is not built in."""
+    """Build the engine, loading what it loads.
+
+    Raises ValueError where a setting is missing, and CheckpointError for what is wrong with a
+    checkpoint.
+    """
     if settings.decoder == "mock":
         from acestep_ray.decoder.mock import MockDecoder
 
         return MockDecoder(settings.mock)
-    raise ValueError(f"ACESTEP_DECODER={settings.decoder} is not available in this version.")
+    from acestep_ray.decoder.diffusers.engine import DiffusersDecoder
+
+    if settings.checkpoints is None:
+        raise ValueError("ACESTEP_DECODER=diffusers needs ACESTEP_CHECKPOINTS, a folder of models.")
+    dit = settings.dit
+    return DiffusersDecoder.load(
+        settings.checkpoints, dit.model, device=dit.device, dtype=dit.dtype
+    )

@@ -37,6 +37,9 @@ class Decoded(BaseModel):
     takes: tuple[Take, ...]
     engine: DecoderDescription
     seconds: dict[str, float] = Field(description="Time spent, by phase.")
+    peak_memory: int | None = Field(
+        None, description="Most device memory while the job ran, bytes; None where not told."
+    )
     warnings: tuple[str, ...] = ()
 
 

@@ -121,6 +121,20 @@ class DecoderDescription(BaseModel):
     device: str
 
 
+@dataclass(frozen=True)
+class DeviceMemory:
+    """In bytes, of a CUDA device."""
+
+    allocated: int
+    """Held by tensors now: between jobs, the weights."""
+    peak: int
+    """Most that tensors held since the last job began."""
+    reserved: int
+    """Taken from the device by this process."""
+    free: int
+    total: int
+
+
 class DecoderError(Exception):
     """The takes could not be made. The message is one sentence that a client may read."""
 
@@ -156,4 +170,8 @@ class DecoderEngine(Protocol):
 
     def free_memory(self) -> None:
         """Give back cached device memory, after an OutOfMemoryError."""
+        ...
+
+    def memory(self) -> DeviceMemory | None:
+        """How full the device is, with the last job's peak; None where that is not told."""
         ...

@@ -109,6 +109,7 @@ class DecodeWorker:
                     )
                     del event  # the samples: a long take is 200 MB
                 await device
+                memory = self._engine.memory()
                 started = time.perf_counter()
                 total = len(encodes)
                 yield DecodeProgress(stage="storing", step=0, total=total)
@@ -130,6 +131,7 @@ class DecodeWorker:
             takes=tuple(takes),
             engine=self._engine.describe(),
             seconds={k: round(v, 3) for k, v in rendering.seconds.items()},
+            peak_memory=memory.peak if memory else None,
             warnings=tuple(rendering.warnings),
         )
 

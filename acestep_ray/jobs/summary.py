@@ -27,4 +27,6 @@ def generation_info(
     spent = {"queued": queued} | ({"plan": plan.elapsed} if plan else {}) | decoded.seconds
     times = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in spent.items())
     lines.append(f"Time: {times}, total {total:.2f} s")
+    if decoded.peak_memory is not None:
+        lines.append(f"Device memory: {decoded.peak_memory / 2**30:.2f} GiB at most")
     return "\n".join(lines)

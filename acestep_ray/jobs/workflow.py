@@ -23,11 +23,17 @@ PLANNED_SPANS = {
     "metadata": (0.0, 0.05),
     "codes": (0.05, 0.4),
     "waiting": (0.4, 0.4),
-    "diffusion": (0.4, 0.85),
+    "encoding": (0.4, 0.42),
+    "diffusion": (0.42, 0.85),
     "vae": (0.85, 0.95),
     "storing": (0.95, 1.0),
 }
-UNPLANNED_SPANS = {"diffusion": (0.0, 0.8), "vae": (0.8, 0.93), "storing": (0.93, 1.0)}
+UNPLANNED_SPANS = {
+    "encoding": (0.0, 0.02),
+    "diffusion": (0.02, 0.8),
+    "vae": (0.8, 0.93),
+    "storing": (0.93, 1.0),
+}
 
 
 class WorkerLost(Exception):

@@ -21,6 +21,7 @@ from acestep_ray.decoder.protocol import (
     DecoderDescription,
     DecodeRequest,
     DecoderError,
+    DeviceMemory,
     RenderedTake,
     Report,
     Samples,
@@ -74,6 +75,10 @@ class MockDecoder:
 
     def free_memory(self) -> None:
         """Nothing is cached on a device."""
+
+    def memory(self) -> DeviceMemory | None:
+        """No device, no figures."""
+        return None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from acestep_ray.decoder.protocol import (
     DecoderDescription,
     DecodeRequest,
     DecoderError,
+    DeviceMemory,
     OutOfMemoryError,
     RenderedTake,
     Report,
@@ -46,6 +47,9 @@ class Engine:
 
     def free_memory(self) -> None:
         self.freed += 1
+
+    def memory(self) -> DeviceMemory | None:
+        return DeviceMemory(allocated=1, peak=3 << 30, reserved=1, free=1, total=8 << 30)
 
     def generate(
         self, request: DecodeRequest, sources: Sources, report: Report
@@ -121,6 +125,7 @@ async def test_takes_are_stored_and_told(worker: DecodeWorker, artifacts: Artifa
         (2, 3, 1920),
     ]
     assert set(done.seconds) >= {"diffusion", "vae", "storing"}
+    assert done.peak_memory == 3 << 30
 
 
 async def test_one_job_at_a_time_has_the_device(worker: DecodeWorker, engine: Engine) -> None:

@@ -1,0 +1,117 @@
+"""Loads a checkpoint of either layout as diffusers' pipeline, straight to the device."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AceStepPipeline
+
+from acestep_ray.decoder.checkpoints.diffusers_format import diffusers_parts
+from acestep_ray.decoder.checkpoints.errors import CheckpointError
+from acestep_ray.decoder.checkpoints.layout import CheckpointLayout, LayoutKind, find
+from acestep_ray.decoder.checkpoints.modules import build, compute_buffers, scheduler, tokenizer
+from acestep_ray.decoder.checkpoints.parts import AUDIO_TOKENIZER, Parts
+from acestep_ray.decoder.checkpoints.upstream import upstream_parts
+from acestep_ray.decoder.checkpoints.weights import compare, fill
+from acestep_ray.decoder.protocol import Task
+
+BASE_TASKS: tuple[Task, ...] = ("text2music", "cover", "repaint", "lego", "extract", "complete")
+OTHER_TASKS: tuple[Task, ...] = ("text2music", "cover", "repaint")
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What was loaded."""
+
+    name: str
+    turbo: bool
+    """Guidance is distilled into the weights: guidance_scale has no effect."""
+    has_audio_tokenizer: bool
+    tasks: tuple[Task, ...]
+    """turbo and sft models: three; base models: all six; no covers without an audio tokenizer."""
+    layout: LayoutKind
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A pipeline whose modules are on the device, in eval mode, without gradients."""
+
+    pipeline: AceStepPipeline
+    info: ModelInfo
+    folder: Path
+
+    def require_audio_tokenizer(self) -> None:
+        """Raises CheckpointError where codes and covers cannot be made."""
+        if not self.info.has_audio_tokenizer:
+            raise CheckpointError(
+                f"{self.folder} has no audio_tokenizer and audio_token_detokenizer, which audio "
+                "codes and covers need: convert the upstream checkpoint with `acestep-ray convert`."
+            )
+
+
+def load(folder: Path, model: str, device: str, dtype: torch.dtype) -> Loaded:
+    """Load the model in ``folder`` named ``model`` (empty: see ``find``). Blocking.
+
+    At the peak the weights are held once. Raises CheckpointError with one sentence for whatever is
+    wrong with the files; names and shapes are compared before any weights are read.
+    """
+    layout = find(folder, model)
+    try:
+        parts = upstream_parts(layout) if layout.kind == "upstream" else diffusers_parts(layout)
+    except OSError as error:
+        raise CheckpointError(
+            f"{layout.model} cannot be read ({error}): check its permissions."
+        ) from error
+    target = torch.device(device)
+    modules = _load_modules(parts, target, dtype)
+    _check_silence(modules["condition_encoder"], parts)
+    pipeline = _pipeline(modules, parts.tokenizer)
+    return Loaded(pipeline, _info(layout, pipeline), layout.model)
+
+
+def _load_modules(parts: Parts, device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
+    modules: dict[str, Any] = {}
+    for name, part in parts.modules.items():
+        modules[name] = build(name, part.config, part.folder)
+        compare(modules[name], part.tensors, part.folder, part.extra)
+    for name, part in parts.modules.items():
+        fill(modules[name], part.tensors, part.extra, device, dtype)
+        compute_buffers(modules[name], device)
+        modules[name].eval().requires_grad_(False)
+    return modules
+
+
+def _pipeline(modules: dict[str, Any], tokenizer_folder: Path) -> Any:
+    make: Any = AceStepPipeline
+    pipeline = make(
+        **dict.fromkeys(AUDIO_TOKENIZER) | modules,
+        tokenizer=tokenizer(tokenizer_folder),
+        scheduler=scheduler(),
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def _check_silence(condition_encoder: Any, parts: Parts) -> None:
+    """A converter that forgot the silence latent leaves the placeholder: zeros, and drones."""
+    if not condition_encoder.silence_latent.any():
+        raise CheckpointError(
+            f"{parts.modules['condition_encoder'].folder} has a silence_latent of zeros, which "
+            "makes every song a drone: convert the upstream checkpoint again."
+        )
+
+
+def _info(layout: CheckpointLayout, pipeline: Any) -> ModelInfo:
+    config = pipeline.transformer.config
+    turbo = bool(pipeline.is_turbo)
+    fine_tuned = config.model_version == "sft" or "sft" in layout.name.split("-")
+    tasks = OTHER_TASKS if turbo or fine_tuned else BASE_TASKS
+    codes = pipeline.audio_tokenizer is not None
+    return ModelInfo(
+        name=layout.name,
+        turbo=turbo,
+        has_audio_tokenizer=codes,
+        tasks=tasks if codes else tuple(task for task in tasks if task != "cover"),
+        layout=layout.kind,
+    )

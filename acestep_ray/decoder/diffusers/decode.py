@@ -1,0 +1,51 @@
+"""Latents to audio: the VAE's decoder, in tiles where the piece is long."""
+
+from collections.abc import Callable
+
+import torch
+from diffusers import AutoencoderOobleck
+
+from acestep_ray.decoder.protocol import FRAME, Samples
+
+TILE = 512
+OVERLAP = 64
+"""Frames the VAE decodes at a time, and how many of them on each side are only context: upstream's
+figures, and diffusers'."""
+
+
+def decode(
+    vae: AutoencoderOobleck,
+    latents: torch.Tensor,
+    first: int,
+    last: int,
+    *,
+    tiled: bool,
+    tick: Callable[[], None],
+) -> Samples:
+    """The frames ``first`` to ``last`` of ``latents`` [1, frames, channels] as audio.
+
+    Float32 [samples, 2] at 48 kHz as the VAE makes it, at no set level. ``tick`` is called between
+    tiles; what it raises goes through.
+    """
+    by_channel = latents.transpose(1, 2).to(vae.dtype)
+    if not tiled:
+        # Not vae.decode: its own tiling, which encoding wants, would step in.
+        audio = vae.decoder(by_channel)[0, :, first * FRAME : last * FRAME]
+        return _on_cpu(audio)
+    parts = torch.empty((last - first) * FRAME, 2)
+    core = TILE - 2 * OVERLAP
+    for begin in range(first, last, core):
+        if begin > first:
+            tick()
+        end = min(begin + core, last)
+        around = slice(max(0, begin - OVERLAP), min(latents.shape[1], end + OVERLAP))
+        tile = vae.decoder(by_channel[:, :, around])
+        inner = slice((begin - around.start) * FRAME, (end - around.start) * FRAME)
+        parts[(begin - first) * FRAME : (end - first) * FRAME] = tile[0, :, inner].T
+        del tile
+    return parts.numpy()
+
+
+def _on_cpu(audio: torch.Tensor) -> Samples:
+    samples: Samples = audio.T.to("cpu", torch.float32).contiguous().numpy()
+    return samples

@@ -1,0 +1,215 @@
+"""The diffusers decoder engine: ACE-Step 1.5 itself."""
+
+import traceback
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import torch
+from diffusers.utils.torch_utils import randn_tensor
+
+from acestep_ray.audio.level import normalise_peak, peak_of
+from acestep_ray.decoder.checkpoints.load import Loaded, load
+from acestep_ray.decoder.diffusers.decode import decode
+from acestep_ray.decoder.diffusers.device import (
+    choose_device,
+    choose_dtype,
+    device_label,
+    free_memory,
+    memory_of,
+    ran_out_of_memory,
+    reset_peak,
+    wait_for,
+)
+from acestep_ray.decoder.diffusers.job import Job, prepare
+from acestep_ray.decoder.diffusers.loop import Schedule, denoise
+from acestep_ray.decoder.diffusers.prompt import FRAMES_A_SECOND
+from acestep_ray.decoder.protocol import (
+    DecoderDescription,
+    DecodeRequest,
+    DecoderError,
+    DeviceMemory,
+    OutOfMemoryError,
+    RenderedTake,
+    Report,
+    Samples,
+    Sources,
+)
+
+WHOLE_SECONDS = 120.0
+"""Longest piece that is decoded in one go when a request asks for no tiles."""
+
+
+class DiffusersDecoder:
+    """One loaded model. Jobs leave nothing behind in it, so the same request gives the same music.
+
+    All takes of a job are one batch. Bit for bit the same on the CPU in float32, whatever ran
+    before or beside it, as long as torch has as many threads.
+    """
+
+    def __init__(
+        self, loaded: Loaded, device: torch.device, whole_seconds: float = WHOLE_SECONDS
+    ) -> None:
+        self._pipeline = loaded.pipeline
+        self._info = loaded.info
+        self._device = device
+        self._whole_frames = int(whole_seconds * FRAMES_A_SECOND)
+        # Long sources are encoded 30 s at a time; decode() cuts its own tiles.
+        self._pipeline.vae.enable_tiling()
+        if self._pipeline.condition_encoder.dtype == torch.float16:
+            # On real weights the lyric encoder's numbers pass float16's 65,504 and become NaN.
+            self._pipeline.condition_encoder.to(torch.float32)
+        self._warm_up()
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        model: str = "",
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        whole_seconds: float = WHOLE_SECONDS,
+    ) -> "DiffusersDecoder":
+        """Load a checkpoint of either layout and run a short piece through it. Blocking.
+
+        ``model`` names one of several in ``folder``. Raises CheckpointError, and ValueError for a
+        device or number type that is not there.
+        """
+        where = choose_device(device)
+        loaded = load(folder, model, str(where), choose_dtype(dtype, where))
+        return cls(loaded, where, whole_seconds)
+
+    def describe(self) -> DecoderDescription:
+        """What this engine serves."""
+        return DecoderDescription(
+            engine="diffusers",
+            model=self._info.name,
+            tasks=self._info.tasks,
+            turbo=self._info.turbo,
+            mock=False,
+            device=device_label(self._device),
+        )
+
+    def memory(self) -> DeviceMemory | None:
+        """How full the device is, with the last job's peak; None on the CPU."""
+        return memory_of(self._device)
+
+    def free_memory(self) -> None:
+        """Give cached memory back, after an OutOfMemoryError."""
+        free_memory(self._device)
+
+    def generate(
+        self, request: DecodeRequest, sources: Sources, report: Report
+    ) -> Iterator[RenderedTake]:
+        """Yield the takes of one job in order, at 48 kHz and at their final level.
+
+        Reports "encoding" at the start, "diffusion" before the first step and after every one,
+        and "vae" before the first take, between the tiles of a long one, and after each. Raises
+        DecoderError, OutOfMemoryError.
+        """
+        try:
+            yield from self._takes(request, sources, report)
+        except Exception as error:
+            # Whoever keeps the error would keep the tensors of all its frames.
+            traceback.clear_frames(error.__traceback__)
+            if not ran_out_of_memory(error):
+                raise
+        else:
+            return
+        raise OutOfMemoryError("The device's memory did not suffice.")
+
+    def _takes(
+        self, request: DecodeRequest, sources: Sources, report: Report
+    ) -> Iterator[RenderedTake]:
+        if request.model not in ("", self._info.name):
+            raise DecoderError(f"This is {self._info.name}, not {request.model}.")
+        if request.task not in self._info.tasks:
+            raise DecoderError(f"{self._info.name} does not do {request.task}.")
+        reset_peak(self._device)
+        report("encoding", 0, 1)
+        job = self._prepare(request, sources)
+        latents = self._denoise(job, report)
+        takes = len(request.seeds)
+        report("vae", 0, takes)
+        for index, seed in enumerate(request.seeds):
+            take = latents[index : index + 1]
+            samples = self._decode(job, take, partial(report, "vae", index, takes))
+            report("vae", index + 1, takes)
+            yield RenderedTake(index, seed, samples, job.warnings)
+            del samples  # or it would stay while the next one is made
+
+    # inference_mode is a thread's state, so no function that yields may hold it.
+    @torch.inference_mode()
+    def _prepare(self, request: DecodeRequest, sources: Sources) -> Job:
+        return prepare(self._pipeline, request, sources, self._device, self._whole_frames)
+
+    @torch.inference_mode()
+    def _denoise(self, job: Job, report: Report) -> torch.Tensor:
+        """Latents [takes, frames, channels], with what was added for the model's sake cut off."""
+        request = job.request
+        schedule = Schedule(
+            request.steps, request.shift, request.guidance_scale, request.cfg_interval
+        )
+
+        def after_step(step: int) -> None:
+            wait_for(self._device)
+            report("diffusion", step, request.steps)
+
+        report("diffusion", 0, request.steps)
+        latents = denoise(self._pipeline, self._noise(job), job.condition, schedule, after_step)
+        return latents[:, : job.canvas.frames]
+
+    def _noise(self, job: Job) -> torch.Tensor:
+        """A generator a take, on the device: a take is the same in any batch."""
+        frames, channels = job.canvas.context.shape[1:]
+        return torch.cat(
+            [
+                randn_tensor(
+                    (1, frames, channels // 2),
+                    generator=torch.Generator(self._device).manual_seed(seed),
+                    device=self._device,
+                    dtype=self._pipeline.transformer.dtype,
+                )
+                for seed in job.request.seeds
+            ]
+        )
+
+    @torch.inference_mode()
+    def _decode(self, job: Job, latents: torch.Tensor, tick: Callable[[], None]) -> Samples:
+        """One take at its final level: -1 dBFS, or its source's where that is repainted."""
+        repainted = job.canvas.repainted
+        window = repainted and repainted.window
+        first, last = (window.first, window.last) if window else (0, job.canvas.frames)
+        samples = decode(self._pipeline.vae, latents, first, last, tiled=job.tiled, tick=tick)
+        try:
+            if repainted is None:
+                normalise_peak(samples)
+                return samples
+            peak_of(samples)
+        except ValueError as error:
+            raise DecoderError(
+                f"The model's numbers overflowed in {self._pipeline.transformer.dtype}."
+            ) from error
+        padded = repainted.padded.T.to("cpu").contiguous().numpy()
+        return repainted.window.splice(padded, samples)
+
+    def _warm_up(self) -> None:
+        """Let the first job find kernels chosen and memory taken."""
+        request = DecodeRequest(
+            job_id="warm-up",
+            attempt=0,
+            task="text2music",
+            caption="",
+            lyrics="",
+            vocal_language="en",
+            bpm=None,
+            key_scale="",
+            time_signature="",
+            seconds=1,
+            seeds=(0,),
+            steps=2,
+            guidance_scale=7.0,
+        )
+        for _ in self.generate(request, Sources(), lambda *_: None):
+            pass

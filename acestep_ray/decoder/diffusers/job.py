@@ -1,0 +1,79 @@
+"""A request made ready for the model: what its takes are painted on, and what steers them."""
+
+from dataclasses import dataclass
+
+import torch
+from diffusers import AceStepPipeline
+
+from acestep_ray.decoder.diffusers.audio import is_silent, to_48k_stereo
+from acestep_ray.decoder.diffusers.conditions import encode_conditions, encode_timbre
+from acestep_ray.decoder.diffusers.decode import TILE
+from acestep_ray.decoder.diffusers.loop import Condition
+from acestep_ray.decoder.diffusers.prompt import (
+    FRAMES_A_SECOND,
+    Prompt,
+    task_instruction,
+    text2music_instruction,
+)
+from acestep_ray.decoder.diffusers.tasks import Canvas, canvas_for, silent_context
+from acestep_ray.decoder.protocol import DecodeRequest, Sources
+
+
+@dataclass(frozen=True)
+class Job:
+    """A request with its tensors on the device."""
+
+    request: DecodeRequest
+    canvas: Canvas
+    first: Condition
+    then: Condition | None
+    """Takes over after ``switch`` steps; None: never."""
+    switch: int
+    tiled: bool
+    """Whether its takes are decoded in tiles."""
+    warnings: tuple[str, ...]
+
+    def condition(self, step: int) -> Condition:
+        """What the model sees in a step, counted from 0."""
+        return self.first if self.then is None or step < self.switch else self.then
+
+
+def prepare(
+    pipeline: AceStepPipeline,
+    request: DecodeRequest,
+    sources: Sources,
+    device: torch.device,
+    whole_frames: int,
+) -> Job:
+    """Encode a request's texts and audio. Raises DecoderError.
+
+    Pieces of more than ``whole_frames`` are decoded in tiles whether that was asked for or not.
+    """
+    warnings: list[str] = []
+    source = None
+    if sources.source is not None and request.task != "text2music" and not request.codes:
+        source = to_48k_stereo(sources.source, sources.source_rate, device)
+    canvas = canvas_for(pipeline, request, source)
+    reference = None
+    if sources.reference is not None:
+        reference = to_48k_stereo(sources.reference, sources.reference_rate, device)
+        if is_silent(reference):
+            reference = None
+            warnings.append("The reference audio is silent, so it is not used.")
+    timbre = encode_timbre(pipeline, reference)
+    prompt = Prompt.of(request, task_instruction(request), canvas.frames)
+    warnings += prompt.cuts(pipeline)
+    first = Condition(encode_conditions(pipeline, prompt, timbre), canvas.context)
+    then = None
+    # A cover follows its source for that share of the steps, then only the text.
+    switch = int(request.steps * request.cover_strength)
+    if canvas.cover and switch < request.steps:
+        prompt = Prompt.of(request, text2music_instruction(), canvas.frames)
+        then = Condition(
+            encode_conditions(pipeline, prompt, timbre), silent_context(pipeline, canvas.frames)
+        )
+    if not request.use_tiled_decode and canvas.frames > whole_frames:
+        longest = whole_frames / FRAMES_A_SECOND
+        warnings.append(f"Pieces longer than {longest:g} s are always decoded in tiles.")
+    tiled = canvas.frames > TILE and (request.use_tiled_decode or canvas.frames > whole_frames)
+    return Job(request, canvas, first, then, switch, tiled, tuple(warnings))

@@ -1,0 +1,150 @@
+"""What the model paints on, by task: source latents, the mask, and how long the piece is."""
+
+from dataclasses import dataclass
+
+import torch
+from diffusers import AceStepPipeline
+
+from acestep_ray.decoder.diffusers.audio import encode, is_silent
+from acestep_ray.decoder.diffusers.window import Window
+from acestep_ray.decoder.protocol import (
+    FRAME,
+    DecodeRequest,
+    DecoderError,
+    frames_of_seconds,
+)
+
+SHORTEST = 128
+"""Frames: upstream pads anything shorter with silence, and cuts it off after."""
+
+
+@dataclass(frozen=True)
+class Repainted:
+    """The source that stays around a repainted window."""
+
+    window: Window
+    padded: torch.Tensor
+    """With room for what is outpainted, [2, samples]."""
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """What a job's takes are painted on."""
+
+    context: torch.Tensor
+    """Source latents and mask, [1 or takes, max(frames, SHORTEST), 2 * channels]."""
+    frames: int
+    """Latents of the result."""
+    cover: bool
+    """Whether the source is a melody to follow, as far as ``cover_strength`` says."""
+    repainted: Repainted | None = None
+
+
+def canvas_for(
+    pipeline: AceStepPipeline, request: DecodeRequest, source: torch.Tensor | None
+) -> Canvas:
+    """The canvas of a request; ``source`` [2, n] at 48 kHz. Raises DecoderError."""
+    if request.codes:
+        return _codes_canvas(pipeline, request.codes)
+    if request.task == "text2music":
+        frames = frames_of_seconds(request.seconds)
+        if frames < 1:
+            raise DecoderError(f"{request.seconds:g} s is shorter than one frame (40 ms).")
+        return Canvas(silent_context(pipeline, frames), frames, cover=False)
+    if source is None:
+        raise DecoderError(f"The task {request.task} needs source audio.")
+    if source.shape[-1] < FRAME:
+        raise DecoderError("The source audio is shorter than one frame (40 ms).")
+    if request.task in ("repaint", "lego"):
+        return _window_canvas(pipeline, request, source)
+    frames = source.shape[-1] // FRAME
+    latents = _source_latents(pipeline, source, frames)
+    if request.task == "cover":
+        latents = _as_codes_and_back(pipeline, latents)
+    return Canvas(_with_mask(latents), frames, cover=request.task == "cover")
+
+
+def silent_context(pipeline: AceStepPipeline, frames: int) -> torch.Tensor:
+    """Nothing to go by, everything to paint: what text2music starts from."""
+    return _with_mask(_silence(pipeline, max(frames, SHORTEST)))
+
+
+def _window_canvas(
+    pipeline: AceStepPipeline, request: DecodeRequest, source: torch.Tensor
+) -> Canvas:
+    """Repaint hears silence inside its window; lego hears the source there too."""
+    window = Window.of(request.repaint_start, request.repaint_end, source.shape[-1])
+    padded = window.pad(source)
+    latents = _source_latents(pipeline, padded, window.frames)
+    mask = torch.zeros_like(latents)
+    mask[:, window.first : window.last] = 1
+    repainted = None
+    if request.task == "repaint":
+        latents = torch.where(mask > 0, _silence(pipeline, latents.shape[1]), latents)
+        repainted = Repainted(window, padded)
+    context = torch.cat([latents, mask], dim=-1)
+    return Canvas(context, window.frames, cover=False, repainted=repainted)
+
+
+def _codes_canvas(pipeline: AceStepPipeline, codes: tuple[tuple[int, ...], ...]) -> Canvas:
+    """Audio codes, five latents each; one sequence for all takes or one a take."""
+    if pipeline.audio_tokenizer is None:
+        raise DecoderError("This model has no audio tokenizer, so it cannot use audio codes.")
+    lengths = {len(sequence) for sequence in codes}
+    if 0 in lengths:
+        raise DecoderError("There are no audio codes to make music of.")
+    if len(lengths) != 1:
+        raise DecoderError(
+            f"The takes' audio codes differ in length ({', '.join(map(str, sorted(lengths)))}): "
+            "send codes of one length, or one job for each."
+        )
+    known = pipeline.audio_tokenizer.quantizer.codebook_size
+    if unknown := {code for sequence in codes for code in sequence if not 0 <= code < known}:
+        raise DecoderError(f"There is no audio code {min(unknown)}: they go from 0 to {known - 1}.")
+    latents, frames = pipeline.prepare_src_latents(
+        device=pipeline.transformer.device,
+        dtype=pipeline.transformer.dtype,
+        batch_size=len(codes),
+        audio_codes=["".join(f"<|audio_code_{code}|>" for code in row) for row in codes],
+    )
+    return Canvas(_with_mask(_lengthened(pipeline, latents)), frames, cover=True)
+
+
+def _source_latents(pipeline: AceStepPipeline, source: torch.Tensor, frames: int) -> torch.Tensor:
+    """Latents of audio [2, n], lengthened; where it is silent those that stand for silence."""
+    if is_silent(source):
+        return _silence(pipeline, max(frames, SHORTEST))
+    return _lengthened(pipeline, encode(pipeline.vae, source, pipeline.transformer.dtype))
+
+
+def _as_codes_and_back(pipeline: AceStepPipeline, latents: torch.Tensor) -> torch.Tensor:
+    """What a cover keeps of its source: what fits through the audio codes."""
+    if pipeline.audio_tokenizer is None:
+        raise DecoderError("This model has no audio tokenizer, so it cannot make covers.")
+    silence = pipeline.condition_encoder.silence_latent.to(latents.dtype)
+    quantized, _ = pipeline.audio_tokenizer.tokenize(latents, silence)
+    back: torch.Tensor = pipeline.audio_token_detokenizer(quantized)
+    return back[:, : latents.shape[1]].to(latents.dtype)
+
+
+def _lengthened(pipeline: AceStepPipeline, latents: torch.Tensor) -> torch.Tensor:
+    missing = SHORTEST - latents.shape[1]
+    if missing <= 0:
+        return latents
+    silence = _silence(pipeline, missing).expand(latents.shape[0], -1, -1)
+    return torch.cat([latents, silence], dim=1)
+
+
+def _silence(pipeline: AceStepPipeline, frames: int) -> torch.Tensor:
+    silence: torch.Tensor
+    silence, _ = pipeline.prepare_src_latents(
+        device=pipeline.transformer.device,
+        dtype=pipeline.transformer.dtype,
+        latent_length=frames,
+    )
+    return silence
+
+
+def _with_mask(latents: torch.Tensor) -> torch.Tensor:
+    """With a mask of ones: all is to be painted."""
+    return torch.cat([latents, torch.ones_like(latents)], dim=-1)

