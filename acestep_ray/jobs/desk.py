@@ -57,7 +57,7 @@ class JobDesk:
         self._reports = Reports()
         self._maintenance: asyncio.Task[None] | None = None
         self._purge_at = time.monotonic()
-        self._swept_at = time.monotonic()
+        self._swept_at = self._graced_at = self._times()
 
     async def open(self) -> None:
         """Open the store and begin maintenance. Raises what the factory raises; a desk that could
@@ -72,7 +72,7 @@ class JobDesk:
         except BaseException:
             await self._store.close()
             raise
-        self._swept_at = time.monotonic()
+        self._swept_at = self._graced_at = self._times()
         self._maintenance = asyncio.create_task(self._maintain(), name="job desk maintenance")
 
     async def close(self) -> None:
@@ -192,19 +192,29 @@ class JobDesk:
         """Take back the jobs of runners that are gone.
 
         If this comes late, the desk was away (a locked database, a stopped process), and runners
-        could not be heard: that is not their silence, and they get the time of a lease again.
+        could not be heard: that is not their silence, and they get the time of a lease again. Not
+        over and over: on a machine where it is always late, dead runners must lapse all the same.
         """
-        away = time.monotonic() - self._swept_at
-        if away > self._jobs.lease_seconds * 2 / 3:
+        lease = self._jobs.lease_seconds
+        times = self._times()
+        away = _between(self._swept_at, times)
+        sweep: list[Op] = [Sweep(self._jobs.max_starts, self._jobs.timeout)]
+        if away > lease * 2 / 3 and _between(self._graced_at, times) > lease * 2:
+            await self._ask([Grace(lease), *sweep])
             logger.warning("The job store was away for %.1f s; no runner lapses for it", away)
-            await self._ask([Grace(self._jobs.lease_seconds)])
-        await self._ask([Sweep(self._jobs.max_starts, self._jobs.timeout)])
-        self._swept_at = time.monotonic()
+            self._graced_at = times
+        else:
+            await self._ask(sweep)
+        self._swept_at = times
         await self._count()
         self._reports.forget_lapsed(self._clock())
         kept = self._reports.attempts()
         owned = set(await self._owned(kept))
         self._reports.drop(job_id for job_id, attempt in kept if (job_id, attempt) not in owned)
+
+    def _times(self) -> tuple[float, float]:
+        """Now, by the clock that leases run on and by the one that nobody sets."""
+        return self._clock(), time.monotonic()
 
     async def _purge(self) -> None:
         if time.monotonic() < self._purge_at:
@@ -213,3 +223,9 @@ class JobDesk:
         while (await self._ask([purge]))[0] == purge.limit:
             logger.info("%d ended jobs have expired; there are more", purge.limit)
         self._purge_at = time.monotonic() + self._jobs.purge_every
+
+
+def _between(then: tuple[float, float], now: tuple[float, float]) -> float:
+    """Seconds, by the clock that says more: one is set forward at times, and the other stands still
+    while the machine sleeps."""
+    return max(now[0] - then[0], now[1] - then[1])

@@ -106,6 +106,8 @@ class Runner:
     async def _keep_alive(self) -> None:
         ttl = self._settings.jobs.lease_seconds
         await self._desk.apply(KeepAlive(self.name, ttl), patience=ttl)
+        # A look that came while the store did not know this runner found nothing.
+        self._look.set()
         await asyncio.sleep(ttl / 3)
 
     async def _follow_feed(self) -> None:
@@ -148,7 +150,8 @@ class Runner:
             plan_slots=max(1, self._capacity.plan_slots),
             decode_slots=max(1, self._capacity.decode_slots),
         )
-        for record in await self._desk.apply(lease):
+        # Repeated under its own request_id until it is answered: what was leased is never unknown.
+        for record in await self._desk.apply(lease, patience=FOREVER):
             self._run(record)
 
     async def _tidy(self) -> None:

@@ -107,7 +107,8 @@ def delete(table: JobTable, op: Delete, now: float) -> None:
 def stats(table: JobTable, op: Stats, now: float) -> StoreStats:
     """See protocol.Stats."""
     recent = table.db.execute(
-        "SELECT MAX(0.0, finished_at - started_at) FROM jobs WHERE status = 'succeeded'"
+        "SELECT MAX(0.0, finished_at - started_at) FROM jobs INDEXED BY jobs_succeeded"
+        " WHERE status = 'succeeded'"
         f" ORDER BY finished_at DESC LIMIT {_RECENT}"
     )
     counts = table.queue.counts

@@ -59,8 +59,8 @@ def _next(table: JobTable, op: Lease) -> list[Job]:
     waiting = (
         "status = 'queued' AND runner IS NULL AND plan_pending = {} ORDER BY place LIMIT ?"
     ).format
-    unplanned = table.select(waiting(1), max(0, plan_free))
-    others = table.select(waiting(0), max(0, decode_free))
+    unplanned = table.select(waiting(1), max(0, plan_free), index="jobs_waiting")
+    others = table.select(waiting(0), max(0, decode_free), index="jobs_waiting")
     return list(heapq.merge(unplanned, others, key=lambda job: job.place))
 
 

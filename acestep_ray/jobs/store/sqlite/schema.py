@@ -49,6 +49,7 @@ _VERSION_1 = (
     "CREATE INDEX jobs_succeeded ON jobs (finished_at, started_at) WHERE status = 'succeeded'",
     "CREATE INDEX jobs_by_status ON jobs (status, place)",
     "CREATE INDEX jobs_by_owner ON jobs (owner, place)",
+    "CREATE INDEX jobs_by_owner_and_status ON jobs (owner, status, place)",
     # The long texts lie apart, so that a change of status does not write them again.
     """
     CREATE TABLE texts (

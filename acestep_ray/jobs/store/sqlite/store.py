@@ -38,7 +38,7 @@ _OPERATIONS: dict[type, Callable[[JobTable, Any, float], object]] = {
     p.Collected: retention.collected,
 }
 _SYNCHRONOUS = "FULL"  # in WAL mode less than this loses the last batches with the power
-_VACUUM_PAGES = 10_000
+_VACUUM_PAGES = 5000
 _MISUSE = (
     sqlite3.IntegrityError,
     sqlite3.ProgrammingError,

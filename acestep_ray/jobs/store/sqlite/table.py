@@ -32,9 +32,13 @@ class JobTable:
         self.queue = QueueMirror(db)
         self.changes: list[tuple[str, Status]] = []
 
-    def select(self, where: str, *values: object) -> list[Job]:
-        """Jobs by an SQL condition (with ORDER BY and LIMIT as needed)."""
-        rows = self.db.execute(f"SELECT {COLUMNS} FROM jobs WHERE {where}", values).fetchall()
+    def select(self, where: str, *values: object, index: str | None = None) -> list[Job]:
+        """Jobs by an SQL condition (with ORDER BY and LIMIT as needed).
+
+        ``index`` must be used: where there are several, SQLite does not always guess the best.
+        """
+        source = f"jobs INDEXED BY {index}" if index else "jobs"
+        rows = self.db.execute(f"SELECT {COLUMNS} FROM {source} WHERE {where}", values).fetchall()
         return [job_of_row(row) for row in rows]
 
     def find(self, job_id: str) -> Job | None:

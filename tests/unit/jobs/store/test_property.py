@@ -276,7 +276,7 @@ def test_random_interleavings(implementation: str, monkeypatch: pytest.MonkeyPat
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=200,
+            max_examples=150,
             stateful_step_count=50,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],

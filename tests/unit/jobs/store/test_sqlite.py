@@ -211,9 +211,10 @@ def test_ten_thousand_queued_jobs_cost_no_more_than_a_hundred(tmp_path: Path, ki
         ended = [Submit(f"e{n}", "{}", False, "o", max_queued=10**6) for n in range(queued)]
         store.apply([*ended, KeepAlive("r", 1e6), Lease("r", "0", 0, queued)], 1.0)
         store.apply([Finish(job.job_id, 1, result="{}") for job in ended], 1.0)
-        planned = {"plan": lambda n: True, "no plan": lambda n: False, "both": lambda n: n % 2 == 0}
+        plans = {"plan": (True,), "no plan": (False,), "both": (True, False)}[kinds]
         jobs = [
-            Submit(f"j{n}", "{}", planned[kinds](n), "o", max_queued=10**6) for n in range(queued)
+            Submit(f"j{n}", "{}", plans[n % len(plans)], "o", max_queued=10**6)
+            for n in range(queued)
         ]
         store.apply(jobs, 1.0)
         last = f"j{queued - 1}"
