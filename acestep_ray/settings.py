@@ -93,7 +93,7 @@ class Jobs(Group):
     """How long things about a job may take, and how long they are kept, in seconds."""
 
     timeout: float = Field(
-        3600.0, gt=0, description="Longest a job may run, from its first start; then it fails."
+        3600.0, gt=0, description="Longest a job may run at a stretch; then it fails."
     )
     lease_seconds: float = Field(
         5.0, gt=0, description="A runner unheard of for so long has lost its jobs."

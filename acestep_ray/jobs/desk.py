@@ -198,9 +198,12 @@ class JobDesk:
         lease = self._jobs.lease_seconds
         times = self._times()
         away = _between(self._swept_at, times)
-        sweep: list[Op] = [Sweep(self._jobs.max_starts, self._jobs.timeout)]
+        # A job that ran when the desk was away has not run too long: its runner may be long dead.
+        settled = _between(self._graced_at, times) > lease
+        timeout = self._jobs.timeout if settled else float("inf")
+        sweep: list[Op] = [Sweep(self._jobs.max_starts, timeout)]
         if away > lease * 2 / 3 and _between(self._graced_at, times) > lease * 2:
-            await self._ask([Grace(lease), *sweep])
+            await self._ask([Grace(lease), Sweep(self._jobs.max_starts, float("inf"))])
             logger.warning("The job store was away for %.1f s; no runner lapses for it", away)
             self._graced_at = times
         else:

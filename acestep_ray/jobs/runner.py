@@ -122,7 +122,10 @@ class Runner:
 
     async def _verify(self, job_id: str) -> None:
         """Stop the work on a job that this attempt no longer has."""
-        record, task = self._jobs[job_id]
+        held = self._jobs.get(job_id)
+        if held is None:
+            return  # it has just ended
+        record, task = held
         if not await self._desk.apply(Owns(job_id, record.attempt)):
             task.cancel()
 

@@ -185,7 +185,7 @@ class Delete:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Requeue the jobs of lapsed runners; fail those past ``timeout`` seconds since their first
+    """Requeue the jobs of lapsed runners; fail those past ``timeout`` seconds since their present
     start. Answers list[str]: ids of the jobs that changed."""
 
     max_starts: int = 3

@@ -73,6 +73,12 @@ def goodbye(table: JobTable, op: Goodbye, now: float) -> None:
 
 def sweep(table: JobTable, op: Sweep, now: float) -> list[str]:
     """See protocol.Sweep. A lapsed runner's jobs come back as from a worker that was lost."""
+    lapsed = table.select(
+        "runner IS NOT NULL AND runner NOT IN (SELECT runner FROM runners WHERE alive_until >= ?)",
+        now,
+    )
+    for job in lapsed:
+        give_back(table, job, now, lost=True, max_starts=op.max_starts)
     overdue = table.select(
         "started_at IS NOT NULL AND finished_at IS NULL AND started_at < ?", now - op.timeout
     )
@@ -84,14 +90,8 @@ def sweep(table: JobTable, op: Sweep, now: float) -> list[str]:
             error=f"The job did not end within {op.timeout:g} seconds of its start.",
             error_code=ErrorCode.TIMEOUT,
         )
-    lapsed = table.select(
-        "runner IS NOT NULL AND runner NOT IN (SELECT runner FROM runners WHERE alive_until >= ?)",
-        now,
-    )
-    for job in lapsed:
-        give_back(table, job, now, lost=True, max_starts=op.max_starts)
     table.db.execute("DELETE FROM runners WHERE alive_until < ?", (now,))
-    return [job.job_id for job in (*overdue, *lapsed)]
+    return [job.job_id for job in (*lapsed, *overdue)]
 
 
 def give_back(

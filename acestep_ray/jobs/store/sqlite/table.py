@@ -108,10 +108,11 @@ class JobTable:
         """The only way to another status. ``columns`` are set beside what the event itself sets."""
         status = after(job.status, event)
         if event is Event.START and job.status is Status.QUEUED:
-            columns |= {"started_at": now if job.started_at is None else job.started_at}
-            columns |= {"starts": job.starts + 1}
+            columns |= {"started_at": now, "starts": job.starts + 1}
         elif event is not Event.START:  # every other one takes the job from who had it
             columns |= {"runner": None, "lease_request": None}
+        if event is Event.LOSE:  # what was begun has come to nothing; it is timed anew
+            columns |= {"started_at": None}
         if status.ended:
             columns |= {"finished_at": now, "error": error, "error_code": error_code}
         moved = self.change(job, status=status, **columns)

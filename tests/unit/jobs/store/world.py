@@ -142,7 +142,10 @@ class World(RuleBasedStateMachine):
             return
         assert job.place == before.place
         assert job.attempt >= before.attempt
-        assert before.started_at in (None, job.started_at)
+        if job.status is Status.QUEUED:
+            assert job.started_at is None
+        elif job.starts == before.starts:
+            assert before.started_at in (None, job.started_at)
         assert job.plan is not None or before.plan is None
         if before.status.ended:
             assert job == before
