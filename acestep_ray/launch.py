@@ -26,6 +26,11 @@ from acestep_ray.settings import Settings
 POLL_SECONDS = 0.25
 ROUTINE = re.compile(r"\bINFO\b|\bSUCC\b|^\s*$|Cannot deregister autoscaling state")
 """Log lines that only tell that all is well."""
+FAILED = re.compile(
+    r"Exception importing application|Failed to update the deployments|DEPLOY_FAILED"
+)
+"""Log lines after which the application never comes up."""
+STARTING = "the application is starting"
 
 
 class Refused(Exception):
@@ -45,7 +50,7 @@ def serve(config: Path, port: int | None = None, verbose: bool = False) -> int:
         raise Refused(f"{config} cannot be read: {error}.") from error
     check = [sys.executable, "-m", "deployments.check_config", str(config)]
     if subprocess.run(check, check=False).returncode:
-        raise Refused(f"{config} has mistakes (above); nothing was started.")
+        raise Refused("there are mistakes in the settings (above); nothing was started.")
     application = document["applications"][0]
     settings = Settings.model_validate(application.get("args") or {})
     _refuse_missing_checkpoints(settings)
@@ -128,60 +133,70 @@ def environment() -> dict[str, str]:
 
 def _run(document: dict[str, Any], host: str, port: int, verbose: bool) -> int:
     url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml", prefix="acestep-serve-") as file:
-        yaml.safe_dump(document, file)
-        file.flush()
+    # Also the replicas' folder for temporary files: a hard stop leaves some, and this is removed.
+    with tempfile.TemporaryDirectory(prefix="acestep-serve-", ignore_cleanup_errors=True) as folder:
+        file = Path(folder) / "config.yaml"
+        file.write_text(yaml.safe_dump(document))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _interrupt)
         program = Path(sys.executable).with_name("serve")
         _say("starting Ray and the application (10 to 30 seconds) …")
         child = subprocess.Popen(
-            [str(program), "run", file.name],
-            env=environment(),
+            [str(program), "run", str(file)],
+            env=environment() | {"TMPDIR": folder},
             start_new_session=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
         )
-        threading.Thread(target=_show_log, args=(child, verbose), daemon=True).start()
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, _interrupt)
+        failed = threading.Event()
+        threading.Thread(target=_show_log, args=(child, verbose, failed), daemon=True).start()
         try:
-            _wait_until_ready(child, url)
-            return child.wait()
+            if _wait_until_ready(child, url, failed):
+                return child.wait()
+            _say("the application failed to start; the lines above say why")
         except KeyboardInterrupt:
-            return _stop(child)
+            _say("stopping; jobs that have not ended are kept and run at the next start")
+            _stop(child)
+            return 0
+        _stop(child)
+        return 1
 
 
-def _show_log(child: subprocess.Popen[str], verbose: bool) -> None:
+def _show_log(child: subprocess.Popen[str], verbose: bool, failed: threading.Event) -> None:
     """Pass the child's output on, without Ray's and Serve's news of routine."""
     assert child.stdout is not None
     for line in child.stdout:
         if verbose or not ROUTINE.search(line):
             sys.stderr.write(line)
+        if FAILED.search(line):
+            failed.set()
 
 
 def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _wait_until_ready(child: subprocess.Popen[str], url: str) -> None:
-    """Say what is still missing, when it changes, until all is up or the child has ended."""
-    said = ""
-    while child.poll() is None:
+def _wait_until_ready(child: subprocess.Popen[str], url: str, failed: threading.Event) -> bool:
+    """Say what is still missing, when it changes; False when the application failed to start."""
+    said = []
+    while child.poll() is None and not failed.is_set():
         try:
             with urllib.request.urlopen(f"{url}/ready", timeout=5) as answer:
                 json.load(answer)
             _say(f"ready: {url}  (try the curl lines of the README; API page: {url}/docs)")
-            return
+            return True
         except urllib.error.HTTPError as error:
             # 503 of ours says why; a plain 404 is Serve's proxy, whose application still comes up.
-            news = _reasons(error) if error.code == 503 else "the application is starting"
+            news = _reasons(error) if error.code == 503 else STARTING
         except (OSError, HTTPException):
-            news = "Ray is starting"
-        if news != said:
+            news = STARTING if STARTING in said else "Ray is starting"
+        if news not in said:
             _say(f"{news} …")
-            said = news
+            said.append(news)
         time.sleep(POLL_SECONDS)
+    return False
 
 
 def _reasons(error: urllib.error.HTTPError) -> str:
@@ -189,27 +204,27 @@ def _reasons(error: urllib.error.HTTPError) -> str:
         document = json.load(error)
         return " ".join(document.get("reasons") or [document["detail"]])
     except (ValueError, KeyError, AttributeError):
-        return "the application is starting"
+        return STARTING
 
 
-def _stop(child: subprocess.Popen[str]) -> int:
+def _stop(child: subprocess.Popen[str]) -> None:
     """End the child and all that it started, at once.
 
     Nothing needs to be put in order first: what was answered is on disk, and jobs that run now are
     run again at the next start, just as after a power cut.
     """
-    _say("stopping; jobs that have not ended are kept and run at the next start")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # whoever sends it twice means it once
     try:
         root = psutil.Process(child.pid)
         processes = [root, *root.children(recursive=True)]
     except psutil.NoSuchProcess:
-        return child.wait()
+        processes = []
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
     psutil.wait_procs(processes)
     child.wait()
-    return 0
 
 
 def _say(line: str) -> None:

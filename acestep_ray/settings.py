@@ -5,6 +5,7 @@ then from the ``args`` of a Serve config, then from the defaults below; the firs
 setting wins. An unknown key is refused.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,6 +16,19 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+
+
+def _store_url(url: str) -> str:
+    """The stores there are; a wrong one must not wait for a replica to fail on it."""
+    if url and not re.fullmatch(r"sqlite:///.+", url):
+        raise ValueError("the job store is sqlite:///FILE")
+    return url
+
+
+def _artifacts_url(url: str) -> str:
+    if url and not re.match(r"(file:///|s3://|gs://|az://).", url):
+        raise ValueError("artifact storage is file:///FOLDER, s3://…, gs://… or az://…")
+    return url
 
 
 class Group(BaseModel):
@@ -143,8 +157,10 @@ class Settings(BaseSettings):
     data: Annotated[Path, AfterValidator(_absolute)] = Field(
         Path("data"), description="Folder for SQLite and local artifacts."
     )
-    store: str = Field("", description="Job store: sqlite:///FILE. Empty: jobs.sqlite in data.")
-    artifacts: str = Field(
+    store: Annotated[str, AfterValidator(_store_url)] = Field(
+        "", description="Job store: sqlite:///FILE. Empty: jobs.sqlite in data."
+    )
+    artifacts: Annotated[str, AfterValidator(_artifacts_url)] = Field(
         "", description="Object-store URL for audio (file, s3, gs, az). Empty: artifacts in data."
     )
     port: int = Field(8001, ge=1, le=65535, description="HTTP port; honoured by `make serve`.")

@@ -4,6 +4,7 @@ Serve itself ignores a key that it does not know, at every level, so that a miss
 silently not set. Prints a line a mistake and exits with 1 where there are any.
 """
 
+import os
 import sys
 from pathlib import Path
 from types import UnionType
@@ -11,6 +12,7 @@ from typing import Any, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import ServeDeploySchema
 
@@ -37,7 +39,7 @@ def mistakes(config: object) -> list[str]:
             try:
                 Settings.model_validate(app.get("args") or {})
             except ValidationError as error:
-                found += _sentences(error, f"{where}.args.")
+                found += [_of_setting(entry, f"{where}.args.") for entry in error.errors()]
         for deployment in app.get("deployments") or []:
             name = deployment.get("name")
             if name not in DEPLOYMENTS:
@@ -50,8 +52,27 @@ def mistakes(config: object) -> list[str]:
 
 def _sentences(error: ValidationError, prefix: str) -> list[str]:
     return [
-        f"{prefix}{'.'.join(map(str, entry['loc']))}: {entry['msg']}." for entry in error.errors()
+        f"{prefix}{'.'.join(map(str, entry['loc']))}: {_said(entry)}." for entry in error.errors()
     ]
+
+
+def _said(entry: ErrorDetails) -> str:
+    return entry["msg"].removeprefix("Value error, ")
+
+
+def _of_setting(entry: ErrorDetails, prefix: str) -> str:
+    """A wrong setting, blamed on the variable where it came from the environment."""
+    place = [str(step) for step in entry["loc"]]
+    if entry["type"] == "extra_forbidden":
+        model: Any = Settings
+        for step in place[:-1]:
+            model = _model_in(model.model_fields[step].annotation)
+        known = ", ".join(sorted(model.model_fields))
+        return f"{prefix}{'.'.join(place)}: unknown key; known here are {known}."
+    variable = "ACESTEP_" + "__".join(place).upper()
+    if variable in os.environ:
+        return f"environment variable {variable}={os.environ[variable]!r}: {_said(entry)}."
+    return f"{prefix}{'.'.join(place)}: {_said(entry)}."
 
 
 def _unknown(model: type[BaseModel], value: dict[Any, Any], where: str) -> list[str]:
@@ -89,7 +110,8 @@ def main(files: list[str]) -> int:
     for file in files:
         for mistake in mistakes(yaml.safe_load(Path(file).read_text())):
             wrong += 1
-            sys.stderr.write(f"{file}: {mistake}\n")
+            where = "" if mistake.startswith("environment") else f"{file}: "
+            sys.stderr.write(f"{where}{mistake}\n")
     return 1 if wrong else 0
 
 

@@ -19,6 +19,8 @@ from deployments.store_client import StoreClient
 class Decoder:
     """Serves ``decode``. A replica that was built is ready: its engine is loaded."""
 
+    _presence: Presence | None = None
+
     def __init__(self, settings: Settings) -> None:
         engine = make_decoder(settings)
         self._worker = DecodeWorker(engine, Artifacts(settings.artifacts_url))
@@ -54,4 +56,5 @@ class Decoder:
             self._peak_memory.set(decoded.peak_memory)
 
     async def __del__(self) -> None:
-        await self._presence.leave()
+        if self._presence is not None:  # it is None where __init__ failed
+            await self._presence.leave()

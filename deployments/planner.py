@@ -13,6 +13,8 @@ from deployments.store_client import StoreClient
 class Planner:
     """Serves ``plan``. A replica that was built is ready: its engine is loaded."""
 
+    _presence: Presence | None = None
+
     def __init__(self, settings: Settings) -> None:
         self._engine = make_planner(settings)
         self._presence = Presence(StoreClient(settings), self._engine.describe())
@@ -24,4 +26,5 @@ class Planner:
                 yield event
 
     async def __del__(self) -> None:
-        await self._presence.leave()
+        if self._presence is not None:  # it is None where __init__ failed
+            await self._presence.leave()

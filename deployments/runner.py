@@ -56,6 +56,8 @@ async def _stream(handle: DeploymentHandle[Any], request: Any) -> AsyncGenerator
 class Runner:
     """A replica that is called by nobody: it works from its first moment to its last."""
 
+    _runner: JobRunner | None = None
+
     def __init__(
         self, settings: Settings, planner: DeploymentHandle[Any], decoder: DeploymentHandle[Any]
     ) -> None:
@@ -69,7 +71,9 @@ class Runner:
 
     def check_health(self) -> None:
         """Raise when the runner no longer leases; Serve then replaces the replica."""
+        assert self._runner is not None
         self._runner.check()
 
     async def __del__(self) -> None:
-        await self._runner.drain()
+        if self._runner is not None:  # it is None where __init__ failed
+            await self._runner.drain()
