@@ -15,7 +15,10 @@ serve-real: $(VENV)/.installed-base $(VENV)/.installed-engines  ## the same with
 	@$(BIN)/acestep-ray serve serve_config.gpu.yaml
 
 test: $(VENV)/.installed-test $(VENV)/.installed-engines  ## every test
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@echo "== tests that start nothing, two at a time"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/models $(PYTEST_ARGS)
+	@echo "== tests on running services: jobs, the README's commands, fault drills"
+	@$(BIN)/python -m pytest tests/integration tests/e2e tests/faults $(PYTEST_ARGS)
 
 gpu-check: $(VENV)/.installed-test $(VENV)/.installed-engines  ## real engines, tiny weights, CUDA
 	@ACESTEP_TEST_DEVICE=cuda $(BIN)/python -m pytest tests/models $(PYTEST_ARGS)
@@ -54,6 +57,7 @@ $(VENV)/.installed-base: pyproject.toml | $(VENV)/.created
 $(VENV)/.installed-test: pyproject.toml | $(VENV)/.created
 	@echo "== installing the service and its tests"
 	@$(PIP) install -e '.[test]'
+	@command -v curl > /dev/null || apt-get install -y curl || { echo "the tests need curl"; exit 1; }
 	@touch $@ $(VENV)/.installed-base
 
 $(VENV)/.installed-engines: pyproject.toml scripts/install_engines.sh | $(VENV)/.created
