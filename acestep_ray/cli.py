@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from acestep_ray import __version__
-from acestep_ray.decoder.checkpoints.errors import CheckpointError
+from acestep_ray.checkpoint_error import CheckpointError
 from acestep_ray.launch import Refused, serve
+
+TINY_LM = "acestep-5Hz-lm-0.6B"
+"""Name of the tiny language model, as one of the published ones is called."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,6 +64,11 @@ def _checkpoints(options: argparse.Namespace) -> int:
         commands.make_tiny_checkpoint(
             options.folder, options.layout, options.base, options.seed, size=options.size
         )
+        if options.layout == "upstream" and options.size == "tiny":
+            from acestep_ray.planner.transformers.tiny import make_tiny_lm  # noqa: PLC0415  (torch)
+
+            print(f"writing {TINY_LM}")
+            make_tiny_lm(options.folder / TINY_LM, options.seed)
     return 0
 
 

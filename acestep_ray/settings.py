@@ -71,6 +71,25 @@ class Lyrics(Group):
     )
 
 
+class Lm(Group):
+    """The 5Hz language model, where the planner is a real one."""
+
+    model: str = Field(
+        "",
+        description="Folder in `checkpoints`, acestep-5Hz-lm-*. Empty: the first by name.",
+    )
+    device: str = Field("", description="cpu, cuda, cuda:1. Empty: a GPU where there is one.")
+    context: int = Field(
+        8192, ge=1024, le=40_960, description="Tokens that prompt, metadata and codes may take."
+    )
+    caption_tokens: int = Field(
+        512, ge=8, le=512, description="Longest caption that the LM may write, tokens."
+    )
+    cuda_graphs: bool = Field(
+        True, description="On a GPU, launch each token's kernels as one CUDA graph (engine pt)."
+    )
+
+
 class Dit(Group):
     """The diffusion decoder, where it is a real one."""
 
@@ -177,6 +196,7 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     defaults: Defaults = Defaults()
     lyrics: Lyrics = Lyrics()
+    lm: Lm = Lm()
     dit: Dit = Dit()
     ingest: Ingest = Ingest()
     mock: Mock = Mock()

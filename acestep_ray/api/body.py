@@ -8,10 +8,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 
 from starlette.requests import Request
 
+from acestep_ray.api.aliases import FILE_NAMES, TEXT_NAMES
 from acestep_ray.api.media import Media, read_media, unsupported_type
 from acestep_ray.api.multipart import MAX_PARTS, Upload, read_multipart
 from acestep_ray.api.problems import Problem
@@ -22,13 +23,17 @@ _LONGEST_NUMBER = 400
 
 @dataclass(frozen=True)
 class Body:
-    """``fields`` as they came: text from a form, anything from JSON. ``ignored``: unknown files."""
+    """``fields`` as they came: text from a form, anything from JSON.
+
+    ``ignored`` names unknown files and what has no ``=``, ``repeated`` what came more than once.
+    """
 
     fields: Mapping[str, object]
     form: bool
     files: Mapping[str, Upload]
     fingerprint: str
     ignored: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
 
 
 async def read_body(request: Request, limits: Limits, folder: Path) -> Body:
@@ -48,10 +53,9 @@ async def read_body(request: Request, limits: Limits, folder: Path) -> Body:
         if media.kind == "multipart":
             form = await read_multipart(chunks, media, limits, folder)
             digest = _fingerprint(form.fields, form.files)
-            return Body(form.fields, True, form.files, digest, form.ignored)
+            return Body(form.fields, True, form.files, digest, form.ignored, form.repeated)
         data = b"".join([chunk async for chunk in chunks])
-    fields, is_form = _read_text(data, media)
-    return Body(fields, is_form, {}, _fingerprint(fields, {}))
+    return _read_text(data, media)
 
 
 async def _limited(request: Request, most: int) -> AsyncGenerator[bytes, None]:
@@ -70,13 +74,12 @@ async def _limited(request: Request, most: int) -> AsyncGenerator[bytes, None]:
         yield chunk
 
 
-def _read_text(data: bytes, media: Media) -> tuple[Mapping[str, object], bool]:
-    """Fields, and whether they are a form's."""
+def _read_text(data: bytes, media: Media) -> Body:
     if media.kind == "json":
         fields = _json(media.decode(data))
         if not isinstance(fields, dict):
             raise Problem(400, "malformed_body", "The body must be a JSON object.")
-        return fields, False
+        return _of_json(fields)
     try:
         text = media.decode(data)
     except Problem:
@@ -94,12 +97,23 @@ def _read_text(data: bytes, media: Media) -> tuple[Mapping[str, object], bool]:
             why = f", and {bad.detail[:1].lower()}{bad.detail[1:-1]}"
             raise unsupported_type(media, why) from None
         if isinstance(fields, dict):
-            return fields, False
+            return _of_json(fields)
         if media.kind == "form":
             raise Problem(400, "malformed_body", "The body must be a JSON object.")
-    if media.kind != "form" and (looks_json or "=" not in text):
+    if media.kind != "form" and (looks_json or not _names_a_field(text)):
         raise unsupported_type(media)
-    return _pairs(text, media), True
+    return _of_pairs(text, media)
+
+
+def _names_a_field(text: str) -> bool:
+    """Whether any ``key=value`` pair has a key of ours: XML and prose hold ``=`` too."""
+    pairs = (piece.partition("=") for piece in text.strip("\r\n").split("&", MAX_PARTS))
+    names = {unquote_plus(name) for name, equals, _ in pairs if equals}
+    return not names.isdisjoint(TEXT_NAMES | FILE_NAMES.keys())
+
+
+def _of_json(fields: Mapping[str, object]) -> Body:
+    return Body(fields, False, {}, _fingerprint(fields, {}))
 
 
 def _json(text: str) -> Any:
@@ -123,11 +137,12 @@ def _whole(digits: str) -> float:
     return int(digits)
 
 
-def _pairs(text: str, media: Media) -> dict[str, object]:
-    """The fields of a urlencoded form; the first of each name."""
+def _of_pairs(text: str, media: Media) -> Body:
+    """A urlencoded form; the first of each name counts."""
+    text = text.strip("\r\n")
     try:
         pairs = parse_qsl(
-            text.strip("\r\n"),
+            text,
             keep_blank_values=True,
             encoding=media.charset or "utf-8",
             errors="strict",
@@ -139,7 +154,12 @@ def _pairs(text: str, media: Media) -> dict[str, object]:
         ) from None
     except ValueError:
         raise Problem(400, "malformed_body", f"The form has over {MAX_PARTS} fields.") from None
-    return dict(reversed(pairs))
+    pieces = text.split("&")
+    bare = [f"{unquote_plus(piece)} (no =)" for piece in pieces if piece and "=" not in piece]
+    names = [name for name, _ in pairs]
+    repeated = dict.fromkeys(name for at, name in enumerate(names) if name in names[:at])
+    fields: dict[str, object] = dict(reversed(pairs))
+    return Body(fields, True, {}, _fingerprint(fields, {}), tuple(bare), tuple(repeated))
 
 
 def _fingerprint(fields: Mapping[str, object], files: Mapping[str, Upload]) -> str:

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from acestep_ray.api.service import JobService
 from acestep_ray.api.sources import SourceReader
 from acestep_ray.audio.artifacts import Artifacts
+from acestep_ray.planner.fit import PlanFit
 from acestep_ray.settings import Settings
 
 
@@ -19,6 +20,7 @@ class Context:
     service: JobService
     artifacts: Artifacts
     sources: SourceReader
+    plans: PlanFit
 
     def url(self, path: str) -> str:
         """An address for clients: absolute where the public address is known."""

@@ -1,5 +1,6 @@
 """``POST /v1/music/generate``: from the first byte of a body to a queued job."""
 
+import asyncio
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from acestep_ray.api.problems import FieldError, Problem, invalid_values
 from acestep_ray.api.sources import Brought, check_length
 from acestep_ray.api.submit import submit
 from acestep_ray.api.validate import Checked, check
+from acestep_ray.jobs.workflow import plan_request
 
 router = APIRouter(tags=["music"])
 
@@ -63,6 +65,7 @@ async def generate(
         admitted, found = await _admit(checked, body, here)
         if found.errors:
             raise invalid_values(list(found.errors.values()))
+        await _refuse_what_cannot_be_planned(admitted, here)
         brought = await _bring_in(admitted, checked, body, folder, here)
         submitted = await submit(
             str(uuid4()),
@@ -84,6 +87,15 @@ async def generate(
         queue_position=submitted.position,
         warnings=list(admitted.spec.warnings) or None,
     )
+
+
+async def _refuse_what_cannot_be_planned(admitted: Admitted, here: Context) -> None:
+    """A song whose prompt and codes are longer than the language model's context."""
+    if admitted.spec.lm is None:
+        return
+    request = plan_request("", 0, admitted.spec, here.settings)
+    if refusal := await asyncio.to_thread(here.plans.refusal, request):
+        raise invalid_values([FieldError("lyrics", refusal)])
 
 
 @contextmanager
@@ -129,8 +141,8 @@ async def _bring_in(
         elif wanted:
             brought.append(one)
             seconds = one.audio.samples / one.audio.sample_rate
-            longest = here.settings.limits.duration
-            if role == "source" and (wrong := check_length(admitted.spec, seconds, longest, name)):
+            limits = here.settings.limits
+            if role == "source" and (wrong := check_length(admitted.spec, seconds, limits, name)):
                 errors.append(wrong)
     if errors:
         window_only = all(error.field.startswith("repainting_") for error in errors)

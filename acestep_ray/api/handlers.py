@@ -10,7 +10,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
+from acestep_ray.api.parameters import parameter_error
 from acestep_ray.api.problems import FieldError, Problem, invalid_values
 from acestep_ray.api.service import ServiceUnavailable
 from acestep_ray.audio.artifacts import StorageError
@@ -36,6 +38,7 @@ def add_handlers(app: FastAPI) -> None:
     """Teach ``app`` the table below."""
     for kind, problem in _PROBLEMS.items():
         app.add_exception_handler(kind, _handler(problem))
+    app.add_exception_handler(HTTPException, _http)
 
 
 def _handler(
@@ -54,16 +57,28 @@ def _handler(
     return handle
 
 
-def _http(error: HTTPException) -> Problem:
+async def _http(request: Request, error: Exception) -> Response:
     """What the router itself answers: 404 and 405."""
+    assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
-    details = {
-        404: "There is no such route; GET /docs shows those there are.",
-        405: f"This route takes {(error.headers or {}).get('Allow', 'another method')} only.",
-    }
+    headers = dict(error.headers or {})
+    detail = str(error.detail)
+    if status == HTTPStatus.NOT_FOUND:
+        detail = "There is no such route; GET /docs shows those there are."
+    elif status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = _allowed(request)
+        detail = f"This route takes {headers['Allow']} only."
     code = status.phrase.lower().replace(" ", "_")
-    detail = details.get(error.status_code, str(error.detail))
-    return Problem(error.status_code, code, detail, headers=error.headers)
+    return Problem(status, code, detail, headers=headers).response()
+
+
+def _allowed(request: Request) -> str:
+    """The methods of a path. Each may be a route of its own; the router names the first one's."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            methods |= route.methods or set()
+    return ", ".join(sorted(methods))
 
 
 def _invalid(error: RequestValidationError) -> Problem:
@@ -71,14 +86,12 @@ def _invalid(error: RequestValidationError) -> Problem:
     wrong: dict[str, FieldError] = {}
     for one in error.errors():
         name = str(one["loc"][-1])
-        said = f"{name}: {one['msg']}; got {str(one.get('input'))[:60]!r}."
-        wrong.setdefault(name, FieldError(name, said))
+        wrong.setdefault(name, parameter_error(name, one.get("input")))
     return invalid_values(list(wrong.values()))
 
 
 _PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
     Problem: lambda error: error,
-    HTTPException: _http,
     RequestValidationError: _invalid,
     JobNotFound: lambda error: job_not_found(),
     JobExpired: lambda error: Problem(

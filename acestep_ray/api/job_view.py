@@ -3,7 +3,7 @@
 import math
 
 from acestep_ray.api.context import Context
-from acestep_ray.api.models import JobView, ResultView
+from acestep_ray.api.models import JobView, ProgressView, ResultView
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.result import JobResult
 from acestep_ray.jobs.snapshot import Snapshot
@@ -20,6 +20,7 @@ def job_view(snapshot: Snapshot, here: Context) -> JobView:
     record = snapshot.record
     spec = JobSpec.model_validate_json(record.spec)
     result = JobResult.model_validate_json(record.result) if record.result else None
+    running = record.status is Status.RUNNING
     return JobView(
         job_id=record.job_id,
         status=record.status,
@@ -28,7 +29,11 @@ def job_view(snapshot: Snapshot, here: Context) -> JobView:
         finished_at=record.finished_at,
         queue_position=record.position,
         eta_seconds=snapshot.eta_seconds if record.status is Status.QUEUED else None,
-        progress=snapshot.progress if record.status is Status.RUNNING else None,
+        progress=(
+            ProgressView(**snapshot.progress.model_dump())
+            if running and snapshot.progress
+            else None
+        ),
         result=_result(record.job_id, spec, result, here) if result else None,
         error=record.error,
         error_code=record.error_code,

@@ -13,7 +13,8 @@ from acestep_ray.api.context import Here
 from acestep_ray.api.handlers import job_not_found
 from acestep_ray.api.job_view import job_view, poll_headers
 from acestep_ray.api.models import JobListView, JobView
-from acestep_ray.api.problems import FieldError, invalid_values
+from acestep_ray.api.parameters import LEGAL, LONGEST_WAIT, MOST_JOBS, parameter_error
+from acestep_ray.api.problems import invalid_values
 from acestep_ray.audio.artifacts import StorageError
 from acestep_ray.audio.keys import sources_prefix, takes_prefix
 from acestep_ray.jobs.job import Status
@@ -23,7 +24,6 @@ logger = logging.getLogger(__name__)
 
 router = APIRouter(tags=["jobs"])
 
-LONGEST_WAIT = 60.0
 _JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MAX_PLACE = 2**63
 _EXAMPLE_ID = "550e8400-e29b-41d4-a716-446655440000"
@@ -52,7 +52,8 @@ async def get_job(
         Annotated[float, Query(ge=0, le=LONGEST_WAIT, allow_inf_nan=False)] | None,
         EMPTY_IS_UNSET,
         Query(
-            description="Answer at the next change of status, or after so many seconds (0 to 60).",
+            description="Answer at the next change of status, or after so many seconds. "
+            f"Legal: {LEGAL['wait']}.",
             examples=[30],
         ),
     ] = None,
@@ -74,17 +75,20 @@ async def list_jobs(
     status: Annotated[
         Status | None,
         EMPTY_IS_UNSET,
-        Query(description="Only jobs of this status.", examples=["succeeded"]),
+        Query(
+            description=f"Only jobs of this status. Legal: {LEGAL['status']}.",
+            examples=["succeeded"],
+        ),
     ] = None,
     limit: Annotated[
-        Annotated[int, Query(ge=1, le=200)] | None,
+        Annotated[int, Query(ge=1, le=MOST_JOBS)] | None,
         EMPTY_IS_UNSET,
-        Query(description="How many, 1 to 200; 50 where not given.", examples=[50]),
+        Query(description=f"How many; 50 where not given. Legal: {LEGAL['limit']}.", examples=[50]),
     ] = None,
     cursor: Annotated[
         str | None,
         EMPTY_IS_UNSET,
-        Query(description="next_cursor of the page before.", examples=["MTAw"]),
+        Query(description=f"Where to go on. Legal: {LEGAL['cursor']}.", examples=["MTAw"]),
     ] = None,
 ) -> JobListView:
     """Jobs, newest first."""
@@ -108,9 +112,13 @@ async def cancel_job(job_id: JobId, response: Response, here: Here) -> JobView:
 
 
 @router.delete(
-    "/v1/jobs/{job_id}", operation_id="delete_job", summary="Delete a job", status_code=204
+    "/v1/jobs/{job_id}",
+    operation_id="delete_job",
+    summary="Delete a job",
+    status_code=204,
+    response_class=Response,
 )
-async def delete_job(job_id: JobId, here: Here) -> None:
+async def delete_job(job_id: JobId, here: Here) -> Response:
     """End the job if it lives, and remove it with its uploads and its takes."""
     await here.service.delete(job_id)
     try:
@@ -119,6 +127,7 @@ async def delete_job(job_id: JobId, here: Here) -> None:
     except StorageError as error:
         # The store knows the audio as garbage: the janitor comes by until it is gone.
         logger.warning("The audio of deleted job %s is still there: %s", job_id, error)
+    return Response(status_code=204)  # no Content-Type of a body that there is none of
 
 
 def _cursor(place: int) -> str:
@@ -131,7 +140,5 @@ def _place(cursor: str) -> int:
     except (binascii.Error, ValueError):
         place = b""
     if not (place.isdigit() and len(place) < 20 and int(place) < _MAX_PLACE):
-        raise invalid_values(
-            [FieldError("cursor", "cursor must be the next_cursor of an earlier answer.")]
-        )
+        raise invalid_values([parameter_error("cursor", cursor)])
     return int(place)

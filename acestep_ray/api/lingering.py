@@ -3,15 +3,21 @@
 A server that answers 413 and closes at once makes the client's system throw the answer away: the
 client then reports a broken pipe instead of "too large". So the answer goes out whole, and what the
 client goes on to send is read and dropped for a while before the connection is closed.
+
+And where a server fails to read on because the client hung up (Serve raises, where ASGI has a
+message for it), that message is made of it.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+logger = logging.getLogger(__name__)
 
 QUIET_SECONDS = 3.0
 """A client that sends nothing for so long is waiting for us to close."""
@@ -33,7 +39,15 @@ class LingeringClose:
 
         async def watched_receive() -> Message:
             nonlocal unread
-            message = await receive()
+            try:
+                message = await receive()
+            except Exception as error:
+                # Serve cancels its own task that reads when the client is gone: TaskCancelledError.
+                expected = "Cancelled" in type(error).__name__
+                level = logging.INFO if expected else logging.WARNING
+                said = "%s %s: the rest of the body cannot be had: %r"
+                logger.log(level, said, scope["method"], scope["path"], error)
+                message = {"type": "http.disconnect"}
             if message["type"] != "http.request" or not message.get("more_body"):
                 unread = False
             return message

@@ -5,7 +5,6 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from acestep_ray.jobs.job import ErrorCode, Status
-from acestep_ray.jobs.result import Progress
 
 _JOB_ID = "550e8400-e29b-41d4-a716-446655440000"
 _AUDIO = f"/v1/audio/{_JOB_ID}"
@@ -24,6 +23,20 @@ class SubmittedView(BaseModel):
     )
 
 
+class ProgressView(BaseModel):
+    """How far a running job is."""
+
+    stage: str = Field(
+        description="metadata, codes, waiting, encoding, diffusion, vae or storing.",
+        examples=["diffusion"],
+    )
+    step: int = Field(description="Steps of the stage that are done.", examples=[3])
+    total: int = Field(description="Steps of the stage.", examples=[8])
+    fraction: float = Field(
+        ge=0, le=1, description="Share of the whole job that is done.", examples=[0.55]
+    )
+
+
 class ResultView(BaseModel):
     """What a succeeded job made. The LM's fields are null where it did not run."""
 
@@ -39,7 +52,10 @@ class ResultView(BaseModel):
         description="What was done and how long it took, for people.",
         examples=["Steps: 8, Scale: 7.0, Shift: 3.0"],
     )
-    status_message: str = Field(examples=["✅ Generation completed successfully!"])
+    status_message: str = Field(
+        description="Always the same, for people.",
+        examples=["✅ Generation completed successfully!"],
+    )
     seed_value: str = Field(
         description="The seeds used, joined by commas; send them as seed to replay.",
         examples=["12345,12346"],
@@ -59,7 +75,9 @@ class ResultView(BaseModel):
     )
     bpm: int | None = Field(description="Beats a minute.", examples=[120])
     duration: float | None = Field(description="Seconds.", examples=[30.0])
-    genres: str | None = Field(description="Genres, where the LM names them.", examples=[None])
+    genres: str | None = Field(
+        description="Genres, where the LM names them.", examples=[None, "pop"]
+    )
     keyscale: str | None = Field(description="Key.", examples=["C major"])
     timesignature: str | None = Field(description="Beats a bar.", examples=["4"])
     audio_codes: str | None = Field(
@@ -74,22 +92,32 @@ class ResultView(BaseModel):
 class JobView(BaseModel):
     """A job, now."""
 
-    job_id: str = Field(examples=[_JOB_ID])
+    job_id: str = Field(description="As the submit answered it.", examples=[_JOB_ID])
     status: Status = Field(description="Poll until succeeded or failed.", examples=["succeeded"])
     created_at: float = Field(description="Epoch seconds.", examples=[1700000000.0])
-    started_at: float | None = Field(description="Epoch seconds.", examples=[1700000002.0])
-    finished_at: float | None = Field(description="Epoch seconds.", examples=[1700000010.0])
+    started_at: float | None = Field(
+        description="Epoch seconds; null before.", examples=[1700000002.0]
+    )
+    finished_at: float | None = Field(
+        description="Epoch seconds; null before.", examples=[1700000010.0]
+    )
     queue_position: int = Field(
         description="1 = next; 0 when running or ended.", examples=[0], ge=0
     )
     eta_seconds: float | None = Field(
-        description="Estimated wait left; set while queued.", examples=[None]
+        description="Estimated wait left, seconds; set while queued.", examples=[None, 25.0]
     )
-    progress: Progress | None = Field(description="Set while it runs.", examples=[None])
+    progress: ProgressView | None = Field(
+        description="Set while it runs.",
+        examples=[None, {"stage": "diffusion", "step": 3, "total": 8, "fraction": 0.55}],
+    )
     result: ResultView | None = Field(description="Set when succeeded.")
-    error: str | None = Field(description="One sentence, set when failed.", examples=[None])
+    error: str | None = Field(
+        description="One sentence, set when failed.",
+        examples=[None, "A client cancelled the job."],
+    )
     error_code: ErrorCode | None = Field(
-        description="Stable name of the error, set when failed.", examples=[None]
+        description="Stable name of the error, set when failed.", examples=[None, "cancelled"]
     )
     warnings: list[str] = Field(
         description="Values that were not used, and what came up while the job ran.", examples=[[]]
@@ -116,7 +144,7 @@ class JobListView(BaseModel):
 class FieldErrorView(BaseModel):
     """One wrong field."""
 
-    field: str = Field(examples=["bpm"])
+    field: str = Field(description="Name of the field or parameter.", examples=["bpm"])
     detail: str = Field(
         description="One sentence.",
         examples=["bpm must be a whole number from 30 to 300, or null; got 20."],
@@ -133,20 +161,23 @@ class ProblemView(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    type: str = Field(examples=["about:blank"])
-    title: str = Field(examples=["Unprocessable Entity"])
-    status: int = Field(examples=[422])
-    detail: str = Field(examples=["bpm must be a whole number from 30 to 300, or null; got 20."])
-    code: str = Field(examples=["invalid_value"])
+    type: str = Field(description="Always about:blank.", examples=["about:blank"])
+    title: str = Field(description="The status in words.", examples=["Unprocessable Entity"])
+    status: int = Field(description="The HTTP status.", examples=[422])
+    detail: str = Field(
+        description="What is wrong, in sentences that can be read alone.",
+        examples=["bpm must be a whole number from 30 to 300, or null; got 20."],
+    )
+    code: str = Field(description="Stable name of the problem.", examples=["invalid_value"])
     errors: list[FieldErrorView] | None = Field(None, description="For 422: one entry a field.")
 
 
 class HealthView(BaseModel):
     """The process answers."""
 
-    status: str = Field(examples=["ok"])
-    service: str = Field(examples=["acestep-ray"])
-    version: str = Field(examples=["0.1.0"])
+    status: str = Field(description="Always ok.", examples=["ok"])
+    service: str = Field(description="Name of this service.", examples=["acestep-ray"])
+    version: str = Field(description="Its version.", examples=["0.1.0"])
     mock: bool = Field(description="Whether an engine is a mock.", examples=[True])
     planner: str = Field(description="Planner engine.", examples=["mock"])
     decoder: str = Field(description="Decoder engine.", examples=["mock"])
@@ -155,9 +186,11 @@ class HealthView(BaseModel):
 class ReadyView(BaseModel):
     """The engines are up."""
 
-    status: str = Field(examples=["ready"])
-    ready: bool = Field(examples=[True])
-    reasons: list[str] = Field(description="Why not, a sentence each.", examples=[[]])
+    status: str = Field(description="Always ready; else the answer is a 503.", examples=["ready"])
+    ready: bool = Field(description="Always true.", examples=[True])
+    reasons: list[str] = Field(
+        description="Empty; the 503 has in it why not, a sentence each.", examples=[[]]
+    )
 
 
 class DecoderView(BaseModel):
@@ -165,10 +198,10 @@ class DecoderView(BaseModel):
 
     name: str = Field(description="For model.", examples=["acestep-v15-turbo"])
     default: bool = Field(description="Used where model is not given.", examples=[True])
-    engine: str = Field(examples=["mock"])
-    mock: bool = Field(examples=[True])
+    engine: str = Field(description="What runs it.", examples=["mock"])
+    mock: bool = Field(description="Whether it stands in for a real model.", examples=[True])
     turbo: bool = Field(description="Made for few steps without guidance.", examples=[True])
-    device: str = Field(examples=["cpu"])
+    device: str = Field(description="Where it runs.", examples=["cpu"])
     tasks: list[str] = Field(
         description="For task_type.", examples=[["text2music", "cover", "repaint"]]
     )
@@ -182,8 +215,8 @@ class PlannerView(BaseModel):
 
     name: str = Field(description="For lm_model_path.", examples=["acestep-5Hz-lm-1.7B"])
     default: bool = Field(description="Used where lm_model_path is not given.", examples=[True])
-    engine: str = Field(examples=["mock"])
-    mock: bool = Field(examples=[True])
+    engine: str = Field(description="What runs it: mock, pt or vllm.", examples=["mock"])
+    mock: bool = Field(description="Whether it stands in for a real model.", examples=[True])
 
 
 class LimitsView(BaseModel):
@@ -208,32 +241,36 @@ class ModelsView(BaseModel):
 
     decoders: list[DecoderView] = Field(description="The first is the default.")
     planners: list[PlannerView] = Field(description="LM checkpoints; the first is the default.")
-    audio_formats: list[str] = Field(examples=[["mp3", "wav", "flac", "opus", "ogg"]])
+    audio_formats: list[str] = Field(
+        description="For audio_format.", examples=[["mp3", "wav", "flac", "opus", "ogg"]]
+    )
     languages: list[str] = Field(description="For vocal_language.", examples=[["en", "zh"]])
     tracks: list[str] = Field(
         description="For track_name and track_classes.", examples=[["drums", "vocals"]]
     )
-    limits: LimitsView = Field(description="What a request may ask for.")
+    limits: LimitsView = Field(description="Bounds of a request, set by the server.")
     defaults: DefaultsView = Field(description="What it gets where it says nothing.")
 
 
 class CapacityView(BaseModel):
     """Replicas that run, and jobs they can hold."""
 
-    planners: int = Field(examples=[1])
-    decoders: int = Field(examples=[1])
-    plan_slots: int = Field(examples=[4])
-    decode_slots: int = Field(examples=[2])
+    planners: int = Field(description="Planner replicas.", examples=[1])
+    decoders: int = Field(description="Decoder replicas.", examples=[1])
+    plan_slots: int = Field(description="Jobs the planners can hold.", examples=[4])
+    decode_slots: int = Field(description="Jobs the decoders can hold.", examples=[2])
 
 
 class StatsView(BaseModel):
     """Counts and figures."""
 
-    queued: int = Field(examples=[3])
+    queued: int = Field(description="Jobs that wait.", examples=[3])
     queued_for_plan: int = Field(description="Of them, those the LM plans first.", examples=[1])
-    running: int = Field(examples=[1])
-    succeeded: int = Field(examples=[120])
-    failed: int = Field(examples=[2])
-    avg_job_seconds: float = Field(description="Of the last jobs.", examples=[5.0])
-    queue_maxsize: int = Field(description="Above it: 429.", examples=[200])
+    running: int = Field(description="Jobs that engines work on.", examples=[1])
+    succeeded: int = Field(description="Jobs kept that succeeded.", examples=[120])
+    failed: int = Field(description="Jobs kept that failed.", examples=[2])
+    avg_job_seconds: float = Field(
+        description="How long the last jobs took on average.", examples=[5.0]
+    )
+    queue_maxsize: int = Field(description="Most jobs that may wait; then 429.", examples=[200])
     capacity: CapacityView = Field(description="What runs now.")

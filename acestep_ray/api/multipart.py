@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import hashlib
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,13 +12,16 @@ from typing import BinaryIO
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from acestep_ray.api.aliases import FILES
+from acestep_ray.api.aliases import FILE_NAMES, TEXT_NAMES
 from acestep_ray.api.media import Media
-from acestep_ray.api.problems import Problem
+from acestep_ray.api.problems import Problem, printable
 from acestep_ray.settings import Limits
 
 MAX_PARTS = 500
 _WRITE_BYTES = 1 << 20
+
+# It warns of every byte that is wrong in a body; the client hears of it, and it is no news to us.
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True)
@@ -31,11 +35,15 @@ class Upload:
 
 @dataclass
 class Form:
-    """``ignored`` names the files that are none of ours; their bytes were read and dropped."""
+    """``ignored`` names the files that are none of ours; their bytes were read and dropped.
+
+    ``repeated`` names what came more than once.
+    """
 
     fields: dict[str, object] = field(default_factory=dict)
     files: dict[str, Upload] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
 
 
 async def read_multipart(
@@ -44,7 +52,8 @@ async def read_multipart(
     """Read a form. All fields together stay within ``limits.text_bytes``.
 
     The first part of a name counts. A file part without a name and bytes is what browsers send for
-    a file input that was left empty: not sent. Raises Problem (400, 413).
+    a file input that was left empty: not sent. A file under the name of a text field
+    (``curl -F lyrics=@song.txt``) is that field's text. Raises Problem (400, 413).
     """
     reader = _Reader(media, limits.text_bytes, folder)
     try:
@@ -109,7 +118,9 @@ class _Reader:
         self._folder = folder
         self._texts: dict[str, bytearray] = {}
         self._files: dict[str, _File] = {}
+        self._text_files: set[str] = set()
         self._ignored: dict[str, None] = {}
+        self._repeated: dict[str, None] = {}
         self._text_size = 0
         self._parts = 0
         self._header = bytearray()
@@ -142,10 +153,21 @@ class _Reader:
             for name, file in self._files.items()
             if file.named or file.size
         }
-        fields: dict[str, object] = {
-            name: self._media.decode(bytes(text)) for name, text in self._texts.items()
-        }
-        return Form(fields, files, tuple(self._ignored))
+        fields: dict[str, object] = {name: self._text(name) for name in self._texts}
+        return Form(fields, files, tuple(self._ignored), tuple(self._repeated))
+
+    def _text(self, name: str) -> str:
+        try:
+            text = self._media.decode(bytes(self._texts[name]))
+        except Problem:
+            raise Problem(
+                400,
+                "malformed_body",
+                f"The form's field {printable(name)[:60]} is not "
+                f"{self._media.charset or 'utf-8'} text.",
+            ) from None
+        # Editors end a file's last line; the line's end is no part of the value.
+        return text.rstrip("\r\n") if name in self._text_files else text
 
     def begin(self) -> None:
         self._parts += 1
@@ -171,17 +193,28 @@ class _Reader:
         if b"name" not in options:
             raise Problem(400, "malformed_body", "A part of the form has no name.")
         name = self._media.decode(options[b"name"])
-        if b"filename" not in options:
+        is_file = b"filename" in options
+        if not is_file or name in TEXT_NAMES:
             # A second field of the same name is read, for the limits' sake, and dropped.
             self._into = bytearray()
-            self._texts.setdefault(name, self._into)
-        elif name in FILES and name not in self._files:
-            # The client's file name goes nowhere: not into a path, not into storage.
-            path = self._folder / name
-            self._into = _File(path, path.open("wb"), bool(options[b"filename"]))
-            self._files[name] = self._into
+            if name in self._texts:
+                self._repeated[name] = None
+                return
+            self._texts[name] = self._into
+            if is_file:
+                self._text_files.add(name)
+        elif name in FILE_NAMES:
+            self._open(FILE_NAMES[name], named=bool(options[b"filename"]))
         else:
-            self._ignored[f"{name} (a second file)" if name in FILES else name] = None
+            self._ignored[name] = None
+
+    def _open(self, name: str, *, named: bool) -> None:
+        if name in self._files:
+            self._repeated[name] = None
+            return
+        # The client's file name goes nowhere: not into a path, not into storage.
+        path = self._folder / name
+        self._into = self._files[name] = _File(path, path.open("wb"), named)
 
     def data(self, data: bytes, start: int, end: int) -> None:
         if isinstance(self._into, _File):

@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 import sys
 from copy import deepcopy
 from typing import Any
@@ -12,7 +13,9 @@ from fastapi.openapi.utils import get_openapi
 
 from acestep_ray import __version__
 from acestep_ray.api import audio, generate, jobs, service_routes
+from acestep_ray.api.aliases import LATER, NESTED
 from acestep_ray.api.auth import OPEN_PATHS
+from acestep_ray.api.examples import fill_examples
 from acestep_ray.api.fields import GenerateRequest
 from acestep_ray.api.models import FieldErrorView, ProblemView
 from acestep_ray.api.problems import MEDIA_TYPE
@@ -59,6 +62,17 @@ _FILES = {
     "src_audio": "Audio to repaint or cover; wins over src_audio_path.",
     "reference_audio": "Audio whose sound the takes follow; wins over reference_audio_path.",
 }
+_METAS = {
+    "bpm": 120,
+    "duration": 30.0,
+    "keyscale": "C major",
+    "timesignature": "4",
+    "language": "en",
+}
+_FORM_ABOUT = (
+    "A request for music. Everything has a default, which an empty value stands for too; unknown "
+    "fields are reported in ``warnings``."
+)
 _EXAMPLE = {"caption": "upbeat pop song", "lyrics": "Hello world", "inference_steps": 16}
 _FORM_EXAMPLE = {"caption": "remix this song", "task_type": "repaint"}
 
@@ -78,6 +92,7 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
         schema = view.model_json_schema(ref_template="#/components/schemas/{model}")
         schema.pop("$defs", None)
         schemas[view.__name__] = schema
+    fill_examples(schemas)
     schemas |= _request_schemas(settings)
     document["components"]["securitySchemes"] = {
         "key": {"type": "http", "scheme": "bearer", "description": "Where the service has a key."}
@@ -117,7 +132,8 @@ def _request_schemas(settings: Settings) -> dict[str, Any]:
     for name, field in json_schema["properties"].items():
         del field["x-legal"]
         field["description"] += f" Legal: {legal_values(name, settings.limits)}."
-    form = deepcopy(json_schema) | {"title": "GenerateForm"}
+    json_schema["properties"] |= _other_fields(settings)
+    form = deepcopy(json_schema) | {"title": "GenerateForm", "description": _FORM_ABOUT}
     form["properties"] = {n: _form_field(f) for n, f in form["properties"].items()}
     multipart = deepcopy(form) | {"title": "GenerateMultipart"}
     for name, about in _FILES.items():
@@ -131,8 +147,42 @@ def _request_schemas(settings: Settings) -> dict[str, Any]:
     return {"GenerateRequest": json_schema, "GenerateForm": form, "GenerateMultipart": multipart}
 
 
+def _other_fields(settings: Settings) -> dict[str, Any]:
+    """What clients of a later version send, which GenerateRequest has under names of its own."""
+    fields: dict[str, Any] = {}
+    for name in NESTED:
+        fields[name] = {
+            "anyOf": [{"type": "object"}, {"type": "string"}],
+            "description": "bpm, audio_duration, key_scale, time_signature and vocal_language in "
+            'one object, as a result\'s metas; "N/A" is unknown. A field that is sent by itself '
+            "wins.",
+            "examples": [_METAS],
+        }
+    fields["sample_query"] = {
+        "type": "string",
+        "description": "A song in a few words, for the LM to write. Not served yet: a 422.",
+        "examples": [""],
+    }
+    fields["use_format"] = {
+        "type": "boolean",
+        "description": "Have the LM rewrite caption and lyrics. Not served yet: true is a 422.",
+        "examples": [False],
+    }
+    for name in (*NESTED, *LATER):
+        fields[name]["title"] = name.replace("_", " ").title()
+        fields[name]["description"] += f" Legal: {legal_values(name, settings.limits)}."
+    return fields
+
+
+def _empty_for_null(words: str) -> str:
+    """A form has no null; what is empty stands for it there."""
+    words = re.sub(r"(^|\. )null\b", r"\1Empty", words)
+    return re.sub(r"\bnull\b", "empty", words)
+
+
 def _form_field(field: dict[str, Any]) -> dict[str, Any]:
     """A form holds one text a field: of several types, the one a text can stand for."""
+    field["description"] = _empty_for_null(field["description"])
     if "anyOf" not in field:
         return field
     kinds = [kind for kind in field.pop("anyOf") if kind.get("type") != "null"]
@@ -143,7 +193,9 @@ def _form_field(field: dict[str, Any]) -> dict[str, Any]:
         default = ",".join(map(str, default))
     if default is not None:
         field["default"] = str(default) if texts else default
-    field["examples"] = [str(e) if texts else e for e in field["examples"]]
+    field["examples"] = [
+        json.dumps(e) if isinstance(e, dict) else str(e) if texts else e for e in field["examples"]
+    ]
     return field
 
 

@@ -9,11 +9,12 @@ from acestep_ray.api.admit import WINDOW_TASKS
 from acestep_ray.api.body import Body
 from acestep_ray.api.fields import GenerateRequest
 from acestep_ray.api.problems import FieldError
+from acestep_ray.api.validate import field_error
 from acestep_ray.audio.ingest import AudioRejected, Ingested, ingest
 from acestep_ray.audio.roots import PathRefused, open_under
 from acestep_ray.decoder.protocol import frames_of_seconds
 from acestep_ray.jobs.spec import JobSpec
-from acestep_ray.settings import Settings
+from acestep_ray.settings import Limits, Settings
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,13 @@ class SourceReader:
                 finally:
                     os.close(descriptor)
         except PathRefused as error:
-            return FieldError(name, f"{name} is refused: {error}")
+            return self._refused(name, str(error))
         except AudioRejected as error:
-            return FieldError(name, f"{name} is refused: {error.reason}")
+            return self._refused(name, error.reason)
         return Brought(role, out, audio)
+
+    def _refused(self, name: str, why: str) -> FieldError:
+        return field_error(name, f"{name} is refused: {why}", self._settings.limits)
 
     async def _read(self, source: int | Path, out: Path) -> Ingested:
         async with self._slots:
@@ -65,37 +69,45 @@ class SourceReader:
 
 
 def check_length(
-    spec: JobSpec, seconds: float, longest: float, source_field: str
+    spec: JobSpec, seconds: float, limits: Limits, source_field: str
 ) -> FieldError | None:
     """What is wrong with a source of that length for the task, and with its repaint window."""
     if frames_of_seconds(seconds) < 1:
-        return FieldError(source_field, f"{source_field} is too short: {seconds:.3f} s of audio.")
+        return field_error(
+            source_field, f"{source_field} is too short: {seconds:.3f} s of audio.", limits
+        )
     start, end = 0.0, seconds
     if spec.task in WINDOW_TASKS:
         start = spec.repaint_start
         end = seconds if spec.repaint_end is None else spec.repaint_end
         if start >= seconds:
-            return FieldError(
+            return field_error(
                 "repainting_start",
                 f"repainting_start ({start:g}) must lie before the end of the source, "
                 f"which is {seconds:.2f} seconds long.",
+                limits,
             )
         if end <= 0:
-            return FieldError(
+            return field_error(
                 "repainting_end",
                 f"repainting_end ({end:g}) must lie after the start of the source.",
+                limits,
             )
         if frames_of_seconds(end - start) < 1:
-            return FieldError(
+            return field_error(
                 "repainting_end",
                 f"The window from {start:g} to {end:g} seconds is shorter than a frame (0.04 s).",
+                limits,
             )
+    longest = limits.duration
     total = max(end, seconds) - min(start, 0.0)
     if total > longest:
         name = "repainting_end" if end > seconds else "repainting_start"
         if seconds > longest:
             name = source_field
-        return FieldError(
-            name, f"The takes would be {total:g} seconds long; the longest is {longest:g} seconds."
+        return field_error(
+            name,
+            f"The takes would be {total:g} seconds long; the longest is {longest:g} seconds.",
+            limits,
         )
     return None

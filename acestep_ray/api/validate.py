@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from acestep_ray.api.aliases import resolve
+from acestep_ray.api.aliases import LEGAL, resolve
 from acestep_ray.api.body import Body
 from acestep_ray.api.fields import GenerateRequest
 from acestep_ray.api.kinds import Reason
@@ -41,7 +41,7 @@ def check(body: Body, limits: Limits) -> Checked:
         found.errors.pop(name, None)  # a text field of the same name: the file wins
     raw = {k: v for k, v in found.values.items() if not (v == "" and k in _TEXTS)}
     context = {"limits": limits}
-    errors = [FieldError(name, detail) for name, detail in found.errors.items()]
+    errors = [field_error(name, detail, limits) for name, detail in found.errors.items()]
     try:
         request = GenerateRequest.model_validate(raw, context=context)
     except ValidationError as invalid:
@@ -53,6 +53,10 @@ def check(body: Body, limits: Limits) -> Checked:
         good = {k: v for k, v in raw.items() if k not in wrong}
         request = GenerateRequest.model_validate(good, context=context)
     warnings = [*found.warnings]
+    if body.repeated:
+        warnings.insert(
+            0, f"Sent more than once, only the first is used: {_names([*body.repeated])}."
+        )
     if unknown := [*found.unknown, *body.ignored]:
         warnings.insert(0, f"Unknown fields, ignored: {_names(unknown)}.")
     return Checked(
@@ -65,7 +69,9 @@ def check(body: Body, limits: Limits) -> Checked:
 
 
 def legal_values(name: str, limits: Limits) -> str:
-    """What a field accepts, in words that complete "FIELD must be"."""
+    """What a field or a file accepts, in words that complete "FIELD must be"."""
+    if name in LEGAL:
+        return LEGAL[name]
     extra = GenerateRequest.model_fields[name].json_schema_extra
     assert isinstance(extra, dict)
     words = str(extra["x-legal"])
@@ -101,6 +107,7 @@ def _shown(value: object) -> str:
 
 
 def _names(names: list[str]) -> str:
+    names = [name or "(no name)" for name in names]
     shown = [name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…" for name in names]
     more = len(names) - _MOST_NAMES
     # They are stored with the job: no half characters, and no NULs, which SQLite ends texts at.

@@ -2,7 +2,8 @@
 
 Plain Python over ``pread``: nothing here decodes. It looks at what libsndfile takes in silence: a
 WAV or AIFF whose header promises more sound than the file holds, an Ogg file that ends inside a
-page, a WAV that was streamed and never told its length.
+page, an MP3 shorter than its Xing, Info or VBRI header says, a WAV that was streamed and never told
+its length.
 """
 
 import os
@@ -23,12 +24,14 @@ STREAMED = 0x7FFF_0000
 class Container:
     """``cut``: it ends before its own header says so. ``patch``: (offset, bytes) that must stand
     in the file for libsndfile to read it whole. ``has_length``: for an mp3, whether it has the
-    header that tells its number of frames."""
+    header that tells its number of frames. ``samples``: for an mp3 whose header tells frames but no
+    bytes, how many samples a channel must come of it at least."""
 
     kind: Kind
     cut: bool = False
     patch: tuple[int, bytes] | None = None
     has_length: bool = True
+    samples: int = 0
 
 
 def identify(file: int) -> Container | None:
@@ -52,11 +55,15 @@ def identify(file: int) -> Container | None:
     if frame[1] & 0xF6 == 0xF0:
         return Container("aac")
     if frame[1] & 0xE0 == 0xE0 and frame[1] & 0x06 and frame[2] & 0xF0 != 0xF0:
-        return Container("mp3", has_length=any(tag in frame[:2048] for tag in LENGTH_HEADERS))
+        return _mp3(frame[:2048], size - start - (len(head) - len(frame)))
     return None
 
 
 LENGTH_HEADERS = (b"Xing", b"Info", b"VBRI")
+SPARE_BYTES = 4096
+"""Two frames of the largest kind: what an MP3 may be short of before it counts as cut off."""
+SPARE_SAMPLES = 8 * 1152
+"""What a decoder may leave out at both ends: the delay and the padding that the header names."""
 
 
 def _after_id3(file: int) -> int:
@@ -96,6 +103,31 @@ def _wav(file: int, size: int) -> Container:
             return Container("wav", patch=(start - 4, rest))
         return Container("wav", cut=length < STREAMED and start + length > size)
     return Container("wav", cut=whole < STREAMED and whole + 8 > size)
+
+
+def _mp3(frame: bytes, size: int) -> Container:
+    """``frame``: how the first frame begins, ``size``: bytes of the file from there on.
+
+    The lengths stand at a fixed place of the first frame: big-endian, and in a Xing header behind a
+    flag each (1: frames, 2: bytes). 0 is written by who could not go back to tell.
+    """
+    newest = frame[1] & 0x18 == 0x18  # MPEG 1; else 2 or 2.5, with frames of half the samples
+    mono = frame[3] & 0xC0 == 0xC0
+    sides = {True: (32, 17), False: (17, 9)}[newest][mono]
+    frames, length = 0, 0
+    if frame[36:40] == b"VBRI":
+        length, frames = struct.unpack(">II", frame[46:54].ljust(8, b"\0"))
+    for at in (4 + sides, 6 + sides):  # two bytes on where the frame has a checksum
+        if frame[at : at + 4] in (b"Xing", b"Info"):
+            flags, *values = struct.unpack(">III", frame[at + 4 : at + 16].ljust(12, b"\0"))
+            frames = values.pop(0) if flags & 1 else 0
+            length = values.pop(0) if flags & 2 else 0
+    return Container(
+        "mp3",
+        cut=length > size + SPARE_BYTES,
+        has_length=any(tag in frame for tag in LENGTH_HEADERS),
+        samples=0 if length else max(0, frames * (1152 if newest else 576) - SPARE_SAMPLES),
+    )
 
 
 def _aiff(file: int, size: int) -> Container:

@@ -116,6 +116,7 @@ async def _decode(file: int, container: Container, out: int, limits: Ingest) -> 
         "kind": container.kind,
         "patch": [patch[0], patch[1].hex()] if patch else None,
         "has_length": container.has_length,
+        "samples": container.samples,
     }
     ended = await _run(order, file, out, limits)
     if ended.stopped or ended.status != 0:

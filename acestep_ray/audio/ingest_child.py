@@ -6,7 +6,8 @@ touched: address space, processor time, size of what it writes; and once nothing
 may open no further file or socket. argv[1] is the order, in JSON:
 
     out: int, seconds: float, cpu: float, memory: int, bytes: int     always
-    kind: str, patch: [offset, hex] or null, has_length: bool         decode it here
+    kind: str, patch: [offset, hex] or null                           decode it here
+    has_length: bool, samples: int (a channel's, at least)            decode it here
     run: [program, argument, ...]                                     become that program instead
 """
 
@@ -185,6 +186,8 @@ def copy(file: Any, order: dict[str, Any]) -> int:
         out.close()
         os.lseek(order["out"], 0, os.SEEK_SET)
         stored = sf.info(order["out"]).frames
+    if done < order["samples"]:
+        cut(file, done)
     if stored != done:
         raise Refused(*UNWRITABLE)
     return done

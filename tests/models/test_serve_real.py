@@ -22,7 +22,7 @@ def config() -> dict[str, Any]:
 
 def make(folder: Path, *options: str) -> Path:
     """A tiny checkpoint, made as a newcomer makes it."""
-    command = [CLI, "make-tiny-checkpoint", str(folder), *options]
+    command = [str(CLI), "make-tiny-checkpoint", str(folder), *options]
     subprocess.run(command, check=True, capture_output=True)
     return folder
 
@@ -38,7 +38,10 @@ def turbo(tmp_path_factory: pytest.TempPathFactory, config: dict[str, Any]) -> I
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory, config: dict[str, Any]) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("base")
-    environment = {"ACESTEP_CHECKPOINTS": str(make(folder / "checkpoints", "--base"))}
+    environment = {
+        "ACESTEP_CHECKPOINTS": str(make(folder / "checkpoints", "--base")),
+        "ACESTEP_PLANNER": "mock",
+    }
     with running(folder / "data", environment, config) as service:
         yield service
 
@@ -82,9 +85,35 @@ def test_text_to_music_replays_bit_for_bit(turbo: Service) -> None:
 
 
 def test_codes_from_the_planner_set_the_length(turbo: Service) -> None:
-    job, samples = song(turbo, caption="piano", use_5hz_lm=True, audio_duration=10)
-    assert job["result"]["audio_codes"].count("<|audio_code_") == 50
+    job, samples = song(
+        turbo, caption="piano", lyrics="la la", use_5hz_lm=True, audio_duration=10,
+        key_scale="f# minor", lm_cfg_scale=2,
+    )  # fmt: skip
+    result = job["result"]
+    assert result["audio_codes"].count("<|audio_code_") == 50
     assert len(samples) == 50 * 5 * 1920
+    assert (result["duration"], result["keyscale"]) == (10, "F# minor")
+    assert 30 <= result["bpm"] <= 300
+    assert result["timesignature"] in ("2", "3", "4", "6")
+    assert (result["genres"], result["metas"]["genres"]) == (None, "N/A")
+    assert "mock" not in result["generation_info"]
+    # What the LM wrote, sent back without it, makes the same audio.
+    _, again = song(
+        turbo, caption="piano", lyrics="la la", audio_code_string=result["audio_codes"],
+        bpm=result["bpm"], key_scale=result["keyscale"],
+        time_signature=result["timesignature"], use_random_seed=False, seed=result["seed_value"],
+    )  # fmt: skip
+    np.testing.assert_array_equal(samples, again)
+
+
+def test_the_same_job_gets_the_same_plan(turbo: Service) -> None:
+    fields: dict[str, Any] = {
+        "caption": "slow", "use_5hz_lm": True, "audio_duration": 10, "use_random_seed": False,
+        "seed": 5,
+    }  # fmt: skip
+    (one, _), (two, _) = song(turbo, **fields), song(turbo, **fields)
+    assert one["result"]["audio_codes"] == two["result"]["audio_codes"]
+    assert one["result"]["metas"] == two["result"]["metas"]
 
 
 def test_codes_from_the_client(turbo: Service) -> None:
@@ -168,3 +197,12 @@ def test_guidance_reaches_a_base_model(base: Service) -> None:
     _, low = song(base, **fields, guidance_scale=1)
     _, high = song(base, **fields, guidance_scale=12)
     assert np.abs(low - high).max() > 1e-4
+
+
+def test_a_prompt_that_cannot_fit_is_refused_at_submit(turbo: Service) -> None:
+    """20,000 characters of lyrics are more than the language model's context takes."""
+    lyrics = "ж ☃ 音" * 3500
+    answer = request(turbo, caption="x", lyrics=lyrics, use_5hz_lm=True, audio_duration=600)
+    assert answer.status_code == 422, answer.text
+    assert [entry["field"] for entry in answer.json()["errors"]] == ["lyrics"]
+    assert "context" in answer.json()["detail"]

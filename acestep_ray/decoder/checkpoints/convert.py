@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from acestep_ray.decoder.checkpoints.errors import CheckpointError
+from acestep_ray.checkpoint_error import CheckpointError
 from acestep_ray.decoder.checkpoints.layout import CheckpointLayout, find
 from acestep_ray.decoder.checkpoints.modules import build, tokenizer
 from acestep_ray.decoder.checkpoints.parts import Part

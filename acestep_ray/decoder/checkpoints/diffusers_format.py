@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from acestep_ray.decoder.checkpoints.errors import CheckpointError
+from acestep_ray.checkpoint_error import CheckpointError
 from acestep_ray.decoder.checkpoints.layout import MODEL_INDEX, CheckpointLayout, read_json
 from acestep_ray.decoder.checkpoints.parts import AUDIO_TOKENIZER, Part, Parts
 from acestep_ray.decoder.checkpoints.upstream import without_model_prefix

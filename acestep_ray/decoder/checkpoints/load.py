@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from diffusers import AceStepPipeline
 
+from acestep_ray.checkpoint_error import CheckpointError
 from acestep_ray.decoder.checkpoints.diffusers_format import diffusers_parts
-from acestep_ray.decoder.checkpoints.errors import CheckpointError
 from acestep_ray.decoder.checkpoints.layout import CheckpointLayout, LayoutKind, find
 from acestep_ray.decoder.checkpoints.modules import build, compute_buffers, scheduler, tokenizer
 from acestep_ray.decoder.checkpoints.parts import AUDIO_TOKENIZER, Parts

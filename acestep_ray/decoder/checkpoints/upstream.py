@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from acestep_ray.decoder.checkpoints.errors import CheckpointError
+from acestep_ray.checkpoint_error import CheckpointError
 from acestep_ray.decoder.checkpoints.layout import (
     MAIN_BUNDLE,
     TEXT_ENCODER_FOLDER,

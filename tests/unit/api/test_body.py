@@ -1,6 +1,7 @@
 """Bodies: what each Content-Type is read as, and what becomes of broken ones."""
 
 import json
+import logging
 from collections.abc import AsyncIterator
 
 import pytest
@@ -134,7 +135,20 @@ async def test_malformed_multipart(bench: Bench, boundary: str, content: bytes) 
 
 @pytest.mark.parametrize("content_type", [None, "text/plain", "image/png"])
 @pytest.mark.parametrize(
-    "content", [b"", b"hello", b"[1]", b"{caption: 'x'}", b'{"a=b",', b"\xff="]
+    "content",
+    [
+        b"",
+        b"hello",
+        b"[1]",
+        b"{caption: 'x'}",
+        b'{"a=b",',
+        b"\xff=",
+        b"colour=red",
+        b"=x",
+        b'<?xml version="1.0"?><caption a="b">x</caption>',
+        b"key = value &amp; caption",
+        b"%FF=1",
+    ],
 )
 async def test_what_is_neither_json_nor_pairs(
     bench: Bench, content_type: str | None, content: bytes
@@ -219,6 +233,62 @@ async def test_unknown_fields_are_reported_and_ignored(bench: Bench) -> None:
     assert warnings_of(form) == "Unknown fields, ignored: colour."
     many = warnings_of(await bench.submit(**{f"unknown_{n}": n for n in range(100)}))
     assert "and 80 more" in many and len(many) < 1000
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"hello", "Unknown fields, ignored: hello (no =)."),
+        (b"a&b%20b&c", "Unknown fields, ignored: a (no =), b b (no =), c (no =)."),
+        (b"caption", "Unknown fields, ignored: caption (no =)."),
+        (b"=x", "Unknown fields, ignored: (no name)."),
+        (b"caption=a&&", ""),
+        (
+            b"caption=a&bpm=90&caption=b&caption=c&bpm=91",
+            "Sent more than once, only the first is used: caption, bpm.",
+        ),
+    ],
+)
+async def test_what_is_odd_in_a_form_is_told(bench: Bench, content: bytes, told: str) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert warnings_of(await bench.http.post(URL, content=content, headers=headers)) == told
+
+
+async def test_text_fields_that_are_sent_as_files(bench: Bench) -> None:
+    """``curl -F lyrics=@song.txt``."""
+    files = {
+        "lyrics": ("song.txt", "[verse]\nÄpfel\n\n".encode(), "text/plain"),
+        "bpm": ("b.txt", b"120\r\n", "text/plain"),
+        "prompt": ("c.txt", b"\xef\xbb\xbfa tune\n", "text/plain"),
+        "key_scale": ("", b"", "text/plain"),
+    }
+    answer = await bench.http.post(URL, files=files)
+    assert warnings_of(answer) == ""
+    spec = bench.stored(answer.json()["job_id"])
+    assert (spec.lyrics, spec.bpm, spec.caption) == ("[verse]\nÄpfel", 120, "a tune")
+
+
+@pytest.mark.parametrize("name", ["caption", "src_audio_path", "thinking"])
+async def test_files_that_are_no_text_under_a_text_fields_name(bench: Bench, name: str) -> None:
+    answer = await bench.http.post(URL, files={name: ("a.mp3", b"\xff\xfb\x90\x00")})
+    assert name in problem_of(answer, 400, "malformed_body")["detail"]
+    large = await bench.http.post(URL, files={name: ("a.txt", b"x" * 1_000_001)})
+    problem_of(large, 413, "body_too_large")
+
+
+async def test_parts_that_come_twice(bench: Bench) -> None:
+    parts = [("caption", (None, b"a")), ("caption", ("c.txt", b"b")), ("bpm", (None, b"90"))]
+    answer = await bench.http.post(URL, files=parts)
+    assert warnings_of(answer) == "Sent more than once, only the first is used: caption."
+    assert bench.stored(answer.json()["job_id"]).caption == "a"
+
+
+async def test_malformed_forms_are_no_news(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+        for content in (b"no form", b"------song\r\n\xff\xfe\r\n", WHOLE + b"trailing"):
+            await bench.http.post(URL, content=content, headers=headers)
+    assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
 
 
 async def test_a_text_where_a_file_belongs(bench: Bench) -> None:

@@ -187,7 +187,13 @@ async def test_waiting_in_vain(bench: Bench) -> None:
 @pytest.mark.parametrize("wait", ["-1", "60.5", "x", "nan", "inf", "1e999"])
 async def test_waits_that_are_none(bench: Bench, wait: str) -> None:
     job_id = await submit(bench)
-    assert "wait" in field_errors(await bench.http.get(f"/v1/jobs/{job_id}?wait={wait}"))
+    answer = await bench.http.get(f"/v1/jobs/{job_id}?wait={wait}")
+    (entry,) = problem_of(answer, 422, "invalid_value")["errors"]
+    assert entry == {
+        "field": "wait",
+        "detail": f"wait must be a number of seconds from 0 to 60; got '{wait}'.",
+        "legal": "a number of seconds from 0 to 60",
+    }
 
 
 async def test_cancel(bench: Bench) -> None:
@@ -205,6 +211,7 @@ async def test_delete(bench: Bench) -> None:
     job_id = await submit(bench)
     answer = await bench.http.delete(f"/v1/jobs/{job_id}")
     assert (answer.status_code, answer.content) == (204, b"")
+    assert "content-type" not in answer.headers
     for method, path in (
         ("DELETE", f"/v1/jobs/{job_id}"),
         ("GET", f"/v1/jobs/{job_id}"),
@@ -241,4 +248,7 @@ async def test_listing(bench: Bench) -> None:
 )  # fmt: skip
 async def test_lists_that_cannot_be_asked_for(bench: Bench, query: str) -> None:
     name = query.partition("=")[0]
-    assert set(field_errors(await bench.http.get(f"/v1/jobs?{query}"))) == {name}
+    answer = await bench.http.get(f"/v1/jobs?{query}")
+    (detail,) = field_errors(answer).values()
+    (entry,) = answer.json()["errors"]
+    assert entry["field"] == name and detail.startswith(f"{name} must be {entry['legal']}; got ")

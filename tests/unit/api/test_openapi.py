@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from acestep_ray.api.aliases import FILES
+from acestep_ray.api.aliases import FILES, LATER, NESTED
 from acestep_ray.api.fields import GenerateRequest
 from acestep_ray.api.openapi import openapi_document
 from acestep_ray.settings import Settings
@@ -48,13 +48,14 @@ def test_every_field_of_every_body(
     content = document["paths"]["/v1/music/generate"]["post"]["requestBody"]["content"]
     name = content[media_type]["schema"]["$ref"].rpartition("/")[2]
     fields = document["components"]["schemas"][name]["properties"]
-    assert set(fields) == {*GenerateRequest.model_fields, *files}
+    assert set(fields) == {*GenerateRequest.model_fields, *files, *NESTED, *LATER}
     for name, field in fields.items():
         assert field["description"] and field["examples"], name
         assert name in files or "Legal: " in field["description"], name
         assert "x-legal" not in field and "{" not in field["description"], name
         if media_type != "application/json":
             assert isinstance(field["type"], str), name  # a form holds one text a field
+            assert "null" not in field["description"], name  # nor does it have null
 
 
 async def test_the_examples_are_legal(bench: Bench, document: dict[str, Any]) -> None:
@@ -73,6 +74,20 @@ async def test_the_examples_are_legal(bench: Bench, document: dict[str, Any]) ->
                 assert answer.status_code == 200, answer.text
 
 
+async def test_the_answers_have_the_fields_that_are_described(
+    bench: Bench, document: dict[str, Any]
+) -> None:
+    for path, name in (
+        ("/health", "HealthView"),
+        ("/ready", "ReadyView"),
+        ("/v1/models", "ModelsView"),
+        ("/v1/stats", "StatsView"),
+        ("/v1/jobs", "JobListView"),
+    ):
+        fields = document["components"]["schemas"][name]["properties"]
+        assert set((await bench.http.get(path)).json()) == set(fields)
+
+
 def test_every_operation_tells_its_errors(document: dict[str, Any]) -> None:
     for path, operations in document["paths"].items():
         for operation in operations.values():
@@ -89,9 +104,12 @@ def test_every_operation_tells_its_errors(document: dict[str, Any]) -> None:
 def test_every_answer_is_described(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     assert "HTTPValidationError" not in schemas
-    for name in ("JobView", "ResultView", "SubmittedView", "StatsView", "HealthView"):
-        for field, schema in schemas[name]["properties"].items():
-            assert schema.get("description") or schema.get("examples"), (name, field)
+    views = {name: schema for name, schema in schemas.items() if "properties" in schema}
+    assert {"JobView", "ProgressView", "ProblemView", "ModelsView", "CapacityView"} <= set(views)
+    for name, view in views.items():
+        for field, schema in view["properties"].items():
+            assert schema.get("description"), (name, field)
+            assert any(e is not None for e in schema.get("examples", ())), (name, field)
     text = json.dumps(document)
     for part in text.split('"#/components/schemas/')[1:]:
         assert part.partition('"')[0] in schemas

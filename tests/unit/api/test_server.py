@@ -1,5 +1,6 @@
 """Behind a real socket: uploads too large or cut off, and clients that are still sending."""
 
+import asyncio
 import logging
 import socket
 import threading
@@ -13,13 +14,14 @@ from pathlib import Path
 import pytest
 import uvicorn
 from pydantic import SecretStr
+from starlette.types import Message
 
 from acestep_ray.api import lingering
 from acestep_ray.api.app import create_app
 from acestep_ray.audio.artifacts import Artifacts
 from acestep_ray.jobs.store.sqlite import SqliteStore
 from acestep_ray.settings import Limits, Settings
-from tests.unit.api.bench import StoreService
+from tests.unit.api.bench import URL, Bench, StoreService
 
 MEGABYTE = 1_000_000
 BLOCK = b"x" * 65_536
@@ -27,6 +29,10 @@ FORM = (
     b'--b\r\nContent-Disposition: form-data; name="src_audio"; filename="a.wav"\r\n'
     b"Content-Type: audio/wav\r\n\r\n"
 )
+
+
+class TaskCancelledError(Exception):
+    """As Ray's is called."""
 
 
 @dataclass
@@ -188,3 +194,42 @@ def test_connections_are_kept_where_all_is_well(server: Server) -> None:
             answer.read()
             ports.add(client.sock.getsockname())
         assert len(ports) == 1
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError, TaskCancelledError, KeyError])
+@pytest.mark.parametrize("refused", [False, True])
+async def test_a_server_that_fails_to_read_on(
+    bench: Bench, error: type[BaseException], refused: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ray Serve does so when the client hangs up: no traceback; only a cancel goes through."""
+    told = b"1000000000000" if refused else b"100000"
+    content_type = b"multipart/form-data; boundary=b"
+    sent: list[Message] = []
+    parts: list[Message] = [{"type": "http.request", "body": FORM, "more_body": True}]
+
+    async def receive() -> Message:
+        if parts:
+            return parts.pop()
+        raise error("gone")
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http", "method": "POST", "path": URL, "raw_path": URL.encode(), "root_path": "",
+        "query_string": b"", "http_version": "1.1", "scheme": "http", "server": ("music", 80),
+        "client": ("1.2.3.4", 5), "asgi": {"version": "3.0"},
+        "headers": [(b"content-type", content_type), (b"content-length", told)],
+    }  # fmt: skip
+    app = create_app(bench.settings, bench.service, bench.artifacts)
+    with caplog.at_level(logging.INFO):
+        if error is asyncio.CancelledError:
+            with pytest.raises(asyncio.CancelledError):
+                await app(scope, receive, send)
+        else:
+            await app(scope, receive, send)
+    assert [m["status"] for m in sent if "status" in m] == ([413] if refused else [])
+    assert not [r for r in caplog.records if r.exc_info]
+    warnings = [r for r in caplog.records if r.levelno >= logging.WARNING]
+    assert len(warnings) == (error is KeyError)
+    assert bench.service.submits == []

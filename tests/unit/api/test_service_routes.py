@@ -98,13 +98,22 @@ async def test_routes_that_are_none(bench: Bench, path: str) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
-    [("GET", URL, "POST"), ("PUT", URL, "POST"), ("POST", "/health", "GET"),
-     ("DELETE", "/v1/jobs", "GET"), ("OPTIONS", URL, "POST"), ("POST", "/v1/stats", "GET")],
+    [("GET", URL, "POST"), ("PUT", URL, "POST"), ("POST", "/health", "GET, HEAD"),
+     ("DELETE", "/v1/jobs", "GET, HEAD"), ("OPTIONS", URL, "POST"),
+     ("POST", "/v1/stats", "GET, HEAD"), ("DELETE", "/v1/audio/x/1.mp3", "GET, HEAD"),
+     ("PUT", "/v1/jobs/x", "DELETE, GET, HEAD"), ("PUT", "/v1/jobs/x/cancel", "POST")],
 )  # fmt: skip
 async def test_methods_that_are_none(bench: Bench, method: str, path: str, allowed: str) -> None:
     answer = await bench.http.request(method, path)
     problem = problem_of(answer, 405, "method_not_allowed")
-    assert answer.headers["allow"] == allowed and allowed in problem["detail"]
+    assert answer.headers["allow"] == allowed and f"takes {allowed} only" in problem["detail"]
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready", "/v1/models", "/v1/jobs", "/v1/jobs/{}"])
+async def test_head_wherever_there_is_get(bench: Bench, path: str) -> None:
+    path = path.format((await bench.submit()).json()["job_id"])
+    head, get = [await bench.http.request(method, path) for method in ("HEAD", "GET")]
+    assert (head.status_code, head.headers) == (200, get.headers)
 
 
 @pytest.mark.parametrize(

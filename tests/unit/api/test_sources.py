@@ -207,7 +207,8 @@ async def test_unknown_and_empty_files(bench: Bench) -> None:
         ],
     )
     assert warnings_of(answer) == (
-        "Unknown fields, ignored: cover_art, reference_audio (a second file)."
+        "Unknown fields, ignored: cover_art. "
+        "Sent more than once, only the first is used: reference_audio."
     )
     assert len(await bench.stored_keys()) == 1
 

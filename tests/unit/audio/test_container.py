@@ -5,9 +5,11 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from acestep_ray.audio.container import Container, Kind, identify
+from acestep_ray.decoder.protocol import Samples
 
 Make = Callable[..., Path]
 
@@ -155,6 +157,58 @@ def test_a_file_of_nothing_but_chunks_ends(tmp_path: Path) -> None:
     path = tmp_path / "chunks.wav"
     path.write_bytes(b"RIFF\0\0\0\0WAVE" + b"junk\0\0\0\0" * 100_000)
     assert _identify(path) == Container("wav")
+
+
+RATES_AND_CHANNELS = [(44_100, 2), (44_100, 1), (22_050, 2), (22_050, 1)]
+
+
+def _noise(seconds: float, rate: int, channels: int) -> Samples:
+    size = (round(seconds * rate), channels)
+    return np.random.default_rng(0).uniform(-0.3, 0.3, size).astype(np.float32)
+
+
+def _lengths(path: Path, flags: int, frames: int, length: int) -> None:
+    """Overwrite what an MP3's Xing header tells."""
+    content = bytearray(path.read_bytes())
+    at = content.index(b"Xing")
+    values = [v for flag, v in ((1, frames), (2, length)) if flags & flag]
+    words = struct.pack(f">{1 + len(values)}I", flags, *values)
+    content[at + 4 : at + 4 + len(words)] = words
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(("rate", "channels"), RATES_AND_CHANNELS)
+@pytest.mark.parametrize("tag", [b"", b"ID3\x04\0\0\0\0\0\x05hello"])
+def test_a_cut_mp3_is_told_by_its_bytes(rate: int, channels: int, tag: bytes, make: Make) -> None:
+    path = make("a.mp3", _noise(10, rate, channels), rate)
+    whole = path.read_bytes()
+    for missing, trailer in ((0, b""), (100, b""), (0, b"TAG" + b"\0" * 125)):
+        path.write_bytes(tag + whole[: len(whole) - missing] + trailer)
+        assert _identify(path) == Container("mp3")
+    for kept in (0.05, 0.5, 0.9):
+        path.write_bytes(tag + whole[: int(len(whole) * kept)])
+        assert _identify(path) == Container("mp3", cut=True)
+
+
+@pytest.mark.parametrize(("rate", "channels"), RATES_AND_CHANNELS)
+def test_an_mp3_that_tells_only_its_frames(rate: int, channels: int, make: Make) -> None:
+    path = make("a.mp3", _noise(10, rate, channels), rate)
+    _lengths(path, 1, 500, 0)
+    samples = 500 * (1152 if rate == 44_100 else 576) - 8 * 1152
+    assert _identify(path) == Container("mp3", samples=samples)
+    _lengths(path, 3, 0, 0)  # never told: its writer could not go back
+    assert _identify(path) == Container("mp3")
+
+
+@pytest.mark.parametrize(("bytes_told", "cut"), [(20_000, False), (90_000, True), (0, False)])
+def test_vbri(bytes_told: int, cut: bool, tmp_path: Path) -> None:
+    path = tmp_path / "a.mp3"
+    head = b"\xff\xfb\x90\x00" + b"\0" * 32 + b"VBRI" + b"\0" * 6
+    path.write_bytes((head + struct.pack(">II", bytes_told, 100)).ljust(20_000, b"\0"))
+    told = 0 if bytes_told else 100 * 1152 - 8 * 1152
+    assert _identify(path) == Container("mp3", cut=cut, samples=told)
+    path.write_bytes(head[:38])
+    assert _kind(path) == "mp3"
 
 
 def test_an_mp3_without_a_length_header_is_told(make: Make) -> None:

@@ -220,6 +220,29 @@ async def test_samples_that_are_not_numbers(
     assert (code, reason) == ("unreadable", "The audio holds samples that are not numbers.")
 
 
+@pytest.mark.parametrize("told", ["bytes", "frames"])
+async def test_a_cut_mp3(told: str, tmp_path: Path, out: Path) -> None:
+    """One whose header tells its length; else what there is, is taken."""
+    noise = np.random.default_rng(0).uniform(-0.3, 0.3, (441_000, 2)).astype(np.float32)
+    path = tmp_path / "a.mp3"
+    with sf.SoundFile(
+        path, "w", 44_100, 2, format="MP3", bitrate_mode="CONSTANT", compression_level=0.5
+    ) as file:
+        file.write(noise)
+    whole = path.read_bytes()
+    if told == "frames":
+        at = whole.index(b"Info") + 4
+        whole = whole[:at] + struct.pack(">I", 1) + whole[at + 4 :]
+    path.write_bytes(whole)
+    assert (await ingest(path, out, LIMITS)).samples > 430_000
+    out.unlink()
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    code, reason = await _refusal(path, out)
+    assert code == "truncated" and "cut off" in reason
+    path.write_bytes(whole[: len(whole) * 2 // 3].replace(b"Info", b"\0\0\0\0"))
+    assert 200_000 < (await ingest(path, out, LIMITS)).samples < 330_000
+
+
 async def test_an_mp3_that_libsndfile_would_cut_in_silence(make: Make, out: Path) -> None:
     """Of a varying bit rate and without a length header: it stops where the first frame's rate
     puts the end."""

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from acestep_ray.decoder.checkpoints.errors import CheckpointError
+from acestep_ray.checkpoint_error import CheckpointError
 from acestep_ray.decoder.checkpoints.load import load
 from acestep_ray.decoder.checkpoints.tiny import make_tiny_checkpoint
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from acestep_ray.decoder.checkpoints.errors import CheckpointError
+from acestep_ray.checkpoint_error import CheckpointError
 from acestep_ray.decoder.checkpoints.layout import find, read_json
 
 

@@ -9,7 +9,7 @@ import torch
 from diffusers import AceStepPipeline
 from safetensors.torch import load_file, save_file
 
-from acestep_ray.decoder.checkpoints.errors import CheckpointError
+from acestep_ray.checkpoint_error import CheckpointError
 from acestep_ray.decoder.checkpoints.load import BASE_TASKS, load
 from acestep_ray.decoder.checkpoints.tiny import make_tiny_checkpoint
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from acestep_ray.decoder.checkpoints.errors import CheckpointError
+from acestep_ray.checkpoint_error import CheckpointError
 from acestep_ray.decoder.checkpoints.modules import build
 from acestep_ray.decoder.checkpoints.sizes import FULL_2B
 from acestep_ray.decoder.checkpoints.upstream import (

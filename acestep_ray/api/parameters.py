@@ -1,0 +1,18 @@
+"""What the parameters of a query accept: for the OpenAPI document, and for who sends others."""
+
+from acestep_ray.api.problems import FieldError
+
+LONGEST_WAIT = 60
+MOST_JOBS = 200
+
+LEGAL = {
+    "wait": f"a number of seconds from 0 to {LONGEST_WAIT}",
+    "limit": f"a whole number from 1 to {MOST_JOBS}",
+    "status": "queued, running, succeeded or failed",
+    "cursor": "the next_cursor of an earlier answer",
+}
+
+
+def parameter_error(name: str, value: object) -> FieldError:
+    """An entry that says what the parameter accepts."""
+    return FieldError(name, f"{name} must be {LEGAL[name]}; got {str(value)[:60]!r}.", LEGAL[name])

@@ -1,0 +1,50 @@
+"""What fits the LM's context: the prompt, the metadata, and five codes a second."""
+
+from dataclasses import replace
+
+from acestep_ray.decoder.protocol import codes_of_seconds
+from acestep_ray.planner.grammar import Given
+from acestep_ray.planner.metadata import DURATION_RANGE
+from acestep_ray.planner.prompts import codes_prompt, song_prompt
+from acestep_ray.planner.tokens import LmTokenizer
+
+CAPTION_TOKENS = 512
+"""Longest caption that the LM may write."""
+METADATA_TOKENS = CAPTION_TOKENS + 128
+"""Kept free for the CoT: the caption, and the other lines even where spelt byte by byte."""
+ANSWER_TOKENS = METADATA_TOKENS - 8
+"""The most that the LM writes between the CoT's tags."""
+_END = 1
+
+
+def check_context(prompt_tokens: int, seconds: float, context: int) -> None:
+    """Raise ValueError, in one sentence for the client, where a song does not fit.
+
+    ``prompt_tokens`` is the length of ``prompts.song_prompt``, or of the unconditional prompt where
+    that is longer; ``seconds`` 0 for metadata alone.
+    """
+    codes = codes_of_seconds(seconds)
+    left = context - METADATA_TOKENS - _END - codes
+    if prompt_tokens > left:
+        song = f" and the {codes} audio codes of {seconds:g} s" if codes else ""
+        raise ValueError(
+            f"a prompt of {prompt_tokens} tokens{song} cannot fit the language model's context of "
+            f"{context} tokens; caption and lyrics may take {max(left, 0)}"
+        )
+
+
+def longest_seconds(prompt_tokens: int, context: int) -> int:
+    """The longest song, whole seconds, that fits; below 10 none does."""
+    codes = context - METADATA_TOKENS - _END - prompt_tokens
+    return max(min(codes // codes_of_seconds(1), DURATION_RANGE[1]), 0)
+
+
+def codes_prompt_ids(tokenizer: LmTokenizer, caption: str, lyrics: str, cot: Given) -> list[int]:
+    """``prompts.codes_prompt``, at most METADATA_TOKENS longer than ``prompts.song_prompt``.
+
+    A caption of the LM's that YAML must escape, sign by sign, would be longer: it is left out.
+    """
+    ids = tokenizer.encode(codes_prompt(caption, lyrics, cot))
+    if len(ids) - len(tokenizer.encode(song_prompt(caption, lyrics))) > METADATA_TOKENS:
+        return tokenizer.encode(codes_prompt(caption, lyrics, replace(cot, caption=None)))
+    return ids

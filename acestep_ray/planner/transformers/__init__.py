@@ -1,0 +1,1 @@
+"""The ``pt`` planner: the 5Hz language model on transformers."""

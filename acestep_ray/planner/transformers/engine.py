@@ -1,0 +1,103 @@
+"""The ``pt`` engine: one language model, one thread, one job after another."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from time import monotonic
+from typing import Literal, Self
+
+from acestep_ray.planner.lm_folder import find_lm
+from acestep_ray.planner.protocol import (
+    Plan,
+    PlannerDescription,
+    PlannerError,
+    PlanProgress,
+    PlanRequest,
+)
+from acestep_ray.planner.transformers.load import load_lm
+from acestep_ray.planner.transformers.planning import Planning
+from acestep_ray.settings import Settings
+
+logger = logging.getLogger(__name__)
+_PROGRESS_SECONDS = 0.25
+
+
+class TransformersPlanner:
+    """Implements PlannerEngine. Jobs wait for each other: batching them is vLLM's trade."""
+
+    def __init__(self, planning: Planning) -> None:
+        self._planning = planning
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="planner")
+
+    @classmethod
+    def load(cls, settings: Settings) -> Self:
+        """The language model that the settings name. Raises CheckpointError."""
+        lm = load_lm(find_lm(settings.checkpoints, settings.lm.model), settings.lm)
+        return cls(Planning(lm, settings.lm, settings.lyrics, settings.defaults.duration))
+
+    def describe(self) -> PlannerDescription:
+        """It answers to its checkpoint's name, and where none is asked for."""
+        return PlannerDescription(engine="pt", models=(self._planning.model,), mock=False)
+
+    async def plan(self, request: PlanRequest) -> AsyncGenerator[PlanProgress | Plan, None]:
+        """See PlannerEngine.plan. Where it is closed early it returns once the work has stopped."""
+        if request.model not in ("", self._planning.model):
+            raise PlannerError(
+                f"The LM {request.model!r} is not deployed; there are: {self._planning.model}."
+            )
+        loop = asyncio.get_running_loop()
+        events: asyncio.Queue[PlanProgress | None] = asyncio.Queue()
+
+        def put(event: PlanProgress | None) -> None:
+            loop.call_soon_threadsafe(events.put_nowait, event)
+
+        progress = _Progress(put)
+        future = self._thread.submit(self._planning.plan, request, progress)
+        future.add_done_callback(lambda _: put(None))
+        try:
+            while event := await events.get():
+                yield event
+            yield future.result()
+        finally:
+            progress.stop.set()
+            if not future.done() and not future.cancel():
+                await _stopped(future)
+
+    def close(self) -> None:
+        """Let the thread go. A plan that is under way goes on to its end."""
+        self._thread.shutdown(wait=False)
+
+
+class _Stop(Exception):
+    """Nobody waits for the plan any more."""
+
+
+class _Progress:
+    """What the thread reports to the event loop: each stage's start and end, and now and then."""
+
+    def __init__(self, put: Callable[[PlanProgress], object]) -> None:
+        self.stop = threading.Event()
+        self._put = put
+        self._last: tuple[str, int] | None = None
+        self._next = 0.0
+
+    def __call__(self, stage: Literal["metadata", "codes"], step: int, total: int) -> None:
+        if self.stop.is_set():
+            raise _Stop
+        now = monotonic()
+        if (stage, step) != self._last and (step in (0, total) or now >= self._next):
+            self._put(PlanProgress(stage=stage, step=step, total=total))
+            self._last = (stage, step)
+            self._next = now + _PROGRESS_SECONDS
+
+
+async def _stopped(future: Future[Plan]) -> None:
+    """Wait for a plan that was told to stop."""
+    try:
+        await asyncio.wrap_future(future)
+    except _Stop:
+        return
+    except Exception:
+        logger.exception("A plan that nobody waits for failed")

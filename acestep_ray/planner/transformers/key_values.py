@@ -1,0 +1,70 @@
+"""Keys and values of what was read and written so far, in one buffer made once."""
+
+from typing import Self
+
+from torch import Tensor
+from transformers import Qwen3ForCausalLM
+
+
+class KeyValues:
+    """What transformers' models call a cache: each layer hands its new keys and values in.
+
+    Where they go is set before a forward pass: ``row`` and ``column``, or ``static_column``.
+    """
+
+    def __init__(self, layers: list[tuple[Tensor, Tensor]]) -> None:
+        self._layers = layers
+        self.row: int | None = None  # one row's prompt, which sees only itself; None: every row
+        self.column = 0
+        # [1] int64 on the device: the buffers are then used whole, always the same memory.
+        self.static_column: Tensor | None = None
+
+    @classmethod
+    def allocate(cls, model: Qwen3ForCausalLM, rows: int, columns: int) -> Self:
+        """Zeros, [rows, pairs, columns, D] twice a layer, where the model is."""
+        config = model.config
+        shape = (rows, config.num_key_value_heads, columns, config.head_dim)
+        weight = model.lm_head.weight
+        return cls([(weight.new_zeros(shape), weight.new_zeros(shape)) for _ in model.model.layers])
+
+    def part(self, rows: int, columns: int) -> Self:
+        """The first rows and columns of the same memory."""
+        return type(self)(
+            [
+                (keys[:rows, :, :columns], values[:rows, :, :columns])
+                for keys, values in self._layers
+            ]
+        )
+
+    def update(
+        self, key: Tensor, value: Tensor, layer: int, *_args: object, **_kwargs: object
+    ) -> tuple[Tensor, Tensor]:
+        """Take in new keys and values [R, pairs, n, D]; give back all that may be looked at."""
+        keys, values = self._layers[layer]
+        if self.static_column is not None:
+            keys.index_copy_(2, self.static_column, key)
+            values.index_copy_(2, self.static_column, value)
+            return keys, values
+        end = self.column + key.shape[2]
+        rows = slice(None) if self.row is None else slice(self.row, self.row + 1)
+        keys[rows, :, self.column : end] = key
+        values[rows, :, self.column : end] = value
+        if self.row is not None:
+            return key, value
+        return keys[:, :, :end], values[:, :, :end]
+
+
+def forward(
+    model: Qwen3ForCausalLM, tokens: Tensor, positions: Tensor, mask: Tensor | None, kv: KeyValues
+) -> Tensor:
+    """The last token's hidden state, [R, hidden size], of tokens and positions [R, n]; ``mask``
+    [R, 1, n, columns] bool, or None: see attention.grouped_attention."""
+    found = model.model(
+        input_ids=tokens,
+        attention_mask={"full_attention": mask},
+        position_ids=positions,
+        past_key_values=kv,
+        use_cache=True,
+    )
+    hidden: Tensor = found.last_hidden_state[:, -1]
+    return hidden

@@ -1,0 +1,38 @@
+"""A 5Hz LM in memory, with what every use of it shares."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from transformers import Qwen3ForCausalLM
+
+from acestep_ray.planner.constraint import TextVocabulary
+from acestep_ray.planner.tokens import LmTokenizer
+from acestep_ray.planner.transformers.rows import Rows
+from acestep_ray.planner.transformers.static_step import StaticSteps
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """One at a time may use it, always from the same thread, in torch.inference_mode."""
+
+    name: str
+    model: Qwen3ForCausalLM
+    tokenizer: LmTokenizer
+    context: int
+    static: StaticSteps | None
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return torch.device(self.model.lm_head.weight.device)
+
+    @cached_property
+    def vocabulary(self) -> TextVocabulary:
+        """The text part of the vocabulary, for grammars; made at first use."""
+        return TextVocabulary(self.tokenizer)
+
+    def rows(self, prompts: Sequence[Sequence[int]], room: int) -> Rows:
+        """Read prompts, to write up to ``room`` tokens behind them."""
+        return Rows(self.model, prompts, room, self.static)

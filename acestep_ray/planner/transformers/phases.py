@@ -1,0 +1,89 @@
+"""What the LM writes, token by token: metadata under the grammar, audio codes, lyrics."""
+
+import re
+from collections.abc import Callable
+
+import torch
+
+from acestep_ray.planner.constraint import MetadataConstraint
+from acestep_ray.planner.sampling import Phase, Sampler, Sampling, step_keys
+from acestep_ray.planner.tokens import CODES, END_OF_TEXT, FIRST_CODE, STOP_IDS
+from acestep_ray.planner.transformers.rows import Rows
+
+Tick = Callable[[int], None]
+"""Told how far a phase is, before each token; raises to stop it."""
+
+_FIELD_END = re.compile(r"\n(?! )")
+# Text, without the chat's own tokens but for those that end it.
+_LYRICS_TOKENS = torch.tensor([*range(END_OF_TEXT), *sorted(STOP_IDS)])
+# Tokens whose kernels may be queued on a GPU before one is waited for: the most that a cancelled
+# job still computes.
+_TOKEN_BATCH = 16
+
+
+def untold(step: int) -> None:
+    """For who wants to know nothing, and to stop nothing."""
+
+
+def write_metadata(
+    rows: Rows, constraint: MetadataConstraint, sampling: Sampling, tick: Tick = untold
+) -> list[int]:
+    """Write the constraint's text behind the one prompt of ``rows``.
+
+    ``tick`` is told the fields written. Returns the last tokens, which are not yet in ``rows``.
+    """
+    sampler = Sampler([sampling], rows.device)
+    step = 0
+    written = constraint.forced()
+    while not constraint.done:
+        tick(len(_FIELD_END.findall(constraint.text)))
+        if written:
+            rows.append(torch.tensor(written, device=rows.device))
+        key = step_keys(sampling.seed, Phase.METADATA, [step]).to(rows.device)
+        legal = torch.from_numpy(constraint.legal()).to(rows.device)
+        column = sampler.choose(rows.logits(legal), key, tokens=legal)
+        token = int(legal[column])
+        constraint.take(token)
+        written = [token, *constraint.forced()]
+        step += 1
+    return written
+
+
+def write_codes(rows: Rows, count: int, sampling: Sampling, tick: Tick = untold) -> list[int]:
+    """Write ``count`` audio codes, 0..63999; ``tick`` is told how many there are.
+
+    Where ``sampling`` is guided, ``rows`` are the conditional prompt and the unconditional one.
+    """
+    sampler = Sampler([sampling], rows.device)
+    keys = step_keys(sampling.seed, Phase.CODES, range(count)).to(rows.device)
+    codes = torch.zeros(count, dtype=torch.int64, device=rows.device)
+    seen = torch.zeros(1, CODES, dtype=torch.bool, device=rows.device)
+    for step in range(count):
+        tick(step)
+        logits = rows.logits(slice(FIRST_CODE, FIRST_CODE + CODES))
+        uncond = logits[1:] if sampling.guided else None
+        code = sampler.choose(logits[:1], keys[step : step + 1], uncond=uncond, seen=seen)
+        codes[step] = code[0]
+        seen.index_fill_(1, code, True)
+        if step % _TOKEN_BATCH == 0:
+            code.tolist()  # waits for the GPU
+        if step + 1 < count:
+            rows.append(code + FIRST_CODE)
+    written: list[int] = codes.tolist()
+    return written
+
+
+def write_lyrics(rows: Rows, most: int, sampling: Sampling, tick: Tick = untold) -> list[int]:
+    """Write free text up to the end of the turn, or to ``most`` tokens; the end is left out."""
+    sampler = Sampler([sampling], rows.device)
+    tokens = _LYRICS_TOKENS.to(rows.device)
+    written: list[int] = []
+    for step in range(most):
+        tick(step)
+        key = step_keys(sampling.seed, Phase.LYRICS, [step]).to(rows.device)
+        token = tokens[sampler.choose(rows.logits(tokens), key, tokens=tokens)]
+        if int(token) in STOP_IDS:
+            break
+        written.append(int(token))
+        rows.append(token)
+    return written

@@ -1,0 +1,105 @@
+"""One plan from its request to its codes, in one go. Blocks; the engine gives it a thread."""
+
+from time import perf_counter
+from typing import Literal, Protocol
+
+import torch
+
+from acestep_ray.decoder.protocol import codes_of_seconds
+from acestep_ray.planner.brief import Brief, make_brief
+from acestep_ray.planner.constraint import MetadataConstraint
+from acestep_ray.planner.context import ANSWER_TOKENS, codes_prompt_ids
+from acestep_ray.planner.outline import Outline, outline, read_metadata
+from acestep_ray.planner.protocol import Metadata, Plan, PlanRequest
+from acestep_ray.planner.sampling import Phase, Sampling
+from acestep_ray.planner.transformers.language_model import LanguageModel
+from acestep_ray.planner.transformers.phases import write_codes, write_metadata
+from acestep_ray.settings import Lm, Lyrics
+
+_FIELDS = len(Metadata.model_fields)
+
+
+class Progress(Protocol):
+    """Told how far a plan is, before each token; raises, whatever it likes, to stop it."""
+
+    def __call__(self, stage: Literal["metadata", "codes"], step: int, total: int) -> None:
+        """``step`` of ``total``: fields of the metadata, or codes."""
+        ...
+
+
+class Planning:
+    """Plans songs with one language model. One at a time, always from the same thread."""
+
+    def __init__(
+        self, lm: LanguageModel, settings: Lm, lyrics: Lyrics, default_duration: float
+    ) -> None:
+        self._lm = lm
+        self._vocabulary = lm.vocabulary
+        self._caption_tokens = settings.caption_tokens
+        self._lyrics = lyrics
+        self._default_duration = default_duration
+
+    @property
+    def model(self) -> str:
+        """The checkpoint's name."""
+        return self._lm.name
+
+    @torch.inference_mode()
+    def plan(self, request: PlanRequest, progress: Progress) -> Plan:
+        """Plan one song. Raises PlannerError, and what ``progress`` raises."""
+        started = perf_counter()
+        progress("metadata", 0, _FIELDS)
+        brief = make_brief(request, self._lm.tokenizer, self._lm.context)
+        settled = outline(
+            request,
+            brief.given,
+            self._metadata(request, brief, progress),
+            lyrics=self._lyrics,
+            default_seconds=self._default_duration,
+            longest=brief.longest,
+        )
+        progress("metadata", _FIELDS, _FIELDS)
+        return Plan(
+            metadata=settled.metadata,
+            codes=self._codes(request, brief, settled, progress),
+            seconds=settled.seconds,
+            model=self.model,
+            elapsed=perf_counter() - started,
+        )
+
+    def _metadata(self, request: PlanRequest, brief: Brief, progress: Progress) -> Metadata | None:
+        if brief.metadata_prompt is None:
+            return None
+        constraint = MetadataConstraint(
+            self._vocabulary,
+            brief.given,
+            int(brief.longest),
+            caption_tokens=self._caption_tokens,
+        )
+        write_metadata(
+            self._lm.rows([brief.metadata_prompt], ANSWER_TOKENS),
+            constraint,
+            Sampling.of(request, Phase.METADATA),
+            lambda fields: progress("metadata", min(fields, _FIELDS - 1), _FIELDS),
+        )
+        return read_metadata(constraint.text, brief.given)
+
+    def _codes(
+        self, request: PlanRequest, brief: Brief, settled: Outline, progress: Progress
+    ) -> tuple[int, ...]:
+        if not brief.with_codes:
+            return ()
+        count = codes_of_seconds(settled.seconds)
+        prompts = [
+            codes_prompt_ids(self._lm.tokenizer, request.caption, request.lyrics, settled.cot)
+        ]
+        if brief.unconditional_prompt is not None:
+            prompts.append(brief.unconditional_prompt)
+        codes = write_codes(
+            self._lm.rows(prompts, count),
+            count,
+            Sampling.of(request, Phase.CODES),
+            lambda step: progress("codes", step, count),
+        )
+        progress("codes", count, count)
+        return tuple(codes)

@@ -1,0 +1,77 @@
+"""Prompts side by side in one batch, and the tokens that are appended to all of them alike.
+
+Every row is read by itself, without padding, and its keys and values end in the same column; so
+what is appended stands in one column for all, at each row's own position. What lies left of a
+shorter row is masked.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+from transformers import Qwen3ForCausalLM
+
+from acestep_ray.planner.tokens import FIRST_CODE
+from acestep_ray.planner.transformers.key_values import KeyValues, forward
+from acestep_ray.planner.transformers.static_step import StaticSteps
+
+# Copying the weights of so many text tokens takes longer than computing all of them.
+_GATHERED = 4096
+
+
+class Rows:
+    """A batch that is being written. With ``static`` steps, only one at a time."""
+
+    def __init__(
+        self,
+        model: Qwen3ForCausalLM,
+        prompts: Sequence[Sequence[int]],
+        room: int,
+        static: StaticSteps | None = None,
+    ) -> None:
+        """Read the prompts, none empty; up to ``room`` tokens can be appended."""
+        self._model = model
+        self.device = model.lm_head.weight.device
+        lengths = [len(prompt) for prompt in prompts]
+        self._end = max(lengths)
+        columns = self._end + room
+        self._static = static.step(len(prompts), columns) if static else None
+        self._kv = (
+            self._static.kv if self._static else KeyValues.allocate(model, len(prompts), columns)
+        )
+        starts = [self._end - length for length in lengths]
+        self._starts = torch.tensor(starts, device=self.device).unsqueeze(1)
+        self._columns = torch.arange(columns, device=self.device)
+        self._ragged = any(starts)
+        self._hidden = torch.cat([self._read(row, prompt) for row, prompt in enumerate(prompts)])
+
+    def logits(self, tokens: slice | Tensor) -> Tensor:
+        """What may follow, as logits of these tokens alone, [R, tokens]; many in a tensor: text."""
+        weight = self._model.lm_head.weight
+        if isinstance(tokens, Tensor) and len(tokens) > _GATHERED:
+            return linear(self._hidden, weight[:FIRST_CODE])[:, tokens]
+        return linear(self._hidden, weight[tokens])
+
+    def append(self, tokens: Tensor) -> None:
+        """Append the same tokens [n], int64 on the model's device, to every row."""
+        count, end = len(tokens), self._end + len(tokens)
+        if count == 1 and self._static:
+            self._hidden = self._static(tokens, self._starts, self._end)
+        else:
+            # One token needs no mask but where a row is shorter: it stands behind all others.
+            mask = None
+            columns = self._columns[self._end : end]
+            if count > 1 or self._ragged:
+                seen = self._columns[:end]
+                visible = (seen >= self._starts).unsqueeze(1) & (seen <= columns.unsqueeze(1))
+                mask = visible.unsqueeze(1)
+            self._kv.row, self._kv.column = None, self._end
+            ids = tokens.expand(len(self._starts), -1)
+            self._hidden = forward(self._model, ids, columns - self._starts, mask, self._kv)
+        self._end = end
+
+    def _read(self, row: int, prompt: Sequence[int]) -> Tensor:
+        self._kv.row, self._kv.column = row, self._end - len(prompt)
+        ids = torch.tensor([prompt], device=self.device)
+        return forward(self._model, ids, self._columns[: len(prompt)].unsqueeze(0), None, self._kv)

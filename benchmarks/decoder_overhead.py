@@ -1,0 +1,353 @@
+"""What the decoder deployment costs beside bare calls of diffusers' pipeline.
+
+The deployment's side: jobs queued in the job store actor go through a runner, Ray Serve and the
+decoder deployment to mp3 files in storage. The bare side: a process of its own calls
+``AceStepPipeline`` in a loop, with the same weights, inputs and threads, and drops what it makes.
+Both in one run, in turns. Prints the ratio of their throughputs and where the rest goes.
+
+The model has a middling size and random weights. It gets one thread unless told otherwise: on two
+cores it then has one of them to itself, as it would have a GPU, and all else has the other.
+"""
+
+import argparse
+import asyncio
+import logging
+import multiprocessing
+import os
+import statistics
+import tempfile
+import time
+import uuid
+import warnings
+from collections import defaultdict
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from itertools import pairwise
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+from ray.serve.schema import LoggingConfig
+
+from acestep_ray.audio.artifacts import Artifacts
+from acestep_ray.decoder.checkpoints.sizes import TINY, Size
+from acestep_ray.decoder.checkpoints.tiny import make_tiny_checkpoint
+from acestep_ray.decoder.events import Decoded, DecodeEvent, DecodeFailed, DecodeProgress
+from acestep_ray.decoder.protocol import DecodeRequest
+from acestep_ray.jobs.job import Status
+from acestep_ray.jobs.runner import Runner
+from acestep_ray.jobs.snapshot import Snapshot
+from acestep_ray.jobs.spec import JobSpec
+from acestep_ray.jobs.store.protocol import Get, Submit
+from acestep_ray.planner.protocol import Plan, PlanProgress, PlanRequest
+from acestep_ray.settings import Settings
+from deployments.decoder import Decoder
+from deployments.names import DECODER
+from deployments.runner import HandleEngines
+from deployments.store_client import StoreClient
+
+MIDDLING = Size(
+    dit=TINY.dit
+    | {
+        "hidden_size": 256,
+        "intermediate_size": 768,
+        "num_hidden_layers": 8,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 64,
+        "layer_types": ["full_attention" if i % 2 else "sliding_attention" for i in range(8)],
+        "sliding_window": 128,
+        "text_hidden_dim": 128,
+        "fsq_dim": 256,
+    },
+    text_encoder=TINY.text_encoder | {"hidden_size": 128, "intermediate_size": 384, "head_dim": 32},
+    vae=TINY.vae | {"downsampling_ratios": [2, 4, 4, 6, 10], "decoder_channels": 8},
+)
+"""A job of 30 s takes a core two to three seconds."""
+
+SONG: dict[str, Any] = {"lyrics": "[verse]\nwe sing along", "vocal_language": "en", "bpm": 120}
+CAPTION = "pop rock with a driving beat"
+STEPS = 8
+SHIFT = 3.0
+ROUNDS = 2
+Phases = dict[str, list[float]]
+"""Seconds a job, by what took them."""
+
+
+class Bare:
+    """A process that calls the pipeline and does nothing else."""
+
+    def __init__(self, folder: Path, threads: int) -> None:
+        # A fresh interpreter: it must not have torch's threads from here.
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=call_pipeline, args=(theirs, folder, threads))
+        self._process.start()
+        theirs.close()
+
+    def make(self, jobs: int, seconds: float) -> tuple[float, Phases]:
+        """How long so many jobs take, and what in them."""
+        self._pipe.send((jobs, seconds))
+        answer: tuple[float, Phases] = self._pipe.recv()
+        return answer
+
+    def stop(self) -> None:
+        """End the process."""
+        self._pipe.send(None)
+        self._process.join()
+
+
+def call_pipeline(orders: Connection, folder: Path, threads: int) -> None:
+    """What the bare process runs."""
+    import torch  # noqa: PLC0415  only this process needs them
+    from diffusers import AceStepPipeline  # noqa: PLC0415
+    from diffusers.utils.logging import disable_progress_bar  # noqa: PLC0415
+
+    disable_progress_bar()
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(threads)
+    pipeline: Any = AceStepPipeline.from_pretrained(folder, dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    spent: dict[str, float] = defaultdict(float)
+
+    def clock(module: Any, name: str) -> None:
+        def begin(*_: Any) -> None:
+            spent[name] -= time.perf_counter()
+
+        def end(*_: Any) -> None:
+            spent[name] += time.perf_counter()
+
+        module.register_forward_pre_hook(begin)
+        module.register_forward_hook(end)
+
+    clock(pipeline.transformer, "diffusion")
+    clock(pipeline.vae.decoder, "vae")
+    while order := orders.recv():
+        jobs, seconds = order
+        phases: Phases = defaultdict(list)
+        started = time.perf_counter()
+        for seed in range(jobs):
+            spent.clear()
+            began = time.perf_counter()
+            pipeline(
+                prompt=CAPTION,
+                **SONG,
+                audio_duration=seconds,
+                num_inference_steps=STEPS,
+                guidance_scale=1.0,
+                shift=SHIFT,
+                timesignature="4",
+                generator=torch.Generator().manual_seed(seed),
+                output_type="np",
+            )
+            spent["encoding"] = time.perf_counter() - began - spent["diffusion"] - spent["vae"]
+            for name, took in spent.items():
+                phases[name].append(took)
+        orders.send((time.perf_counter() - started, dict(phases)))
+
+
+class Watched(HandleEngines):
+    """The runner's way to the decoder; notes when each event of a job came."""
+
+    def __init__(self, decoder: DeploymentHandle[Any]) -> None:
+        super().__init__(decoder, decoder)
+        self.times: list[dict[str, float]] = []
+        """By job, in the order of their ends: when each stage was first heard of, and the end."""
+
+    def plan(self, request: PlanRequest) -> AsyncGenerator[PlanProgress | Plan, None]:
+        """No job here has a plan."""
+        raise NotImplementedError
+
+    async def decode(self, request: DecodeRequest) -> AsyncGenerator[DecodeEvent, None]:
+        """See Engines.decode."""
+        times: dict[str, float] = {}
+        async with aclosing(super().decode(request)) as events:
+            async for event in events:
+                if isinstance(event, DecodeFailed):
+                    raise RuntimeError(event.detail)
+                name = event.stage if isinstance(event, DecodeProgress) else "end"
+                times.setdefault(name, time.perf_counter())
+                if isinstance(event, Decoded):
+                    self.times.append(times)
+                yield event
+
+
+class Deployment:
+    """The decoder behind Ray Serve, and a runner that leads queued jobs to it."""
+
+    def __init__(self, settings: Settings, handle: DeploymentHandle[Any]) -> None:
+        self._client = StoreClient(settings)
+        self._engines = Watched(handle)
+        artifacts = Artifacts(settings.artifacts_url)
+        self._runner = Runner(self._client, self._engines, artifacts, settings)
+        self._runner.start()
+
+    async def make(self, jobs: int, seconds: float) -> tuple[float, Phases]:
+        """How long so many jobs take from submit to succeeded, and what in them."""
+        self._engines.times.clear()
+        ids = [str(uuid.uuid4()) for _ in range(jobs)]
+        started = time.perf_counter()
+        submits = [
+            Submit(job_id, spec(seed, seconds).model_dump_json(), needs_plan=False)
+            for seed, job_id in enumerate(ids)
+        ]
+        await asyncio.gather(*(self._client.apply(submit) for submit in submits))
+        for job_id in ids:
+            await self._succeeded(job_id)
+        ended = time.perf_counter()
+        return ended - started, phases_of(self._engines.times, started, ended)
+
+    async def _succeeded(self, job_id: str) -> None:
+        while True:
+            snapshot: Snapshot = await self._client.apply(Get(job_id))
+            record = snapshot.record
+            if record.status is Status.SUCCEEDED:
+                return
+            assert record.status is not Status.FAILED, record.error
+            await asyncio.sleep(0.05)
+
+    async def stop(self) -> None:
+        """Let the runner leave."""
+        await self._runner.drain()
+
+
+def phases_of(times: list[dict[str, float]], started: float, ended: float) -> Phases:
+    """What the events of jobs that ran from ``started`` to ``ended`` tell."""
+    phases: Phases = defaultdict(list)
+    times = sorted(times, key=lambda job: job["encoding"])
+    for job in times:
+        phases["encoding"].append(job["diffusion"] - job["encoding"])
+        phases["diffusion"].append(job["vae"] - job["diffusion"])
+        phases["vae"].append(job["storing"] - job["vae"])
+        phases["mp3 and storing"].append(job["end"] - job["storing"])
+    phases["before the first job"] = [times[0]["encoding"] - started]
+    phases["between jobs"] = [after["encoding"] - job["storing"] for job, after in pairwise(times)]
+    phases["after the last job"] = [ended - times[-1]["storing"]]
+    return phases
+
+
+def spec(seed: int, seconds: float) -> JobSpec:
+    """A job as the HTTP side stores it."""
+    return JobSpec(
+        task="text2music",
+        caption=CAPTION,
+        **SONG,
+        key_scale="",
+        time_signature="4",
+        duration=seconds,
+        seeds=(seed,),
+        steps=STEPS,
+        guidance_scale=1.0,
+        shift=SHIFT,
+        cfg_interval=(0.0, 1.0),
+        cover_strength=1.0,
+        repaint_start=0.0,
+        repaint_end=None,
+        track_name="",
+        track_classes=(),
+        use_tiled_decode=True,
+        use_cot_caption=False,
+        source=None,
+        reference=None,
+        audio_format="mp3",
+        model="",
+        lm=None,
+    )
+
+
+def show(bare: Phases, served: Phases, jobs: int, bare_wall: float, wall: float) -> None:
+    """Print both sides, and what the served side's excess consists of."""
+    print(f"served {jobs / wall:.3f} jobs/s, bare {jobs / bare_wall:.3f} jobs/s")
+    print(f"{'median s a job':<22}{'bare':>8}{'served':>8}{'more, of all time served':>28}")
+    for name in ("encoding", "diffusion", "vae"):
+        share = 100 * (sum(served[name]) - sum(bare[name])) / wall
+        medians = [statistics.median(side[name]) for side in (bare, served)]
+        print(f"{name:<22}{medians[0]:>8.3f}{medians[1]:>8.3f}{share:>26.1f} %")
+    for name in ("before the first job", "between jobs", "after the last job"):
+        share = 100 * sum(served[name]) / wall
+        print(f"{name:<22}{'':>8}{statistics.median(served[name]):>8.3f}{share:>26.1f} %")
+    beside = statistics.median(served["mp3 and storing"])
+    print(f"mp3 and storing, beside the next job: {beside:.3f} s a job")
+    ends = sum(served["before the first job"]) + sum(served["after the last job"])
+    print(f"served against bare: {bare_wall / wall:.3f}")
+    print(
+        f"served against bare while jobs wait, without both ends: {bare_wall / (wall - ends):.3f}"
+    )
+
+
+async def compare(
+    settings: Settings, handle: DeploymentHandle[Any], bare: Bare, jobs: int, seconds: float
+) -> None:
+    """Run both sides in turns and print the figures."""
+    deployment = Deployment(settings, handle)
+    walls = {"bare": 0.0, "served": 0.0}
+    phases: dict[str, Phases] = {name: defaultdict(list) for name in walls}
+    await deployment.make(2, seconds)  # capacity is known, caches are warm
+    bare.make(1, seconds)
+    for turn in range(ROUNDS):
+        # First the one side begins, then the other: what else this machine does falls on both.
+        for name in ("served", "bare") if turn % 2 == 0 else ("bare", "served"):
+            load = os.getloadavg()[0]
+            if name == "bare":
+                wall, spent = await asyncio.to_thread(bare.make, jobs, seconds)
+            else:
+                wall, spent = await deployment.make(jobs, seconds)
+            print(f"round {turn + 1}, {name}: {wall:.2f} s (load before: {load:.1f})", flush=True)
+            walls[name] += wall
+            for what, each in spent.items():
+                phases[name][what] += each
+    show(phases["bare"], phases["served"], ROUNDS * jobs, walls["bare"], walls["served"])
+    await deployment.stop()
+
+
+def main() -> None:
+    """Make the model, start both sides, compare them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=20, help="in each turn")
+    parser.add_argument("--seconds", type=float, default=30.0, help="length of a take")
+    parser.add_argument("--threads", type=int, default=1, help="of the model, on either side")
+    args = parser.parse_args()
+    os.environ |= {
+        "RAY_AUTH_MODE": "disabled",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        # As many for both sides, and as high a priority: Ray's workers are nice to others (15).
+        "OMP_NUM_THREADS": str(args.threads),
+        "RAY_worker_niceness": "0",
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        model = make_tiny_checkpoint(Path(folder) / "model", "diffusers", size=MIDDLING)
+        bare = Bare(model, args.threads)
+        settings = Settings(
+            decoder="diffusers",
+            checkpoints=model,
+            data=Path(folder) / "data",
+            dit={"device": "cpu"},
+        )
+        ray.init(
+            num_cpus=args.threads,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+        )
+        try:
+            logging.getLogger("ray.serve").setLevel(logging.WARNING)
+            serve.start(proxy_location="Disabled")
+            decoder = serve.deployment(
+                name=DECODER,
+                max_ongoing_requests=2,
+                ray_actor_options={"num_cpus": args.threads},
+                logging_config=LoggingConfig(log_level="WARNING", enable_access_log=False),
+            )(Decoder)
+            handle = serve.run(decoder.bind(settings), route_prefix=None)
+            asyncio.run(compare(settings, handle, bare, args.jobs, args.seconds))
+        finally:
+            serve.shutdown()  # type: ignore[no-untyped-call]
+            ray.shutdown()
+            bare.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,226 @@
+"""What it brings to encode and store one job's takes while the next one has the GPU.
+
+An engine that holds a simulated GPU for a set time (it sleeps, so it costs no CPU) and hands out
+real music is driven by DecodeWorker, which encodes and stores beside it, and by a serial loop:
+generate, encode, store, next. Both in one run, in turns. Prints the ratio of their throughputs,
+how long the GPU is idle between jobs, and where the rest goes.
+"""
+
+import argparse
+import asyncio
+import os
+import statistics
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import aclosing
+from itertools import pairwise
+from pathlib import Path
+
+from acestep_ray.audio.artifacts import Artifacts
+from acestep_ray.audio.encode import encode_take
+from acestep_ray.audio.keys import take_key
+from acestep_ray.audio.tag import Tags
+from acestep_ray.decoder.events import Decoded
+from acestep_ray.decoder.mock import MockDecoder
+from acestep_ray.decoder.protocol import (
+    DecoderDescription,
+    DecodeRequest,
+    DeviceMemory,
+    RenderedTake,
+    Report,
+    Samples,
+    Sources,
+)
+from acestep_ray.decoder.worker import DecodeWorker
+from acestep_ray.settings import Mock
+
+STEPS = 8
+
+
+class TimedEngine:
+    """Has the GPU for ``seconds`` a job; every take of every job is ``samples``."""
+
+    def __init__(self, seconds: float, samples: Samples) -> None:
+        self._step = seconds / STEPS
+        self._samples = samples
+        self._gpu = threading.Lock()
+        self.held: list[tuple[float, float]] = []
+        """When each job had the GPU, from and to."""
+
+    def describe(self) -> DecoderDescription:
+        """Nothing that plays a part here."""
+        return DecoderDescription(
+            engine="mock", model="timed", tasks=("text2music",), turbo=True, mock=True, device="cpu"
+        )
+
+    def generate(
+        self, request: DecodeRequest, sources: Sources, report: Report
+    ) -> Iterator[RenderedTake]:
+        """See DecoderEngine."""
+        assert self._gpu.acquire(blocking=False), "two jobs at once on the GPU"
+        began = time.perf_counter()
+        report("diffusion", 0, STEPS)
+        for step in range(STEPS):
+            time.sleep(self._step)
+            report("diffusion", step + 1, STEPS)
+        self.held.append((began, time.perf_counter()))
+        self._gpu.release()
+        for index, seed in enumerate(request.seeds):
+            yield RenderedTake(index, seed, self._samples)
+
+    def free_memory(self) -> None:
+        """There is none to give back."""
+
+    def memory(self) -> DeviceMemory | None:
+        """Not told."""
+        return None
+
+
+class Measured:
+    """One way to work through jobs: its time, the GPU's, and what else took time."""
+
+    def __init__(self) -> None:
+        self.wall = 0.0
+        self.jobs = 0
+        self.idle: list[float] = []
+        """Between the end of a job on the GPU and the beginning of the next."""
+        self.held: list[float] = []
+        self.spent: dict[str, list[float]] = defaultdict(list)
+
+    def add(self, wall: float, held: list[tuple[float, float]]) -> None:
+        """Count one stretch of jobs."""
+        self.wall += wall
+        self.jobs += len(held)
+        self.held += [end - began for began, end in held]
+        self.idle += [after - end for (_, end), (after, _) in pairwise(held)]
+
+    @property
+    def idle_share(self) -> float:
+        """Of the time from a job's beginning on the GPU to the next one's."""
+        return sum(self.idle) / (sum(self.idle) + sum(self.held))
+
+
+async def serial(engine: TimedEngine, requests: list[DecodeRequest], folder: Path) -> Measured:
+    """Generate, encode, store, next."""
+    measured = Measured()
+    artifacts = Artifacts(folder.as_uri())
+    began = time.perf_counter()
+    for request in requests:
+        for take in engine.generate(request, Sources(), lambda *_: None):
+            mark = time.perf_counter()
+            file = folder / "take"
+            encode_take(take.samples, file, request.audio_format, Tags(request.caption, take.seed))
+            encoded = time.perf_counter()
+            key = take_key(request.job_id, request.attempt, take.index, request.audio_format)
+            await artifacts.put_file(key, file)
+            measured.spent["encoding a take"].append(encoded - mark)
+            measured.spent["storing a take"].append(time.perf_counter() - encoded)
+    measured.add(time.perf_counter() - began, engine.held)
+    return measured
+
+
+async def overlapped(
+    engine: TimedEngine, requests: list[DecodeRequest], folder: Path, ongoing: int, encoders: int
+) -> Measured:
+    """DecodeWorker with ``ongoing`` jobs at a time, as Serve gives them to a replica."""
+    measured = Measured()
+    worker = DecodeWorker(engine, Artifacts(folder.as_uri()), encoders)
+    waiting = iter(requests)
+
+    async def owns() -> bool:
+        return True
+
+    async def slot() -> None:
+        for request in waiting:
+            async with aclosing(worker.decode(request, owns)) as events:
+                *_, last = [event async for event in events]
+            assert isinstance(last, Decoded), last
+            measured.spent["from the GPU's last step to stored"].append(last.seconds["storing"])
+
+    began = time.perf_counter()
+    await asyncio.gather(*(slot() for _ in range(ongoing)))
+    measured.add(time.perf_counter() - began, engine.held)
+    return measured
+
+
+def request_for(number: int, seconds: float, takes: int) -> DecodeRequest:
+    """Job ``number``."""
+    return DecodeRequest(
+        job_id=f"job-{number}",
+        attempt=1,
+        task="text2music",
+        caption="pop rock with a driving beat",
+        lyrics="we sing along",
+        vocal_language="en",
+        bpm=120,
+        key_scale="",
+        time_signature="4",
+        seconds=seconds,
+        seeds=tuple(range(takes)),
+        steps=STEPS,
+        guidance_scale=7.0,
+    )
+
+
+def show(name: str, measured: Measured, generate: float) -> None:
+    """Print one column's figures as lines."""
+    lost = measured.wall - measured.jobs * generate
+    between, inside = sum(measured.idle), sum(measured.held) - measured.jobs * generate
+    print(f"{name}: {measured.jobs / measured.wall:.3f} jobs/s")
+    print(f"  GPU idle between jobs   {100 * measured.idle_share:6.2f} %")
+    print(f"  beyond the set GPU time {lost:6.2f} s of {measured.wall:.2f}:")
+    print(f"    between jobs          {between:6.2f} s")
+    print(f"    late between steps    {inside:6.2f} s")
+    print(f"    before first, after last {lost - between - inside:.2f} s")
+    for what, seconds in measured.spent.items():
+        print(f"  {what}: median {statistics.median(seconds):.3f} s, worst {max(seconds):.3f} s")
+
+
+async def main() -> None:
+    """Run in turns and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=20, help="of each way, all rounds together")
+    parser.add_argument("--generate", type=float, default=1.0, help="seconds a job has the GPU")
+    parser.add_argument("--seconds", type=float, default=20.0, help="length of a take")
+    parser.add_argument("--takes", type=int, default=1, help="takes a job")
+    parser.add_argument("--ongoing", type=int, default=2, help="jobs at a time in the worker")
+    parser.add_argument("--encoders", type=int, default=2, help="threads that encode")
+    args = parser.parse_args()
+    rounds = 2
+    sung = request_for(0, args.seconds, takes=1)
+    samples = next(MockDecoder(Mock()).generate(sung, Sources(), lambda *_: None)).samples
+    requests = [request_for(n, args.seconds, args.takes) for n in range(args.jobs // rounds)]
+    ways = {"serial": Measured(), "overlapped": Measured()}
+    for turn in range(rounds):
+        # First the one way begins, then the other: what else this machine does falls on both.
+        for name in list(ways) if turn % 2 == 0 else reversed(list(ways)):
+            engine = TimedEngine(args.generate, samples)
+            with tempfile.TemporaryDirectory() as folder:
+                one = await (
+                    serial(engine, requests, Path(folder))
+                    if name == "serial"
+                    else overlapped(engine, requests, Path(folder), args.ongoing, args.encoders)
+                )
+            whole = ways[name]
+            whole.wall += one.wall
+            whole.jobs += one.jobs
+            whole.idle += one.idle
+            whole.held += one.held
+            for what, seconds in one.spent.items():
+                whole.spent[what] += seconds
+    print(
+        f"{args.jobs} jobs of {args.takes} x {args.seconds:g} s mp3, {args.generate:g} s of GPU "
+        f"each; {args.ongoing} at a time, {args.encoders} encoders; {os.cpu_count()} cores, "
+        f"load {os.getloadavg()[0]:.1f}"
+    )
+    for name, measured in ways.items():
+        show(name, measured, args.generate)
+    speeds = {name: way.jobs / way.wall for name, way in ways.items()}
+    print(f"overlapped against serial: {speeds['overlapped'] / speeds['serial']:.2f} times")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,52 @@
+"""A tiny language model with the real vocabulary, made once a session."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from acestep_ray.planner.transformers.language_model import LanguageModel
+from acestep_ray.planner.transformers.load import load_lm
+from acestep_ray.planner.transformers.planning import Planning
+from acestep_ray.planner.transformers.tiny import make_tiny_lm
+from acestep_ray.settings import Lm, Lyrics
+
+TINY = "acestep-5Hz-lm-tiny"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tiny tensors gain nothing by threads, and lose much where other processes want the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("checkpoints")
+    make_tiny_lm(folder / TINY, seed=1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def folder(checkpoints: Path) -> Path:
+    return checkpoints / TINY
+
+
+@pytest.fixture(scope="session")
+def lm(folder: Path) -> LanguageModel:
+    return load_lm(folder, Lm(device="cpu"))
+
+
+@pytest.fixture(scope="session")
+def planning(lm: LanguageModel) -> Planning:
+    return Planning(lm, Lm(), Lyrics(), 60.0)
+
+
+@pytest.fixture(scope="session")
+def terse(lm: LanguageModel) -> Planning:
+    """Its captions are short, which is most of a plan's time."""
+    return Planning(lm, Lm(caption_tokens=10), Lyrics(), 60.0)

@@ -1,0 +1,77 @@
+"""Replay as docs/api.md has it: the LM's plan sent back makes the same samples, bit for bit."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from acestep_ray.decoder.mock.engine import MockDecoder
+from acestep_ray.decoder.protocol import Samples, Sources
+from acestep_ray.jobs.spec import JobSpec
+from acestep_ray.jobs.workflow import decode_request, plan_request
+from acestep_ray.planner.mock.engine import MockPlanner
+from acestep_ray.planner.protocol import Plan
+from acestep_ray.settings import Mock
+from tests.unit.api.bench import Bench
+
+FAST = Mock(token_seconds=0, step_seconds=0)
+
+
+async def planned(bench: Bench, spec: JobSpec) -> Plan:
+    planner = MockPlanner(FAST, bench.settings.lyrics, bench.settings.defaults.duration)
+    events = [e async for e in planner.plan(plan_request("job", 1, spec, bench.settings))]
+    assert isinstance(events[-1], Plan)
+    return events[-1]
+
+
+def takes(bench: Bench, spec: JobSpec, plan: Plan | None) -> list[Samples]:
+    request = decode_request("job", 1, spec, plan, bench.settings)
+    made = MockDecoder(FAST).generate(request, Sources(), lambda *_: None)
+    return [take.samples for take in made]
+
+
+@pytest.mark.parametrize("as_metas", [False, True])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"use_cot_caption": True},
+        {"bpm": 77, "audio_duration": 10.5},
+        {"infer_type": "dit", "audio_duration": 10.5},
+        {"infer_type": "dit", "key_scale": "A minor", "audio_duration": None},
+    ],
+)
+async def test_the_plan_that_is_sent_back(
+    bench: Bench, more: dict[str, Any], as_metas: bool
+) -> None:
+    asked: dict[str, Any] = {
+        "caption": "slow sad ballad", "lyrics": "la la", "use_5hz_lm": True, "batch_size": 2,
+        "use_random_seed": False, "seed": "7,8", "audio_duration": 12, **more,
+    }  # fmt: skip
+    spec = await bench.spec(**asked)
+    plan = await planned(bench, spec)
+    first = takes(bench, spec, plan)
+    job_id = await bench.succeed(plan=plan)  # with the seeds 7 and 8
+    result = (await bench.http.get(f"/v1/jobs/{job_id}")).json()["result"]
+
+    replay = {**asked, "use_5hz_lm": False, "seed": result["seed_value"]}
+    if result["audio_codes"] is not None:
+        replay["audio_code_string"] = result["audio_codes"]
+    else:
+        replay["audio_duration"] = len(first[0]) / 48_000  # the result's duration
+    if as_metas:
+        replay["metas"] = result["metas"]
+    else:
+        replay |= {
+            "bpm": result["bpm"],
+            "key_scale": result["keyscale"],
+            "time_signature": result["timesignature"],
+        }
+    if asked.get("use_cot_caption"):
+        replay["caption"] = result["lm_caption"]
+    again = takes(bench, await bench.spec(**replay), None)
+    assert len(first) == len(again) == 2
+    for ours, theirs in zip(first, again, strict=True):
+        assert ours.any() and np.array_equal(ours, theirs)
+    other = takes(bench, await bench.spec(**{**replay, "seed": "9,10"}), None)
+    assert not np.array_equal(first[0], other[0])
