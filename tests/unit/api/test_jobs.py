@@ -2,7 +2,6 @@
 
 import asyncio
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -142,7 +141,17 @@ async def test_a_failed_job(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    "job_id", [str(uuid4()), "x", "a" * 5000, "%00", "..", "{%7B}", "urn:uuid:1", "é"]
+    "job_id",
+    [
+        "4df584e4-7a42-4d2d-a5fb-ccf921342bea",
+        "x",
+        "a" * 5000,
+        "%00",
+        "..",
+        "{%7B}",
+        "urn:uuid:1",
+        "é",
+    ],
 )
 async def test_ids_that_are_none(bench: Bench, job_id: str) -> None:
     for method, path in (
