@@ -55,6 +55,10 @@ class Decoder:
         if decoded.peak_memory is not None:
             self._peak_memory.set(decoded.peak_memory)
 
+    def check_health(self) -> None:
+        """Raise when the engine hangs; Serve then replaces the replica."""
+        self._worker.check()
+
     async def __del__(self) -> None:
         if self._presence is not None:  # it is None where __init__ failed
             await self._presence.leave()

@@ -1,6 +1,7 @@
 """The ingress deployment: the HTTP contract in front of the job store actor."""
 
 import asyncio
+import contextlib
 import time
 from typing import Any
 
@@ -15,7 +16,15 @@ from acestep_ray.jobs.feed import FeedWatch
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.roster import RosterView
 from acestep_ray.jobs.snapshot import QueueStats, Snapshot
-from acestep_ray.jobs.store.protocol import Cancel, Delete, Get, ListJobs, Submit, Submitted
+from acestep_ray.jobs.store.protocol import (
+    Cancel,
+    Delete,
+    Get,
+    JobExpired,
+    ListJobs,
+    Submit,
+    Submitted,
+)
 from acestep_ray.settings import Settings
 from deployments.store_client import StoreClient
 
@@ -55,7 +64,7 @@ class StoreService:
                 try:
                     await asyncio.wait_for(changed.wait(), left)
                 except TimeoutError:
-                    return snapshot
+                    return await self.get(job_id)
 
     async def list(self, query: ListJobs) -> list[Snapshot]:
         """See JobService."""
@@ -69,7 +78,9 @@ class StoreService:
 
     async def delete(self, job_id: str) -> None:
         """See JobService."""
-        await self._client.apply(Delete(job_id))
+        await self.get(job_id)  # says whether there is one to delete
+        with contextlib.suppress(JobExpired):  # then gone by this very call, repeated underway
+            await self._client.apply(Delete(job_id))
 
     async def stats(self) -> QueueStats:
         """See JobService."""

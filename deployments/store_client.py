@@ -16,7 +16,7 @@ from acestep_ray.api.service import ServiceUnavailable
 from acestep_ray.jobs.result import Progress
 from acestep_ray.jobs.roster import Announcement, RosterView
 from acestep_ray.jobs.snapshot import Capacity, Changes, QueueStats
-from acestep_ray.jobs.store.protocol import Op, StoreError, StoreUnavailable
+from acestep_ray.jobs.store.protocol import KeepAlive, Op, StoreError, StoreUnavailable
 from acestep_ray.settings import Settings
 from deployments.job_store import MAX_CALLS, RemoteJobStore
 from deployments.names import NAMESPACE, STORE_ACTOR_PREFIX, STORE_PROTOCOL, store_actor_name
@@ -64,6 +64,10 @@ def find_or_create(settings: Settings, protocol: int = STORE_PROTOCOL) -> ActorH
     return actor
 
 
+class _Vanished(Exception):
+    """The actor was replaced at this moment; look again."""
+
+
 class StoreClient:
     """One a process. Any number of coroutines may call at once.
 
@@ -84,6 +88,10 @@ class StoreClient:
         Raises its StoreError, or ServiceUnavailable when the store stays away for ``patience``
         seconds (it may then still happen: repeat it with the same arguments).
         """
+        if isinstance(op, KeepAlive):
+            # Alone: a runner must not lapse behind a write that the store cannot take right now.
+            await self.call(lambda actor: actor.apply.remote([op]), patience)
+            return None
         future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         self._waiting.append((op, time.monotonic() + patience, future))
         if self._sender is None or self._sender.done():
@@ -98,10 +106,7 @@ class StoreClient:
                 continue
             patience = max(deadline for _, deadline, _ in batch) - time.monotonic()
             ops = [op for op, _, _ in batch]
-            try:
-                answers = await self.call(lambda a, ops=ops: a.apply.remote(ops), patience)  # type: ignore[misc]
-            except Exception as error:
-                answers = [error] * len(batch)
+            answers = await self._answers(ops, patience)
             for (_, _, future), answer in zip(batch, answers, strict=True):
                 if future.done():
                     continue
@@ -109,6 +114,17 @@ class StoreClient:
                     future.set_exception(answer)
                 else:
                     future.set_result(answer)
+
+    async def _answers(self, ops: list[Op], patience: float) -> list[object]:
+        """The actor's answers; where it fails on the batch, each operation by itself."""
+        try:
+            return await self.call(lambda actor: actor.apply.remote(ops), patience)
+        except ServiceUnavailable as error:
+            return [error] * len(ops)
+        except Exception as error:
+            if len(ops) == 1:
+                return [error]
+            return [(await self._answers([op], patience))[0] for op in ops]
 
     async def call(
         self, method: Callable[[ActorHandle[Any]], Awaitable[T]], patience: float = PATIENCE
@@ -119,13 +135,10 @@ class StoreClient:
         while True:
             try:
                 if self._actor is None:
-                    self._actor = await asyncio.to_thread(
-                        find_or_create, self._settings, self._protocol
-                    )
+                    self._actor = await asyncio.to_thread(self._find)
                 left = max(0.1, deadline - time.monotonic())
                 return await asyncio.wait_for(_plain(method(self._actor)), left)
-            except (RayActorError, StoreUnavailable, TimeoutError, ValueError) as error:
-                # ValueError: the name vanished between listing and looking up.
+            except (RayActorError, StoreUnavailable, TimeoutError, _Vanished) as error:
                 if not isinstance(error, StoreUnavailable):
                     self._actor = None
                 if time.monotonic() + pause >= deadline:
@@ -135,6 +148,12 @@ class StoreClient:
                     ) from error
                 await asyncio.sleep(pause)
                 pause = min(1.0, pause * 2)
+
+    def _find(self) -> ActorHandle[Any]:
+        try:
+            return find_or_create(self._settings, self._protocol)
+        except ValueError as error:
+            raise _Vanished("its name vanished between listing and looking up") from error
 
     async def report(
         self, runner: str, capacity: Capacity, progress: list[tuple[str, int, Progress]]

@@ -36,6 +36,10 @@ FENCE_EVERY = 1.0
 """Seconds between two looks at the fence while the engine works."""
 
 
+STUCK_SECONDS = 120.0
+"""An engine told to stop that works on for so long hangs."""
+
+
 class DecodeWorker:
     """Drives one engine. Belongs to one event loop."""
 
@@ -45,6 +49,13 @@ class DecodeWorker:
         # One thread is the device: what waits for it waits in order.
         self._device = ThreadPoolExecutor(1, "device")
         self._encoders = ThreadPoolExecutor(encoders, "encode")
+        self._stopping: dict[str, float] = {}
+
+    def check(self) -> None:
+        """Raise RuntimeError when the engine does not obey: the device is lost to this process."""
+        for job_id, since in self._stopping.items():
+            if time.monotonic() - since > STUCK_SECONDS:
+                raise RuntimeError(f"the engine has not let go of job {job_id}")
 
     async def decode(self, request: DecodeRequest, owns: Owns) -> AsyncGenerator[DecodeEvent, None]:
         """Make and store the takes of one job.
@@ -126,7 +137,9 @@ class DecodeWorker:
                 fence.cancel()
                 thread.cancel()  # where it still waits for the device; a running one obeys stop
                 # The threads read the sources and write into the folder until they end.
+                self._stopping[request.job_id] = time.monotonic()
                 await _settled(device, fence, *encodes)
+                del self._stopping[request.job_id]
         yield Decoded(
             takes=tuple(takes),
             engine=self._engine.describe(),

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
-from acestep_ray.audio.artifacts import Artifacts, StoredFile
+from acestep_ray.audio.artifacts import KEY, Artifacts, StorageError, StoredFile
 from acestep_ray.audio.keys import SOURCES, TAKES, sources_prefix, takes_prefix
 from acestep_ray.jobs.result import JobResult
 from acestep_ray.jobs.snapshot import Snapshot
@@ -43,13 +43,22 @@ class Janitor:
     async def tidy(self) -> None:
         """Empty the store's garbage, and now and then look for what nobody told of."""
         while ids := await self._store.apply(Garbage()):
-            for job_id in ids:
-                await self._artifacts.delete_prefix(takes_prefix(job_id))
-                await self._artifacts.delete_prefix(sources_prefix(job_id))
-            await self._store.apply(Collected(tuple(ids)))
+            gone = [job_id for job_id in ids if await self._delete_audio(job_id)]
+            await self._store.apply(Collected(tuple(gone)))
+            if len(gone) < len(ids):
+                break  # what could not be deleted now stands first again
         if time.monotonic() - self._searched_at >= self._jobs.search_every:
-            await self.search()
             self._searched_at = time.monotonic()
+            await self.search()
+
+    async def _delete_audio(self, job_id: str) -> bool:
+        try:
+            await self._artifacts.delete_prefix(takes_prefix(job_id))
+            await self._artifacts.delete_prefix(sources_prefix(job_id))
+        except StorageError as error:
+            logger.warning("The audio of job %s cannot be deleted now: %s", job_id, error)
+            return False
+        return True
 
     async def search(self) -> int:
         """Delete the files, old enough, that belong to no job or to an attempt that has lost its
@@ -58,11 +67,17 @@ class Janitor:
         records: dict[str, JobRecord | None] = {}
         async for stored in self._old_files():
             role, job_id, *rest = stored.key.split("/")
+            if not KEY.fullmatch(stored.key) or not rest:
+                continue  # not of our making
             if job_id not in records:
                 records[job_id] = await self._record(job_id)
             record = records[job_id]
             if record is None or (role == TAKES and not _wanted(record, stored.key, rest)):
-                await self._artifacts.delete([stored.key])
+                try:
+                    await self._artifacts.delete([stored.key])
+                except StorageError as error:
+                    logger.warning("%s cannot be deleted now: %s", stored.key, error)
+                    continue
                 deleted += 1
         if deleted:
             logger.info("Deleted %d orphaned audio files.", deleted)

@@ -3,15 +3,23 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from acestep_ray.audio.artifacts import Artifacts
 from acestep_ray.jobs.janitor import Janitor
+from acestep_ray.jobs.job import ErrorCode
 from acestep_ray.jobs.result import Progress
 from acestep_ray.jobs.roster import RosterView
 from acestep_ray.jobs.snapshot import Capacity, Changes
-from acestep_ray.jobs.store.protocol import Goodbye, JobRecord, KeepAlive, Lease, Op, Owns
+from acestep_ray.jobs.store.protocol import (
+    Finish,
+    Goodbye,
+    JobRecord,
+    KeepAlive,
+    Lease,
+    Op,
+    Owns,
+)
 from acestep_ray.jobs.workflow import Engines, Workflow
 from acestep_ray.settings import Settings
 
@@ -62,6 +70,7 @@ class Runner:
         self._jobs: dict[str, tuple[JobRecord, asyncio.Task[None]]] = {}
         self._news: dict[str, tuple[int, Progress]] = {}
         self._look = asyncio.Event()  # something may be leased now
+        self._request = ""  # of the lease that is not answered yet
         self._draining = False
         self._loops: list[asyncio.Task[None]] = []
 
@@ -88,7 +97,13 @@ class Runner:
 
     async def tell(self, op: Op) -> bool:
         """See workflow.Ledger: the store's answer, however long the store is away."""
-        return bool(await self._desk.apply(op, patience=FOREVER))
+        while True:
+            try:
+                return bool(await self._desk.apply(op, patience=FOREVER))
+            except Exception:
+                # Untold, the job would stay with this runner and never end.
+                logger.exception("%s was not written; trying again", type(op).__name__)
+                await asyncio.sleep(LOOK_EVERY)
 
     def progress(self, job_id: str, attempt: int, progress: Progress) -> None:
         """See workflow.Ledger."""
@@ -147,14 +162,21 @@ class Runner:
         if self._draining:
             return
         # A stage without replicas gets one job: that wakes one where they scale from zero.
+        self._request = self._request or uuid.uuid4().hex
         lease = Lease(
             self.name,
-            uuid.uuid4().hex,
+            self._request,
             plan_slots=max(1, self._capacity.plan_slots),
             decode_slots=max(1, self._capacity.decode_slots),
         )
         # Repeated under its own request_id until it is answered: what was leased is never unknown.
-        for record in await self._desk.apply(lease, patience=FOREVER):
+        try:
+            records = await self._desk.apply(lease, patience=FOREVER)
+        except Exception:
+            self._look.set()
+            raise
+        self._request = ""
+        for record in records:
             self._run(record)
 
     async def _tidy(self) -> None:
@@ -164,13 +186,19 @@ class Runner:
     def _run(self, record: JobRecord) -> None:
         if earlier := self._jobs.get(record.job_id):
             earlier[1].cancel()  # an attempt that lost its job while this runner was unheard of
-        workflow = Workflow(record, self._engines, self, self._settings)
-        task = asyncio.create_task(self._end(record, workflow.run()), name=record.job_id)
+        task = asyncio.create_task(self._end(record), name=record.job_id)
         self._jobs[record.job_id] = (record, task)
 
-    async def _end(self, record: JobRecord, work: Coroutine[Any, Any, None]) -> None:
+    async def _end(self, record: JobRecord) -> None:
+        """Run one job, whatever becomes of it; no record may keep others from running."""
         try:
-            await work
+            await Workflow(record, self._engines, self, self._settings).run()
+        except ValueError:  # pydantic's: written by a release that this one does not understand
+            logger.exception("Job %s cannot be read", record.job_id)
+            sentence = "The job was stored by another version of the service and cannot be read."
+            await self.tell(
+                Finish(record.job_id, record.attempt, error=sentence, error_code=ErrorCode.INTERNAL)
+            )
         finally:
             if self._jobs.get(record.job_id, (None,))[0] is record:
                 del self._jobs[record.job_id]

@@ -1,5 +1,6 @@
 """One job from its lease to its end: plan, then decode, then finish."""
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator
@@ -34,6 +35,10 @@ UNPLANNED_SPANS = {
     "vae": (0.8, 0.93),
     "storing": (0.93, 1.0),
 }
+
+
+UNSTARTED_PAUSE = 1.0
+"""Seconds before a job goes back whose worker was lost before it began."""
 
 
 class WorkerLost(Exception):
@@ -89,13 +94,21 @@ class Workflow:
     async def run(self) -> None:
         """Plan, decode, finish. A lost worker gives the job back; everything else ends it."""
         try:
-            if self._spec.lm and not self._plan:
-                self._plan = await self._make_plan()
-            await self._decode()
+            async with asyncio.timeout(self._settings.jobs.timeout) as self._patience:
+                if self._spec.lm and not self._plan:
+                    self._plan = await self._make_plan()
+                await self._decode()
+        except TimeoutError:
+            limit = self._settings.jobs.timeout
+            await self._fail(
+                ErrorCode.TIMEOUT, f"No engine began the job within {limit:g} seconds."
+            )
         except _NotOurs:
             logger.info("Job %s: attempt %d is over.", self._job_id, self._attempt)
         except WorkerLost as lost:
             logger.warning("Job %s lost its worker: %s", self._job_id, lost)
+            if self._started_at is None:
+                await asyncio.sleep(UNSTARTED_PAUSE)  # it will be leased again at once
             await self._ledger.tell(
                 Release(
                     self._job_id,
@@ -144,6 +157,7 @@ class Workflow:
         if self._started_at is None:
             await self._check(Start(self._job_id, self._attempt))
             self._started_at = time.time()
+            self._patience.reschedule(None)  # from here on the store's clock runs
         self._progress(stage, step, total)
 
     def _progress(self, stage: str, step: int, total: int) -> None:

@@ -48,6 +48,8 @@ class FakeEngines:
     def __init__(self) -> None:
         self.gate = asyncio.Event()
         self.gate.set()
+        self.silent = asyncio.Event()  # cleared: no decode gives a first word
+        self.silent.set()
         self.plans: list[PlanRequest] = []
         self.decodes: list[DecodeRequest] = []
         self.stopped: list[str] = []
@@ -68,6 +70,7 @@ class FakeEngines:
         self.decodes.append(request)
         ended = False
         try:
+            await self.silent.wait()
             yield DecodeProgress(stage="diffusion", step=0, total=8)
             await self.gate.wait()
             self.on_decode(request)

@@ -357,3 +357,33 @@ async def test_a_job_that_takes_too_long_fails_and_is_stopped(
     await until(stopped)
     await runner.drain()
     await inner.close()
+
+
+async def test_a_record_that_cannot_be_read_fails_alone(
+    desk: DeskOf, engines: FakeEngines, runner: Runner
+) -> None:
+    """After an upgrade, say: it must not keep the jobs behind it from running."""
+    bad = str(uuid.uuid4())
+    await desk.apply(Submit(bad, '{"from": "another version"}', needs_plan=False))
+    good = await submit(desk, spec())
+    record = (await reaches(desk, bad, Status.FAILED)).record
+    assert record.error_code == ErrorCode.INTERNAL
+    await reaches(desk, good, Status.SUCCEEDED)
+
+
+async def test_an_engine_that_never_begins_does_not_keep_a_job_for_ever(
+    tmp_path: Path, engines: FakeEngines, artifacts: Artifacts
+) -> None:
+    settings = Settings.model_validate({"jobs": {"lease_seconds": 0.6, "timeout": 0.3}})
+    inner = JobDesk(lambda: SqliteStore(tmp_path / "jobs.sqlite"), settings)
+    await inner.open()
+    desk = DeskOf(inner)
+    runner = Runner(desk, engines, artifacts, settings)
+    runner.start()
+    engines.silent.clear()
+    record = (await reaches(desk, await submit(desk, spec()), Status.FAILED)).record
+    assert (record.error_code, record.starts) == (ErrorCode.TIMEOUT, 0)
+    engines.silent.set()
+    await reaches(desk, await submit(desk, spec()), Status.SUCCEEDED)
+    await runner.drain()
+    await inner.close()
