@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CONFIG ?= serve_config.yaml
 CODE := acestep_ray deployments tests benchmarks
 
-.PHONY: serve serve-real test gpu-check faults bench check fix openapi clean
+.PHONY: serve serve-real engines test gpu-check faults bench check fix openapi clean
 
 serve: $(VENV)/.installed-base  ## run the service with mock models on port 8001 (ACESTEP_PORT)
 	@$(BIN)/acestep-ray serve $(CONFIG)
@@ -20,13 +20,15 @@ test: $(VENV)/.installed-test $(VENV)/.installed-engines  ## every test
 	@echo "== tests on running services: jobs, the README's commands, fault drills"
 	@$(BIN)/python -m pytest tests/integration tests/e2e tests/faults $(PYTEST_ARGS)
 
+engines: $(VENV)/.installed-engines  ## the real engines' libraries, for the acestep-ray commands
+
 gpu-check: $(VENV)/.installed-test $(VENV)/.installed-engines  ## real engines, tiny weights, CUDA
 	@ACESTEP_TEST_DEVICE=cuda $(BIN)/python -m pytest tests/models $(PYTEST_ARGS)
 
 faults: $(VENV)/.installed-test  ## the fault drills in full, with a table of recovery times
 	@FAULTS=full $(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)
 
-bench: $(VENV)/.installed-test  ## the benchmarks: ratios, each within one run
+bench: $(VENV)/.installed-test $(VENV)/.installed-engines  ## the benchmarks: ratios, each within one run
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 check: $(VENV)/.installed-test $(VENV)/.installed-engines  ## read the code: lint, types, layers, configs

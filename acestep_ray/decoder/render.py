@@ -36,6 +36,9 @@ class Rendering:
 
     def run(self) -> None:
         """Make every take. Raises what the engine raises, and DecodeCancelled once stopped."""
+        now = time.perf_counter()
+        self.seconds["waiting"] = now - self._mark  # for the device
+        self._mark = now
         if self.stop.is_set():
             raise DecodeCancelled
         done: set[int] = set()

@@ -139,7 +139,7 @@ class DecodeWorker:
                 # The threads read the sources and write into the folder until they end.
                 self._stopping[request.job_id] = time.monotonic()
                 await _settled(device, fence, *encodes)
-                del self._stopping[request.job_id]
+                self._stopping.pop(request.job_id, None)
         yield Decoded(
             takes=tuple(takes),
             engine=self._engine.describe(),

@@ -7,9 +7,9 @@ import torch
 from acestep_ray.decoder.protocol import DeviceMemory
 
 DTYPES = {
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-    "float32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+    "fp32": torch.float32,
 }
 
 _BF16_CAPABILITY = 8

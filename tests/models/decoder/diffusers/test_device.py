@@ -46,7 +46,7 @@ def test_auto_takes_bfloat16_where_the_gpu_has_it(
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     assert choose_dtype("auto", CUDA) == expected
     assert choose_dtype("auto", CPU) == torch.float32
-    assert choose_dtype("float32", CUDA) == torch.float32
+    assert choose_dtype("fp32", CUDA) == torch.float32
     with pytest.raises(ValueError, match="no number type"):
         choose_dtype("int8", CUDA)
 
