@@ -21,6 +21,7 @@ def test_tiny_then_convert_then_load(tmp_path: Path, capsys: pytest.CaptureFixtu
         "writing vae",
         "writing Qwen3-Embedding-0.6B",
         f"wrote {source / 'acestep-v15-base'}",
+        "writing acestep-5Hz-lm-0.6B",
     ]
     assert main(["convert", str(source), str(target), "--dtype", "fp32"]) == 0
     lines = capsys.readouterr().out.splitlines()
