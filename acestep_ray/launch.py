@@ -30,6 +30,8 @@ FAILED = re.compile(
     r"Exception importing application|Failed to update the deployments|DEPLOY_FAILED"
 )
 """Log lines after which the application never comes up."""
+CHECKPOINT = re.compile(r"CheckpointError: (.+)")
+"""A sentence that names the file and the cure."""
 STARTING = "the application is starting"
 
 
@@ -151,11 +153,14 @@ def _run(document: dict[str, Any], host: str, port: int, verbose: bool) -> int:
             errors="replace",
         )
         failed = threading.Event()
-        threading.Thread(target=_show_log, args=(child, verbose, failed), daemon=True).start()
+        faults: list[str] = []
+        log = (child, verbose, failed, faults)
+        threading.Thread(target=_show_log, args=log, daemon=True).start()
         try:
             if _wait_until_ready(child, url, failed):
                 return child.wait()
-            _say("the application failed to start; the lines above say why")
+            why = faults[0] if faults else "the lines above say why"
+            _say(f"the application failed to start: {why}")
         except KeyboardInterrupt:
             _say("stopping; jobs that have not ended are kept and run at the next start")
             _stop(child)
@@ -164,13 +169,21 @@ def _run(document: dict[str, Any], host: str, port: int, verbose: bool) -> int:
         return 1
 
 
-def _show_log(child: subprocess.Popen[str], verbose: bool, failed: threading.Event) -> None:
-    """Pass the child's output on, without Ray's and Serve's news of routine."""
+def _show_log(
+    child: subprocess.Popen[str], verbose: bool, failed: threading.Event, faults: list[str]
+) -> None:
+    """Pass the child's output on, without Ray's and Serve's news of routine.
+
+    Sets ``failed`` when the application will never come up, and notes what is wrong with a
+    checkpoint in ``faults``.
+    """
     assert child.stdout is not None
     for line in child.stdout:
         if verbose or not ROUTINE.search(line):
             sys.stderr.write(line)
-        if FAILED.search(line):
+        if fault := CHECKPOINT.search(line):
+            faults.append(fault[1])
+        if fault or FAILED.search(line):
             failed.set()
 
 

@@ -197,11 +197,11 @@ class GenerateRequest(BaseModel):
         examples=["NO USER INPUT"],
         json_schema_extra=_legal("text of up to 4,000 characters"),
     )
-    lm_top_k: Annotated[int, Ge(0), Le(64_000), WHOLE] | None = Field(
+    lm_top_k: Annotated[int, Ge(0), Le(2**31 - 1), WHOLE] | None = Field(
         None,
         description="The LM chooses among so many likeliest tokens; 0 or null: among all.",
         examples=[0],
-        json_schema_extra=_legal("a whole number from 0 to 64000, or null"),
+        json_schema_extra=_legal("a whole number from 0 to 2147483647, or null"),
     )
     lm_top_p: Annotated[float, Ge(0), REAL] | None = Field(
         None,

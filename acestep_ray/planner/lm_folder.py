@@ -19,5 +19,8 @@ def find_lm(checkpoints: Path | None, name: str = "") -> Path:
     found = sorted(path.name for path in checkpoints.glob(f"{PREFIX}*") if path.is_dir())
     if (name and name not in found) or not found:
         there = ", ".join(found) or "none"
-        raise CheckpointError(f"{checkpoints} has no {name or PREFIX + '*'}; there are: {there}.")
+        raise CheckpointError(
+            f"{checkpoints} has no {name or PREFIX + '*'}; there are: {there}. "
+            "Download ACE-Step/acestep-5Hz-lm-0.6B into it, or set ACESTEP_PLANNER=mock."
+        )
     return checkpoints / (name or found[0])

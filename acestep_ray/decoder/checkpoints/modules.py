@@ -39,7 +39,7 @@ def build(name: str, config: Mapping[str, Any], folder: Path) -> nn.Module:
                 return _text_encoder(config)
             module: nn.Module = _CLASSES[name].from_config(dict(config))
             return module
-    except (TypeError, ValueError, KeyError, AttributeError, IndexError, RuntimeError) as error:
+    except Exception as error:  # diffusers and transformers raise many kinds for a wrong value
         raise CheckpointError(
             f"{folder / 'config.json'} makes no {name} ({error}): download that folder again."
         ) from error

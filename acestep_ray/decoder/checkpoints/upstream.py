@@ -146,6 +146,11 @@ def module_configs(config: Mapping[str, Any], file: Path) -> dict[str, dict[str,
     }
     layer_types = config.get("layer_types")
     pooler_layers = value("num_attention_pooler_hidden_layers")
+    if not isinstance(pooler_layers, int) or not isinstance(layer_types, list | None):
+        raise CheckpointError(
+            f"{file}: layer_types must be a list and num_attention_pooler_hidden_layers a whole "
+            "number; download that folder again."
+        )
     detokenizer = encoder | {
         **values("audio_acoustic_hidden_dim", "pool_window_size"),
         "num_attention_pooler_hidden_layers": pooler_layers,

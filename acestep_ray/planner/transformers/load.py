@@ -32,8 +32,13 @@ def load_lm(folder: Path, settings: Lm) -> LanguageModel:
     device = torch.device(settings.device) if settings.device else default_device()
     config = _config(folder)
     config._attn_implementation = attention.NAME
-    with torch.device("meta"):
-        model = Qwen3ForCausalLM(config)
+    try:
+        with torch.device("meta"):
+            model = Qwen3ForCausalLM(config)
+    except Exception as error:  # transformers raises many kinds for a value that makes no model
+        raise CheckpointError(
+            f"{folder / 'config.json'} makes no model ({error!r}): download that folder again."
+        ) from error
     wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
     weights = _checked(folder, _named(_read(folder), bool(config.tie_word_embeddings)), wanted)
     try:
@@ -73,8 +78,12 @@ def _config(folder: Path) -> Qwen3Config:
         if kind != "qwen3":
             raise CheckpointError(f"{file} is of a {kind} model, not of a qwen3 one.")
         config = Qwen3Config.from_dict(values)
-    except (ValueError, TypeError) as error:
-        raise CheckpointError(f"{file} cannot be read: {error}.") from None
+    except CheckpointError:
+        raise
+    except Exception as error:  # its classes check their fields with errors of their own
+        raise CheckpointError(
+            f"{file} cannot be read: {error}: download that folder again."
+        ) from error
     if config.vocab_size < VOCABULARY:
         raise CheckpointError(
             f"{file} is not a 5Hz LM's: its vocabulary has {config.vocab_size} tokens, "
@@ -92,9 +101,9 @@ def _read(folder: Path) -> dict[str, Tensor]:
     if index.is_file():
         try:
             shards = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+            files = [folder / Path(shard).name for shard in sorted(shards)]
         except (ValueError, TypeError, KeyError, AttributeError):
             raise CheckpointError(f"{index} cannot be read as an index of shards.") from None
-        files = [folder / Path(shard).name for shard in sorted(shards)]
     tensors: dict[str, Tensor] = {}
     for file in files:
         if not file.is_file():
@@ -102,7 +111,7 @@ def _read(folder: Path) -> dict[str, Tensor]:
         try:
             tensors |= load_file(file)
         except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"{file} cannot be read: {error}.") from None
+            raise CheckpointError(f"{file} cannot be read: {error}: download it again.") from None
     return tensors
 
 
