@@ -8,7 +8,7 @@ RUNNER = "Runner"
 PLANNER = "Planner"
 DECODER = "Decoder"
 
-STORE_PROTOCOL = 1
+STORE_PROTOCOL = 2
 """Raise it when the job store actor's calls or its schema change: an actor of a lower number is
 then replaced by the first client of the higher one, never the other way."""
 

@@ -10,8 +10,8 @@ job that comes back stands where it stood. Fence: each lease gives a job its nex
 number; ``start``, ``save_plan``, ``finish`` and ``release`` with an older one change nothing.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from acestep_ray.jobs.job import ErrorCode, Status
@@ -33,6 +33,8 @@ class Submit:
     idempotency_key: str | None = None
     fingerprint: str = ""  # digest of the body
     max_queued: int = 200
+    planner: str = ""  # which planner plans it, as Lease.planner_slots names them
+    work: float = 0.0  # what the decoder has to do: seconds of audio, of all takes, times steps
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class JobRecord:
     attempt: int
     starts: int
     needs_plan: bool
+    planner: str
+    work: float
     runner: str | None
     plan: str | None
     result: str | None
@@ -92,14 +96,21 @@ class Lease:
     that others have leased already take up their slots. A leased job without a plan that needs one
     takes a plan slot, any other leased job a decode slot; a job that needs a plan is handed out
     only while all leased jobs are fewer than both together. A queued job whose slots are taken is
-    passed over for later ones of the other kind, never for its own. ``request_id`` makes a retry
-    answer the same jobs. A runner without a liveness record (KeepAlive) is leased nothing.
+    passed over for later ones of the other kind, never for its own. ``planner_slots`` bounds the
+    plan slots of single planners; a job whose planner's are taken is passed over for those of other
+    planners, and a planner that is not named may take all. ``request_id`` makes a retry answer the
+    same jobs. A runner without a liveness record (KeepAlive) is leased nothing.
+
+    ``cluster`` names the engines that the slots are of. Where several clusters share a store, jobs
+    leased in another one take up none of them.
     """
 
     runner: str
     request_id: str
     plan_slots: int
     decode_slots: int
+    planner_slots: Mapping[str, int] = field(default_factory=dict)
+    cluster: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,23 +147,28 @@ class Start:
 
 @dataclass(frozen=True)
 class SavePlan:
-    """Keep a plan that was paid for. Answers bool as Start."""
+    """Keep a plan that was paid for, and what it took, seconds; ``work`` is known better now, where
+    it is given. Answers bool as Start."""
 
     job_id: str
     attempt: int
     plan: str
+    seconds: float | None = None
+    work: float | None = None
 
 
 @dataclass(frozen=True)
 class Finish:
-    """End the job: with ``result`` (JSON of JobResult) it succeeded, else it failed. Answers bool:
-    whether this attempt's end is the job's end (also when told twice)."""
+    """End the job: with ``result`` (JSON of JobResult) it succeeded, else it failed.
+    ``device_seconds``: how long the decoder's device worked on it. Answers bool: whether this
+    attempt's end is the job's end (also when told twice)."""
 
     job_id: str
     attempt: int
     result: str | None = None
     error: str | None = None
     error_code: ErrorCode | None = None
+    device_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -231,6 +247,15 @@ class Stats:
 
 
 @dataclass(frozen=True)
+class Pace:
+    """What a job took: ``work`` in ``device_seconds``, and the plan, where it had one."""
+
+    work: float
+    device_seconds: float
+    plan_seconds: float | None
+
+
+@dataclass(frozen=True)
 class StoreStats:
     """Counts by status; of the queued, how many wait for a plan first; lately ended jobs."""
 
@@ -240,11 +265,30 @@ class StoreStats:
     failed: int
     queued_for_plan: int
     recent_seconds: tuple[float, ...]  # start to end of the last 50 succeeded jobs
+    recent_paces: tuple[Pace, ...] = ()  # of the same, where it was told
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What is to be done. Answers list[Unfinished], in the order of places."""
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A job that has not ended. ``planner``: who has to plan it; None where no plan is to come."""
+
+    job_id: str
+    place: int
+    status: Status
+    planner: str | None
+    work: float
+    leased: bool
+    cluster: str  # where it is leased
 
 
 Op = (
     Submit | Get | ListJobs | Lease | KeepAlive | Goodbye | Owns | Start | SavePlan | Finish
-    | Release | Cancel | Delete | Sweep | Grace | Purge | Garbage | Collected | Stats
+    | Release | Cancel | Delete | Sweep | Grace | Purge | Garbage | Collected | Stats | Backlog
 )  # fmt: skip
 
 

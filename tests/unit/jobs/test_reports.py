@@ -11,7 +11,24 @@ HALF = Progress(stage="diffusion", step=4, total=8, fraction=0.5)
 
 def record(status: Status, attempt: int) -> JobRecord:
     return JobRecord(
-        "a", status, "{}", 0.0, None, None, 1, 0, attempt, 1, False, "r", None, None, None, None
+        job_id="a",
+        status=status,
+        spec="{}",
+        created_at=0.0,
+        started_at=None,
+        finished_at=None,
+        place=1,
+        position=0,
+        attempt=attempt,
+        starts=1,
+        needs_plan=False,
+        planner="",
+        work=0.0,
+        runner="r",
+        plan=None,
+        result=None,
+        error=None,
+        error_code=None,
     )
 
 

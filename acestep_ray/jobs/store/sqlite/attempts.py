@@ -35,7 +35,8 @@ def save_plan(table: JobTable, op: SavePlan, now: float) -> bool:
         return False
     table.db.execute("UPDATE texts SET plan = ? WHERE place = ?", (op.plan, job.place))
     if job.plan_pending:
-        table.change(job, plan_pending=False)
+        work = job.work if op.work is None else op.work
+        table.change(job, plan_pending=False, plan_seconds=op.seconds, work=work)
         table.changes.append((job.job_id, job.status))
     return True
 
@@ -60,7 +61,7 @@ def finish(table: JobTable, op: Finish, now: float) -> bool:
     if job.status is Status.QUEUED:
         job = table.transition(job, Event.START, now)
     table.db.execute("UPDATE texts SET result = ? WHERE place = ?", (op.result, job.place))
-    table.transition(job, Event.SUCCEED, now, ended_by=op.attempt)
+    table.transition(job, Event.SUCCEED, now, ended_by=op.attempt, device_seconds=op.device_seconds)
     return True
 
 

@@ -3,6 +3,7 @@
 from acestep_ray.jobs.job import ErrorCode, Event, Status
 from acestep_ray.jobs.store.protocol import (
     AlreadyEnded,
+    Backlog,
     Cancel,
     Delete,
     Get,
@@ -10,11 +11,13 @@ from acestep_ray.jobs.store.protocol import (
     JobExpired,
     JobRecord,
     ListJobs,
+    Pace,
     QueueFull,
     Stats,
     StoreStats,
     Submit,
     Submitted,
+    Unfinished,
 )
 from acestep_ray.jobs.store.sqlite.row import Job
 from acestep_ray.jobs.store.sqlite.table import JobTable
@@ -107,16 +110,38 @@ def delete(table: JobTable, op: Delete, now: float) -> None:
 def stats(table: JobTable, op: Stats, now: float) -> StoreStats:
     """See protocol.Stats."""
     recent = table.db.execute(
-        "SELECT MAX(0.0, finished_at - started_at) FROM jobs INDEXED BY jobs_succeeded"
-        " WHERE status = 'succeeded'"
+        "SELECT MAX(0.0, finished_at - started_at), work, device_seconds, plan_seconds"
+        " FROM jobs INDEXED BY jobs_succeeded WHERE status = 'succeeded'"
         f" ORDER BY finished_at DESC LIMIT {_RECENT}"
-    )
+    ).fetchall()
     counts = table.queue.counts
     return StoreStats(
         queued=counts[Status.QUEUED],
         running=counts[Status.RUNNING],
         succeeded=counts[Status.SUCCEEDED],
         failed=counts[Status.FAILED],
-        queued_for_plan=table.queue.queued_for_plan,
-        recent_seconds=tuple(seconds for (seconds,) in recent),
+        queued_for_plan=table.queue.queued_for_plan.total(),
+        recent_seconds=tuple(seconds for seconds, *_ in recent),
+        recent_paces=tuple(
+            Pace(work, device_seconds, plan_seconds)
+            for _, work, device_seconds, plan_seconds in recent
+            if device_seconds is not None
+        ),
     )
+
+
+def backlog(table: JobTable, op: Backlog, now: float) -> list[Unfinished]:
+    """See protocol.Backlog."""
+    jobs = table.select("status IN ('queued', 'running') ORDER BY place")
+    return [
+        Unfinished(
+            job_id=job.job_id,
+            place=job.place,
+            status=job.status,
+            planner=job.planner if job.plan_pending else None,
+            work=job.work,
+            leased=job.runner is not None,
+            cluster=job.cluster,
+        )
+        for job in jobs
+    ]

@@ -1,6 +1,8 @@
 """What runners hold: liveness, leases, and how jobs come back from runners that are gone."""
 
 import heapq
+import itertools
+import operator
 
 from acestep_ray.jobs.job import ErrorCode, Event, Status
 from acestep_ray.jobs.store.protocol import Goodbye, Grace, JobRecord, KeepAlive, Lease, Sweep
@@ -33,7 +35,13 @@ def lease(table: JobTable, op: Lease, now: float) -> list[JobRecord]:
     else:
         table.queue.empty_requests.append(request)
     leased = [
-        table.change(job, attempt=job.attempt + 1, runner=op.runner, lease_request=op.request_id)
+        table.change(
+            job,
+            attempt=job.attempt + 1,
+            runner=op.runner,
+            lease_request=op.request_id,
+            cluster=op.cluster,
+        )
         for job in jobs
     ]
     return [table.record(job) for job in leased]
@@ -48,20 +56,35 @@ def _answered(table: JobTable, request: tuple[str, str]) -> bool:
 
 def _next(table: JobTable, op: Lease) -> list[Job]:
     """The waiting jobs that fit into what is free, in the order of their places."""
-    planning, leased = table.db.execute(
-        "SELECT COALESCE(SUM(plan_pending), 0), COUNT(*) FROM jobs WHERE runner IS NOT NULL"
-    ).fetchone()
+    held = table.db.execute(
+        "SELECT plan_pending, planner, COUNT(*) FROM jobs INDEXED BY jobs_leased"
+        " WHERE runner IS NOT NULL AND cluster = ? GROUP BY plan_pending, planner",
+        (op.cluster,),
+    ).fetchall()
+    leased: int = sum(count for *_, count in held)
+    planning: dict[str, int] = {planner: count for pending, planner, count in held if pending}
     # A job that got its plan takes a decode slot, so more of these may be taken than there are;
     # then no new plan is begun that could only wait for them.
     both = op.plan_slots + op.decode_slots
-    plan_free = min(op.plan_slots - planning, both - leased)
-    decode_free = op.decode_slots - (leased - planning)
-    waiting = (
-        "status = 'queued' AND runner IS NULL AND plan_pending = {} ORDER BY place LIMIT ?"
-    ).format
-    unplanned = table.select(waiting(1), max(0, plan_free), index="jobs_waiting")
-    others = table.select(waiting(0), max(0, decode_free), index="jobs_waiting")
-    return list(heapq.merge(unplanned, others, key=lambda job: job.place))
+    plan_free = max(0, min(op.plan_slots - sum(planning.values()), both - leased))
+    decode_free = max(0, op.decode_slots - (leased - sum(planning.values())))
+
+    def free(planner: str) -> int:
+        if planner not in op.planner_slots:
+            return plan_free
+        return max(0, min(plan_free, op.planner_slots[planner] - planning.get(planner, 0)))
+
+    waiting = "status = 'queued' AND runner IS NULL AND plan_pending = {} ORDER BY place LIMIT ?"
+    by_planner = [
+        table.select(
+            f"planner = ? AND {waiting.format(1)}", planner, free(planner), index="jobs_to_plan"
+        )
+        for planner in table.queue.queued_for_plan
+    ]
+    others = table.select(waiting.format(0), decode_free, index="jobs_waiting")
+    by_place = operator.attrgetter("place")
+    unplanned = itertools.islice(heapq.merge(*by_planner, key=by_place), plan_free)
+    return list(heapq.merge(unplanned, others, key=by_place))
 
 
 def goodbye(table: JobTable, op: Goodbye, now: float) -> None:

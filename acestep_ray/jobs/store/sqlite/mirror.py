@@ -5,7 +5,7 @@ the store opens and after every rollback.
 """
 
 import sqlite3
-from collections import deque
+from collections import Counter, deque
 
 from sortedcontainers import SortedList
 
@@ -25,9 +25,15 @@ class QueueMirror:
         self.counts = dict.fromkeys(Status, 0)
         for status, count in db.execute("SELECT status, COUNT(*) FROM jobs GROUP BY status"):
             self.counts[Status(status)] = count
-        (self.queued_for_plan,) = db.execute(
-            "SELECT COUNT(*) FROM jobs WHERE status = 'queued' AND plan_pending"
-        ).fetchone()
+        # Of the queued, those that wait for a plan, by planner.
+        self.queued_for_plan: Counter[str] = Counter(
+            dict(
+                db.execute(
+                    "SELECT planner, COUNT(*) FROM jobs WHERE status = 'queued' AND plan_pending"
+                    " GROUP BY planner"
+                )
+            )
+        )
         # Lease requests that found nothing: repeated, they must find nothing again. Not worth a
         # write each; after a restart a repeated one is answered as new, to the one who asks again.
         self.empty_requests: deque[tuple[str, str]] = deque(maxlen=_EMPTY_REQUESTS)
@@ -43,11 +49,15 @@ class QueueMirror:
         self.counts[job.status] += 1
         if job.status is Status.QUEUED:
             self.places.add(job.place)
-            self.queued_for_plan += job.plan_pending
+            if job.plan_pending:
+                self.queued_for_plan[job.planner] += 1
 
     def remove(self, job: Job) -> None:
         """Count a job no more; ``job`` as it was added."""
         self.counts[job.status] -= 1
         if job.status is Status.QUEUED:
             self.places.remove(job.place)
-            self.queued_for_plan -= job.plan_pending
+            if job.plan_pending:
+                self.queued_for_plan[job.planner] -= 1
+                if not self.queued_for_plan[job.planner]:
+                    del self.queued_for_plan[job.planner]

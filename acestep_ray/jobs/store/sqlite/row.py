@@ -27,6 +27,11 @@ class Job:
     ended_by: int | None
     error: str | None
     error_code: ErrorCode | None
+    planner: str
+    work: float
+    cluster: str
+    plan_seconds: float | None
+    device_seconds: float | None
 
     def belongs_to(self, attempt: int) -> bool:
         """The fence: whether ``attempt`` has the job now.

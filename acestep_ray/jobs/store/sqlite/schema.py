@@ -103,7 +103,23 @@ _VERSION_1 = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1,)
+_VERSION_2 = (
+    # ``cluster`` is set while the job is leased. ``work`` is the decoder's: seconds times steps.
+    "ALTER TABLE jobs ADD COLUMN planner TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE jobs ADD COLUMN work REAL NOT NULL DEFAULT 0.0",
+    "ALTER TABLE jobs ADD COLUMN cluster TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE jobs ADD COLUMN plan_seconds REAL",
+    "ALTER TABLE jobs ADD COLUMN device_seconds REAL",
+    """
+    CREATE INDEX jobs_to_plan ON jobs (planner, place)
+        WHERE status = 'queued' AND runner IS NULL AND plan_pending = 1
+    """,
+    "DROP INDEX jobs_leased",
+    "CREATE INDEX jobs_leased ON jobs (runner, cluster, plan_pending, planner)"
+    " WHERE runner IS NOT NULL",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2)
 
 
 def migrate(db: sqlite3.Connection) -> None:

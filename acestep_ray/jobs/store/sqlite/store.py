@@ -15,7 +15,7 @@ from acestep_ray.jobs.store.sqlite.table import JobTable
 
 logger = logging.getLogger(__name__)
 
-_READS = (p.Get, p.ListJobs, p.Owns, p.Garbage, p.Stats)
+_READS = (p.Get, p.ListJobs, p.Owns, p.Garbage, p.Stats, p.Backlog)
 _OPERATIONS: dict[type, Callable[[JobTable, Any, float], object]] = {
     p.Submit: clients.submit,
     p.Get: clients.get,
@@ -23,6 +23,7 @@ _OPERATIONS: dict[type, Callable[[JobTable, Any, float], object]] = {
     p.Cancel: clients.cancel,
     p.Delete: clients.delete,
     p.Stats: clients.stats,
+    p.Backlog: clients.backlog,
     p.Lease: leases.lease,
     p.KeepAlive: leases.keep_alive,
     p.Goodbye: leases.goodbye,

@@ -16,7 +16,8 @@ from acestep_ray.jobs.store.sqlite.row import COLUMNS, Job, job_of_row
 _INSERT = f"INSERT INTO jobs ({COLUMNS}) VALUES ({', '.join('?' * (COLUMNS.count(',') + 1))})"
 _UPDATE = """
 UPDATE jobs SET status = ?, plan_pending = ?, started_at = ?, finished_at = ?, attempt = ?,
-    starts = ?, runner = ?, lease_request = ?, released = ?, ended_by = ?, error = ?, error_code = ?
+    starts = ?, runner = ?, lease_request = ?, released = ?, ended_by = ?, error = ?,
+    error_code = ?, work = ?, cluster = ?, plan_seconds = ?, device_seconds = ?
 WHERE place = ?
 """
 
@@ -77,6 +78,8 @@ class JobTable:
             attempt=job.attempt,
             starts=job.starts,
             needs_plan=job.needs_plan,
+            planner=job.planner,
+            work=job.work,
             runner=job.runner,
             plan=plan,
             result=result,
@@ -88,9 +91,10 @@ class JobTable:
         """Put a new job at the end of the queue."""
         unplaced = (None, op.job_id, op.owner, Status.QUEUED, op.needs_plan, op.needs_plan, now)
         unstarted = (None, None, 0, 0, None, None, None, None, None, None)
-        place = self.db.execute(_INSERT, unplaced + unstarted).lastrowid
+        told = (op.planner, float(op.work), "", None, None)
+        place = self.db.execute(_INSERT, unplaced + unstarted + told).lastrowid
         self.db.execute("INSERT INTO texts (place, spec) VALUES (?, ?)", (place, op.spec))
-        job = job_of_row((place, *unplaced[1:], *unstarted))
+        job = job_of_row((place, *unplaced[1:], *unstarted, *told))
         self.queue.add(job)
         self.changes.append((job.job_id, job.status))
         return job
@@ -110,7 +114,7 @@ class JobTable:
         if event is Event.START and job.status is Status.QUEUED:
             columns |= {"started_at": now, "starts": job.starts + 1}
         elif event is not Event.START:  # every other one takes the job from who had it
-            columns |= {"runner": None, "lease_request": None}
+            columns |= {"runner": None, "lease_request": None, "cluster": ""}
         if event is Event.LOSE:  # what was begun has come to nothing; it is timed anew
             columns |= {"started_at": None}
         if status.ended:
@@ -138,6 +142,10 @@ class JobTable:
                 changed.ended_by,
                 changed.error,
                 changed.error_code,
+                changed.work,
+                changed.cluster,
+                changed.plan_seconds,
+                changed.device_seconds,
                 changed.place,
             ),
         )

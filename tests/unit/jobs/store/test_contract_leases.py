@@ -1,6 +1,7 @@
 """Contract: which runner gets which job, and what becomes of jobs whose runner is gone."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -17,6 +18,7 @@ from acestep_ray.jobs.store.protocol import (
     Release,
     SavePlan,
     Start,
+    Submit,
     Sweep,
 )
 from tests.unit.jobs.store.contract import Bench
@@ -51,6 +53,34 @@ def test_a_job_whose_slots_are_taken_is_passed_over_for_the_other_kind_only(benc
     assert bench.lease(plan_slots=1, decode_slots=1) == []
     assert ids(bench.lease(plan_slots=1, decode_slots=2)) == ["d2"]
     assert ids(bench.lease(plan_slots=2, decode_slots=2)) == ["p2"]
+
+
+def test_each_planner_has_slots_of_its_own(bench: Bench) -> None:
+    for job_id, planner in (("a1", "a"), ("a2", "a"), ("b1", "b"), ("b2", "b"), ("c1", "c")):
+        bench.do(Submit(job_id, "spec", needs_plan=True, planner=planner))
+    slots = {"a": 1, "b": 1}
+    leased = bench.do(Lease("r", "1", plan_slots=2, decode_slots=9, planner_slots=slots))
+    assert ids(leased) == ["a1", "b1"]  # a2 waits for a's slot, and is passed over
+    # c is not named, so what is left of all slots is its own.
+    leased = bench.do(Lease("r", "2", plan_slots=4, decode_slots=9, planner_slots=slots))
+    assert ids(leased) == ["c1"]
+    bench.do(SavePlan("a1", 1, "plan"))
+    leased = bench.do(Lease("r", "3", plan_slots=3, decode_slots=9, planner_slots=slots))
+    assert ids(leased) == ["a2"]
+
+
+def test_each_cluster_has_slots_of_its_own(bench: Bench) -> None:
+    bench.submit("a", "b", "c")
+    bench.do(KeepAlive("s", ttl=10))
+    east = Lease("r", "1", plan_slots=0, decode_slots=1, cluster="east")
+    west = Lease("s", "1", plan_slots=0, decode_slots=1, cluster="west")
+    assert ids(bench.do(east)) == ["a"]
+    assert ids(bench.do(west)) == ["b"]
+    assert bench.do(replace(east, request_id="2")) == []
+    bench.do(Goodbye("s"))
+    assert bench.do(replace(east, request_id="3")) == []
+    bench.do(Release("a", 1, lost=False))
+    assert ids(bench.do(replace(east, request_id="4"))) == ["a"]
 
 
 def test_a_planned_job_takes_a_decode_slot(bench: Bench) -> None:

@@ -7,6 +7,7 @@ import pytest
 from acestep_ray.jobs.job import ErrorCode, Status
 from acestep_ray.jobs.store.protocol import (
     AlreadyEnded,
+    Backlog,
     Cancel,
     Delete,
     Finish,
@@ -15,8 +16,10 @@ from acestep_ray.jobs.store.protocol import (
     JobExpired,
     JobNotFound,
     JobRecord,
+    Lease,
     ListJobs,
     Owns,
+    Pace,
     QueueFull,
     Release,
     SavePlan,
@@ -26,13 +29,14 @@ from acestep_ray.jobs.store.protocol import (
     Submit,
     Submitted,
     Sweep,
+    Unfinished,
 )
 from tests.unit.jobs.store.contract import Bench
 
 
 def test_a_submitted_job_is_read_back_whole(bench: Bench) -> None:
     spec = '{"caption": "a \'quoted\' \\u0000 ♯ 歌"}'
-    answer = bench.do(Submit("a", spec, needs_plan=True, owner="me"))
+    answer = bench.do(Submit("a", spec, needs_plan=True, owner="me", planner="p", work=480.0))
     assert answer == Submitted("a", Status.QUEUED, position=1, created=True)
     assert bench.get("a") == JobRecord(
         job_id="a",
@@ -46,6 +50,8 @@ def test_a_submitted_job_is_read_back_whole(bench: Bench) -> None:
         attempt=0,
         starts=0,
         needs_plan=True,
+        planner="p",
+        work=480.0,
         runner=None,
         plan=None,
         result=None,
@@ -254,6 +260,35 @@ def test_stats_tell_the_last_fifty_durations(bench: Bench) -> None:
     for number in range(60):
         bench.succeed(f"job {number}", seconds=number)
     assert bench.do(Stats()).recent_seconds == tuple(range(59, 9, -1))
+
+
+def test_stats_tell_what_jobs_took(bench: Bench) -> None:
+    bench.do(Submit("a", "spec", needs_plan=True, work=100.0))
+    (record,) = bench.lease(plan_slots=1)
+    bench.do(SavePlan("a", record.attempt, "plan", seconds=1.5, work=240.0))
+    bench.do(Finish("a", record.attempt, result="result", device_seconds=3.0))
+    bench.succeed("untold")
+    assert bench.do(Stats()).recent_paces == (Pace(240.0, 3.0, 1.5),)
+
+
+def test_the_backlog_is_what_has_not_ended(bench: Bench) -> None:
+    bench.do(Submit("a", "spec", needs_plan=True, planner="p", work=10.0))
+    bench.do(Submit("b", "spec", needs_plan=True, planner="q", work=20.0))
+    bench.do(Submit("c", "spec", needs_plan=False, work=30.0))
+    bench.submit("d")
+    bench.do(Cancel("d"))
+    lease = Lease("r", "1", 2, 1, planner_slots={"p": 1, "q": 0}, cluster="east")
+    a, c = bench.do(lease)
+    bench.do(SavePlan("a", a.attempt, "plan", work=15.0))
+    bench.do(Start("c", c.attempt))
+    queued, running = Status.QUEUED, Status.RUNNING
+    assert bench.do(Backlog()) == [
+        Unfinished("a", 1, queued, None, 15.0, leased=True, cluster="east"),
+        Unfinished("b", 2, queued, "q", 20.0, leased=False, cluster=""),
+        Unfinished("c", 3, running, None, 30.0, leased=True, cluster="east"),
+    ]
+    bench.do(Release("c", c.attempt, lost=True))
+    assert bench.do(Backlog())[2] == Unfinished("c", 3, queued, None, 30.0, False, "")
 
 
 def test_changes_tell_every_change_of_a_job(bench: Bench) -> None:

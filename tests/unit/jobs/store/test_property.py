@@ -5,6 +5,7 @@ grows and at most one attempt has a job; jobs keep their order and positions run
 given out twice; every call that is repeated, at once or much later, changes nothing.
 """
 
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -41,6 +42,7 @@ from tests.unit.jobs.store.world import MAX_STARTS, Attempt, World
 TIMEOUT = 30.0
 RUNNERS = st.integers(0, 2)
 SLOTS = st.integers(0, 3)
+PLANNERS = ("", "p", "q")
 PICK = st.integers(0, 10**6)  # of whatever there is, modulo its number
 STALE = st.sampled_from([False, False, False, True])  # whether any attempt, or one that has its job
 TWICE = st.sampled_from(["once", "twice", "twice in a batch"])
@@ -54,6 +56,11 @@ ACTS: dict[str, Callable[[str, int], Start | SavePlan | Finish | Release]] = {
 }
 
 
+def plans(job: JobRecord) -> str | None:
+    """Who has to plan the job; None where nobody has to, or has done it."""
+    return job.planner if job.needs_plan and job.plan is None else None
+
+
 class StoreMachine(World):
     """What happens to a store."""
 
@@ -61,17 +68,30 @@ class StoreMachine(World):
     def begin(self, plans: list[bool]) -> None:
         """Some jobs wait and three runners live."""
         for needs_plan in plans:
-            self.submit(needs_plan, None, False, "once")
+            self.submit(needs_plan, "", None, False, "once")
             self.all_is_well()
         for runner in range(3):
             self.keep_alive(runner, "once")
 
-    @rule(needs_plan=st.booleans(), key=st.sampled_from([None, "k"]), full=st.booleans(), t=TWICE)
-    def submit(self, needs_plan: bool, key: str | None, full: bool, t: str) -> None:
+    @rule(
+        needs_plan=st.booleans(),
+        planner=st.sampled_from(PLANNERS),
+        key=st.sampled_from([None, "k"]),
+        full=st.booleans(),
+        t=TWICE,
+    )
+    def submit(self, needs_plan: bool, planner: str, key: str | None, full: bool, t: str) -> None:
         job_id = self.name("job")
         limit = 2 if full else 100
         queued = sum(record.status is Status.QUEUED for record in self.seen.values())
-        op = Submit(job_id, f"spec {job_id}", needs_plan, idempotency_key=key, max_queued=limit)
+        op = Submit(
+            job_id,
+            f"spec {job_id}",
+            needs_plan,
+            idempotency_key=key,
+            max_queued=limit,
+            planner=planner,
+        )
         answer = self.tell(op, t)
         if isinstance(answer, Submitted) and answer.created:
             assert queued < limit
@@ -85,36 +105,57 @@ class StoreMachine(World):
             assert isinstance(answer, QueueFull)
             assert queued >= limit
 
-    @rule(runner=RUNNERS, plan_slots=SLOTS, decode_slots=SLOTS, begin=st.booleans(), t=TWICE)
-    def lease(self, runner: int, plan_slots: int, decode_slots: int, begin: bool, t: str) -> None:
+    @rule(
+        runner=RUNNERS,
+        plan_slots=SLOTS,
+        decode_slots=SLOTS,
+        planner_slots=st.dictionaries(st.sampled_from(PLANNERS), SLOTS),
+        begin=st.booleans(),
+        t=TWICE,
+    )
+    def lease(
+        self,
+        runner: int,
+        plan_slots: int,
+        decode_slots: int,
+        planner_slots: dict[str, int],
+        begin: bool,
+        t: str,
+    ) -> None:
         name = self.runners[runner]
-        answer = self.tell(Lease(name, self.name("request"), plan_slots, decode_slots), t)
+        cluster = self.cluster_of[name] = f"cluster {runner % 2}"
+        request = self.name("request")
+        op = Lease(name, request, plan_slots, decode_slots, planner_slots, cluster)
+        answer = self.tell(op, t)
         assert isinstance(answer, list)
         if self.alive_until.get(name, 0) < self.now:
             assert answer == []
             return
         jobs = self.ask(ListJobs(limit=1000))
         assert isinstance(jobs, list)
-        held = [job for job in jobs if job.runner is not None]
-        planning = sum(job.needs_plan and job.plan is None for job in held)
-        decoding = len(held) - planning
-        for kind in (True, False):
-            new = [job for job in answer if (job.needs_plan and job.plan is None) is kind]
+        held = [job for job in jobs if job.runner and self.cluster_of[job.runner] == cluster]
+        planning = Counter(planner for job in held if (planner := plans(job)) is not None)
+        decoding = len(held) - planning.total()
+        for kind in (*PLANNERS, None):
+            new = [job for job in answer if plans(job) == kind]
             waiting = [
                 job.place
                 for job in jobs
-                if job.status is Status.QUEUED
-                and job.runner is None
-                and (job.needs_plan and job.plan is None) is kind
+                if job.status is Status.QUEUED and job.runner is None and plans(job) == kind
             ]
+            full = len(held) >= plan_slots + decode_slots or planning.total() >= plan_slots
             if new:  # in order, and no slot twice
                 assert max(job.place for job in new) < min(waiting, default=10**9)
-                slots = (planning, plan_slots) if kind else (decoding, decode_slots)
-                assert slots[0] <= slots[1]
-                assert not kind or len(held) <= plan_slots + decode_slots
-            if waiting:  # and none left over that had its slot
-                full = len(held) >= plan_slots + decode_slots
-                assert planning >= plan_slots or full if kind else decoding >= decode_slots
+                if kind is None:
+                    assert decoding <= decode_slots
+                else:
+                    assert planning.total() <= plan_slots
+                    assert planning[kind] <= planner_slots.get(kind, plan_slots)
+                    assert len(held) <= plan_slots + decode_slots
+            if waiting and kind is None:  # and none left over that had its slot
+                assert decoding >= decode_slots
+            elif waiting and kind is not None:
+                assert full or planning[kind] >= planner_slots.get(kind, plan_slots)
         assert [job.place for job in answer] == sorted(job.place for job in answer)
         for job in answer:
             before = self.seen[job.job_id]

@@ -49,6 +49,7 @@ class World(RuleBasedStateMachine):
         self.names = 0
         self.runners = ["r0", "r1", "r2"]
         self.alive_until: dict[str, float] = {}
+        self.cluster_of: dict[str, str] = {}
         self.submitted: list[str] = []
         self.gone: set[str] = set()
         self.attempts: list[Attempt] = []
