@@ -1,8 +1,11 @@
 """A real redis-server for tests, which is killed, paused and started again as a test says."""
 
+import functools
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +34,19 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it and wait until it has loaded its data."""
+        self.begin()
+        until(self.answers, f"{self.folder}/redis.log tells why redis-server does not answer")
+
+    def begin(self) -> None:
+        """Start it."""
         options = {"port": str(self.port), "bind": "127.0.0.1", "dir": str(self.folder)}
         words = [word for name, value in (options | self.options).items() for word in (name, value)]
         words[::2] = [f"--{name}" for name in words[::2]]
         with (self.folder / "redis.log").open("ab") as log:
             self.process = subprocess.Popen(["redis-server", *words], stdout=log, stderr=log)
-        until(self._answers, f"{self.folder}/redis.log tells why redis-server does not answer")
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether it has loaded its data."""
         assert self.process is not None
         assert self.process.poll() is None, (self.folder / "redis.log").read_text()
         try:
@@ -67,3 +75,26 @@ class RedisServer:
         """Let it go on."""
         assert self.process is not None
         os.kill(self.process.pid, signal.SIGCONT)
+
+
+def empty_redis() -> RedisServer:
+    """One that all tests of a session share which do not harm it; emptied."""
+    server = _shared()
+    server.do("FLUSHALL")
+    return server
+
+
+@functools.cache
+def _shared() -> RedisServer:
+    # Waiting for the disk is not what these tests are about.
+    server = RedisServer(Path(tempfile.mkdtemp(prefix="redis-")), appendfsync="no")
+    server.start()
+    return server
+
+
+def leave_none() -> None:
+    """End the shared one, where there is one."""
+    if _shared.cache_info().currsize:
+        _shared().kill()
+        shutil.rmtree(_shared().folder)
+        _shared.cache_clear()

@@ -51,6 +51,8 @@ class RedisStore:
         self._closed = False
         try:
             with self._failures():
+                # First of all to the node that has the keys, where Redis is a cluster.
+                self._connection.execute("EXISTS", _META)
                 self._settles = durability.check(self._connection)
                 self._agree()
         except BaseException:
