@@ -26,6 +26,7 @@ from acestep_ray.jobs.store.protocol import (
     Submitted,
 )
 from acestep_ray.settings import Settings
+from deployments.storage_guard import storage_ready
 from deployments.store_client import StoreClient
 
 ROSTER_SECONDS = 1.0
@@ -119,7 +120,10 @@ class Ingress:
     The runner's handle is taken so that the application holds every deployment; nobody calls it.
     """
 
-    def __init__(self, settings: Settings, runner: DeploymentHandle[Any]) -> None:
+    async def __init__(  # type: ignore[misc]  # Serve awaits it
+        self, settings: Settings, runner: DeploymentHandle[Any]
+    ) -> None:
+        await storage_ready(settings)  # away: jobs can be polled all the same
         self._settings = settings
         self._runner = runner
 

@@ -16,6 +16,11 @@ class ArtifactMissing(StorageError):
     """There is no such file in storage."""
 
 
+class StorageUnusable(StorageError):
+    """Storage is set up wrongly, and no waiting mends it. The message is for whoever runs the
+    service: it names the setting and the cure."""
+
+
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
