@@ -16,7 +16,6 @@ from deployments.presence import Presence
 from deployments.storage_guard import until_storage_ready
 from deployments.store_client import StoreClient
 
-
 STORAGE_PATIENCE = 120.0
 """Seconds that storage which is away is waited for: making the takes again would cost more."""
 

@@ -35,5 +35,7 @@ async def until_storage_ready(settings: Settings) -> None:
 
     Raises StorageUnusable.
     """
-    while not await storage_ready(settings):
+    ready = await storage_ready(settings)
+    while not ready:
         await asyncio.sleep(LOOK_AGAIN)
+        ready = await storage_ready(settings)

@@ -1,6 +1,6 @@
 """``/v1/audio``: a job's takes, by job and number, never by path."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
@@ -9,7 +9,7 @@ from acestep_ray.api.context import Context, Here
 from acestep_ray.api.jobs import JobId
 from acestep_ray.api.problems import Problem
 from acestep_ray.api.ranges import Unsatisfiable, choose_span, matches
-from acestep_ray.audio.artifacts import ArtifactMissing
+from acestep_ray.audio.artifacts import ArtifactMissing, Method
 from acestep_ray.audio.file_name import disposition
 from acestep_ray.audio.formats import FORMATS
 from acestep_ray.jobs.result import JobResult, Take
@@ -86,7 +86,7 @@ async def _answer(
     *,
     ranges: tuple[str | None, str | None],
     if_none_match: str | None,
-    method: Literal["GET", "HEAD"],
+    method: Method,
 ) -> Response:
     etag = f'"{take.sha256}"'
     headers = {

@@ -43,6 +43,7 @@ PUTS = 10
 PATIENCE = 10.0
 """Seconds that an object store which is away is waited for, unless told otherwise."""
 
+Method = Literal["GET", "HEAD"]
 SCHEMES = ("file", "s3", "gs", "az")
 KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.#-]*(/[A-Za-z0-9_-][A-Za-z0-9_.#-]*)*")
 
@@ -143,7 +144,7 @@ class Artifacts:
         except OSError as error:
             raise storage_error(error, "be copied from storage") from error
 
-    async def sign(self, key: str, method: Literal["GET", "HEAD"], seconds: float) -> str:
+    async def sign(self, key: str, method: Method, seconds: float) -> str:
         """A URL by which anybody may send this one request for the file, for so many seconds.
 
         Raises ValueError for a folder: it has no server.

@@ -13,16 +13,15 @@ from obstore.exceptions import BaseError, PermissionDeniedError, Unauthenticated
 from acestep_ray.audio.keys import sources_prefix
 from acestep_ray.audio.local_folder import root_of
 from acestep_ray.audio.object_store import open_bucket
-from acestep_ray.audio.storage_error import StorageError, StorageUnusable
+from acestep_ray.audio.storage_error import AWAY, StorageError, StorageUnusable
 
 CREDENTIALS = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "gs": "GOOGLE_APPLICATION_CREDENTIALS",
     "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
 }
-METADATA_SERVER = re.compile(r"169\.254\.169\.254|metadata\.google\.internal")
-"""Where a cloud's machine is asked for credentials when the environment holds none."""
-AWAY = re.compile(r"after \d+ retries|status code: 5\d\d")
+MACHINE_CREDENTIALS = re.compile("latest/(api/token|meta-data)|computeMetadata|metadata/identity")
+"""What a machine of a cloud is asked for when the environment holds no credentials."""
 CONTENT = b"check"
 
 
@@ -72,7 +71,7 @@ def explained(url: str, error: BaseException) -> StorageError:
     name, variables = f"ACESTEP_ARTIFACTS={url}", CREDENTIALS[urlsplit(url).scheme]
     told = str(error)
     reason = told.partition("\n")[0].removesuffix(".")
-    if METADATA_SERVER.search(told):
+    if MACHINE_CREDENTIALS.search(told):
         return StorageUnusable(
             f"{name} needs credentials and none were found; set {variables}, or run where the "
             "cloud gives them to the machine."
