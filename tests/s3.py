@@ -110,7 +110,7 @@ class S3Server:
         self.kill()
         shutil.rmtree(self._folder)
 
-    def keys(self) -> list[str]:
+    def stored(self) -> list[str]:
         """What the bucket holds."""
         return sorted(item["path"] for item in obstore.list(self.store).collect())
 
