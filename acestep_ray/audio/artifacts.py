@@ -25,14 +25,7 @@ from acestep_ray.audio.storage_error import (
     storage_error,
 )
 
-__all__ = [
-    "KEY",
-    "ArtifactMissing",
-    "Artifacts",
-    "StorageError",
-    "StorageFull",
-    "StoredFile",
-]
+__all__ = ["KEY", "ArtifactMissing", "Artifacts", "StorageError", "StorageFull", "StoredFile"]
 
 CHUNK = 1 << 20
 """Bytes a chunk of a stream. Each is a request of its own, so a slow reader holds none open."""

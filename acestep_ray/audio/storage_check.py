@@ -13,7 +13,13 @@ from obstore.exceptions import BaseError, PermissionDeniedError, Unauthenticated
 from acestep_ray.audio.keys import sources_prefix
 from acestep_ray.audio.local_folder import root_of
 from acestep_ray.audio.object_store import open_bucket
-from acestep_ray.audio.storage_error import AWAY, StorageError, StorageUnusable
+from acestep_ray.audio.storage_error import (
+    AWAY,
+    NO_ROOM,
+    StorageError,
+    StorageUnusable,
+    error_number,
+)
 
 CREDENTIALS = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
@@ -39,6 +45,8 @@ def check_storage(url: str, *, signing: bool = False, patience: float = 5.0) -> 
         else:
             _check_bucket(url, signing, patience)
     except (BaseError, OSError) as error:
+        if error_number(error) in NO_ROOM:
+            return  # who is to make room deletes jobs, and for that the service must run
         raise explained(url, error) from error
 
 

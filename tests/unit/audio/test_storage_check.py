@@ -1,5 +1,7 @@
 """What is wrong with the storage is said at start, in a sentence with the setting and the cure."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,19 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     told = fault((tmp_path / "file" / "store").as_uri())
     assert "Not a directory" in told and "ACESTEP_ARTIFACTS" in told and "ACESTEP_DATA" in told
+
+
+FULL = """
+import resource, sys
+from acestep_ray.audio.storage_check import check_storage
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+check_storage(sys.argv[1])
+"""
+
+
+def test_a_full_disk_keeps_nothing_from_starting(tmp_path: Path) -> None:
+    """Jobs are deleted through the service. A file size limit stands for the full disk."""
+    subprocess.run([sys.executable, "-c", FULL, tmp_path.as_uri()], check=True)
 
 
 def test_a_bucket_that_does_not_exist(s3_url: str) -> None:
