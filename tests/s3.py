@@ -114,10 +114,10 @@ class S3Server:
         """What the bucket holds."""
         return sorted(item["path"] for item in obstore.list(self.store).collect())
 
-    def uploads(self) -> bool:
-        """Whether a multipart upload is under way. S3's own way to ask needs a signed query, so
-        this asks the file system below."""
+    def uploads(self) -> int:
+        """Multipart uploads that are under way, or were left. S3's own way to ask needs a signed
+        query, so this asks the file system below."""
         port = self._ports["filer.port"]
         url = f"http://127.0.0.1:{port}/buckets/{BUCKET}/.uploads/"
         answer = httpx.get(url, headers={"Accept": "application/json"})
-        return answer.status_code == 200 and bool(answer.json()["Entries"])
+        return len(answer.json()["Entries"] or []) if answer.status_code == 200 else 0

@@ -116,8 +116,9 @@ async def test_what_may_only_be_read_cannot_be_written(
 async def test_a_cancelled_put_leaves_no_file(
     s3: S3Server, artifacts: Artifacts, long: Path
 ) -> None:
+    before = s3.uploads()
     writing = asyncio.create_task(artifacts.put_file("takes/j/1/1.wav", long))
-    while not s3.uploads():
+    while s3.uploads() == before:
         assert not writing.done()
         await asyncio.sleep(0.01)
     writing.cancel()
@@ -137,8 +138,9 @@ asyncio.run(Artifacts(sys.argv[1]).put_file("sources/j/source.flac", Path(sys.ar
 
 
 def _kill_a_writer(s3: S3Server, url: str, path: Path) -> None:
+    before = s3.uploads()
     writer = subprocess.Popen([sys.executable, "-c", KILLED, url, path])
-    while not s3.uploads():
+    while s3.uploads() == before:
         assert writer.poll() is None
     writer.kill()
     writer.wait()
@@ -183,8 +185,9 @@ async def test_a_server_that_comes_back_is_waited_for(
     """Killed in the middle of an upload, it comes back and gets the rest; reads wait likewise."""
     artifacts = Artifacts(s3_url, patience=120)
     await artifacts.put_file("k", small)
+    before = s3.uploads()
     writing = asyncio.create_task(artifacts.put_file("takes/j/1/1.wav", long))
-    while not s3.uploads():
+    while s3.uploads() == before:
         assert not writing.done()
         await asyncio.sleep(0.01)
     s3.kill()
