@@ -21,6 +21,8 @@ from typing import Any
 import psutil
 import yaml
 
+from acestep_ray.audio.storage_check import check_storage
+from acestep_ray.audio.storage_error import StorageError
 from acestep_ray.settings import Settings
 
 POLL_SECONDS = 0.25
@@ -56,6 +58,7 @@ def serve(config: Path, port: int | None = None, verbose: bool = False) -> int:
     application = document["applications"][0]
     settings = Settings.model_validate(application.get("args") or {})
     _refuse_missing_checkpoints(settings)
+    _refuse_unusable_storage(settings)
     _leave_out_gpus(application, settings)
     http = document.setdefault("http_options", {})
     if port or "port" in settings.model_fields_set:
@@ -78,6 +81,14 @@ def _refuse_missing_checkpoints(settings: Settings) -> None:
         )
     if not settings.checkpoints.is_dir():
         raise Refused(f"ACESTEP_CHECKPOINTS={settings.checkpoints} is not a folder.")
+
+
+def _refuse_unusable_storage(settings: Settings) -> None:
+    """A bucket that is not there would fail the first job, once its audio was made."""
+    try:
+        check_storage(settings.artifacts_url, signing=settings.downloads == "redirect")
+    except StorageError as error:
+        raise Refused(str(error)) from error
 
 
 def _leave_out_gpus(application: dict[str, Any], settings: Settings) -> None:

@@ -57,6 +57,15 @@ def test_a_config_with_mistakes_is_refused(
     assert "planer" in capfd.readouterr().err
 
 
+def test_a_bucket_that_is_not_there_is_refused(
+    tmp_path: Path, config: dict[str, Any], s3_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config["applications"][0]["args"]["artifacts"] = "s3://nowhere"
+    assert main(["serve", write(tmp_path, config)]) == 2
+    told = capsys.readouterr().err
+    assert "ACESTEP_ARTIFACTS=s3://nowhere" in told and "create it" in told
+
+
 def test_a_config_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "nowhere.yaml"]) == 2
     assert "nowhere.yaml" in capsys.readouterr().err
