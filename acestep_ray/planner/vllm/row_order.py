@@ -1,4 +1,4 @@
-"""What one request to vLLM writes, and how: the one thing that engine, scheduler and processor share.
+"""What one request to vLLM writes, and how: what engine, scheduler and processor share.
 
 It travels as plain values in ``SamplingParams.extra_args``, under one key. vLLM checks nothing
 there, and an error behind its door ends every job of the replica; so an order that exists is sound.
