@@ -13,7 +13,7 @@ from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 from acestep_ray.planner.sampling import Phase
 from acestep_ray.planner.vllm.row_order import KEY, RowOrder
 
-_FREE = {"extra_args", "output_kind", "stream_interval", "structured_outputs", "skip_clone"}
+_FREE = {"extra_args", "output_kind", "stream_interval", "structured_outputs"}
 
 
 def sampling_params(

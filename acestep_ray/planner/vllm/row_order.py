@@ -16,6 +16,9 @@ from acestep_ray.planner.tokens import VOCABULARY
 
 KEY = "acestep"
 """Where an order lies in ``extra_args``."""
+PAIR = "acestep_pair"
+"""Where the scheduler tells the processor which two rows are one guided song: in the ``extra_args``
+of both, the request's id. The unconditional row has no order."""
 LONGEST_PROMPT = 40_960
 """Tokens: the LM's own context. What a replica has room for, its scheduler knows."""
 
