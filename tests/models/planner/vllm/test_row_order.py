@@ -47,7 +47,20 @@ def test_every_request_that_the_door_lets_through_makes_an_order() -> None:
             RowOrder(phase, sampling, 50, (1,) if sampling.guided else ())
 
 
-HOSTILE_NUMBERS = (True, None, "1", math.nan, math.inf, -math.inf, -1, 10**400, 1e400, [], {}, b"1")
+HOSTILE_NUMBERS: tuple[Any, ...] = (
+    True,
+    None,
+    "1",
+    math.nan,
+    math.inf,
+    -math.inf,
+    -1,
+    10**400,
+    1e400,
+    [],
+    {},
+    b"1",
+)
 HOSTILE = {
     "phase": (*HOSTILE_NUMBERS, "", "lyrics", "CODES"),
     "count": (*HOSTILE_NUMBERS, 0, 1.0, 3001, 2**63),
