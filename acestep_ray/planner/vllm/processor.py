@@ -86,15 +86,14 @@ class PlanProcessor(ForRunnerV1, ForRunnerV2):
 
     def _places_of_slots(self, ctx: LogitsContext) -> list[Place]:
         assert self._states is not None
-        prompts, filled = self._states.prompt_len.np, self._states.prefill_len.np
-        places = []
-        for index, slot in enumerate(ctx.idx_mapping_np.tolist()):
-            row = self._rows.get(slot)
-            tokens = int(ctx.seq_lens_upper_bound_np[index])
-            # Below prefill_len its prompt is still being read: what is chosen is thrown away.
-            if row is not None and tokens >= filled[slot]:
-                places.append(Place(row, index, tokens - int(prompts[slot])))
-        return places
+        prompts = self._states.prompt_len.np
+        return [
+            Place(self._rows[slot], index, int(length) - int(prompts[slot]))
+            for index, (slot, length) in enumerate(
+                zip(ctx.idx_mapping_np.tolist(), ctx.seq_lens_upper_bound_np, strict=False)
+            )
+            if slot in self._rows
+        ]
 
     def _row(self, params: SamplingParams, written: list[int]) -> Row | None:
         extra = params.extra_args or {}

@@ -36,7 +36,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a row is in one step: its row of logits, and how many tokens it has written."""
+    """Where a row is in one step: its row of logits, and how many tokens it has written.
+
+    ``step`` is 0 or below as long as its prompt is being read.
+    """
 
     row: Row
     index: int
@@ -122,7 +125,7 @@ class RowWriter:
             return None
         for place in places:
             # A prompt that is read in parts chooses after each; those choices are thrown away.
-            if place.step == 0 and place.row.seen is not None:
+            if place.step <= 0 and place.row.seen is not None:
                 place.row.seen.zero_()
         return torch.stack(
             [self._unseen if place.row.seen is None else place.row.seen for place in places]
