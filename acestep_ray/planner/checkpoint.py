@@ -41,15 +41,11 @@ def open_checkpoint(folder: Path) -> LmCheckpoint:
     """Check a checkpoint. Raises CheckpointError, in one sentence that names what is wrong."""
     config = _config(folder)
     try:
-        with torch.device("meta"):
-            model = Qwen3ForCausalLM(config)
+        wanted = tensor_shapes(config)
     except Exception as error:  # transformers raises many kinds for a value that makes no model
         raise CheckpointError(
             f"{folder / 'config.json'} makes no model ({error!r}): download that folder again."
         ) from error
-    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    if config.tie_word_embeddings:
-        wanted.pop(HEAD, None)
     found = _headers(folder)
     _check(folder, {name: shape for name, (_, _, shape) in found.items()}, wanted)
     try:
@@ -63,6 +59,16 @@ def open_checkpoint(folder: Path) -> LmCheckpoint:
         tensors={name: found[name][:2] for name in wanted},
         parameters=sum(torch.Size(shape).numel() for shape in wanted.values()),
     )
+
+
+def tensor_shapes(config: Qwen3Config) -> dict[str, tuple[int, ...]]:
+    """The tensors that a model needs, by transformers' names; a tied head is not among them."""
+    with torch.device("meta"):
+        model = Qwen3ForCausalLM(config)
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    if config.tie_word_embeddings:
+        shapes.pop(HEAD, None)
+    return shapes
 
 
 def full_name(name: str) -> str:
