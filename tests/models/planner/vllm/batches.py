@@ -121,6 +121,7 @@ class V2Batch:
         self._written[name] = written
 
     def step(self, logits: Mapping[str, Tensor], reading: Set[str]) -> dict[str, Tensor]:
+        self._sampler.apply_staged_writes()
         names = self._rng.sample(list(self._written), len(self._written))
         slots = np.array([self._states.req_id_to_index[name] for name in names])
         lengths = [PROMPT + len(self._written[n]) - 4 * (n in reading) for n in names]
