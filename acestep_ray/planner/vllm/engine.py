@@ -50,7 +50,8 @@ class VllmPlanner:
             arguments = engine_arguments(checkpoint, text, settings.lm, gpu_share)
             engine = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
         try:
-            check_room(engine.vllm_config, settings.lm)
+            cache = engine.vllm_config.cache_config
+            check_room(cache.num_gpu_blocks or 0, cache.block_size, settings.lm.context)
         except ValueError:
             engine.shutdown()
             raise

@@ -79,4 +79,7 @@ class Requests:
                 await self._none_open.wait()
         except TimeoutError:
             logger.warning("%d plans are left unread while the planner closes", len(self._open))
+        if self._engine.output_handler is not None:
+            self._engine.output_handler.cancel()  # or it logs the end as a failure
         await asyncio.to_thread(self._engine.shutdown)
+        del self._engine  # its __del__ fails while Python ends

@@ -11,10 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import transformers
+
 from acestep_ray.planner.tokens import LmTokenizer
 
 _CONFIGS = {
-    "config.json": {"model_type": "qwen3"},
+    # Without the version transformers warns of another model's tokenizers.
+    "config.json": {"model_type": "qwen3", "transformers_version": transformers.__version__},
     "tokenizer_config.json": {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "eos_token": "<|im_end|>",  # ends the metadata
