@@ -111,6 +111,15 @@ class PlannerEngine(Protocol):
         """Plan one job: the first event when work really starts, progress, and a Plan at the end.
 
         Closing the iterator (or cancelling the task that reads it) stops the work within one token
-        batch. Raises PlannerError.
+        batch. Raises PlannerError, and EngineDied.
         """
+        ...
+
+    async def check(self) -> None:
+        """Raise EngineDied where it can plan no more, and must be replaced. May warm it up first,
+        so an engine is ready once this has returned."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of what the engine holds. Plans under way end, whichever way."""
         ...

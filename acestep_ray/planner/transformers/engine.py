@@ -64,7 +64,10 @@ class TransformersPlanner:
             if not future.done() and not future.cancel():
                 await _stopped(future)
 
-    def close(self) -> None:
+    async def check(self) -> None:
+        """See PlannerEngine.check. This one lives as long as its process."""
+
+    async def close(self) -> None:
         """Let the thread go. A plan that is under way goes on to its end."""
         self._thread.shutdown(wait=False)
 
