@@ -147,7 +147,8 @@ class PairScheduler(AsyncScheduler):
                 rows -= 1
                 blocks -= self._blocks(row)
                 tokens -= row.num_tokens
-        self.waiting.remove_requests(admitted)
+        if admitted:
+            self.waiting.remove_requests(admitted)
         return admitted
 
     def _watch(self, output: SchedulerOutput) -> None:

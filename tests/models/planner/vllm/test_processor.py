@@ -189,6 +189,21 @@ def test_a_half_without_its_other_does_no_harm(batch: Batch, half: str) -> None:
             batch.leave(half)
 
 
+def test_vllms_own_rows_are_left_as_they_are(batch: Batch) -> None:
+    """It warms itself up on a GPU with rows that have no order, some where songs were before."""
+    torch.manual_seed(9)
+    songs = [Song(f"song-{n}", RowOrder(Phase.CODES, Sampling(), 9)) for n in range(2)]
+    for song in songs:
+        song.enter(batch)
+    batch.step(random_logits(songs), set())
+    batch.leave("song-0")
+    batch.enter("warm-up", SamplingParams(temperature=0.0, max_tokens=2), [])
+    logits = random_logits(songs[1:]) | {"warm-up": torch.randn(VOCABULARY, device=DEVICE)}
+    left = batch.step({name: row.clone() for name, row in logits.items()}, set())
+    assert torch.equal(left["warm-up"], logits["warm-up"])
+    assert only(left["song-1"]) == songs[1].expected(logits)
+
+
 def test_what_a_row_has_written_is_not_held_against_the_next(batch: Batch) -> None:
     """Places in the batch, and slots, are used again."""
     torch.manual_seed(7)
