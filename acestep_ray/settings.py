@@ -110,7 +110,10 @@ class Lm(Group):
         512, ge=8, le=512, description="Longest caption that the LM may write, tokens."
     )
     cuda_graphs: bool = Field(
-        True, description="On a GPU, launch each token's kernels as one CUDA graph (engine pt)."
+        True, description="On a GPU, launch each token's kernels as one CUDA graph."
+    )
+    max_concurrent_plans: int = Field(
+        16, ge=1, le=256, description="Songs that a replica plans at the same time (engine vllm)."
     )
 
 

@@ -53,7 +53,7 @@ def _planner(spec: PlannerSpec, drain: float) -> Application:
     pair = spec.pair
     return serve.deployment(
         name=spec.name,
-        max_ongoing_requests=4,
+        max_ongoing_requests=spec.plans_at_once,
         autoscaling_config={
             "min_replicas": pair.min_replicas,
             "max_replicas": pair.max_replicas,
