@@ -1,7 +1,6 @@
 """Starts the service on this machine: looks before it leaps, then says when it is up."""
 
 import contextlib
-import ipaddress
 import json
 import os
 import re
@@ -21,6 +20,7 @@ from typing import Any
 import psutil
 import yaml
 
+from acestep_ray.open_door import open_door
 from acestep_ray.settings import Settings
 
 POLL_SECONDS = 0.25
@@ -62,7 +62,8 @@ def serve(config: Path, port: int | None = None, verbose: bool = False) -> int:
         http["port"] = port or settings.port
     http.setdefault("port", settings.port)
     host = http.setdefault("host", "127.0.0.1")
-    _refuse_open_door(host, settings)
+    if why := open_door(host, settings):
+        raise Refused(why)
     _refuse_used_port(host, http["port"])
     return _run(document, host, http["port"], verbose)
 
@@ -91,19 +92,6 @@ def _leave_out_gpus(application: dict[str, Any]) -> None:
         _say("no GPU is here: the models run on the CPU, which is slow")
         for options in asking:
             del options["num_gpus"]
-
-
-def _refuse_open_door(host: str, settings: Settings) -> None:
-    """A public address without a key serves the world."""
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = host == "localhost"
-    if not loopback and settings.api_key is None and not settings.allow_public:
-        raise Refused(
-            f"{host} is reachable from other machines and no API key is set; set ACESTEP_API_KEY, "
-            "or ACESTEP_ALLOW_PUBLIC=true if that is what you want."
-        )
 
 
 def _refuse_used_port(host: str, port: int) -> None:
