@@ -39,10 +39,12 @@ class Refused(Exception):
     """The service was not started; the message says why, in one sentence."""
 
 
-def serve(config: Path, port: int | None = None, verbose: bool = False) -> int:
+def serve(
+    config: Path, port: int | None = None, verbose: bool = False, host: str | None = None
+) -> int:
     """Check ``config`` and the port, run ``serve run``, and stop it at the first signal.
 
-    ``verbose`` shows every line of its log, else only warnings and worse.
+    ``host`` and ``port`` beat the config's. ``verbose`` shows every line of its log, else only warnings and worse.
 
     Answers the exit status. Raises Refused.
     """
@@ -61,7 +63,7 @@ def serve(config: Path, port: int | None = None, verbose: bool = False) -> int:
     if port or "port" in settings.model_fields_set:
         http["port"] = port or settings.port
     http.setdefault("port", settings.port)
-    host = http.setdefault("host", "127.0.0.1")
+    host = http["host"] = host or http.get("host") or "127.0.0.1"
     if why := open_door(host, settings):
         raise Refused(why)
     _refuse_used_port(host, http["port"])

@@ -31,7 +31,7 @@ def cluster() -> Iterator[Cluster]:
     serve.start(proxy_location="HeadOnly", http_options=http)
     yield cluster
     ray.shutdown()
-    cluster.shutdown()
+    cluster.shutdown()  # type: ignore[no-untyped-call]
     gc.collect()
 
 
@@ -43,7 +43,7 @@ def slow(folder: Path) -> Any:
             import asyncio
 
             (folder / f"{name}.began").touch()
-            while not (folder / name).exists():  # noqa: ASYNC110 - another process makes it
+            while not (folder / name).exists():
                 await asyncio.sleep(0.05)
             node: str = ray.get_runtime_context().get_node_id()
             return node
