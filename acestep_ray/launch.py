@@ -44,7 +44,8 @@ def serve(
 ) -> int:
     """Check ``config`` and the port, run ``serve run``, and stop it at the first signal.
 
-    ``host`` and ``port`` beat the config's. ``verbose`` shows every line of its log, else only warnings and worse.
+    ``host`` and ``port`` beat the config's. ``verbose`` shows every line of its log, else only
+    warnings and worse.
 
     Answers the exit status. Raises Refused.
     """

@@ -41,7 +41,9 @@ def merge(base: Any, change: Any, where: str) -> Any:
     ``where`` begins the path in a WrongChange.
     """
     if isinstance(base, dict) and isinstance(change, dict):
-        inner = {key: merge(base.get(key), value, f"{where}.{key}") for key, value in change.items()}
+        inner = {
+            key: merge(base.get(key), value, f"{where}.{key}") for key, value in change.items()
+        }
         return base | inner
     if _named(base) and _named(change):
         names = [item["name"] for item in base]
