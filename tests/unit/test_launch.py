@@ -44,6 +44,8 @@ def test_a_public_address_without_a_key_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("ACESTEP_API_KEY", raising=False)
+    assert main(["serve", write(tmp_path, config), "--host", "0.0.0.0"]) == 2
+    assert "0.0.0.0" in capsys.readouterr().err
     config["http_options"]["host"] = "0.0.0.0"
     assert main(["serve", write(tmp_path, config)]) == 2
     assert "ACESTEP_API_KEY" in capsys.readouterr().err
