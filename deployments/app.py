@@ -6,6 +6,7 @@ from ray.serve import Application
 from acestep_ray.planner.pairs import PlannerSpec, planners_of
 from acestep_ray.settings import Settings
 from deployments.decoder import Decoder
+from deployments.door_guard import refuse_open_door
 from deployments.ingress import Ingress
 from deployments.names import DECODER, INGRESS, RUNNER
 from deployments.planner import Planner
@@ -19,11 +20,12 @@ GRACE = 60.0
 def build(args: Settings) -> Application:
     """The whole application from its settings (the ``args`` of a Serve config).
 
-    Raises pydantic.ValidationError for an unknown or illegal setting, and PortShared. Options
-    given in the config for a deployment beat those named here.
+    Raises pydantic.ValidationError for an unknown or illegal setting, PortShared and DoorOpen.
+    Options given in the config for a deployment beat those named here.
     """
     refuse_shared_port()
     settings = args
+    refuse_open_door(settings)
     drain = settings.jobs.timeout + GRACE
     planners = {spec.name: _planner(spec, drain) for spec in planners_of(settings)}
     decoder = serve.deployment(
@@ -53,7 +55,7 @@ def _planner(spec: PlannerSpec, drain: float) -> Application:
     pair = spec.pair
     return serve.deployment(
         name=spec.name,
-        max_ongoing_requests=4,
+        max_ongoing_requests=spec.plans_at_once,
         autoscaling_config={
             "min_replicas": pair.min_replicas,
             "max_replicas": pair.max_replicas,

@@ -5,6 +5,7 @@ silently not set. Prints a line a mistake and exits with 1 where there are any.
 """
 
 import os
+import re
 import sys
 from pathlib import Path
 from types import UnionType
@@ -21,6 +22,8 @@ from acestep_ray.settings import Settings
 from deployments import names
 
 FIXED = (names.INGRESS, names.RUNNER, names.DECODER)
+SECRET = re.compile("//[^/]*@")
+"""User and password of a URL: no message may repeat them."""
 
 
 def mistakes(config: object) -> list[str]:
@@ -75,7 +78,8 @@ def _of_setting(entry: ErrorDetails, prefix: str) -> str:
         return f"{prefix}{'.'.join(place)}: unknown key; known here are {known}."
     variable = "ACESTEP_" + "__".join(place).upper()
     if variable in os.environ:
-        return f"environment variable {variable}={os.environ[variable]!r}: {_said(entry)}."
+        given = SECRET.sub("//***@", os.environ[variable])
+        return f"environment variable {variable}={given!r}: {_said(entry)}."
     return f"{prefix}{'.'.join(place)}: {_said(entry)}."
 
 
