@@ -9,6 +9,7 @@ from deployments.decoder import Decoder
 from deployments.door_guard import refuse_open_door
 from deployments.ingress import Ingress
 from deployments.names import DECODER, INGRESS, RUNNER
+from deployments.node_guard import refuse_data_on_one_node
 from deployments.planner import Planner
 from deployments.port_guard import refuse_shared_port
 from deployments.runner import Runner
@@ -20,12 +21,13 @@ GRACE = 60.0
 def build(args: Settings) -> Application:
     """The whole application from its settings (the ``args`` of a Serve config).
 
-    Raises pydantic.ValidationError for an unknown or illegal setting, PortShared and DoorOpen.
-    Options given in the config for a deployment beat those named here.
+    Raises pydantic.ValidationError for an unknown or illegal setting, PortShared, DoorOpen
+    and DataOnOneNode. Options given in the config for a deployment beat those named here.
     """
     refuse_shared_port()
     settings = args
     refuse_open_door(settings)
+    refuse_data_on_one_node(settings)
     drain = settings.jobs.timeout + GRACE
     planners = {spec.name: _planner(spec, drain) for spec in planners_of(settings)}
     decoder = serve.deployment(

@@ -34,8 +34,8 @@ class RedisStore:
     """A JobStore in the Redis at ``url`` (redis://, rediss://, unix://).
 
     Any number of stores may be open on it. ``password`` is used where the URL has none. Raises
-    StoreUnavailable when it cannot be reached, StoreUnsuitable when it would lose jobs or is too
-    old, SchemaTooNew when a later release wrote it.
+    StoreUnavailable when it cannot be reached, StoreUnsuitable when it would lose jobs, is too old
+    or does not let us in, SchemaTooNew when a later release wrote it.
     """
 
     def __init__(self, url: str, password: str | None = None, timeout: float = TIMEOUT) -> None:
@@ -55,6 +55,11 @@ class RedisStore:
                 self._connection.execute("EXISTS", _META)
                 self._settles = durability.check(self._connection)
                 self._agree()
+        except p.StoreUnavailable as error:
+            self.close()
+            if isinstance(error.__cause__, r.AuthenticationError):
+                raise p.StoreUnsuitable(str(error)) from error
+            raise
         except BaseException:
             self.close()
             raise

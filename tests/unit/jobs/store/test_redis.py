@@ -292,7 +292,7 @@ def test_a_password_is_needed_and_never_told(
         assert PASSWORD not in f"{store!r} {vars(store)}"
         store.close()
     for password in (None, "guessed"):
-        with pytest.raises(StoreUnavailable, match="set ACESTEP_STORE_PASSWORD"):
+        with pytest.raises(StoreUnsuitable, match="set ACESTEP_STORE_PASSWORD"):
             RedisStore(server.url, password=password)
     server.kill()
     with pytest.raises(StoreUnavailable) as refused:
