@@ -1,0 +1,83 @@
+"""The service's Redis is killed and comes back, and is out of reach for a while: jobs go on."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.drill import Drill
+from tests.redis_server import RedisServer
+from tests.service import Service, running, until
+
+PARTED_SECONDS = 10.0
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    redis = RedisServer(tmp_path_factory.mktemp("redis"))
+    redis.start()
+    yield redis
+    redis.kill()
+
+
+@pytest.fixture(scope="module")
+def service(
+    redis: RedisServer,
+    tmp_path_factory: pytest.TempPathFactory,
+    config: dict[str, Any],
+    environment: dict[str, str],
+) -> Iterator[Service]:
+    data: Path = tmp_path_factory.mktemp("faults") / "data"
+    with running(data, environment | {"ACESTEP_STORE": redis.url}, config) as service:
+        yield service
+
+
+def test_redis_is_killed(
+    service: Service, redis: RedisServer, jobs: int, table: dict[str, float]
+) -> None:
+    drill = Drill(service, jobs)
+    drill.until_running()
+
+    def kill() -> None:
+        redis.kill()
+        redis.start()
+
+    table["Redis, killed and started again"] = drill.recovery(kill)
+    # Nobody who works for the store minds its absence: each job needed one attempt.
+    assert {job["attempts"] for job in drill.all_succeed()} == {1}
+
+
+def test_redis_is_out_of_reach(
+    service: Service, redis: RedisServer, jobs: int, table: dict[str, float]
+) -> None:
+    """For longer than a runner may be silent."""
+    drill = Drill(service, jobs)
+    drill.until_running()
+
+    def part() -> None:
+        redis.pause()
+        threading.Timer(PARTED_SECONDS, redis.resume).start()
+
+    table[f"Redis, out of reach for {PARTED_SECONDS:g} s"] = drill.recovery(part)
+    drill.all_succeed()
+
+
+def test_the_job_store_actor_on_redis(service: Service, jobs: int, table: dict[str, float]) -> None:
+    drill = Drill(service, jobs)
+    drill.until_running()
+    killed = drill.recovery(lambda: service.kill("ray::JobStoreActor"))
+    table["job store actor, on Redis"] = killed
+    drill.all_succeed()
+
+
+def test_a_cancel_while_redis_is_away_is_answered_once_it_is_back(
+    service: Service, redis: RedisServer
+) -> None:
+    job_id = service.submit(audio_duration=30, inference_steps=200)
+    until(lambda: service.job(job_id)["status"] == "running", "the job did not start")
+    redis.kill()
+    threading.Timer(1.0, redis.start).start()
+    answer = service.http.post(f"/v1/jobs/{job_id}/cancel")
+    assert (answer.status_code, answer.json()["error_code"]) == (200, "cancelled")

@@ -1,0 +1,111 @@
+"""Two applications on two Ray clusters share a Redis and a bucket, as during an upgrade.
+
+Each answers for the other's jobs; then one of them is killed, and the other does its jobs.
+"""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.drill import Drill
+from tests.redis_server import RedisServer
+from tests.s3 import BUCKET, S3Server
+from tests.service import Service, running, until
+
+SLOTS = 4
+"""Jobs that the decoders of one cluster hold."""
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    redis = RedisServer(tmp_path / "redis")
+    redis.start()
+    yield redis
+    redis.kill()
+
+
+@pytest.fixture
+def services(
+    tmp_path: Path,
+    redis: RedisServer,
+    s3: S3Server,
+    config: dict[str, Any],
+    environment: dict[str, str],
+) -> Iterator[list[Service]]:
+    shared = {"ACESTEP_STORE": redis.url, "ACESTEP_ARTIFACTS": f"s3://{BUCKET}/two"}
+    environment = environment | s3.environment | shared
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(running(tmp_path / name / "data", environment, config))
+            for name in ("old", "new")
+        ]
+
+
+def test_two_clusters(services: list[Service], jobs: int, table: dict[str, float]) -> None:
+    old, new = services
+    each_answers_for_the_other(old, new)
+    here, there = Drill(old, jobs), Drill(new, jobs)
+    here.ids, there.ids = [*here.ids, *there.ids], [*there.ids, *here.ids]
+
+    def running() -> set[str]:
+        return {job_id for job_id, status in there.statuses().items() if status == "running"}
+
+    until(lambda: len(running()) == SLOTS, "not both clusters are at work")
+    ran = running()
+    since = time.monotonic()
+    old.kill_everything()
+    until(lambda: ran <= set(there.ended()), "jobs of the dead cluster are not done", 120)
+    table["one of two clusters on a Redis, all of it"] = time.monotonic() - since
+    done = there.all_succeed()
+    assert not here.wrong
+    # What it had when it was killed was done again, and nothing else.
+    again = [job["job_id"] for job in done if job["attempts"] > 1]
+    assert 0 < len(again) <= SLOTS
+    assert {job["attempts"] for job in done} == {1, 2}
+    seen = {job_id for job_id, job in here.last.items() if job["status"] == "succeeded"}
+    assert not seen & set(again)
+
+    old.start()
+    for job in done:
+        told = old.job(job["job_id"])
+        assert told["result"] == job["result"]
+        assert old.http.head(told["result"]["first_audio_path"]).status_code == 200
+    here.all_succeed()
+
+
+def each_answers_for_the_other(old: Service, new: Service) -> None:
+    """Both run jobs; either tells how far the other's are, and cancels them."""
+    long = {"audio_duration": 5, "batch_size": 1, "inference_steps": 200}
+    ids = [service.submit(**long) for service in [old, new] * SLOTS]
+
+    def running(service: Service) -> set[str]:
+        jobs = {job_id: service.job(job_id) for job_id in ids}
+        return {job_id for job_id, job in jobs.items() if job["progress"]}
+
+    def both_tell() -> set[str] | None:
+        """Each decoder of both has one on its device."""
+        told = running(old), running(new)
+        return told[0] if told[0] == told[1] and len(told[0]) == SLOTS else None
+
+    watched = until(both_tell, "not both tell how far all jobs are").pop()
+    for service in (old, new):
+        assert service.http.get("/v1/stats").json()["capacity"]["decode_slots"] == 2 * SLOTS
+    with ThreadPoolExecutor(2) as pool:
+        polls = [
+            pool.submit(service.http.get, f"/v1/jobs/{watched}", params={"wait": 25})
+            for service in (old, new)
+        ]
+        for job_id in ids:
+            answer = new.http.post(f"/v1/jobs/{job_id}/cancel")
+            assert answer.json()["error_code"] == "cancelled"
+            assert old.job(job_id)["error_code"] == "cancelled"
+        # Whoever waits at either is told, and does not wait his time out.
+        assert {poll.result().json()["error_code"] for poll in polls} == {"cancelled"}
+    # The engines of both let go of them: else these would wait for theirs to end.
+    quick = [service.submit(audio_duration=1, batch_size=1) for service in [old, new] * SLOTS]
+    assert {old.finish(job_id)["status"] for job_id in quick} == {"succeeded"}
