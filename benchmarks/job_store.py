@@ -1,16 +1,29 @@
-"""The SQLite job store with 10 and with 10,000 jobs queued: each operation, and the ratio.
+"""The job stores with 10 and with 10,000 jobs queued: each operation, and the ratios.
 
-Both sizes are measured in one run, in turns, so that the ratio says what the queue's length costs.
+All are measured in one run, in turns, so that the ratios say what the length of the queue costs, and
+Redis against SQLite. Both write through: a batch is on disk before it is answered.
 """
 
 import statistics
+import subprocess
 import tempfile
 import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from acestep_ray.jobs.store.protocol import Cancel, Get, KeepAlive, Lease, Release, Stats, Submit
+from acestep_ray.jobs.store.protocol import (
+    Cancel,
+    Get,
+    JobStore,
+    KeepAlive,
+    Lease,
+    Release,
+    Stats,
+    StoreUnavailable,
+    Submit,
+)
+from acestep_ray.jobs.store.redis import RedisStore
 from acestep_ray.jobs.store.sqlite import SqliteStore
 
 SIZES = (10, 10_000)
@@ -20,8 +33,8 @@ ROUNDS = 200
 class Queue:
     """A store with ``size`` queued jobs."""
 
-    def __init__(self, folder: Path, size: int) -> None:
-        self.store = SqliteStore(folder / f"{size}.sqlite")
+    def __init__(self, store: JobStore, size: int) -> None:
+        self.store = store
         self.ids = [str(uuid.uuid4()) for _ in range(size)]
         for start in range(0, size, 500):
             self.store.apply(
@@ -39,6 +52,12 @@ class Queue:
         job_id = str(uuid.uuid4())
         self.store.apply([self.submission(job_id)], 1.0)
         self.store.apply([Cancel(job_id)], 1.0)
+
+    def submit_a_hundred(self) -> None:
+        """In one batch, as under load; taken back."""
+        ids = [str(uuid.uuid4()) for _ in range(100)]
+        self.store.apply([self.submission(job_id) for job_id in ids], 1.0)
+        self.store.apply([Cancel(job_id) for job_id in ids], 1.0)
 
     def position_of_the_last(self) -> None:
         """What a client that polls pays."""
@@ -62,20 +81,48 @@ def seconds(action: Callable[[], None]) -> float:
     return time.perf_counter() - began
 
 
+def redis_store(socket: Path, database: int) -> RedisStore:
+    """A store on the server behind ``socket``, once it is up."""
+    while True:
+        try:
+            return RedisStore(f"unix://{socket}?db={database}")
+        except StoreUnavailable:
+            time.sleep(0.1)
+
+
 def main() -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory() as folder:
-        queues = [Queue(Path(folder), size) for size in SIZES]
-        print(f"{'median, ms':<24}{'10 queued':>12}{'10,000 queued':>16}{'ratio':>8}")
-        for name in ("submit", "position_of_the_last", "lease", "stats"):
-            taken: list[list[float]] = [[], []]
-            for _ in range(ROUNDS):
-                for queue, times in zip(queues, taken, strict=True):
-                    times.append(seconds(getattr(queue, name)))
-            few, many = (statistics.median(times) * 1000 for times in taken)
-            print(f"{name:<24}{few:>12.3f}{many:>16.3f}{many / few:>8.2f}")
-        for queue in queues:
-            queue.store.close()
+        socket = Path(folder) / "redis.sock"
+        options = ["--port", "0", "--unixsocket", str(socket), "--dir", folder, "--save", ""]
+        options += ["--appendonly", "yes", "--appendfsync", "always"]
+        with subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL) as server:
+            try:
+                measure(Path(folder), socket)
+            finally:
+                server.kill()
+
+
+def measure(folder: Path, socket: Path) -> None:
+    """Each operation on each store, in turns."""
+    queues = [Queue(SqliteStore(folder / f"{size}.sqlite"), size) for size in SIZES]
+    queues += [Queue(redis_store(socket, number), size) for number, size in enumerate(SIZES)]
+    print(f"{'':<24}{'SQLite':>26}{'':>8}{'Redis':>26}{'':>8}{'Redis / SQLite':>24}")
+    halves = f"{'10 queued':>12}{'10,000':>14}{'ratio':>8}"
+    print(f"{'median, ms':<24}{halves}{halves}{'10 queued':>14}{'10,000':>10}")
+    for name in ("submit", "submit_a_hundred", "position_of_the_last", "lease", "stats"):
+        taken: list[list[float]] = [[] for _ in queues]
+        for _ in range(ROUNDS):
+            for queue, times in zip(queues, taken, strict=True):
+                times.append(seconds(getattr(queue, name)))
+        few, many, redis_few, redis_many = (statistics.median(times) * 1000 for times in taken)
+        print(
+            f"{name:<24}{few:>12.3f}{many:>14.3f}{many / few:>8.2f}"
+            f"{redis_few:>12.3f}{redis_many:>14.3f}{redis_many / redis_few:>8.2f}"
+            f"{redis_few / few:>14.2f}{redis_many / many:>10.2f}"
+        )
+    for queue in queues:
+        queue.store.close()
 
 
 if __name__ == "__main__":

@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 import yaml
+from redis import Redis
 
+from tests.redis_server import RedisServer
 from tests.service import ROOT, Service, running
 
 FULL = os.environ.get("FAULTS") == "full"
-TABLE = pytest.StashKey[dict[str, float]]()
+STORES = ("sqlite", "redis") if FULL else ("sqlite",)
+"""What the drills' services keep their jobs in; drills of Redis itself are always on Redis."""
+TABLE = pytest.StashKey[dict[str, dict[str, float]]]()
 
 
 @pytest.fixture(scope="session")
@@ -33,36 +37,77 @@ def config() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def environment() -> dict[str, str]:
-    """Mock engines that take about a second a job, as a fast GPU does."""
+def mock_engines() -> dict[str, str]:
+    """Engines that take about a second a job, as a fast GPU does."""
     return {"ACESTEP_MOCK__STEP_SECONDS": "0.1", "ACESTEP_MOCK__TOKEN_SECONDS": "0.02"}
+
+
+@pytest.fixture(scope="session", params=STORES)
+def store(request: pytest.FixtureRequest) -> str:
+    """Every drill that takes it, or what is made with it, is done on each store."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """Database 0 is the common service's, database 1 the drill's own. Not to be harmed."""
+    redis = RedisServer(tmp_path_factory.mktemp("redis"))
+    redis.start()
+    yield redis
+    redis.kill()
 
 
 @pytest.fixture(scope="session")
 def service(
+    request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     config: dict[str, Any],
-    environment: dict[str, str],
+    mock_engines: dict[str, str],
+    store: str,
 ) -> Iterator[Service]:
     """One service for the drills that leave it whole."""
-    with running(tmp_path_factory.mktemp("faults") / "data", environment, config) as service:
+    data = tmp_path_factory.mktemp("faults") / "data"
+    with running(data, mock_engines | store_environment(request, store, 0), config) as service:
         yield service
+
+
+@pytest.fixture
+def environment(
+    request: pytest.FixtureRequest, mock_engines: dict[str, str], store: str
+) -> dict[str, str]:
+    """For a service of the drill's own: mock engines, and an empty store."""
+    return mock_engines | store_environment(request, store, 1)
+
+
+def store_environment(request: pytest.FixtureRequest, store: str, database: int) -> dict[str, str]:
+    """Where the jobs are kept; SQLite's file is in the data folder."""
+    if store == "sqlite":
+        return {}
+    redis: RedisServer = request.getfixturevalue("redis")
+    url = f"redis://127.0.0.1:{redis.port}/{database}"
+    with Redis.from_url(url) as client:
+        client.flushdb()
+    return {"ACESTEP_STORE": url}
 
 
 @pytest.fixture
 def table(request: pytest.FixtureRequest) -> dict[str, float]:
     """Seconds from a fault until all moved again, by what was killed."""
-    return request.config.stash.setdefault(TABLE, {})
+    store = request.getfixturevalue("store") if "store" in request.fixturenames else "redis"
+    return request.config.stash.setdefault(TABLE, {}).setdefault(store, {})
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    rows = config.stash.get(TABLE, {})
-    if rows:
+    columns = config.stash.get(TABLE, {})
+    if columns:
         terminalreporter.section("fault drills: seconds until all jobs moved again")
-        for name, seconds in rows.items():
-            terminalreporter.write_line(f"{name:<44} {seconds:7.2f}")
+        terminalreporter.write_line(" " * 44 + "".join(f"{store:>9}" for store in columns))
+        for name in dict.fromkeys(name for rows in columns.values() for name in rows):
+            figures = (rows.get(name) for rows in columns.values())
+            line = "".join(" " * 9 if f is None else f"{f:9.2f}" for f in figures)
+            terminalreporter.write_line(f"{name:<44}{line}".rstrip())
 
 
 @pytest.fixture

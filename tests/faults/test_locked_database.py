@@ -3,12 +3,15 @@
 import sqlite3
 import threading
 
+import pytest
+
 from tests.faults.drill import Drill
 from tests.service import Service
 
 HELD_SECONDS = 5.0
 
 
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True, scope="session")
 def test_locked_database(service: Service, jobs: int, table: dict[str, float]) -> None:
     drill = Drill(service, jobs)
     drill.until_running()

@@ -16,6 +16,7 @@ PARTED_SECONDS = 10.0
 
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """To be harmed."""
     redis = RedisServer(tmp_path_factory.mktemp("redis"))
     redis.start()
     yield redis
@@ -27,10 +28,10 @@ def service(
     redis: RedisServer,
     tmp_path_factory: pytest.TempPathFactory,
     config: dict[str, Any],
-    environment: dict[str, str],
+    mock_engines: dict[str, str],
 ) -> Iterator[Service]:
     data: Path = tmp_path_factory.mktemp("faults") / "data"
-    with running(data, environment | {"ACESTEP_STORE": redis.url}, config) as service:
+    with running(data, mock_engines | {"ACESTEP_STORE": redis.url}, config) as service:
         yield service
 
 
@@ -61,14 +62,6 @@ def test_redis_is_out_of_reach(
         threading.Timer(PARTED_SECONDS, redis.resume).start()
 
     table[f"Redis, out of reach for {PARTED_SECONDS:g} s"] = drill.recovery(part)
-    drill.all_succeed()
-
-
-def test_the_job_store_actor_on_redis(service: Service, jobs: int, table: dict[str, float]) -> None:
-    drill = Drill(service, jobs)
-    drill.until_running()
-    killed = drill.recovery(lambda: service.kill("ray::JobStoreActor"))
-    table["job store actor, on Redis"] = killed
     drill.all_succeed()
 
 

@@ -33,9 +33,13 @@ def size(folder: Path) -> float:
 
 
 def test_retention(
-    own_data: Path, config: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    own_data: Path,
+    config: dict[str, Any],
+    environment: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    environment = {
+    environment = environment | {
+        "ACESTEP_MOCK__STEP_SECONDS": "0",
         "ACESTEP_JOBS__KEEP": "20",
         "ACESTEP_JOBS__PURGE_EVERY": "1",
         "ACESTEP_LIMITS__QUEUE": str(2 * JOBS),

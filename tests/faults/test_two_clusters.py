@@ -35,10 +35,10 @@ def services(
     redis: RedisServer,
     s3: S3Server,
     config: dict[str, Any],
-    environment: dict[str, str],
+    mock_engines: dict[str, str],
 ) -> Iterator[list[Service]]:
     shared = {"ACESTEP_STORE": redis.url, "ACESTEP_ARTIFACTS": f"s3://{BUCKET}/two"}
-    environment = environment | s3.environment | shared
+    environment = mock_engines | s3.environment | shared
     with ExitStack() as stack:
         yield [
             stack.enter_context(running(tmp_path / name / "data", environment, config))
