@@ -56,7 +56,7 @@ def serve(config: Path, port: int | None = None, verbose: bool = False) -> int:
     application = document["applications"][0]
     settings = Settings.model_validate(application.get("args") or {})
     _refuse_missing_checkpoints(settings)
-    _leave_out_gpus(application)
+    _leave_out_gpus(application, settings)
     http = document.setdefault("http_options", {})
     if port or "port" in settings.model_fields_set:
         http["port"] = port or settings.port
@@ -80,17 +80,22 @@ def _refuse_missing_checkpoints(settings: Settings) -> None:
         raise Refused(f"ACESTEP_CHECKPOINTS={settings.checkpoints} is not a folder.")
 
 
-def _leave_out_gpus(application: dict[str, Any]) -> None:
+def _leave_out_gpus(application: dict[str, Any], settings: Settings) -> None:
     """On a machine without a GPU, run what asks for one on the CPU, and say so."""
+    pairs = [pair.model_dump(exclude={"num_gpus"}) for pair in settings.planners]
     asking = [
         deployment["ray_actor_options"]
         for deployment in application.get("deployments") or []
         if deployment.get("ray_actor_options", {}).get("num_gpus")
     ]
-    if asking and not Path("/dev/nvidiactl").exists():
+    any_pair = any(pair.num_gpus for pair in settings.planners)
+    if (asking or any_pair) and not Path("/dev/nvidiactl").exists():
         _say("no GPU is here: the models run on the CPU, which is slow")
         for options in asking:
             del options["num_gpus"]
+        if any_pair:
+            os.environ.pop("ACESTEP_PLANNERS", None)  # it would beat the args
+            application["args"] = {**(application.get("args") or {}), "planners": pairs}
 
 
 def _refuse_open_door(host: str, settings: Settings) -> None:

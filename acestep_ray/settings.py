@@ -7,9 +7,18 @@ setting wins. An unknown key is refused.
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -88,6 +97,27 @@ class Lm(Group):
     cuda_graphs: bool = Field(
         True, description="On a GPU, launch each token's kernels as one CUDA graph (engine pt)."
     )
+
+
+class PlannerPair(Group):
+    """One language model on one backend, deployed and scaled by itself."""
+
+    model: str = Field("", description="Folder in `checkpoints`, acestep-5Hz-lm-*.")
+    backend: Literal["mock", "pt", "vllm"] = Field(description="Planner engine.")
+    num_gpus: float | None = Field(
+        None, ge=0, description="GPUs a replica, or the part of one. None: the Serve config's."
+    )
+    min_replicas: int = Field(1, ge=0, description="0: none while nobody asks for it.")
+    max_replicas: int = Field(1, ge=1)
+
+    @model_validator(mode="after")
+    def _checked(self) -> Self:
+        if self.min_replicas > self.max_replicas:
+            raise ValueError(
+                f"min_replicas ({self.min_replicas}) must not be above max_replicas "
+                f"({self.max_replicas})"
+            )
+        return self
 
 
 class Dit(Group):
@@ -172,6 +202,11 @@ class Settings(BaseSettings):
 
     decoder: Literal["mock", "diffusers"] = Field("mock", description="Decoder engine.")
     planner: Literal["mock", "pt", "vllm"] = Field("mock", description="Planner engine.")
+    planners: tuple[PlannerPair, ...] = Field(
+        (),
+        description="Planners side by side; requests choose by lm_model_path and lm_backend, and "
+        "get the first by default. Empty: one, of `planner` and `lm.model`.",
+    )
     checkpoints: Path | None = Field(None, description="Folder of model checkpoints.")
     data: Annotated[Path, AfterValidator(_absolute)] = Field(
         Path("data"), description="Folder for SQLite and local artifacts."
@@ -201,6 +236,17 @@ class Settings(BaseSettings):
     ingest: Ingest = Ingest()
     mock: Mock = Mock()
     jobs: Jobs = Jobs()
+
+    @field_validator("planners")
+    @classmethod
+    def _each_once(cls, planners: tuple[PlannerPair, ...]) -> tuple[PlannerPair, ...]:
+        pairs = [(pair.model, pair.backend) for pair in planners]
+        for model, backend in pairs:
+            if backend != "mock" and not model:
+                raise ValueError(f"name the model on {backend}: requests choose a planner by it")
+            if pairs.count((model, backend)) > 1:
+                raise ValueError(f"{model or 'the mock'} on {backend} is listed twice")
+        return planners
 
     @classmethod
     def settings_customise_sources(

@@ -158,7 +158,7 @@ class Watched(HandleEngines):
     """The runner's way to the decoder; notes when each event of a job came."""
 
     def __init__(self, decoder: DeploymentHandle[Any]) -> None:
-        super().__init__(decoder, decoder)
+        super().__init__(Settings(), {}, decoder)
         self.times: list[dict[str, float]] = []
         """By job, in the order of their ends: when each stage was first heard of, and the end."""
 

@@ -16,10 +16,11 @@ from pydantic_core import ErrorDetails
 from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import ServeDeploySchema
 
+from acestep_ray.planner.pairs import planners_of
 from acestep_ray.settings import Settings
 from deployments import names
 
-DEPLOYMENTS = (names.INGRESS, names.RUNNER, names.PLANNER, names.DECODER)
+FIXED = (names.INGRESS, names.RUNNER, names.DECODER)
 
 
 def mistakes(config: object) -> list[str]:
@@ -35,17 +36,20 @@ def mistakes(config: object) -> list[str]:
         where = f"applications.{number}"
         if not isinstance(app, dict):
             continue
-        if app.get("import_path") == "deployments.app:build":
-            try:
-                Settings.model_validate(app.get("args") or {})
-            except ValidationError as error:
-                found += [_of_setting(entry, f"{where}.args.") for entry in error.errors()]
+        if app.get("import_path") != "deployments.app:build":
+            continue
+        try:
+            settings = Settings.model_validate(app.get("args") or {})
+        except ValidationError as error:
+            found += [_of_setting(entry, f"{where}.args.") for entry in error.errors()]
+            continue
+        there = (*FIXED, *(spec.name for spec in planners_of(settings)))
         for deployment in app.get("deployments") or []:
             name = deployment.get("name")
-            if name not in DEPLOYMENTS:
+            if name not in there:
                 found.append(
                     f"{where}.deployments: no deployment is called {name!r}; "
-                    f"there are {', '.join(DEPLOYMENTS)}."
+                    f"there are {', '.join(there)}."
                 )
     return found
 

@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from fastapi import FastAPI
 from ray import serve
+from ray.serve._private.common import ReplicaState
 from ray.serve.handle import DeploymentHandle
 
 from acestep_ray.api.app import create_app
@@ -25,7 +28,9 @@ from acestep_ray.jobs.store.protocol import (
     Submit,
     Submitted,
 )
+from acestep_ray.planner.pairs import PlannerSpec, planners_of
 from acestep_ray.settings import Settings
+from deployments.names import APP, DECODER
 from deployments.store_client import StoreClient
 
 ROSTER_SECONDS = 1.0
@@ -35,8 +40,9 @@ ROSTER_SECONDS = 1.0
 class StoreService:
     """JobService over the job store actor."""
 
-    def __init__(self, client: StoreClient) -> None:
+    def __init__(self, client: StoreClient, planners: Sequence[PlannerSpec]) -> None:
         self._client = client
+        self._planners = planners
         self._feed = FeedWatch(client.changes)
         self._looked = asyncio.Lock()
         self._looked_at = float("-inf")
@@ -91,24 +97,50 @@ class StoreService:
         replicas are just being replaced are still understood, and wait."""
         async with self._looked:
             if time.monotonic() - self._looked_at > ROSTER_SECONDS:
-                self._deployed = merge(self._deployed, await self._client.roster())
+                view = await self._client.roster()
+                deployed = merge(self._deployed, view, self._planners)
+                self._deployed = replace(deployed, starting=await self._starting(deployed))
                 self._looked_at = time.monotonic()
             return self._deployed
 
+    async def _starting(self, deployed: Deployed) -> frozenset[str]:
+        """Of the planners that have no replica, those that are about to have one."""
+        missing = [spec.name for spec in self._planners if spec.name not in deployed.planner_slots]
+        if not missing:
+            return frozenset()
+        status = await asyncio.to_thread(serve.status)
+        app = status.applications.get(APP)
+        there = app.deployments if app else {}
+        return frozenset(
+            name
+            for name in missing
+            if name in there and there[name].replica_states.get(ReplicaState.STARTING)
+        )
 
-def merge(known: Deployed, view: RosterView) -> Deployed:
-    """What is deployed, given what was known before and who lives now."""
+
+def merge(known: Deployed, view: RosterView, planners: Sequence[PlannerSpec]) -> Deployed:
+    """What is deployed, given what was known before, who lives now, and which planners are to be.
+
+    A planner that no replica has told of is described by its settings, as far as they can.
+    """
     capacity = view.capacity()
+    told = {d.deployment: d for d in (*known.planners, *view.planners())}
+    described = (told.get(spec.name) or spec.describe() for spec in planners)
     reasons = [
-        f"No {stage} replica is up yet."
-        for stage, live in (("planner", capacity.planners), ("decoder", capacity.decoders))
-        if not live
+        f"No {spec.name} replica is up yet."
+        for spec in planners
+        if spec.pair.min_replicas
+        and spec.name not in capacity.planner_slots
+        and spec.name not in view.resting()
     ]
+    if not capacity.decoders and DECODER not in view.resting():
+        reasons.append("No decoder replica is up yet.")
     return Deployed(
-        planners=view.planners() or known.planners,
+        planners=tuple(d for d in described if d.models),
         decoders=view.decoders() or known.decoders,
         ready=not reasons,
         reasons=tuple(reasons),
+        planner_slots=capacity.planner_slots,
     )
 
 
@@ -126,4 +158,6 @@ class Ingress:
     def __serve_build_asgi_app__(self) -> FastAPI:
         client = StoreClient(self._settings)
         artifacts = Artifacts(self._settings.artifacts_url)
-        return create_app(self._settings, StoreService(client), artifacts)
+        return create_app(
+            self._settings, StoreService(client, planners_of(self._settings)), artifacts
+        )

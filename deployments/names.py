@@ -5,7 +5,6 @@ NAMESPACE = "acestep"
 
 INGRESS = "Ingress"
 RUNNER = "Runner"
-PLANNER = "Planner"
 DECODER = "Decoder"
 
 STORE_PROTOCOL = 2

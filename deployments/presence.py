@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from dataclasses import replace
 
 from ray import serve
 
@@ -21,11 +22,15 @@ class Presence:
         self, client: StoreClient, description: PlannerDescription | DecoderDescription
     ) -> None:
         context = serve.get_replica_context()
+        config = context._deployment_config
         self._client = client
         self._word = Announcement(
             replica=context.replica_id.unique_id,
+            deployment=context.deployment,
             description=description,
-            slots=context._deployment_config.max_ongoing_requests,
+            slots=config.max_ongoing_requests,
+            may_rest=config.autoscaling_config is not None
+            and config.autoscaling_config.min_replicas == 0,
         )
         self._task = asyncio.create_task(self._announce())
 
@@ -42,5 +47,4 @@ class Presence:
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
-        word = self._word
-        await self._client.announce(Announcement(word.replica, word.description, slots=0))
+        await self._client.announce(replace(self._word, slots=0))

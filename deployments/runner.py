@@ -1,6 +1,6 @@
 """The runner deployment: leases jobs and drives planner and decoder through their handles."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from ray.exceptions import RayActorError, RayTaskError
@@ -12,21 +12,31 @@ from acestep_ray.decoder.events import DecodeEvent
 from acestep_ray.decoder.protocol import DecodeRequest
 from acestep_ray.jobs.runner import Runner as JobRunner
 from acestep_ray.jobs.workflow import WorkerLost
+from acestep_ray.planner.pairs import planner_for, planners_of
 from acestep_ray.planner.protocol import Plan, PlannerError, PlanProgress, PlanRequest
 from acestep_ray.settings import Settings
 from deployments.store_client import StoreClient
 
 
 class HandleEngines:
-    """Planner and decoder as the workflow sees them: Ray's errors become WorkerLost."""
+    """Planners and decoder as the workflow sees them: Ray's errors become WorkerLost."""
 
-    def __init__(self, planner: DeploymentHandle[Any], decoder: DeploymentHandle[Any]) -> None:
-        self._planner = planner.options(method_name="plan", stream=True)
+    def __init__(
+        self,
+        settings: Settings,
+        planners: Mapping[str, DeploymentHandle[Any]],
+        decoder: DeploymentHandle[Any],
+    ) -> None:
+        self._specs = planners_of(settings)
+        self._planners = {
+            name: handle.options(method_name="plan", stream=True)
+            for name, handle in planners.items()
+        }
         self._decoder = decoder.options(method_name="decode", stream=True)
 
     def plan(self, request: PlanRequest) -> AsyncGenerator[PlanProgress | Plan, None]:
-        """See Engines.plan."""
-        return _stream(self._planner, request)
+        """See Engines.plan. Raises PlannerError where its planner is no longer deployed."""
+        return _stream(self._planners[planner_for(request, self._specs)], request)
 
     def decode(self, request: DecodeRequest) -> AsyncGenerator[DecodeEvent, None]:
         """See Engines.decode."""
@@ -59,11 +69,14 @@ class Runner:
     _runner: JobRunner | None = None
 
     def __init__(
-        self, settings: Settings, planner: DeploymentHandle[Any], decoder: DeploymentHandle[Any]
+        self,
+        settings: Settings,
+        planners: Mapping[str, DeploymentHandle[Any]],
+        decoder: DeploymentHandle[Any],
     ) -> None:
         self._runner = JobRunner(
             StoreClient(settings),
-            HandleEngines(planner, decoder),
+            HandleEngines(settings, planners, decoder),
             Artifacts(settings.artifacts_url),
             settings,
         )

@@ -90,8 +90,9 @@ async def generate(
 
 
 async def _refuse_what_cannot_be_planned(admitted: Admitted, here: Context) -> None:
-    """A song whose prompt and codes are longer than the language model's context."""
-    if admitted.spec.lm is None:
+    """A song whose prompt and codes are longer than the language model's context; the mock has no
+    bound."""
+    if admitted.spec.lm is None or admitted.spec.lm.backend == "mock":
         return
     request = plan_request("", 0, admitted.spec, here.settings)
     if refusal := await asyncio.to_thread(here.plans.refusal, request):

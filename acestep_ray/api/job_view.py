@@ -1,6 +1,9 @@
 """A job as stored -> a job as clients see it."""
 
+import logging
 import math
+
+from pydantic import ValidationError
 
 from acestep_ray.api.context import Context
 from acestep_ray.api.models import JobView, ProgressView, ResultView
@@ -13,14 +16,24 @@ from acestep_ray.planner.protocol import Plan
 
 UNKNOWN = "N/A"
 SUCCEEDED = "✅ Generation completed successfully!"
+UNREADABLE = "The job was stored by another version of the service; ask that one for its result."
+
+logger = logging.getLogger(__name__)
 
 
 def job_view(snapshot: Snapshot, here: Context) -> JobView:
-    """The contract's Job."""
+    """The contract's Job. Where clusters of two releases share a store, one may not understand what
+    the other wrote of a job; its state is told all the same."""
     record = snapshot.record
-    spec = JobSpec.model_validate_json(record.spec)
-    result = JobResult.model_validate_json(record.result) if record.result else None
     running = record.status is Status.RUNNING
+    try:
+        spec = JobSpec.model_validate_json(record.spec)
+        found = JobResult.model_validate_json(record.result) if record.result else None
+        result = _result(record.job_id, spec, found, here) if found else None
+        warnings = [*spec.warnings, *(found.warnings if found else ())]
+    except ValidationError:
+        logger.warning("Job %s cannot be read whole", record.job_id, exc_info=True)
+        result, warnings = None, [UNREADABLE]
     return JobView(
         job_id=record.job_id,
         status=record.status,
@@ -34,10 +47,10 @@ def job_view(snapshot: Snapshot, here: Context) -> JobView:
             if running and snapshot.progress
             else None
         ),
-        result=_result(record.job_id, spec, result, here) if result else None,
+        result=result,
         error=record.error,
         error_code=record.error_code,
-        warnings=[*spec.warnings, *(result.warnings if result else ())],
+        warnings=warnings,
         attempts=record.starts,
         expires_at=snapshot.expires_at,
     )

@@ -41,8 +41,10 @@ def plan_with(
         return None
     planner, name = chosen
     if "lm_backend" in sent and planner.engine not in ("mock", request.lm_backend):
+        where = f" for {name}" if name else ""
         found.warn(
-            f"lm_backend {request.lm_backend} is not deployed; {planner.engine} serves the LM."
+            f"lm_backend {request.lm_backend} is not deployed{where}; "
+            f"{planner.engine} serves the LM."
         )
     if request.lm_cfg_scale <= 1 and request.lm_negative_prompt.strip() not in (
         "",
@@ -59,6 +61,7 @@ def plan_with(
         top_k=request.lm_top_k or None,
         top_p=None if request.lm_top_p is None or request.lm_top_p >= 1 else request.lm_top_p,
         repetition_penalty=request.lm_repetition_penalty,
+        planner=planner.deployment,
     )
 
 

@@ -179,7 +179,9 @@ class HealthView(BaseModel):
     service: str = Field(description="Name of this service.", examples=["acestep-ray"])
     version: str = Field(description="Its version.", examples=["0.1.0"])
     mock: bool = Field(description="Whether an engine is a mock.", examples=[True])
-    planner: str = Field(description="Planner engine.", examples=["mock"])
+    planner: str = Field(
+        description="Planner engine; of several, each with a comma between.", examples=["mock"]
+    )
     decoder: str = Field(description="Decoder engine.", examples=["mock"])
 
 
@@ -215,8 +217,14 @@ class PlannerView(BaseModel):
 
     name: str = Field(description="For lm_model_path.", examples=["acestep-5Hz-lm-1.7B"])
     default: bool = Field(description="Used where lm_model_path is not given.", examples=[True])
-    engine: str = Field(description="What runs it: mock, pt or vllm.", examples=["mock"])
+    engine: str = Field(
+        description="What runs it: mock, or for lm_backend pt or vllm.", examples=["mock"]
+    )
     mock: bool = Field(description="Whether it stands in for a real model.", examples=[True])
+    state: str = Field(
+        description="ready; starting; or idle: it starts when a job asks for it.",
+        examples=["ready"],
+    )
 
 
 class LimitsView(BaseModel):

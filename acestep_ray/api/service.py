@@ -1,7 +1,8 @@
 """What the routes need of the rest: jobs, and what is deployed. The ingress implements it."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 from acestep_ray.decoder.protocol import DecoderDescription
 from acestep_ray.jobs.job import Status
@@ -16,12 +17,22 @@ class ServiceUnavailable(Exception):
 
 @dataclass(frozen=True)
 class Deployed:
-    """What answers now. ``reasons`` says why it is not ready, a sentence each."""
+    """What answers now. ``reasons`` says why it is not ready, a sentence each; ``planner_slots``:
+    jobs that the replicas of each planner hold, by its name; ``starting``: planners that have none
+    yet but are being started."""
 
     planners: tuple[PlannerDescription, ...]
     decoders: tuple[DecoderDescription, ...]
     ready: bool
     reasons: tuple[str, ...] = ()
+    planner_slots: Mapping[str, int] = field(default_factory=dict)
+    starting: frozenset[str] = frozenset()
+
+    def state(self, planner: PlannerDescription) -> Literal["ready", "starting", "idle"]:
+        """Whether a planner answers now, soon, or once a job asks for it."""
+        if self.planner_slots.get(planner.deployment):
+            return "ready"
+        return "starting" if planner.deployment in self.starting else "idle"
 
 
 class JobService(Protocol):

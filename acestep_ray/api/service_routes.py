@@ -20,6 +20,7 @@ from acestep_ray.api.readings import TRACKS
 from acestep_ray.audio.formats import FORMATS
 from acestep_ray.decoder.protocol import DecoderDescription
 from acestep_ray.planner.metadata import LANGUAGES
+from acestep_ray.planner.pairs import planners_of
 
 router = APIRouter(tags=["service"])
 
@@ -29,12 +30,13 @@ async def health(response: Response, here: Here) -> HealthView:
     """200 while the process answers, whatever else is down. Needs no API key."""
     response.headers["Cache-Control"] = "no-store"
     settings = here.settings
+    planners = dict.fromkeys(spec.settings.planner for spec in planners_of(settings))
     return HealthView(
         status="ok",
         service="acestep-ray",
         version=__version__,
-        mock="mock" in (settings.planner, settings.decoder),
-        planner=settings.planner,
+        mock="mock" in (*planners, settings.decoder),
+        planner=", ".join(planners),
         decoder=settings.decoder,
     )
 
@@ -78,7 +80,13 @@ async def models(here: Here) -> ModelsView:
             for index, decoder in enumerate(decoders)
         ],
         planners=[
-            PlannerView(name=name, default=index == 0, engine=planner.engine, mock=planner.mock)
+            PlannerView(
+                name=name,
+                default=index == 0,
+                engine=planner.engine,
+                mock=planner.mock,
+                state=deployed.state(planner),
+            )
             for index, (name, planner) in enumerate(checkpoints)
         ],
         audio_formats=list(FORMATS),

@@ -12,6 +12,7 @@ from acestep_ray.audio.keys import source_key, sources_prefix
 from acestep_ray.decoder.protocol import SourceAudio
 from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.jobs.store.protocol import JobExpired, JobNotFound, Submit, Submitted
+from acestep_ray.jobs.work import decoder_work, length_of
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,8 @@ async def submit(
         idempotency_key=idempotency_key,
         fingerprint=fingerprint,
         max_queued=here.settings.limits.queue,
+        planner=spec.lm.planner if spec.lm else "",
+        work=decoder_work(spec, length_of(spec, here.settings)),
     )
     return await _to_the_end(_store_and_queue(order, brought, here))
 

@@ -4,6 +4,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from acestep_ray.decoder.protocol import DecoderDescription
 
+OFF_DEVICE = frozenset({"reading", "waiting", "storing"})
+"""Phases of a job in which the device is free for others."""
+
 
 class Take(BaseModel):
     """One stored piece of audio."""
@@ -41,6 +44,11 @@ class Decoded(BaseModel):
         None, description="Most device memory while the job ran, bytes; None where not told."
     )
     warnings: tuple[str, ...] = ()
+
+    @property
+    def device_seconds(self) -> float:
+        """How long the engine's device worked on the job, seconds."""
+        return sum(s for phase, s in self.seconds.items() if phase not in OFF_DEVICE)
 
 
 class DecodeFailed(BaseModel):

@@ -1,7 +1,6 @@
 """What runners report and nobody needs on disk: how far jobs are, and what is deployed."""
 
 from collections.abc import Iterable
-from dataclasses import astuple
 
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.result import Progress
@@ -68,5 +67,14 @@ class Reports:
         """What is deployed. Every live runner sees all of it, a new one perhaps not yet, so each
         figure is the largest that any of them saw last."""
         self.forget_lapsed(now)
-        seen = [astuple(capacity) for capacity in self._capacity.values()]
-        return Capacity(*map(max, zip(*seen, strict=True))) if seen else Capacity()
+        seen = list(self._capacity.values())
+        names = {name for capacity in seen for name in capacity.planner_slots}
+        return Capacity(
+            planners=max((c.planners for c in seen), default=0),
+            decoders=max((c.decoders for c in seen), default=0),
+            plan_slots=max((c.plan_slots for c in seen), default=0),
+            decode_slots=max((c.decode_slots for c in seen), default=0),
+            planner_slots={
+                name: max(c.planner_slots.get(name, 0) for c in seen) for name in sorted(names)
+            },
+        )

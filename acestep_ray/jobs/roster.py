@@ -1,5 +1,6 @@
 """Which engine replicas live, and what each serves: told by themselves, forgotten when silent."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,11 +16,14 @@ FORGET_AFTER = 4.0
 
 @dataclass(frozen=True)
 class Announcement:
-    """One replica's word: what it is and how many jobs it holds at a time. ``slots`` 0: leaving."""
+    """One replica's word: what it is and how many jobs it holds at a time. ``slots`` 0: leaving.
+    ``may_rest``: its deployment may have no replica while there is no work for it."""
 
     replica: str
+    deployment: str
     description: PlannerDescription | DecoderDescription
     slots: int
+    may_rest: bool = False
 
     @property
     def kind(self) -> Literal["planner", "decoder"]:
@@ -30,10 +34,12 @@ class Announcement:
 @dataclass(frozen=True)
 class RosterView:
     """Live replicas. ``heard``: how long this roster has listened, seconds; a young one may not
-    have heard of everybody yet."""
+    have heard of everybody yet. ``known``: the last word on each thing that was announced since, by
+    replicas that may be gone."""
 
     live: tuple[Announcement, ...]
     heard: float
+    known: tuple[Announcement, ...] = ()
 
     def capacity(self) -> Capacity:
         """What the live replicas hold together."""
@@ -44,17 +50,33 @@ class RosterView:
             decoders=len(decoders),
             plan_slots=sum(a.slots for a in planners),
             decode_slots=sum(a.slots for a in decoders),
+            planner_slots=_slots_by_name(planners),
         )
 
     def planners(self) -> tuple[PlannerDescription, ...]:
         """What the planners serve, each description once."""
-        found = (a.description for a in self.live)
+        found = [a.description for a in (*self.live, *self.known)]
         return tuple(dict.fromkeys(d for d in found if isinstance(d, PlannerDescription)))
 
     def decoders(self) -> tuple[DecoderDescription, ...]:
-        """What the decoders serve, each description once."""
-        found = (a.description for a in self.live)
+        """What the decoders serve, each description once: those of the living, if any lives."""
+        words = [a for a in self.live if a.kind == "decoder"] or self.known
+        found = (a.description for a in words)
         return tuple(dict.fromkeys(d for d in found if isinstance(d, DecoderDescription)))
+
+    def resting(self) -> frozenset[str]:
+        """Deployments that were seen, have no replica, and need none while nobody asks."""
+        living = {a.deployment for a in self.live}
+        return frozenset(
+            a.deployment for a in self.known if a.may_rest and a.deployment not in living
+        )
+
+
+def _slots_by_name(planners: list[Announcement]) -> dict[str, int]:
+    slots: Counter[str] = Counter()
+    for word in planners:
+        slots[word.deployment] += word.slots
+    return dict(slots)
 
 
 class Roster:
@@ -63,9 +85,11 @@ class Roster:
     def __init__(self, now: float) -> None:
         self._since = now
         self._heard: dict[str, tuple[float, Announcement]] = {}
+        self._known: dict[PlannerDescription | DecoderDescription, Announcement] = {}
 
     def announce(self, announcement: Announcement, now: float) -> None:
         """Note a replica's word."""
+        self._known[announcement.description] = announcement
         if announcement.slots == 0:
             self._heard.pop(announcement.replica, None)
         else:
@@ -79,4 +103,4 @@ class Roster:
             if now - when < FORGET_AFTER
         }
         words = sorted((word for _, word in self._heard.values()), key=lambda a: a.replica)
-        return RosterView(tuple(words), now - self._since)
+        return RosterView(tuple(words), now - self._since, tuple(self._known.values()))

@@ -21,6 +21,7 @@ from acestep_ray.jobs.store.protocol import (
     Owns,
 )
 from acestep_ray.jobs.workflow import Engines, Workflow
+from acestep_ray.planner.pairs import planners_of
 from acestep_ray.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class Runner:
         self._desk = desk
         self._engines = engines
         self._settings = settings
+        self._planners = [planner.name for planner in planners_of(settings)]
         self._janitor = Janitor(desk, artifacts, settings)
         self._capacity = Capacity()
         self._jobs: dict[str, tuple[JobRecord, asyncio.Task[None]]] = {}
@@ -162,12 +164,17 @@ class Runner:
         if self._draining:
             return
         # A stage without replicas gets one job: that wakes one where they scale from zero.
+        planner_slots = {
+            planner: max(1, self._capacity.planner_slots.get(planner, 0))
+            for planner in self._planners
+        }
         self._request = self._request or uuid.uuid4().hex
         lease = Lease(
             self.name,
             self._request,
-            plan_slots=max(1, self._capacity.plan_slots),
+            plan_slots=sum(planner_slots.values()),
             decode_slots=max(1, self._capacity.decode_slots),
+            planner_slots=planner_slots,
         )
         # Repeated under its own request_id until it is answered: what was leased is never unknown.
         try:

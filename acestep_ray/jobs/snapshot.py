@@ -1,5 +1,6 @@
 """A job as a client may see it now: what is stored, and what is only in memory."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from acestep_ray.jobs.result import Progress
@@ -18,12 +19,14 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Capacity:
-    """What a runner sees deployed: replicas that run, and jobs they can hold together."""
+    """What a runner sees deployed: replicas that run, and jobs they can hold together;
+    ``planner_slots``: by the names of the planners that have any."""
 
     planners: int = 0
     decoders: int = 0
     plan_slots: int = 0
     decode_slots: int = 0
+    planner_slots: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

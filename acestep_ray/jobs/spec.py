@@ -21,6 +21,7 @@ class LmSpec(BaseModel):
     top_k: int | None
     top_p: float | None
     repetition_penalty: float
+    planner: str = Field("", description="Name of the planner that was chosen at submit.")
 
 
 class JobSpec(BaseModel):

@@ -15,6 +15,7 @@ from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.jobs.stages import PLANNED_SPANS, UNPLANNED_SPANS
 from acestep_ray.jobs.store.protocol import Finish, JobRecord, Op, Release, SavePlan, Start
 from acestep_ray.jobs.summary import generation_info
+from acestep_ray.jobs.work import decoder_work
 from acestep_ray.planner.protocol import Plan, PlannerError, PlanProgress, PlanRequest
 from acestep_ray.settings import Settings
 
@@ -114,7 +115,13 @@ class Workflow:
             async for event in events:
                 if isinstance(event, Plan):
                     await self._check(
-                        SavePlan(self._job_id, self._attempt, event.model_dump_json())
+                        SavePlan(
+                            self._job_id,
+                            self._attempt,
+                            event.model_dump_json(),
+                            seconds=event.elapsed,
+                            work=decoder_work(self._spec, event.seconds),
+                        )
                     )
                     self._progress("waiting", 0, 1)
                     return event
@@ -166,7 +173,14 @@ class Workflow:
             duration=decoded.takes[0].samples / 48_000,
             warnings=decoded.warnings,
         )
-        await self._check(Finish(self._job_id, self._attempt, result=result.model_dump_json()))
+        await self._check(
+            Finish(
+                self._job_id,
+                self._attempt,
+                result=result.model_dump_json(),
+                device_seconds=decoded.device_seconds,
+            )
+        )
 
     async def _fail(self, code: ErrorCode, detail: str) -> None:
         await self._ledger.tell(Finish(self._job_id, self._attempt, error=detail, error_code=code))
@@ -193,6 +207,7 @@ def plan_request(job_id: str, attempt: int, spec: JobSpec, settings: Settings) -
         infer_type=lm.infer_type,
         seed=spec.seeds[0],
         model=lm.model,
+        planner=lm.planner,
         temperature=lm.temperature,
         cfg_scale=lm.cfg_scale,
         negative_prompt=lm.negative_prompt,

@@ -1,16 +1,19 @@
 """Picks the planner engine that the settings name."""
 
+from acestep_ray.planner.mock.names import PUBLISHED
 from acestep_ray.planner.protocol import PlannerEngine
 from acestep_ray.settings import Settings
 
 
-def make_planner(settings: Settings) -> PlannerEngine:
-    """Build the engine, loading what it loads. Raises ValueError for one that is not built in,
-    and CheckpointError for what is wrong with a checkpoint."""
+def make_planner(settings: Settings, gpu_share: float = 1.0) -> PlannerEngine:
+    """Build the engine, loading what it loads; ``gpu_share`` is the part of a card that it may
+    take. Raises ValueError for one that is not built in, and CheckpointError for what is wrong with
+    a checkpoint."""
     if settings.planner == "mock":
         from acestep_ray.planner.mock import MockPlanner
 
-        return MockPlanner(settings.mock, settings.lyrics, settings.defaults.duration)
+        models = (settings.lm.model,) if settings.lm.model else PUBLISHED
+        return MockPlanner(settings.mock, settings.lyrics, settings.defaults.duration, models)
     if settings.planner == "pt":
         from acestep_ray.planner.transformers.engine import TransformersPlanner
 

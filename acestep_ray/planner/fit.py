@@ -14,17 +14,16 @@ logger = logging.getLogger(__name__)
 
 
 class PlanFit:
-    """Reads the LM's tokenizer at its first question. The mock takes any length."""
+    """Reads the LM's tokenizer at its first question."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
     @cached_property
     def _tokenizer(self) -> LmTokenizer | None:
-        if self._settings.planner == "mock":
-            return None
+        """All 5Hz LMs have the same."""
         try:
-            return LmTokenizer.load(find_lm(self._settings.checkpoints, self._settings.lm.model))
+            return LmTokenizer.load(find_lm(self._settings.checkpoints))
         except (CheckpointError, ValueError, ImportError) as error:
             # A door on a machine without the checkpoints: the planner itself refuses, later.
             logger.warning("Prompts are not measured here before they are queued: %s", error)

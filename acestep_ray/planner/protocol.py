@@ -25,6 +25,7 @@ class PlanRequest(BaseModel):
     infer_type: Literal["dit", "llm_dit"] = "llm_dit"
     seed: int = Field(0, description="Of the first take, 0..2**32-1.")
     model: str = Field("", description="LM checkpoint name; empty: the engine's own.")
+    planner: str = Field("", description="Name of the planner that is to make it.")
     temperature: float = 0.6
     cfg_scale: float = 1.0
     negative_prompt: str = "NO USER INPUT"
@@ -81,6 +82,7 @@ class PlannerDescription(BaseModel):
     engine: Literal["mock", "pt", "vllm"]
     models: tuple[str, ...]
     mock: bool
+    deployment: str = Field("", description="Name of the planner, where it is deployed.")
 
 
 class PlannerError(Exception):

@@ -21,6 +21,7 @@ from acestep_ray.planner.duration import choose_duration, estimate_seconds
 from acestep_ray.planner.grammar import CAPTION_CHARS, Given
 from acestep_ray.planner.metadata import DURATION_RANGE
 from acestep_ray.planner.mock.language import detect_language
+from acestep_ray.planner.mock.names import PUBLISHED
 from acestep_ray.planner.mock.words import bpm_of, keyscale_of, pick, time_signature_of
 from acestep_ray.planner.protocol import (
     Metadata,
@@ -32,7 +33,6 @@ from acestep_ray.planner.protocol import (
 )
 from acestep_ray.settings import Lyrics, Mock
 
-PUBLISHED = ("acestep-5Hz-lm-0.6B", "acestep-5Hz-lm-1.7B", "acestep-5Hz-lm-4B")
 _PROGRESS_SECONDS = 0.25
 _INSTRUMENTS = (
     "warm electric piano and round bass",

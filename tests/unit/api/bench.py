@@ -45,6 +45,7 @@ MOCK_LM = PlannerDescription(
     engine="mock",
     models=("acestep-5Hz-lm-0.6B", "acestep-5Hz-lm-1.7B", "acestep-5Hz-lm-4B"),
     mock=True,
+    deployment="Planner",
 )
 TURBO = DecoderDescription(
     engine="mock",
@@ -62,7 +63,7 @@ BASE = DecoderDescription(
     mock=False,
     device="cuda:0",
 )
-READY = Deployed((MOCK_LM,), (TURBO,), ready=True)
+READY = Deployed((MOCK_LM,), (TURBO,), ready=True, planner_slots={"Planner": 4})
 NOTHING = Deployed((), (), ready=False, reasons=("No decoder replica is up yet.",))
 PLAN = Plan(
     metadata=Metadata(

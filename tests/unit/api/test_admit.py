@@ -37,8 +37,10 @@ async def test_the_lm_as_documented(bench: Bench) -> None:
         "top_k": None,
         "top_p": None,
         "repetition_penalty": 1.0,
+        "planner": "Planner",
     }
-    assert bench.service.submits[-1].needs_plan
+    submit = bench.service.submits[-1]
+    assert (submit.needs_plan, submit.planner) == (True, "Planner")
 
 
 async def test_values_of_the_lm(bench: Bench) -> None:
@@ -117,6 +119,44 @@ async def test_the_backend_chooses_among_planners(bench: Bench) -> None:
     for backend in ("pt", "vllm"):
         spec = await bench.spec(use_5hz_lm=True, lm_backend=backend)
         assert spec.lm and spec.lm.backend == backend
+
+
+async def test_a_job_waits_for_the_planner_of_its_model_and_backend(bench: Bench) -> None:
+    pairs = [("small", "vllm"), ("large", "vllm"), ("large", "pt")]
+    bench.service.deploy = Deployed(
+        tuple(
+            PlannerDescription(
+                engine=engine, models=(model,), mock=False, deployment=f"{model} on {engine}"
+            )
+            for model, engine in pairs
+        ),
+        (BASE,),
+        ready=True,
+    )
+    for fields, planner in (
+        ({}, "small on vllm"),
+        ({"lm_backend": "pt"}, "large on pt"),
+        ({"lm_model_path": "large"}, "large on vllm"),
+        ({"lm_model_path": "checkpoints/LARGE", "lm_backend": "pt"}, "large on pt"),
+    ):
+        await bench.submit(use_5hz_lm=True, **fields)
+        assert bench.service.submits[-1].planner == planner
+    answer = await bench.submit(use_5hz_lm=True, lm_model_path="small", lm_backend="pt")
+    assert warnings_of(answer) == "lm_backend pt is not deployed for small; vllm serves the LM."
+    assert bench.service.submits[-1].planner == "small on vllm"
+    errors = field_errors(await bench.submit(use_5hz_lm=True, lm_model_path="huge"))
+    assert "deployed: small, large." in errors["lm_model_path"]
+
+
+async def test_a_submit_tells_the_decoders_work(bench: Bench) -> None:
+    for fields, work in (
+        ({"audio_duration": 10, "inference_steps": 8, "batch_size": 2}, 10 * 8 * 2),
+        ({"inference_steps": 4, "batch_size": 1}, 60 * 4),
+        ({"audio_code_string": "1,2,3,4,5", "batch_size": 1}, 1.0 * 8),
+        ({"use_5hz_lm": True, "lyrics": "la " * 200, "batch_size": 1}, 200 / 2.2 * 8),
+    ):
+        await bench.submit(**fields)
+        assert bench.service.submits[-1].work == pytest.approx(work)
 
 
 async def test_a_negative_prompt_needs_guidance(bench: Bench) -> None:

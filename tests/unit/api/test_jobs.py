@@ -1,11 +1,14 @@
 """Polling, waiting, listing, cancelling and deleting jobs."""
 
 import asyncio
+import uuid
 from typing import Any
 
 import pytest
 
+from acestep_ray.api.job_view import UNREADABLE
 from acestep_ray.jobs.result import Progress
+from acestep_ray.jobs.store.protocol import Submit
 from tests.unit.api.bench import PLAN, Bench, field_errors, problem_of
 from tests.unit.api.conftest import MakeBench
 
@@ -164,6 +167,17 @@ async def test_ids_that_are_none(bench: Bench, job_id: str) -> None:
             job_id = "%2e%2e"
         answer = await bench.http.request(method, path.format(job_id))
         problem_of(answer, 404, "job_not_found")
+
+
+async def test_a_job_that_another_release_wrote_is_listed_among_the_others(bench: Bench) -> None:
+    readable = (await bench.submit()).json()["job_id"]
+    other = str(uuid.uuid4())
+    await bench.service.submit(Submit(other, '{"task": "stems"}', needs_plan=False))
+    job = (await bench.http.get(f"/v1/jobs/{other}")).json()
+    assert (job["status"], job["queue_position"], job["result"]) == ("queued", 2, None)
+    assert job["warnings"] == [UNREADABLE]
+    page = (await bench.http.get("/v1/jobs")).json()["jobs"]
+    assert [job["job_id"] for job in page] == [other, readable]
 
 
 async def test_ids_in_capitals(bench: Bench) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from acestep_ray import __version__
 from acestep_ray.api.service import Deployed, ServiceUnavailable
+from acestep_ray.planner.protocol import PlannerDescription
 from tests.unit.api.bench import BASE, MOCK_LM, NOTHING, TURBO, URL, Bench, problem_of
 from tests.unit.api.conftest import MakeBench
 
@@ -40,6 +41,23 @@ async def test_ready(bench: Bench) -> None:
     assert answer.headers["retry-after"]
     bench.service.fail = ServiceUnavailable("gone")
     problem_of(await bench.http.get("/ready"), 503, "unavailable")
+
+
+async def test_planners_are_told_with_their_state(bench: Bench) -> None:
+    planners = tuple(
+        PlannerDescription(engine="vllm", models=(name,), mock=False, deployment=name)
+        for name in ("live", "coming", "resting")
+    )
+    bench.service.deploy = Deployed(
+        planners,
+        (TURBO,),
+        ready=True,
+        planner_slots={"live": 16},
+        starting=frozenset({"coming"}),
+    )
+    answer = (await bench.http.get("/v1/models")).json()
+    states = {planner["name"]: planner["state"] for planner in answer["planners"]}
+    assert states == {"live": "ready", "coming": "starting", "resting": "idle"}
 
 
 async def test_models(bench: Bench) -> None:

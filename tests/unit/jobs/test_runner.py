@@ -79,8 +79,8 @@ class DeskOf:
     async def roster(self) -> RosterView:
         lm = PlannerDescription(engine="mock", models=("lm",), mock=True)
         now = time.monotonic()
-        self.rosters.announce(Announcement("planner", lm, self.slots[0]), now)
-        self.rosters.announce(Announcement("decoder", DESCRIPTION, self.slots[1]), now)
+        self.rosters.announce(Announcement("planner", "Planner", lm, self.slots[0]), now)
+        self.rosters.announce(Announcement("decoder", "Decoder", DESCRIPTION, self.slots[1]), now)
         return self.rosters.view(now)
 
 

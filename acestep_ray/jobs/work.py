@@ -1,0 +1,28 @@
+"""How much a job asks of the decoder: what autoscaling and the ETA count in."""
+
+from acestep_ray.jobs.spec import JobSpec
+from acestep_ray.planner.codes import CODES_PER_SECOND
+from acestep_ray.planner.duration import estimate_seconds
+from acestep_ray.settings import Settings
+
+
+def decoder_work(spec: JobSpec, seconds: float) -> float:
+    """Seconds of audio, of all takes, times diffusion steps; ``seconds`` is the length of one take.
+
+    What a step costs more at a greater length, with guidance or on another card is the measured
+    pace's to tell.
+    """
+    return seconds * len(spec.seeds) * spec.steps
+
+
+def length_of(spec: JobSpec, settings: Settings) -> float:
+    """Length of a take as far as it is known before a plan is made, seconds."""
+    if spec.codes:
+        return len(spec.codes[0]) / CODES_PER_SECOND
+    if spec.source is not None:
+        return spec.source.seconds
+    if spec.duration is not None:
+        return spec.duration
+    if spec.lm is not None and spec.lyrics.strip():
+        return estimate_seconds(spec.lyrics, settings.lyrics)
+    return settings.defaults.duration

@@ -1,0 +1,80 @@
+"""Which planners are deployed: pairs of a language model and a backend, each by itself.
+
+One that nobody listed comes from ``settings.planner`` and ``settings.lm``, and is called PLANNER.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from acestep_ray.checkpoint_error import CheckpointError
+from acestep_ray.planner.lm_folder import find_lm
+from acestep_ray.planner.mock.names import PUBLISHED
+from acestep_ray.planner.protocol import PlannerDescription, PlannerError, PlanRequest
+from acestep_ray.settings import PlannerPair, Settings
+
+PLANNER = "Planner"
+"""Name of the only planner, and what the names of several begin with."""
+
+
+@dataclass(frozen=True)
+class PlannerSpec:
+    """One planner. ``settings`` are the service's, as this one reads them."""
+
+    name: str
+    pair: PlannerPair
+    settings: Settings
+
+    def describe(self) -> PlannerDescription:
+        """What it serves, without asking it; no models where only the checkpoints could tell which
+        and they are not here."""
+        return PlannerDescription(
+            engine=self.settings.planner,
+            models=self._models(),
+            mock=self.settings.planner == "mock",
+            deployment=self.name,
+        )
+
+    def _models(self) -> tuple[str, ...]:
+        model = self.settings.lm.model
+        if model:
+            return (model,)
+        if self.settings.planner == "mock":
+            return PUBLISHED
+        try:
+            return (find_lm(self.settings.checkpoints).name,)
+        except CheckpointError:
+            return ()
+
+
+def planners_of(settings: Settings) -> tuple[PlannerSpec, ...]:
+    """Every planner of the application; the first is the default."""
+    if not settings.planners:
+        pair = PlannerPair(model=settings.lm.model, backend=settings.planner)
+        return (PlannerSpec(PLANNER, pair, settings),)
+    return tuple(
+        PlannerSpec(name_of(pair), pair, _as_read_by(pair, settings)) for pair in settings.planners
+    )
+
+
+def planner_for(request: PlanRequest, specs: Sequence[PlannerSpec]) -> str:
+    """Name of the planner that makes this plan: the one chosen at submit, and where it is deployed
+    no more, the first that serves the model. Raises PlannerError where none does."""
+    by_name = {spec.name: spec for spec in specs}
+    if request.planner in by_name:
+        return request.planner
+    described = [(spec.name, spec.describe().models) for spec in specs]
+    for name, models in described:
+        if not request.model or not models or request.model in models:
+            return name
+    there = ", ".join(model for _, models in described for model in models)
+    raise PlannerError(f"The LM {request.model!r} is no longer deployed; there are: {there}.")
+
+
+def name_of(pair: PlannerPair) -> str:
+    """Name of a listed pair's deployment."""
+    return "-".join(filter(None, (PLANNER, pair.model, pair.backend)))
+
+
+def _as_read_by(pair: PlannerPair, settings: Settings) -> Settings:
+    lm = settings.lm.model_copy(update={"model": pair.model})
+    return settings.model_copy(update={"planner": pair.backend, "lm": lm})

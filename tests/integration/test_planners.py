@@ -1,0 +1,46 @@
+"""Several planners side by side: each job goes to the one of its model, which starts if need be."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.service import ROOT, Service, running
+
+SMALL, LARGE = "acestep-5Hz-lm-0.6B", "acestep-5Hz-lm-4B"
+SONG = {"caption": "a song", "audio_duration": 10, "batch_size": 1, "use_5hz_lm": True}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The shipped config, but with two planners; the second has no replica until it is asked."""
+    document = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
+    app = document["applications"][0]
+    app["deployments"] = [d for d in app["deployments"] if d["name"] != "Planner"]
+    app["args"]["planners"] = [
+        {"model": SMALL, "backend": "mock"},
+        {"model": LARGE, "backend": "mock", "min_replicas": 0},
+    ]
+    data: Path = tmp_path_factory.mktemp("planners") / "data"
+    with running(data, {"ACESTEP_MOCK__TOKEN_SECONDS": "0.01"}, document) as service:
+        yield service
+
+
+def states(service: Service) -> dict[str, str]:
+    planners = service.http.get("/v1/models").json()["planners"]
+    return {planner["name"]: planner["state"] for planner in planners}
+
+
+def test_each_model_plans_its_own_jobs_and_one_that_rests_is_started(service: Service) -> None:
+    assert states(service) == {SMALL: "ready", LARGE: "idle"}
+    waits = [service.submit(**SONG, lm_model_path=LARGE) for _ in range(2)]
+    # Jobs that wait for a planner to start keep nobody else from running.
+    quick = service.make(**SONG)
+    assert f"Planner: {SMALL}" in quick["result"]["generation_info"]
+    for job_id in waits:
+        job = service.finish(job_id)
+        assert job["status"] == "succeeded", job
+        assert f"Planner: {LARGE}" in job["result"]["generation_info"]
+        assert job["attempts"] == 1
+    assert states(service) == {SMALL: "ready", LARGE: "ready"}
