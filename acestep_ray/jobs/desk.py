@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from acestep_ray.jobs.changes import ChangeFeed
 from acestep_ray.jobs.demand import Demand
-from acestep_ray.jobs.eta import eta_seconds
+from acestep_ray.jobs.eta import Waits
 from acestep_ray.jobs.group_commit import GroupCommit
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.picture import Picture, Speed, measured
@@ -61,6 +61,7 @@ class JobDesk:
         self._clock = clock
         self._default_seconds = settings.defaults.job_seconds
         self._picture = Picture((), Speed(self._default_seconds))
+        self._waits = Waits(self._picture, Capacity())
         self._pictured_at = float("-inf")
         self._looking = asyncio.Lock()
         self._cluster = ""
@@ -141,11 +142,15 @@ class JobDesk:
         return QueueStats(counts, self._reports.capacity(self._clock()), speed.job_seconds)
 
     async def demand(self) -> Demand:
-        """What is asked of the engines now; ``slots`` are not known here. Raises StoreUnavailable."""
+        """What is asked of the engines now; their ``slots`` are not known here.
+
+        Raises StoreUnavailable.
+        """
         self.check()
         await self._look()
         picture = self._picture
-        return Demand(picture.plans, picture.decodes, picture.decode_seconds)
+        plans = {planner: len(places) for planner, places in picture.planned_places.items()}
+        return Demand(plans, picture.decodes, picture.decode_seconds)
 
     def check(self) -> None:
         """Raise RuntimeError when maintenance has ended, which it never does by itself: without it
@@ -183,6 +188,7 @@ class JobDesk:
             assert isinstance(counts, StoreStats)
             speed = measured(counts, self._default_seconds)
             self._picture = Picture(backlog, speed, self._reports.decode_left, self._cluster)
+            self._waits = Waits(self._picture, self._reports.capacity(now))
             self._pictured_at = now
 
     def _seen(self, op: Op, answer: object) -> object:
@@ -193,13 +199,11 @@ class JobDesk:
         return answer
 
     def _snapshot(self, record: JobRecord) -> Snapshot:
-        eta = None
-        if record.status is Status.QUEUED:
-            eta = eta_seconds(record, self._picture, self._reports.capacity(self._clock()))
+        queued = record.status is Status.QUEUED
         return Snapshot(
             record=record,
             progress=self._reports.progress(record),
-            eta_seconds=eta,
+            eta_seconds=self._waits.eta_seconds(record) if queued else None,
             expires_at=None if record.finished_at is None else record.finished_at + self._jobs.keep,
         )
 

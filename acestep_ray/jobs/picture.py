@@ -70,10 +70,11 @@ class Picture:
             for job in ours
             if job.status is Status.RUNNING
         )
-        self._plans: dict[str, list[int]] = defaultdict(list)
+        self.planned_places: dict[str, list[int]] = defaultdict(list)
+        """Places of the jobs whose plan is to be made or in the making, by planner."""
         for job in ours:
             if job.planner is not None:
-                self._plans[job.planner].append(job.place)
+                self.planned_places[job.planner].append(job.place)
         self.decodes = sum(job.leased and job.planner is None for job in ours)
         """Jobs that are at a decoder now, or on their way to one."""
 
@@ -82,15 +83,10 @@ class Picture:
         """What all jobs still ask of one decoder, seconds."""
         return self._running + self._before[-1]
 
-    @property
-    def plans(self) -> dict[str, int]:
-        """Plans to be made, those in the making included, by planner."""
-        return {planner: len(places) for planner, places in self._plans.items()}
-
     def decode_seconds_ahead(self, place: int) -> float:
         """What the running jobs, and the queued ones before ``place``, still ask of one decoder."""
         return self._running + self._before[bisect_left(self._places, place)]
 
     def plans_ahead(self, planner: str, place: int) -> int:
         """How many jobs before ``place`` this planner has to plan."""
-        return bisect_left(self._plans.get(planner, ()), place)
+        return bisect_left(self.planned_places.get(planner, ()), place)

@@ -1,4 +1,4 @@
-"""Which share of a job each stage is: for clients who watch it, and for those who wait behind it."""
+"""Which share of a job each stage is: for who watches it, and for who waits behind it."""
 
 from acestep_ray.jobs.result import Progress
 

@@ -52,7 +52,7 @@ def test_demand_is_read_from_the_picture() -> None:
     ]
     left = {"1": 0.5, "3": 1.0}
     picture = Picture(backlog, Speed(5.0, pace=10.0), left.__getitem__, cluster="a")
-    assert picture.plans == {"P": 2, "Q": 1}
+    assert picture.planned_places == {"P": [3, 5], "Q": [6]}
     assert picture.decodes == 2
     assert picture.decode_seconds == pytest.approx(10 + 20 + 20 + 20 + 20)
 

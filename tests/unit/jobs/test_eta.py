@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acestep_ray.jobs.eta import eta_seconds
+from acestep_ray.jobs.eta import Waits
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.picture import Picture, Speed, measured
 from acestep_ray.jobs.snapshot import Capacity
@@ -17,9 +18,9 @@ ONE = Capacity(planners=1, decoders=1, plan_slots=2, decode_slots=2, planner_slo
 SPEED = Speed(job_seconds=30.0, pace=100.0, plan_seconds=12.0)
 
 
-def unfinished(place: int, work: float, planner: str | None = None, **fields: object) -> Unfinished:
+def unfinished(place: int, work: float, planner: str | None = None, **fields: Any) -> Unfinished:
     known = Unfinished(f"job-{place}", place, Status.QUEUED, planner, work, False, "")
-    return replace(known, **fields)  # type: ignore[arg-type]
+    return replace(known, **fields)
 
 
 def record(place: int, work: float, position: int = 1, planner: str | None = None) -> JobRecord:
@@ -45,7 +46,7 @@ def record(place: int, work: float, position: int = 1, planner: str | None = Non
     )
 
 
-def running(place: int, work: float, **fields: object) -> Unfinished:
+def running(place: int, work: float, **fields: Any) -> Unfinished:
     return unfinished(place, work, status=Status.RUNNING, leased=True, **fields)
 
 
@@ -57,13 +58,13 @@ def test_without_history_the_contract_gives_five_seconds_a_position(
     position: int, expected: float
 ) -> None:
     picture = Picture([running(1, 960), unfinished(2, 960, "P")], Speed(5.0))
-    assert eta_seconds(record(9, 960, position), picture, ONE) == expected
+    assert Waits(picture, ONE).eta_seconds(record(9, 960, position)) == expected
 
 
 def test_decoders_share_the_wait_and_none_counts_as_one() -> None:
     picture = Picture([], Speed(10.0))
-    assert eta_seconds(record(9, 960, 6), picture, Capacity(decoders=3)) == 20.0
-    assert eta_seconds(record(9, 960, 2), picture, Capacity()) == 20.0
+    assert Waits(picture, Capacity(decoders=3)).eta_seconds(record(9, 960, 6)) == 20.0
+    assert Waits(picture, Capacity()).eta_seconds(record(9, 960, 2)) == 20.0
 
 
 # What is measured
@@ -88,8 +89,10 @@ def test_what_was_not_measured_has_its_default() -> None:
 def test_the_wait_is_the_work_before_it_and_its_own() -> None:
     picture = Picture([unfinished(1, 960), unfinished(2, 480), unfinished(3, 2400)], SPEED)
     # (960 + 480 + 2400) / 100
-    assert eta_seconds(record(3, 2400), picture, ONE) == pytest.approx(38.4)
-    assert eta_seconds(record(3, 2400), picture, replace(ONE, decoders=4)) == pytest.approx(9.6)
+    assert Waits(picture, ONE).eta_seconds(record(3, 2400)) == pytest.approx(38.4)
+    assert Waits(picture, replace(ONE, decoders=4)).eta_seconds(record(3, 2400)) == pytest.approx(
+        9.6
+    )
 
 
 def test_running_jobs_count_what_is_left_of_them_wherever_they_stood() -> None:
@@ -97,29 +100,29 @@ def test_running_jobs_count_what_is_left_of_them_wherever_they_stood() -> None:
     backlog = [running(1, 800), unfinished(2, 400), running(7, 600)]
     picture = Picture(backlog, SPEED, left.__getitem__)
     # (800 × 0.25 + 600 × 0.5 + 400) / 100
-    assert eta_seconds(record(2, 400), picture, ONE) == pytest.approx(9.0)
+    assert Waits(picture, ONE).eta_seconds(record(2, 400)) == pytest.approx(9.0)
 
 
 def test_a_job_that_does_not_end_in_time_counts_what_little_is_left() -> None:
     picture = Picture([running(1, 800), unfinished(2, 400)], SPEED, lambda _: 0.0)
-    assert eta_seconds(record(2, 400), picture, ONE) == pytest.approx(4.0)
+    assert Waits(picture, ONE).eta_seconds(record(2, 400)) == pytest.approx(4.0)
 
 
 def test_a_job_that_came_after_the_picture_stands_behind_all_in_it() -> None:
     picture = Picture([unfinished(1, 960), unfinished(2, 480)], SPEED)
-    assert eta_seconds(record(9, 100), picture, ONE) == pytest.approx(15.4)
+    assert Waits(picture, ONE).eta_seconds(record(9, 100)) == pytest.approx(15.4)
 
 
 def test_a_job_of_unknown_work_counts_as_one_of_usual_length() -> None:
     picture = Picture([unfinished(1, 0.0), unfinished(2, 480)], SPEED)
-    assert eta_seconds(record(2, 480), picture, ONE) == pytest.approx(34.8)
+    assert Waits(picture, ONE).eta_seconds(record(2, 480)) == pytest.approx(34.8)
 
 
 def test_jobs_that_another_cluster_has_leased_are_not_before_it() -> None:
     there = running(1, 99_000, cluster="b")
     here = running(2, 800, cluster="a")
     picture = Picture([there, here, unfinished(3, 200)], SPEED, cluster="a")
-    assert eta_seconds(record(3, 200), picture, ONE) == pytest.approx(10.0)
+    assert Waits(picture, ONE).eta_seconds(record(3, 200)) == pytest.approx(10.0)
 
 
 # Plans
@@ -127,26 +130,35 @@ def test_jobs_that_another_cluster_has_leased_are_not_before_it() -> None:
 
 def test_its_decoding_begins_when_its_plan_is_made() -> None:
     picture = Picture([unfinished(4, 400, "P")], SPEED)
-    assert eta_seconds(record(4, 400, planner="P"), picture, ONE) == pytest.approx(12 + 4)
+    assert Waits(picture, ONE).eta_seconds(record(4, 400, planner="P")) == pytest.approx(12 + 4)
 
 
 def test_plans_before_it_share_the_planners_slots() -> None:
     backlog = [unfinished(place, 100, "P") for place in range(1, 6)]
     picture = Picture(backlog, SPEED)
     # Five plans of 12 s, two at a time; meanwhile the four decodes before it, 1 s each, are done.
-    assert eta_seconds(record(5, 100, planner="P"), picture, ONE) == pytest.approx(12 * 5 / 2 + 1)
+    assert Waits(picture, ONE).eta_seconds(record(5, 100, planner="P")) == pytest.approx(
+        12 * 5 / 2 + 1
+    )
+
+
+def test_the_decoders_wait_for_a_plan_and_who_is_behind_waits_with_them() -> None:
+    picture = Picture([unfinished(1, 5000, "P"), unfinished(2, 100, "P")], SPEED)
+    waits = Waits(picture, ONE)
+    assert waits.eta_seconds(record(1, 5000, planner="P")) == pytest.approx(12 + 50)
+    assert waits.eta_seconds(record(2, 100, planner="P")) == pytest.approx(12 + 50 + 1)
 
 
 def test_a_plan_is_made_while_the_decoders_are_busy() -> None:
     picture = Picture([running(1, 9000), unfinished(2, 100, "P")], SPEED)
-    assert eta_seconds(record(2, 100, planner="P"), picture, ONE) == pytest.approx(90 + 1)
+    assert Waits(picture, ONE).eta_seconds(record(2, 100, planner="P")) == pytest.approx(90 + 1)
 
 
 def test_other_planners_and_jobs_without_one_are_not_before_its_plan() -> None:
     backlog = [unfinished(1, 10, "Q"), unfinished(2, 10), unfinished(3, 10, "P")]
     picture = Picture(backlog, SPEED)
-    assert eta_seconds(record(3, 10, planner="P"), picture, ONE) == pytest.approx(12 + 0.1)
-    assert eta_seconds(record(2, 10), picture, ONE) == pytest.approx(0.2)
+    assert Waits(picture, ONE).eta_seconds(record(3, 10, planner="P")) == pytest.approx(12 + 0.1)
+    assert Waits(picture, ONE).eta_seconds(record(2, 10)) == pytest.approx(0.2)
 
 
 # Always
@@ -187,9 +199,9 @@ def test_who_stands_further_back_never_waits_less(
             waits.append((planner, record(place, work, len(waits) + 1, planner)))
         backlog.append(job)
         left[job.job_id] = share
-    picture = Picture(backlog, speed, left.__getitem__)
+    told = Waits(Picture(backlog, speed, left.__getitem__), capacity)
     for kind in (None, "P"):
-        etas = [eta_seconds(r, picture, capacity) for planner, r in waits if planner == kind]
+        etas = [told.eta_seconds(r) for planner, r in waits if planner == kind]
         assert all(eta >= 0 for eta in etas)
         # Sums of floats may differ in their last digits.
         assert all(later >= earlier * (1 - 1e-9) for earlier, later in pairwise(etas))
