@@ -99,16 +99,21 @@ class Lm(Group):
     )
 
 
-class PlannerPair(Group):
-    """One language model on one backend, deployed and scaled by itself."""
+class Stage(Group):
+    """How many replicas a stage has, and on what."""
 
-    model: str = Field("", description="Folder in `checkpoints`, acestep-5Hz-lm-*.")
-    backend: Literal["mock", "pt", "vllm"] = Field(description="Planner engine.")
     num_gpus: float | None = Field(
-        None, ge=0, description="GPUs a replica, or the part of one. None: the Serve config's."
+        None, ge=0, description="GPUs a replica, or the part of one. None: none is asked for."
     )
-    min_replicas: int = Field(1, ge=0, description="0: none while nobody asks for it.")
+    min_replicas: int = Field(1, ge=0, description="0: none while there is no work.")
     max_replicas: int = Field(1, ge=1)
+
+    @field_validator("num_gpus")
+    @classmethod
+    def _whole_above_one(cls, num_gpus: float | None) -> float | None:
+        if num_gpus is not None and num_gpus > 1 and num_gpus % 1:
+            raise ValueError("above 1, num_gpus must be a whole number")
+        return num_gpus
 
     @model_validator(mode="after")
     def _checked(self) -> Self:
@@ -118,6 +123,27 @@ class PlannerPair(Group):
                 f"({self.max_replicas})"
             )
         return self
+
+
+class PlannerPair(Stage):
+    """One language model on one backend, deployed and scaled by itself."""
+
+    model: str = Field("", description="Folder in `checkpoints`, acestep-5Hz-lm-*.")
+    backend: Literal["mock", "pt", "vllm"] = Field(description="Planner engine.")
+
+
+class Scaling(Group):
+    """How replicas follow the work that waits; a Serve config's own `autoscaling_config` and
+    `ray_actor_options` of a deployment beat it."""
+
+    planner: Stage = Field(Stage(), description="The planner, where `planners` lists none.")
+    decoder: Stage = Stage()
+    target_seconds: float = Field(
+        60.0, gt=0, description="Decoders are started until all that waits is done in this time."
+    )
+    idle_seconds: float = Field(
+        300.0, ge=0, description="A replica that is not needed for so long is stopped."
+    )
 
 
 class Dit(Group):
@@ -233,6 +259,7 @@ class Settings(BaseSettings):
     lyrics: Lyrics = Lyrics()
     lm: Lm = Lm()
     dit: Dit = Dit()
+    scaling: Scaling = Scaling()
     ingest: Ingest = Ingest()
     mock: Mock = Mock()
     jobs: Jobs = Jobs()

@@ -1,10 +1,13 @@
 """The application: the only place where deployments are bound together."""
 
+from typing import Any
+
 from ray import serve
 from ray.serve import Application
 
 from acestep_ray.planner.pairs import PlannerSpec, planners_of
-from acestep_ray.settings import Settings
+from acestep_ray.settings import Settings, Stage
+from deployments.autoscaling import POLICY
 from deployments.decoder import Decoder
 from deployments.ingress import Ingress
 from deployments.names import DECODER, INGRESS, RUNNER
@@ -14,6 +17,8 @@ from deployments.runner import Runner
 
 GRACE = 60.0
 """Seconds a stopping replica has beyond the longest job."""
+UPSCALE_DELAY = 2.0
+"""Seconds that more work must wait for before another replica is started; from zero, none."""
 
 
 def build(args: Settings) -> Application:
@@ -30,7 +35,8 @@ def build(args: Settings) -> Application:
         name=DECODER,
         # One on the device, one whose takes are encoded and stored meanwhile.
         max_ongoing_requests=2,
-        autoscaling_config={"min_replicas": 1, "max_replicas": 1, "target_ongoing_requests": 1},
+        autoscaling_config=_autoscaling(settings.scaling.decoder, settings),
+        ray_actor_options=_resources(settings.scaling.decoder, settings.decoder),
         graceful_shutdown_timeout_s=drain,
         health_check_period_s=2,
     )(Decoder).bind(settings)
@@ -50,19 +56,30 @@ def build(args: Settings) -> Application:
 
 def _planner(spec: PlannerSpec, drain: float) -> Application:
     """One language model on one backend, scaled by itself."""
-    pair = spec.pair
     return serve.deployment(
         name=spec.name,
         max_ongoing_requests=4,
-        autoscaling_config={
-            "min_replicas": pair.min_replicas,
-            "max_replicas": pair.max_replicas,
-            "target_ongoing_requests": 2,
-        },
-        ray_actor_options={
-            "num_cpus": 0 if pair.backend == "mock" else 1,
-            **({} if pair.num_gpus is None else {"num_gpus": pair.num_gpus}),
-        },
+        autoscaling_config=_autoscaling(spec.pair, spec.settings),
+        ray_actor_options=_resources(spec.pair, spec.pair.backend),
         graceful_shutdown_timeout_s=drain,
         health_check_period_s=2,
     )(Planner).bind(spec)
+
+
+def _autoscaling(stage: Stage, settings: Settings) -> dict[str, Any]:
+    scaling = settings.scaling
+    return {
+        "min_replicas": stage.min_replicas,
+        "max_replicas": stage.max_replicas,
+        "upscale_delay_s": UPSCALE_DELAY,
+        "downscale_delay_s": scaling.idle_seconds,
+        "policy": {
+            "policy_function": POLICY,
+            "policy_kwargs": {"target_seconds": scaling.target_seconds},
+        },
+    }
+
+
+def _resources(stage: Stage, engine: str) -> dict[str, Any]:
+    gpus = {} if stage.num_gpus is None else {"num_gpus": stage.num_gpus}
+    return {"num_cpus": 0 if engine == "mock" else 1, **gpus}

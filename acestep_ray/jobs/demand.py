@@ -30,6 +30,13 @@ def planner_replicas(demand: Demand, planner: str) -> int:
 
 def decoder_replicas(demand: Demand, decoder: str, target_seconds: float) -> int:
     """Enough that all the work that waits is done in ``target_seconds``; never too few for the jobs
-    in hand; 0 when there is no work at all."""
+    in hand; 0 when there is no work at all.
+
+    Until one was seen, at least 1: nobody else can tell what it serves, and requests are checked
+    against that.
+    """
     waiting = math.ceil(demand.decode_seconds / target_seconds)
-    return max(waiting, math.ceil(demand.decodes / demand.slots.get(decoder, 1)))
+    slots = demand.slots.get(decoder)
+    if slots is None:
+        return max(1, waiting)
+    return max(waiting, math.ceil(demand.decodes / slots))

@@ -30,6 +30,12 @@ def test_decoders_do_what_waits_in_the_target_time(seconds: float, replicas: int
     assert decoder_replicas(demand, "Decoder", 60) == replicas
 
 
+def test_a_decoder_that_was_never_seen_gets_one_replica_even_without_work() -> None:
+    """Else nobody knows what it serves, the service is never ready, and no work ever comes."""
+    assert decoder_replicas(Demand(), "Decoder", 60) == 1
+    assert decoder_replicas(Demand(decodes=9, decode_seconds=90.0), "Decoder", 60) == 2
+
+
 def test_decoders_are_never_fewer_than_hold_the_jobs_in_hand() -> None:
     """Nor more: a decoder takes a second job while it stores the first, and each new replica
     would otherwise be given jobs that call for the next one."""
