@@ -11,6 +11,7 @@ from deployments.autoscaling import POLICY
 from deployments.decoder import Decoder
 from deployments.ingress import Ingress
 from deployments.names import DECODER, INGRESS, RUNNER
+from deployments.placement import cards_of_nodes, most_replicas
 from deployments.planner import Planner
 from deployments.port_guard import refuse_shared_port
 from deployments.runner import Runner
@@ -24,18 +25,20 @@ UPSCALE_DELAY = 2.0
 def build(args: Settings) -> Application:
     """The whole application from its settings (the ``args`` of a Serve config).
 
-    Raises pydantic.ValidationError for an unknown or illegal setting, and PortShared. Options
-    given in the config for a deployment beat those named here.
+    Raises pydantic.ValidationError for an unknown or illegal setting, PortShared, and DoesNotFit.
+    Options given in the config for a deployment beat those named here.
     """
     refuse_shared_port()
     settings = args
     drain = settings.jobs.timeout + GRACE
-    planners = {spec.name: _planner(spec, drain) for spec in planners_of(settings)}
+    specs = planners_of(settings)
+    most = most_replicas(settings, specs, cards_of_nodes())
+    planners = {spec.name: _planner(spec, most[spec.name], drain) for spec in specs}
     decoder = serve.deployment(
         name=DECODER,
         # One on the device, one whose takes are encoded and stored meanwhile.
         max_ongoing_requests=2,
-        autoscaling_config=_autoscaling(settings.scaling.decoder, settings),
+        autoscaling_config=_autoscaling(settings.scaling.decoder, most[DECODER], settings),
         ray_actor_options=_resources(settings.scaling.decoder, settings.decoder),
         graceful_shutdown_timeout_s=drain,
         health_check_period_s=2,
@@ -54,23 +57,23 @@ def build(args: Settings) -> Application:
     )(Ingress).bind(settings, runner)
 
 
-def _planner(spec: PlannerSpec, drain: float) -> Application:
+def _planner(spec: PlannerSpec, most: int, drain: float) -> Application:
     """One language model on one backend, scaled by itself."""
     return serve.deployment(
         name=spec.name,
         max_ongoing_requests=4,
-        autoscaling_config=_autoscaling(spec.pair, spec.settings),
+        autoscaling_config=_autoscaling(spec.pair, most, spec.settings),
         ray_actor_options=_resources(spec.pair, spec.pair.backend),
         graceful_shutdown_timeout_s=drain,
         health_check_period_s=2,
     )(Planner).bind(spec)
 
 
-def _autoscaling(stage: Stage, settings: Settings) -> dict[str, Any]:
+def _autoscaling(stage: Stage, most: int, settings: Settings) -> dict[str, Any]:
     scaling = settings.scaling
     return {
         "min_replicas": stage.min_replicas,
-        "max_replicas": stage.max_replicas,
+        "max_replicas": most,
         "upscale_delay_s": UPSCALE_DELAY,
         "downscale_delay_s": scaling.idle_seconds,
         "policy": {

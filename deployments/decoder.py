@@ -6,12 +6,15 @@ from contextlib import aclosing
 from ray.serve import metrics
 
 from acestep_ray.audio.artifacts import Artifacts
+from acestep_ray.cards.needs import needs_of_decoder
 from acestep_ray.decoder.engines import make_decoder
 from acestep_ray.decoder.events import Decoded, DecodeEvent
 from acestep_ray.decoder.protocol import DecodeRequest
 from acestep_ray.decoder.worker import DecodeWorker
 from acestep_ray.jobs.store.protocol import Owns
 from acestep_ray.settings import Settings
+from deployments.card import start
+from deployments.names import DECODER
 from deployments.presence import Presence
 from deployments.store_client import StoreClient
 
@@ -22,7 +25,7 @@ class Decoder:
     _presence: Presence | None = None
 
     def __init__(self, settings: Settings) -> None:
-        engine = make_decoder(settings)
+        engine = start(DECODER, needs_of_decoder(settings), lambda: make_decoder(settings))
         self._worker = DecodeWorker(engine, Artifacts(settings.artifacts_url))
         self._client = StoreClient(settings)
         self._phase_seconds = metrics.Histogram(

@@ -18,13 +18,16 @@ FORGET_AFTER = 4.0
 @dataclass(frozen=True)
 class Announcement:
     """One replica's word: what it is and how many jobs it holds at a time. ``slots`` 0: leaving.
-    ``may_rest``: its deployment may have no replica while there is no work for it."""
+    ``may_rest``: its deployment may have no replica while there is no work for it. ``cards``: the
+    GPUs that it sees, of its ``node``."""
 
     replica: str
     deployment: str
     description: PlannerDescription | DecoderDescription
     slots: int
     may_rest: bool = False
+    node: str = ""
+    cards: tuple[str, ...] = ()
 
     @property
     def kind(self) -> Literal["planner", "decoder"]:

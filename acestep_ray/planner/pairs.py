@@ -53,9 +53,12 @@ def planners_of(settings: Settings) -> tuple[PlannerSpec, ...]:
         stage = settings.scaling.planner.model_dump()
         pair = PlannerPair(model=settings.lm.model, backend=settings.planner, **stage)
         return (PlannerSpec(PLANNER, pair, settings),)
-    return tuple(
-        PlannerSpec(name_of(pair), pair, _as_read_by(pair, settings)) for pair in settings.planners
-    )
+    num_gpus = settings.scaling.planner.num_gpus
+    pairs = [
+        pair if pair.num_gpus is not None else pair.model_copy(update={"num_gpus": num_gpus})
+        for pair in settings.planners
+    ]
+    return tuple(PlannerSpec(name_of(pair), pair, _as_read_by(pair, settings)) for pair in pairs)
 
 
 def planner_for(request: PlanRequest, specs: Sequence[PlannerSpec]) -> str:
