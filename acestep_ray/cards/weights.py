@@ -7,7 +7,6 @@ from typing import Any
 
 from acestep_ray.checkpoint_error import CheckpointError
 
-
 _LONGEST_HEADER = 100_000_000
 """Bytes, the format's own limit."""
 

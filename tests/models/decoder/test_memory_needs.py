@@ -20,11 +20,11 @@ from acestep_ray.decoder.checkpoints.sizes import FULL_2B
 from acestep_ray.decoder.diffusers.decode import TILE
 
 
-class Counted(TorchDispatchMode):
+class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the bytes of the storages that are made and still alive; ``peak`` is the most."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.alive: dict[int, int] = {}
         self.peak = 0
 
