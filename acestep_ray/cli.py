@@ -21,13 +21,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     serving = commands.add_parser("serve", help="check the config and the port, then run the app")
     serving.add_argument("config", nargs="?", type=Path, default=Path("serve_config.yaml"))
     serving.add_argument("--port", type=int, help="HTTP port (default: ACESTEP_PORT, else 8001)")
+    serving.add_argument("--host", help="address to listen on (default: the config's)")
     serving.add_argument("--verbose", action="store_true", help="show the whole log")
     _add_checkpoint_commands(commands)
     options = parser.parse_args(argv)
     try:
         if options.command in ("convert", "make-tiny-checkpoint"):
             return _checkpoints(options)
-        return serve(options.config, options.port, options.verbose)
+        return serve(options.config, options.port, options.verbose, options.host)
     except (Refused, CheckpointError) as refusal:
         print(f"acestep-ray: {refusal}", file=sys.stderr)
         return 2

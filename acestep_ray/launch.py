@@ -1,7 +1,6 @@
 """Starts the service on this machine: looks before it leaps, then says when it is up."""
 
 import contextlib
-import ipaddress
 import json
 import os
 import re
@@ -21,6 +20,9 @@ from typing import Any
 import psutil
 import yaml
 
+from acestep_ray.audio.storage_check import check_storage
+from acestep_ray.audio.storage_error import StorageError
+from acestep_ray.open_door import open_door
 from acestep_ray.settings import Settings
 
 POLL_SECONDS = 0.25
@@ -39,10 +41,13 @@ class Refused(Exception):
     """The service was not started; the message says why, in one sentence."""
 
 
-def serve(config: Path, port: int | None = None, verbose: bool = False) -> int:
+def serve(
+    config: Path, port: int | None = None, verbose: bool = False, host: str | None = None
+) -> int:
     """Check ``config`` and the port, run ``serve run``, and stop it at the first signal.
 
-    ``verbose`` shows every line of its log, else only warnings and worse.
+    ``host`` and ``port`` beat the config's. ``verbose`` shows every line of its log, else only
+    warnings and worse.
 
     Answers the exit status. Raises Refused.
     """
@@ -56,13 +61,15 @@ def serve(config: Path, port: int | None = None, verbose: bool = False) -> int:
     application = document["applications"][0]
     settings = Settings.model_validate(application.get("args") or {})
     _refuse_missing_checkpoints(settings)
+    _refuse_unusable_storage(settings)
     _leave_out_gpus(application, settings)
     http = document.setdefault("http_options", {})
     if port or "port" in settings.model_fields_set:
         http["port"] = port or settings.port
     http.setdefault("port", settings.port)
-    host = http.setdefault("host", "127.0.0.1")
-    _refuse_open_door(host, settings)
+    host = http["host"] = host or http.get("host") or "127.0.0.1"
+    if why := open_door(host, settings):
+        raise Refused(why)
     _refuse_used_port(host, http["port"])
     return _run(document, host, http["port"], verbose)
 
@@ -78,6 +85,14 @@ def _refuse_missing_checkpoints(settings: Settings) -> None:
         )
     if not settings.checkpoints.is_dir():
         raise Refused(f"ACESTEP_CHECKPOINTS={settings.checkpoints} is not a folder.")
+
+
+def _refuse_unusable_storage(settings: Settings) -> None:
+    """A bucket that is not there would fail the first job, once its audio was made."""
+    try:
+        check_storage(settings.artifacts_url, signing=settings.downloads == "redirect")
+    except StorageError as error:
+        raise Refused(str(error)) from error
 
 
 def _leave_out_gpus(application: dict[str, Any], settings: Settings) -> None:
@@ -99,19 +114,6 @@ def _leave_out_gpus(application: dict[str, Any], settings: Settings) -> None:
         if any_pair:
             os.environ.pop("ACESTEP_PLANNERS", None)  # it would beat the args
             application["args"] = {**(application.get("args") or {}), "planners": pairs}
-
-
-def _refuse_open_door(host: str, settings: Settings) -> None:
-    """A public address without a key serves the world."""
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = host == "localhost"
-    if not loopback and settings.api_key is None and not settings.allow_public:
-        raise Refused(
-            f"{host} is reachable from other machines and no API key is set; set ACESTEP_API_KEY, "
-            "or ACESTEP_ALLOW_PUBLIC=true if that is what you want."
-        )
 
 
 def _refuse_used_port(host: str, port: int) -> None:

@@ -16,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -38,9 +39,23 @@ def _store_url(url: str) -> str:
 
 
 def _artifacts_url(url: str) -> str:
-    if url and not re.match(r"(file:///|s3://|gs://|az://).", url):
-        raise ValueError("artifact storage is file:///FOLDER, s3://…, gs://… or az://…")
+    if url and not re.fullmatch(r"file:///.+|(s3|gs|az)://[^/@?#]+(/[^?#]*)?", url):
+        raise ValueError(
+            "artifact storage is file:///FOLDER, s3://BUCKET, gs://BUCKET or az://CONTAINER, with "
+            "/PREFIX where wanted; credentials come from the cloud's own environment variables"
+        )
     return url
+
+
+def _downloads(downloads: str, others: ValidationInfo) -> str:
+    """A folder has no server of its own that a signed URL could name."""
+    url = others.data.get("artifacts", "s3://unknown")  # absent: it was refused itself
+    if downloads == "redirect" and not re.match("(s3|gs|az)://", url):
+        raise ValueError(
+            "redirect needs an object store: set ACESTEP_ARTIFACTS to an s3://, gs:// or az:// "
+            "URL, or ACESTEP_DOWNLOADS to stream"
+        )
+    return downloads
 
 
 class Group(BaseModel):
@@ -98,7 +113,10 @@ class Lm(Group):
         512, ge=8, le=512, description="Longest caption that the LM may write, tokens."
     )
     cuda_graphs: bool = Field(
-        True, description="On a GPU, launch each token's kernels as one CUDA graph (engine pt)."
+        True, description="On a GPU, launch each token's kernels as one CUDA graph."
+    )
+    max_concurrent_plans: int = Field(
+        16, ge=1, le=256, description="Songs that a replica plans at the same time (engine vllm)."
     )
 
 
@@ -254,6 +272,7 @@ class Settings(BaseSettings):
         frozen=True,
         env_ignore_empty=True,
         validate_default=True,
+        hide_input_in_errors=True,  # it may be a secret
     )
 
     preset: PresetName = Field(
@@ -277,6 +296,12 @@ class Settings(BaseSettings):
     )
     artifacts: Annotated[str, AfterValidator(_artifacts_url)] = Field(
         "", description="Object-store URL for audio (file, s3, gs, az). Empty: artifacts in data."
+    )
+    downloads: Annotated[Literal["stream", "redirect"], AfterValidator(_downloads)] = Field(
+        "stream", description="Takes come through the service, or by a signed URL of the store."
+    )
+    download_seconds: int = Field(
+        300, ge=1, le=604_800, description="How long a signed URL is good for, seconds."
     )
     port: int = Field(8001, ge=1, le=65535, description="HTTP port; honoured by `make serve`.")
     public_url: str = Field(

@@ -9,6 +9,7 @@ from acestep_ray.planner.pairs import PlannerSpec, planners_of
 from acestep_ray.settings import Settings, Stage
 from deployments.autoscaling import POLICY
 from deployments.decoder import Decoder
+from deployments.door_guard import refuse_open_door
 from deployments.ingress import Ingress
 from deployments.names import DECODER, INGRESS, RUNNER
 from deployments.placement import cards_of_nodes, most_replicas
@@ -25,11 +26,12 @@ UPSCALE_DELAY = 2.0
 def build(args: Settings) -> Application:
     """The whole application from its settings (the ``args`` of a Serve config).
 
-    Raises pydantic.ValidationError for an unknown or illegal setting, PortShared, and DoesNotFit.
-    Options given in the config for a deployment beat those named here.
+    Raises pydantic.ValidationError for an unknown or illegal setting, PortShared, DoorOpen and
+    DoesNotFit. Options given in the config for a deployment beat those named here.
     """
     refuse_shared_port()
     settings = args
+    refuse_open_door(settings)
     drain = settings.jobs.timeout + GRACE
     specs = planners_of(settings)
     most = most_replicas(settings, specs, cards_of_nodes())
@@ -61,7 +63,7 @@ def _planner(spec: PlannerSpec, most: int, drain: float) -> Application:
     """One language model on one backend, scaled by itself."""
     return serve.deployment(
         name=spec.name,
-        max_ongoing_requests=4,
+        max_ongoing_requests=spec.plans_at_once,
         autoscaling_config=_autoscaling(spec.pair, most, spec.settings),
         ray_actor_options=_resources(spec.pair, spec.pair.backend),
         graceful_shutdown_timeout_s=drain,

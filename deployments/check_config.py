@@ -5,6 +5,7 @@ silently not set. Prints a line a mistake and exits with 1 where there are any.
 """
 
 import os
+import re
 import sys
 from pathlib import Path
 from types import UnionType
@@ -22,6 +23,8 @@ from deployments import names
 from deployments.autoscaling import POLICY
 
 FIXED = (names.INGRESS, names.RUNNER, names.DECODER)
+SECRET = re.compile("//[^/]*@")
+"""User and password of a URL: no message may repeat them."""
 
 
 def mistakes(config: object) -> list[str]:
@@ -84,7 +87,8 @@ def _of_setting(entry: ErrorDetails, prefix: str) -> str:
         return f"{prefix}{'.'.join(place)}: unknown key; known here are {known}."
     variable = "ACESTEP_" + "__".join(place).upper()
     if variable in os.environ:
-        return f"environment variable {variable}={os.environ[variable]!r}: {_said(entry)}."
+        given = SECRET.sub("//***@", os.environ[variable])
+        return f"environment variable {variable}={given!r}: {_said(entry)}."
     return f"{prefix}{'.'.join(place)}: {_said(entry)}."
 
 

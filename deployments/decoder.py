@@ -16,17 +16,26 @@ from acestep_ray.settings import Settings
 from deployments.card import start
 from deployments.names import DECODER
 from deployments.presence import Presence
+from deployments.storage_guard import until_storage_ready
 from deployments.store_client import StoreClient
+
+STORAGE_PATIENCE = 120.0
+"""Seconds that storage which is away is waited for: making the takes again would cost more."""
 
 
 class Decoder:
-    """Serves ``decode``. A replica that was built is ready: its engine is loaded."""
+    """Serves ``decode``. A replica that was built is ready: its engine is loaded, storage answers.
+
+    Until then it is unknown to the runner, and the jobs wait in their queue.
+    """
 
     _presence: Presence | None = None
 
-    def __init__(self, settings: Settings) -> None:
+    async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]  # Serve awaits it
+        await until_storage_ready(settings)
         engine = start(DECODER, needs_of_decoder(settings), lambda: make_decoder(settings))
-        self._worker = DecodeWorker(engine, Artifacts(settings.artifacts_url))
+        artifacts = Artifacts(settings.artifacts_url, STORAGE_PATIENCE)
+        self._worker = DecodeWorker(engine, artifacts)
         self._client = StoreClient(settings)
         self._phase_seconds = metrics.Histogram(
             "acestep_decode_phase_seconds",

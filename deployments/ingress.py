@@ -31,6 +31,7 @@ from acestep_ray.jobs.store.protocol import (
 from acestep_ray.planner.pairs import PlannerSpec, planners_of
 from acestep_ray.settings import Settings
 from deployments.names import APP, DECODER
+from deployments.storage_guard import storage_ready
 from deployments.store_client import StoreClient
 
 ROSTER_SECONDS = 1.0
@@ -164,7 +165,10 @@ class Ingress:
     The runner's handle is taken so that the application holds every deployment; nobody calls it.
     """
 
-    def __init__(self, settings: Settings, runner: DeploymentHandle[Any]) -> None:
+    async def __init__(  # type: ignore[misc]  # Serve awaits it
+        self, settings: Settings, runner: DeploymentHandle[Any]
+    ) -> None:
+        await storage_ready(settings)  # away: jobs can be polled all the same
         self._settings = settings
         self._runner = runner
 

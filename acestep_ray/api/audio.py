@@ -1,26 +1,21 @@
 """``/v1/audio``: a job's takes, by job and number, never by path."""
 
-import re
-import unicodedata
 from typing import Annotated
-from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import RedirectResponse, StreamingResponse
 
 from acestep_ray.api.context import Context, Here
 from acestep_ray.api.jobs import JobId
 from acestep_ray.api.problems import Problem
 from acestep_ray.api.ranges import Unsatisfiable, choose_span, matches
-from acestep_ray.audio.artifacts import ArtifactMissing
+from acestep_ray.audio.artifacts import ArtifactMissing, Method
+from acestep_ray.audio.file_name import disposition
 from acestep_ray.audio.formats import FORMATS
 from acestep_ray.jobs.result import JobResult, Take
 from acestep_ray.jobs.spec import JobSpec
 
 router = APIRouter(tags=["audio"])
-
-_LONGEST_NAME = 60
-_SPACES = re.compile(r"\s+")
 
 Range = Annotated[
     str | None, Header(description="One byte range, such as bytes=0-99.", examples=["bytes=0-99"])
@@ -51,7 +46,7 @@ async def get_audio(
     """A take of a succeeded job: 1.mp3, 2.mp3 and so on, as audio_paths names them."""
     spec, take = await _find(job_id, name, here)
     return await _answer(
-        spec, take, here, ranges=(range, if_range), if_none_match=if_none_match, body=True
+        spec, take, here, ranges=(range, if_range), if_none_match=if_none_match, method="GET"
     )
 
 
@@ -67,7 +62,7 @@ async def head_audio(
     """As GET, without the audio."""
     spec, take = await _find(job_id, name, here)
     return await _answer(
-        spec, take, here, ranges=(None, None), if_none_match=if_none_match, body=False
+        spec, take, here, ranges=(None, None), if_none_match=if_none_match, method="HEAD"
     )
 
 
@@ -91,14 +86,14 @@ async def _answer(
     *,
     ranges: tuple[str | None, str | None],
     if_none_match: str | None,
-    body: bool,
+    method: Method,
 ) -> Response:
     etag = f'"{take.sha256}"'
     headers = {
         "ETag": etag,
         "Accept-Ranges": "bytes",
         "Cache-Control": "private, no-cache",
-        "Content-Disposition": disposition(spec.caption, take),
+        "Content-Disposition": disposition(spec.caption, take.index, take.format),
         "X-Content-Type-Options": "nosniff",
     }
     if matches(etag, if_none_match):
@@ -107,6 +102,11 @@ async def _answer(
         size = await here.artifacts.size(take.key)
     except ArtifactMissing:
         raise Problem(404, "audio_not_found", "The take is no longer in storage.") from None
+    if here.settings.downloads == "redirect":
+        seconds = here.settings.download_seconds
+        url = await here.artifacts.sign(take.key, method, seconds)
+        # 307: whoever follows it keeps the method, and the URL is signed for just that one.
+        return RedirectResponse(url, 307, {"Cache-Control": "no-store"})
     try:
         span = choose_span(size, etag, *ranges)
     except Unsatisfiable:
@@ -121,19 +121,7 @@ async def _answer(
     if span:
         headers["Content-Range"] = span.content_range
     media_type = FORMATS[take.format].media_type
-    if not body:
+    if method == "HEAD":
         return Response(headers=headers, media_type=media_type)
     chunks = here.artifacts.stream(take.key, start, end)
     return StreamingResponse(chunks, 206 if span else 200, headers, media_type)
-
-
-def disposition(caption: str, take: Take) -> str:
-    """Content-Disposition with a file name made of the caption: safe on every system."""
-    kept = (c if unicodedata.category(c)[0] in "LMNZ" or c in "-_'(),&" else " " for c in caption)
-    words = _SPACES.sub(" ", "".join(kept)).strip()[:_LONGEST_NAME].strip()
-    name = f"{words or 'acestep'} {take.index + 1}.{take.format}"
-    folded = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    plain = _SPACES.sub(" ", folded).strip()
-    if plain[: plain.rfind(".")].strip() == str(take.index + 1):
-        plain = f"acestep {plain}"
-    return f"inline; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

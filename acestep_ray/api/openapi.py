@@ -228,6 +228,11 @@ def _describe_audio(operations: dict[str, Any]) -> None:
                 parameter["schema"]["examples"] = ["1.mp3"]
         responses = operation["responses"]
         responses["200"] = {"description": "The take.", "headers": headers}
+        responses["307"] = {
+            "description": "The take is at Location, signed for a while, where the service leaves "
+            "downloads to its object store.",
+            "headers": {"Location": _header("For this method only; it needs no API key.")},
+        }
         responses["304"] = {"description": "The copy there is, is this version."}
         if method == "get":
             responses["200"]["content"] = types

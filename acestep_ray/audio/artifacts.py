@@ -3,18 +3,20 @@
 import asyncio
 import errno
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from typing import Literal
+from urllib.parse import urlsplit
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.store import AzureStore, LocalStore, ObjectStore
 
 from acestep_ray.audio import local_folder
+from acestep_ray.audio.object_store import Bucket, open_bucket
 from acestep_ray.audio.storage_error import (
     ArtifactMissing,
     StorageError,
@@ -31,7 +33,11 @@ CHUNK = 1 << 20
 PUTS = 10
 """Turns a file is put into a folder, where others remove folders that have become empty."""
 
-SCHEMES = ("file", "s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "adl")
+PATIENCE = 10.0
+"""Seconds that an object store which is away is waited for, unless told otherwise."""
+
+Method = Literal["GET", "HEAD"]
+SCHEMES = ("file", "s3", "gs", "az")
 KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.#-]*(/[A-Za-z0-9_-][A-Za-z0-9_.#-]*)*")
 
 
@@ -48,38 +54,41 @@ class Artifacts:
     """Files under keys, at a URL: ``file:///folder``, ``s3://``, ``gs://`` or ``az://``.
 
     Making one opens nothing, and it can be pickled; a local folder is made at its first use.
-    Credentials come from the environment as the cloud's own tools read it. Every method raises
-    StorageError, and ValueError for a key that is none of ours.
+    Credentials come from the environment as the cloud's own tools read it. ``patience`` is how many
+    seconds an object store that is away is waited for. Every method raises StorageError, and
+    ValueError for a key that is none of ours.
     """
 
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in SCHEMES:
+    def __init__(self, url: str, patience: float = PATIENCE) -> None:
+        if urlsplit(url).scheme not in SCHEMES:
             raise ValueError(f"An artifact URL starts with file://, s3://, gs:// or az://: {url!r}")
-        if parts.scheme == "file" and (parts.netloc or not parts.path.startswith("/")):
-            raise ValueError(f"A file URL has three slashes and an absolute path: {url!r}")
         self._url = url
-        self._root = Path(unquote(parts.path)) if parts.scheme == "file" else None
+        self._patience = patience
+        self._root = local_folder.root_of(url)
 
-    def __reduce__(self) -> tuple[type["Artifacts"], tuple[str]]:
-        return Artifacts, (self._url,)
+    def __reduce__(self) -> tuple[type["Artifacts"], tuple[str, float]]:
+        return Artifacts, (self._url, self._patience)
 
     @cached_property
     def _store(self) -> ObjectStore:
         if self._root is not None:
             return LocalStore(self._root, mkdir=True)
-        return from_url(self._url)
+        return open_bucket(self._url, self._patience)
 
-    async def put_file(self, key: str, path: Path) -> None:
+    async def put_file(
+        self, key: str, path: Path, headers: Mapping[str, str] | None = None
+    ) -> None:
         """Store the file at ``path`` under ``key``, whole or not at all.
 
         A reader sees the old state or the new, never half a file, also when this is cancelled or
-        its process dies. In a folder the file is on disk when this returns. Raises StorageFull.
+        its process dies. In a folder the file is on disk when this returns. ``headers`` go with it
+        where a client fetches it from an object store itself. Raises StorageFull.
         """
         _check(key)
+        attributes = None if self._root is not None else dict(headers or {})
         for turn in range(PUTS):
             try:
-                await obstore.put_async(self._store, key, path)
+                await obstore.put_async(self._store, key, path, attributes=attributes)
                 if self._root is not None:
                     await asyncio.to_thread(local_folder.make_durable, self._root, key)
                 return
@@ -127,6 +136,22 @@ class Artifacts:
                     await asyncio.to_thread(file.write, chunk)
         except OSError as error:
             raise storage_error(error, "be copied from storage") from error
+
+    async def sign(self, key: str, method: Method, seconds: float) -> str:
+        """A URL by which anybody may send this one request for the file, for so many seconds.
+
+        Raises ValueError for a folder: it has no server.
+        """
+        _check(key)
+        store = self._store
+        if not isinstance(store, Bucket):
+            raise ValueError("A file in a folder has no URL to sign.")
+        if isinstance(store, AzureStore):
+            method = "GET"  # it signs the right to read, which covers both; for HEAD it signs none
+        try:
+            return await obstore.sign_async(store, method, key, timedelta(seconds=seconds))
+        except (BaseError, OSError) as error:
+            raise storage_error(error, "be given a signed URL") from error
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Delete files; those that do not exist are no error."""

@@ -9,6 +9,17 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+
+def root_of(url: str) -> Path | None:
+    """The folder that a ``file:///`` URL names; None for another scheme. Raises ValueError."""
+    parts = urlsplit(url)
+    if parts.scheme != "file":
+        return None
+    if parts.netloc or not parts.path.startswith("/"):
+        raise ValueError(f"A file URL has three slashes and an absolute path: {url!r}")
+    return Path(unquote(parts.path))
 
 
 def files_under(root: Path, prefix: str) -> Iterator[tuple[str, int, datetime]]:

@@ -16,6 +16,15 @@ class ArtifactMissing(StorageError):
     """There is no such file in storage."""
 
 
+class StorageUnusable(StorageError):
+    """Storage is set up wrongly, and no waiting mends it. The message is for whoever runs the
+    service: it names the setting and the cure."""
+
+
+AWAY = re.compile(
+    r"after \d+ retries|status code: 5\d\d|kind: (Connect|Request|Timeout|Interrupted)"
+)
+"""In the text of an object store's error: waiting may mend it. The library has no type for this."""
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -32,4 +41,6 @@ def storage_error(error: BaseException, doing: str) -> StorageError:
     """``error`` as one that a client may read; ``doing`` says what failed ("be stored")."""
     if error_number(error) in NO_ROOM:
         return StorageFull(f"The audio could not {doing}: the storage is full.")
+    if AWAY.search(str(error)):
+        return StorageError(f"The audio could not {doing}: the storage cannot be reached.")
     return StorageError(f"The audio could not {doing}: the storage failed.")

@@ -12,6 +12,8 @@ from typing import Any
 
 from acestep_ray.audio.artifacts import Artifacts, StorageError
 from acestep_ray.audio.encode import encode_take
+from acestep_ray.audio.file_name import disposition
+from acestep_ray.audio.formats import FORMATS
 from acestep_ray.audio.keys import attempt_prefix, take_key
 from acestep_ray.audio.source import read_source
 from acestep_ray.audio.tag import Tags
@@ -35,6 +37,8 @@ Owns = Callable[[], Awaitable[bool]]
 FENCE_EVERY = 1.0
 """Seconds between two looks at the fence while the engine works."""
 
+CLEANING_SECONDS = 10.0
+"""How long what a failed attempt stored is taken back, before that is left to the janitor."""
 
 STUCK_SECONDS = 120.0
 """An engine told to stop that works on for so long hangs."""
@@ -81,6 +85,7 @@ class DecodeWorker:
         except DecoderError as error:
             yield DecodeFailed(code="decoder_failed", detail=str(error))
         except StorageError as error:
+            logger.warning("Storage failed under job %s", request.job_id, exc_info=error)
             yield DecodeFailed(code="storage_failed", detail=str(error))
         except Exception:
             logger.exception("The decoder failed on job %s", request.job_id)
@@ -129,7 +134,9 @@ class DecodeWorker:
                     raise DecodeCancelled
                 async with self._all_or_nothing(request):
                     for take in takes:
-                        await self._artifacts.put_file(take.key, Path(folder) / str(take.index))
+                        await self._artifacts.put_file(
+                            take.key, Path(folder) / str(take.index), _headers(request, take)
+                        )
                         yield DecodeProgress(stage="storing", step=take.index + 1, total=total)
                 rendering.seconds["storing"] = time.perf_counter() - started
             finally:
@@ -154,7 +161,13 @@ class DecodeWorker:
         try:
             yield
         except BaseException:
-            await self._artifacts.delete_prefix(attempt_prefix(request.job_id, request.attempt))
+            folder = attempt_prefix(request.job_id, request.attempt)
+            try:
+                async with asyncio.timeout(CLEANING_SECONDS):
+                    await self._artifacts.delete_prefix(folder)
+            except (StorageError, TimeoutError) as error:
+                # What has gone wrong is what counts; the search for orphans finds the files.
+                logger.warning("%s cannot be deleted now: %s", folder, error)
             raise
 
     async def _read_sources(self, request: DecodeRequest) -> Sources:
@@ -188,6 +201,14 @@ class DecodeWorker:
             sha256=encoded.sha256,
             samples=encoded.samples,
         )
+
+
+def _headers(request: DecodeRequest, take: Take) -> dict[str, str]:
+    """What a take is called where a client fetches it from the object store itself."""
+    return {
+        "Content-Type": FORMATS[take.format].media_type,
+        "Content-Disposition": disposition(request.caption, take.index, take.format),
+    }
 
 
 async def _ours(owns: Owns) -> bool:

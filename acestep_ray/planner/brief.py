@@ -23,8 +23,9 @@ class Brief:
 
 
 def make_brief(request: PlanRequest, tokenizer: LmTokenizer, context: int) -> Brief:
-    """Prepare a request. Raises PlannerError where it cannot be done, above all where it does not
-    fit ``context``; a song without a given duration gets no longer than fits."""
+    """Prepare a request, whatever is in it. Raises PlannerError where it cannot be done, above all
+    where it does not fit ``context``; a song without a given duration gets no longer than fits."""
+    request = request.checked()
     with_codes = request.infer_type == "llm_dit"
     uncond = None
     if with_codes and request.cfg_scale > 1:

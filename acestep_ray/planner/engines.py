@@ -7,8 +7,8 @@ from acestep_ray.settings import Settings
 
 def make_planner(settings: Settings, gpu_share: float = 1.0) -> PlannerEngine:
     """Build the engine, loading what it loads; ``gpu_share`` is the part of a card that it may
-    take. Raises ValueError for one that is not built in, and CheckpointError for what is wrong with
-    a checkpoint."""
+    take. Raises ValueError for settings that cannot work on this machine, and CheckpointError for
+    what is wrong with a checkpoint."""
     if settings.planner == "mock":
         from acestep_ray.planner.mock import MockPlanner
 
@@ -18,4 +18,6 @@ def make_planner(settings: Settings, gpu_share: float = 1.0) -> PlannerEngine:
         from acestep_ray.planner.transformers.engine import TransformersPlanner
 
         return TransformersPlanner.load(settings)
-    raise ValueError(f"ACESTEP_PLANNER={settings.planner} is not available in this version.")
+    from acestep_ray.planner.vllm.engine import VllmPlanner
+
+    return VllmPlanner.load(settings, gpu_share=gpu_share)

@@ -43,6 +43,9 @@ _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _CANONICAL = re.compile(r"0|[1-9][0-9]{0,17}")
 _UNSPEAKABLE = re.compile(rf"[\ud800-\udfff]|<\||{THINK}|{END_THINK}")  # would end the text early
 _QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
+# PyYAML escapes control characters and line separators, and folds with two spaces.
+_NEVER = "\\x00-\\x1f\\x7f-\\x9f\u2028\u2029`<"
+_CAPTION = rf"[^ {_NEVER}]([^{_NEVER}]|\n {{2}}[^ {_NEVER}]){{0,{CAPTION_CHARS - 1}}}"
 
 
 @dataclass(frozen=True)
@@ -135,9 +138,6 @@ def body_regex(given: Given, max_duration: int, with_caption: bool) -> str:
     """
     bpm = number_regex(*BPM_RANGE)
     duration = number_regex(DURATION_RANGE[0], min(max_duration, DURATION_RANGE[1]))
-    # PyYAML escapes control characters and line separators, and folds with two spaces.
-    never = "\\x00-\\x1f\\x7f-\\x9f\u2028\u2029`<"
-    caption = rf"[^ {never}]([^{never}]|\n {{2}}[^ {never}]){{0,{CAPTION_CHARS - 1}}}"
     keyscale = f"({'|'.join(KEYSCALES)})"
     language = f"({'|'.join(map(_scalar, LANGUAGES))})"
     timesignature = f"[{''.join(TIME_SIGNATURES)}]"
@@ -148,13 +148,30 @@ def body_regex(given: Given, max_duration: int, with_caption: bool) -> str:
     return "".join(
         (
             line("bpm", given.bpm, bpm),
-            line("caption", given.caption, caption) if with_caption else "",
+            line("caption", given.caption, _CAPTION) if with_caption else "",
             line("duration", given.duration, duration),
             line("keyscale", given.keyscale, keyscale),
             line("language", given.language, language),
             line("timesignature", given.timesignature, timesignature),
         )
     )
+
+
+def body_grammar(given: Given, max_duration: int, caption_tokens: int) -> str:
+    """``body_regex`` with a caption, as llguidance's Lark: where CAPTION_CHARS characters would be
+    more tokens than ``caption_tokens``, the caption ends there.
+
+    That may be inside a character or right behind a line's indent, which read_metadata's callers
+    drop; so ends every text in a known number of tokens.
+    """
+    before, caption, after = body_regex(given, max_duration, True).partition(_CAPTION)
+    rules = [f"start: /{_slashed(before)}/"]
+    if caption:
+        rules = [
+            f"start: /{_slashed(before)}/ caption /{_slashed(after)}/",
+            f"caption[max_tokens={caption_tokens}]: /{_slashed(caption)}/",
+        ]
+    return "\n".join(rules)
 
 
 def metadata_regex(given: Given, max_duration: int, with_caption: bool) -> str:
@@ -234,3 +251,8 @@ def _scalar(text: str) -> str:
 def _literal(text: str) -> str:
     """Escaped for a regex. Not re.escape, whose ``\\#`` and ``\\ `` some dialects refuse."""
     return re.sub(r"([\\.^$*+?{}\[\]()|])", r"\\\1", text).replace("\n", r"\n")
+
+
+def _slashed(regex: str) -> str:
+    """For Lark, whose regexes stand between slashes."""
+    return regex.replace("/", r"\/")

@@ -35,6 +35,14 @@ class PlannerSpec:
             deployment=self.name,
         )
 
+    @property
+    def plans_at_once(self) -> int:
+        """How many plans a replica takes. Of those that plan one by one, one waits beside it, so
+        that it goes on without a pause."""
+        if self.settings.planner == "vllm":
+            return self.settings.lm.max_concurrent_plans
+        return 4 if self.settings.planner == "mock" else 2
+
     def _models(self) -> tuple[str, ...]:
         model = self.settings.lm.model
         if model:

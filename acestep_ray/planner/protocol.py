@@ -1,15 +1,15 @@
 """What every planner engine is: mock, transformers (``pt``) and vLLM are siblings behind this."""
 
 from collections.abc import AsyncGenerator
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 
 class PlanRequest(BaseModel):
     """What the planner needs of a job. Every value has been checked at the door."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     job_id: str
     attempt: int
@@ -17,23 +17,32 @@ class PlanRequest(BaseModel):
     lyrics: str
     vocal_language: str = "en"
     # What the user gave; it is forced into the metadata and comes back as given.
-    bpm: int | None = None
+    bpm: int | None = Field(None, ge=30, le=300)
     key_scale: str = ""
     time_signature: str = ""
-    duration: float | None = Field(None, description="Seconds, 10-600.")
+    duration: float | None = Field(None, ge=10, le=600, description="Seconds.")
     # "llm_dit": metadata and codes; "dit": metadata only.
     infer_type: Literal["dit", "llm_dit"] = "llm_dit"
-    seed: int = Field(0, description="Of the first take, 0..2**32-1.")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="Of the first take.")
     model: str = Field("", description="LM checkpoint name; empty: the engine's own.")
     planner: str = Field("", description="Name of the planner that is to make it.")
-    temperature: float = 0.6
-    cfg_scale: float = 1.0
+    temperature: float = Field(0.6, ge=0, le=2)
+    cfg_scale: float = Field(1.0, ge=0, le=20, description="Above 1: guidance.")
     negative_prompt: str = "NO USER INPUT"
-    top_k: int | None = None
-    top_p: float | None = None
-    repetition_penalty: float = 1.0
+    top_k: int | None = Field(None, ge=0, le=2**31 - 1, description="0 and None: off.")
+    top_p: float | None = Field(None, ge=0, description="1 and None: off.")
+    repetition_penalty: float = Field(1.0, gt=0, le=2)
     # Bounds on what the LM may choose.
-    max_duration: float = 600.0
+    max_duration: float = Field(600.0, ge=10, le=600)
+
+    def checked(self) -> Self:
+        """Itself. Raises PlannerError where a field is not as promised: what was built or sent
+        without a check must not reach an engine that serves others too."""
+        try:
+            return self.model_validate(dict(self), strict=True)
+        except ValidationError as error:
+            (field, *_), said = error.errors()[0]["loc"], error.errors()[0]["msg"]
+            raise PlannerError(f"The plan cannot be made: {field}: {said}.") from None
 
 
 class Metadata(BaseModel):
@@ -89,6 +98,10 @@ class PlannerError(Exception):
     """The plan could not be made. The message is one sentence that a client may read."""
 
 
+class EngineDied(Exception):
+    """The engine is gone, or going: no job is to blame, and each goes to another replica."""
+
+
 class PlannerEngine(Protocol):
     """One way to be a planner."""
 
@@ -100,6 +113,15 @@ class PlannerEngine(Protocol):
         """Plan one job: the first event when work really starts, progress, and a Plan at the end.
 
         Closing the iterator (or cancelling the task that reads it) stops the work within one token
-        batch. Raises PlannerError.
+        batch. Raises PlannerError, and EngineDied.
         """
+        ...
+
+    async def check(self) -> None:
+        """Raise EngineDied where it can plan no more, and must be replaced. May warm it up first,
+        so an engine is ready once this has returned."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of what the engine holds. Plans under way end, whichever way."""
         ...

@@ -162,15 +162,18 @@ class Sampler:
         return scores.index_add_(0, self._drawn, noise, alpha=-1).argmax(-1)
 
     def _index(self, rows: Iterable[int]) -> Tensor:
-        return self._on_device(torch.tensor(list(rows), dtype=torch.int64))
+        return on_device(torch.tensor(list(rows), dtype=torch.int64), self._device)
 
     def _column(self, values: Iterable[float]) -> Tensor:
-        return self._on_device(torch.tensor(list(values), dtype=torch.float32).unsqueeze(1))
+        column = torch.tensor(list(values), dtype=torch.float32).unsqueeze(1)
+        return on_device(column, self._device)
 
-    def _on_device(self, tensor: Tensor) -> Tensor:
-        if self._device.type == "cpu":
-            return tensor
-        return tensor.pin_memory().to(self._device, non_blocking=True)
+
+def on_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """A small CPU tensor on the device, without waiting for what the device is at."""
+    if device.type == "cpu":
+        return tensor
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def _filtered(scores: Tensor, top_k: int | None, top_p: Tensor) -> Tensor:

@@ -44,6 +44,8 @@ def test_a_public_address_without_a_key_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("ACESTEP_API_KEY", raising=False)
+    assert main(["serve", write(tmp_path, config), "--host", "0.0.0.0"]) == 2
+    assert "0.0.0.0" in capsys.readouterr().err
     config["http_options"]["host"] = "0.0.0.0"
     assert main(["serve", write(tmp_path, config)]) == 2
     assert "ACESTEP_API_KEY" in capsys.readouterr().err
@@ -55,6 +57,15 @@ def test_a_config_with_mistakes_is_refused(
     config["applications"][0]["args"]["planer"] = "mock"
     assert main(["serve", write(tmp_path, config)]) == 2
     assert "planer" in capfd.readouterr().err
+
+
+def test_a_bucket_that_is_not_there_is_refused(
+    tmp_path: Path, config: dict[str, Any], s3_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config["applications"][0]["args"]["artifacts"] = "s3://nowhere"
+    assert main(["serve", write(tmp_path, config)]) == 2
+    told = capsys.readouterr().err
+    assert "ACESTEP_ARTIFACTS=s3://nowhere" in told and "create it" in told
 
 
 def test_a_config_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

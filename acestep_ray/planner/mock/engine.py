@@ -108,6 +108,12 @@ class MockPlanner:
             mock=True,
         )
 
+    async def check(self) -> None:
+        """See PlannerEngine.check. This one lives as long as its process."""
+
+    async def close(self) -> None:
+        """See PlannerEngine.close. It holds nothing."""
+
     def _seconds(self, request: PlanRequest) -> float:
         """The song's length: the user's, else what suits the lyrics, else the default."""
         longest = min(request.max_duration, DURATION_RANGE[1])

@@ -5,10 +5,10 @@ import logging
 import threading
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from time import monotonic
 from typing import Literal, Self
 
 from acestep_ray.planner.lm_folder import find_lm
+from acestep_ray.planner.progress import Pace
 from acestep_ray.planner.protocol import (
     Plan,
     PlannerDescription,
@@ -21,7 +21,6 @@ from acestep_ray.planner.transformers.planning import Planning
 from acestep_ray.settings import Settings
 
 logger = logging.getLogger(__name__)
-_PROGRESS_SECONDS = 0.25
 
 
 class TransformersPlanner:
@@ -65,7 +64,10 @@ class TransformersPlanner:
             if not future.done() and not future.cancel():
                 await _stopped(future)
 
-    def close(self) -> None:
+    async def check(self) -> None:
+        """See PlannerEngine.check. This one lives as long as its process."""
+
+    async def close(self) -> None:
         """Let the thread go. A plan that is under way goes on to its end."""
         self._thread.shutdown(wait=False)
 
@@ -75,22 +77,18 @@ class _Stop(Exception):
 
 
 class _Progress:
-    """What the thread reports to the event loop: each stage's start and end, and now and then."""
+    """What the thread reports to the event loop."""
 
     def __init__(self, put: Callable[[PlanProgress], object]) -> None:
         self.stop = threading.Event()
         self._put = put
-        self._last: tuple[str, int] | None = None
-        self._next = 0.0
+        self._pace = Pace()
 
     def __call__(self, stage: Literal["metadata", "codes"], step: int, total: int) -> None:
         if self.stop.is_set():
             raise _Stop
-        now = monotonic()
-        if (stage, step) != self._last and (step in (0, total) or now >= self._next):
-            self._put(PlanProgress(stage=stage, step=step, total=total))
-            self._last = (stage, step)
-            self._next = now + _PROGRESS_SECONDS
+        for event in self._pace.events(stage, step, total):
+            self._put(event)
 
 
 async def _stopped(future: Future[Plan]) -> None:

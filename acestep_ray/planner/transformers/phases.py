@@ -1,11 +1,11 @@
 """What the LM writes, token by token: metadata under the grammar, audio codes, lyrics."""
 
-import re
 from collections.abc import Callable
 
 import torch
 
 from acestep_ray.planner.constraint import MetadataConstraint
+from acestep_ray.planner.progress import fields_written
 from acestep_ray.planner.sampling import Phase, Sampler, Sampling, step_keys
 from acestep_ray.planner.tokens import CODES, END_OF_TEXT, FIRST_CODE, STOP_IDS
 from acestep_ray.planner.transformers.rows import Rows
@@ -13,7 +13,6 @@ from acestep_ray.planner.transformers.rows import Rows
 Tick = Callable[[int], None]
 """Told how far a phase is, before each token; raises to stop it."""
 
-_FIELD_END = re.compile(r"\n(?! )")
 # Text, without the chat's own tokens but for those that end it.
 _LYRICS_TOKENS = torch.tensor([*range(END_OF_TEXT), *sorted(STOP_IDS)])
 # Tokens whose kernels may be queued on a GPU before one is waited for: the most that a cancelled
@@ -36,7 +35,7 @@ def write_metadata(
     step = 0
     written = constraint.forced()
     while not constraint.done:
-        tick(len(_FIELD_END.findall(constraint.text)))
+        tick(fields_written(constraint.text))
         if written:
             rows.append(torch.tensor(written, device=rows.device))
         key = step_keys(sampling.seed, Phase.METADATA, [step]).to(rows.device)

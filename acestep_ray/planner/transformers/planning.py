@@ -10,13 +10,12 @@ from acestep_ray.planner.brief import Brief, make_brief
 from acestep_ray.planner.constraint import MetadataConstraint
 from acestep_ray.planner.context import ANSWER_TOKENS, codes_prompt_ids
 from acestep_ray.planner.outline import Outline, outline, read_metadata
+from acestep_ray.planner.progress import FIELDS
 from acestep_ray.planner.protocol import Metadata, Plan, PlanRequest
 from acestep_ray.planner.sampling import Phase, Sampling
 from acestep_ray.planner.transformers.language_model import LanguageModel
 from acestep_ray.planner.transformers.phases import write_codes, write_metadata
 from acestep_ray.settings import Lm, Lyrics
-
-_FIELDS = len(Metadata.model_fields)
 
 
 class Progress(Protocol):
@@ -48,7 +47,7 @@ class Planning:
     def plan(self, request: PlanRequest, progress: Progress) -> Plan:
         """Plan one song. Raises PlannerError, and what ``progress`` raises."""
         started = perf_counter()
-        progress("metadata", 0, _FIELDS)
+        progress("metadata", 0, FIELDS)
         brief = make_brief(request, self._lm.tokenizer, self._lm.context)
         settled = outline(
             request,
@@ -58,7 +57,7 @@ class Planning:
             default_seconds=self._default_duration,
             longest=brief.longest,
         )
-        progress("metadata", _FIELDS, _FIELDS)
+        progress("metadata", FIELDS, FIELDS)
         return Plan(
             metadata=settled.metadata,
             codes=self._codes(request, brief, settled, progress),
@@ -80,7 +79,7 @@ class Planning:
             self._lm.rows([brief.metadata_prompt], ANSWER_TOKENS),
             constraint,
             Sampling.of(request, Phase.METADATA),
-            lambda fields: progress("metadata", min(fields, _FIELDS - 1), _FIELDS),
+            lambda fields: progress("metadata", fields, FIELDS),
         )
         return read_metadata(constraint.text, brief.given)
 

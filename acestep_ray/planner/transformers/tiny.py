@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from acestep_ray.planner.tokens import IM_END, VOCABULARY
 from acestep_ray.planner.transformers.vocabulary import real_vocabulary
 
-HEAD_DIM = 16
+HEAD_DIM = 32
+"""The least that vLLM's attention has on a CPU."""
 
 
 def make_tiny_lm(
@@ -46,7 +47,7 @@ def make_tiny_lm(
 
 def lm_config(hidden: int, layers: int, head_dim: int) -> dict[str, object]:
     """A ``config.json`` like the published ones, of another size."""
-    heads = hidden // head_dim
+    heads = 2 * hidden // head_dim  # twice as wide as the stream, as in the published ones
     return {
         "architectures": ["Qwen3ForCausalLM"],
         "model_type": "qwen3",

@@ -46,7 +46,7 @@ class Watched(Planning):
 async def engine(terse: Planning) -> AsyncGenerator[TransformersPlanner, None]:
     engine = TransformersPlanner(Watched(terse))
     yield engine
-    engine.close()
+    await engine.close()
 
 
 def watched(engine: TransformersPlanner) -> Watched:
@@ -203,4 +203,4 @@ async def test_settings_make_it(checkpoints: Path) -> None:
         ("acestep-5Hz-lm-tiny",),
         False,
     )
-    engine.close()
+    await engine.close()

@@ -286,10 +286,10 @@ async def test_takes_are_stored_all_or_none(
 ) -> None:
     put = artifacts.put_file
 
-    async def fail_at_the_third(key: str, path: Path) -> None:
+    async def fail_at_the_third(key: str, path: Path, headers: dict[str, str]) -> None:
         if key.endswith("3.wav"):
             raise StorageError("The disk is full.")
-        await put(key, path)
+        await put(key, path, headers)
 
     monkeypatch.setattr(artifacts, "put_file", fail_at_the_third)
     failed = (await collect(worker.decode(request(), ours)))[-1]

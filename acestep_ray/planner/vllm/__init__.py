@@ -1,0 +1,1 @@
+"""The ``vllm`` planner: many plans at once by continuous batching, on stock vLLM."""

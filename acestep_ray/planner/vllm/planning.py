@@ -1,0 +1,131 @@
+"""One plan from its request to its codes: metadata, then codes, each a request to vLLM."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from time import perf_counter
+
+from acestep_ray.decoder.protocol import codes_of_seconds
+from acestep_ray.planner.brief import Brief, make_brief
+from acestep_ray.planner.context import ANSWER_TOKENS, codes_prompt_ids
+from acestep_ray.planner.grammar import Given, body_grammar
+from acestep_ray.planner.outline import Outline, outline, read_metadata
+from acestep_ray.planner.progress import FIELDS, Pace, fields_written
+from acestep_ray.planner.protocol import Plan, PlanProgress, PlanRequest
+from acestep_ray.planner.sampling import Phase, Sampling
+from acestep_ray.planner.tokens import FIRST_CODE, IM_END, LmTokenizer
+from acestep_ray.planner.vllm.requests import Requests
+from acestep_ray.planner.vllm.row_order import RowOrder
+from acestep_ray.settings import Settings
+
+ALL_GIVEN = Given(bpm=120, duration=10, keyscale="C major", language="en", timesignature="4")
+
+
+class Planning:
+    """Plans songs with one language model, as many at once as are asked for."""
+
+    def __init__(
+        self, requests: Requests, tokenizer: LmTokenizer, model: str, settings: Settings
+    ) -> None:
+        self.model = model
+        self._requests = requests
+        self._tokenizer = tokenizer
+        self._lm = settings.lm
+        self._lyrics = settings.lyrics
+        self._default_seconds = settings.defaults.duration
+
+    async def plan(self, request: PlanRequest) -> AsyncGenerator[PlanProgress | Plan, None]:
+        """Plan one song. The first event comes with its first token: vLLM may let it wait.
+
+        Raises PlannerError and EngineDied.
+        """
+        started = perf_counter()
+        # Tokenising long texts takes milliseconds, in which all plans' tokens would wait.
+        brief = await asyncio.to_thread(make_brief, request, self._tokenizer, self._lm.context)
+        pace = Pace()
+        pace.hold("metadata", 0, FIELDS)
+        text: list[int] = []
+        async with aclosing(self._write_metadata(request, brief, pace, text)) as events:
+            async for event in events:
+                yield event
+        settled = outline(
+            request,
+            brief.given,
+            read_metadata(self._read(text), brief.given) if text else None,
+            lyrics=self._lyrics,
+            default_seconds=self._default_seconds,
+            longest=brief.longest,
+        )
+        pace.hold("metadata", FIELDS, FIELDS)
+        codes: list[int] = []
+        async with aclosing(self._write_codes(request, brief, settled, pace, codes)) as events:
+            async for event in events:
+                yield event
+        for event in pace.rest():
+            yield event
+        yield Plan(
+            metadata=settled.metadata,
+            codes=tuple(token - FIRST_CODE for token in codes),
+            seconds=settled.seconds,
+            model=self.model,
+            elapsed=perf_counter() - started,
+        )
+
+    async def warm_up(self) -> None:
+        """Write a little of each kind, so that no job waits for what is made at first use."""
+        prompt = self._tokenizer.encode("la")
+        greedy = Sampling(temperature=0.0)
+        metadata = RowOrder(Phase.METADATA, greedy, count=ANSWER_TOKENS)
+        guided = RowOrder(Phase.CODES, Sampling(cfg_scale=2.0), count=2, uncond=tuple(prompt))
+        grammar = body_grammar(ALL_GIVEN, ALL_GIVEN.duration or 0, caption_tokens=8)
+        for order, rules in ((metadata, grammar), (guided, None)):
+            async for _ in self._requests.write(prompt, order, rules):
+                pass
+
+    async def _write_metadata(
+        self, request: PlanRequest, brief: Brief, pace: Pace, text: list[int]
+    ) -> AsyncGenerator[PlanProgress, None]:
+        """Fill ``text``, token ids, unless the user gave all there is."""
+        if brief.metadata_prompt is None:
+            return
+        order = RowOrder(Phase.METADATA, Sampling.of(request, Phase.METADATA), ANSWER_TOKENS)
+        grammar = body_grammar(brief.given, int(brief.longest), self._lm.caption_tokens)
+        parts = self._requests.write(brief.metadata_prompt, order, grammar)
+        async with aclosing(parts):
+            async for part in parts:
+                text += part
+                if pace.due:
+                    for event in pace.events("metadata", fields_written(self._read(text)), FIELDS):
+                        yield event
+
+    async def _write_codes(
+        self,
+        request: PlanRequest,
+        brief: Brief,
+        settled: Outline,
+        pace: Pace,
+        codes: list[int],
+    ) -> AsyncGenerator[PlanProgress, None]:
+        """Fill ``codes``, token ids, unless none are wanted."""
+        if not brief.with_codes:
+            return
+        prompt = await asyncio.to_thread(
+            codes_prompt_ids, self._tokenizer, request.caption, request.lyrics, settled.cot
+        )
+        order = RowOrder(
+            Phase.CODES,
+            Sampling.of(request, Phase.CODES),
+            count=codes_of_seconds(settled.seconds),
+            uncond=tuple(brief.unconditional_prompt or ()),
+        )
+        pace.hold("codes", 0, order.count)
+        async with aclosing(self._requests.write(prompt, order)) as parts:
+            async for part in parts:
+                codes += part
+                for event in pace.events("codes", len(codes), order.count):
+                    yield event
+
+    def _read(self, text: Sequence[int]) -> str:
+        """A text of metadata. Where its caption was ended inside a character, without that."""
+        ids = text[:-1] if text and text[-1] == IM_END else text
+        return self._tokenizer.decode(ids).replace("\N{REPLACEMENT CHARACTER}", "")

@@ -1,0 +1,85 @@
+"""Requests to a running vLLM: token ids in, new token ids out as they come."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from uuid import uuid4
+
+from vllm.inputs.engine import tokens_input
+from vllm.sampling_params import StructuredOutputsParams
+from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.engine.exceptions import EngineDeadError
+
+from acestep_ray.planner.protocol import EngineDied
+from acestep_ray.planner.vllm.params import sampling_params
+from acestep_ray.planner.vllm.row_order import RowOrder
+
+logger = logging.getLogger(__name__)
+_CLOSE_SECONDS = 10.0
+
+
+class Requests:
+    """All requests of one engine, from one event loop."""
+
+    def __init__(self, engine: AsyncLLM) -> None:
+        self._engine = engine
+        self._open: set[str] = set()
+        self._none_open = asyncio.Event()
+        self._none_open.set()
+        self._closing = False
+
+    async def write(
+        self, prompt: Sequence[int], order: RowOrder, grammar: str | None = None
+    ) -> AsyncGenerator[list[int], None]:
+        """What is written behind ``prompt``, a few tokens at a time, under a Lark grammar or none.
+
+        Closing it ends the request in vLLM. Raises EngineDied.
+        """
+        if self._closing:
+            raise EngineDied("The planner's engine is closing.")
+        rules = None if grammar is None else StructuredOutputsParams(grammar=grammar)
+        request_id = uuid4().hex
+        self._open.add(request_id)
+        self._none_open.clear()
+        try:
+            stream = self._engine.generate(
+                tokens_input(list(prompt)), sampling_params(order, rules), request_id
+            )
+            async with aclosing(stream) as outputs:
+                async for output in outputs:
+                    (completion,) = output.outputs
+                    if completion.finish_reason == "abort":
+                        raise EngineDied("The planner's engine is closing.")
+                    if completion.finish_reason == "error":
+                        raise RuntimeError("vLLM failed a request; its log says why.")
+                    yield list(completion.token_ids)
+        except EngineDeadError as error:
+            raise EngineDied("The planner's engine has died.") from error
+        finally:
+            self._open.discard(request_id)
+            if not self._open:
+                self._none_open.set()
+
+    def check(self) -> None:
+        """Raise EngineDied where nothing can be written any more."""
+        if self._closing or self._engine.errored:
+            raise EngineDied("The planner's engine has died.")
+
+    async def close(self) -> None:
+        """End every request, wait for their readers to know, then end vLLM's processes.
+
+        A reader that were left waiting when they end would wait for ever.
+        """
+        self._closing = True
+        if not self._engine.errored:
+            await self._engine.abort(self._open)
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._none_open.wait()
+        except TimeoutError:
+            logger.warning("%d plans are left unread while the planner closes", len(self._open))
+        if self._engine.output_handler is not None:
+            self._engine.output_handler.cancel()  # or it logs the end as a failure
+        await asyncio.to_thread(self._engine.shutdown)
+        del self._engine  # its __del__ fails while Python ends

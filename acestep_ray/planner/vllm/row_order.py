@@ -1,0 +1,108 @@
+"""What one request to vLLM writes, and how: what engine, scheduler and processor share.
+
+It travels as plain values in ``SamplingParams.extra_args``, under one key. vLLM checks nothing
+there, and an error behind its door ends every job of the replica; so an order that exists is sound.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self, cast
+
+from acestep_ray.decoder.protocol import codes_of_seconds
+from acestep_ray.planner.context import METADATA_TOKENS
+from acestep_ray.planner.metadata import DURATION_RANGE
+from acestep_ray.planner.sampling import Phase, Sampling
+from acestep_ray.planner.tokens import VOCABULARY
+
+KEY = "acestep"
+"""Where an order lies in ``extra_args``."""
+PAIR = "acestep_pair"
+"""Where the scheduler tells the processor which two rows are one guided song: in the ``extra_args``
+of both, the request's id. The unconditional row has no order."""
+LONGEST_PROMPT = 40_960
+"""Tokens: the LM's own context. What a replica has room for, its scheduler knows."""
+
+_MOST = {Phase.METADATA: METADATA_TOKENS, Phase.CODES: codes_of_seconds(DURATION_RANGE[1])}
+_SAMPLING = tuple(field.name for field in fields(Sampling))
+_NAMES = {"phase", "count", "uncond", *_SAMPLING}
+
+
+@dataclass(frozen=True)
+class RowOrder:
+    """Metadata: at most ``count`` tokens of text, ended by IM_END. Codes: exactly ``count``.
+
+    ``uncond`` is the unconditional prompt, token ids, where ``sampling`` is guided, else empty.
+    Raises ValueError, in one sentence that names the field, for anything that is not sound.
+    """
+
+    phase: Phase
+    sampling: Sampling
+    count: int
+    uncond: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Every value, whatever its annotation promises: it may come from a client."""
+        if not isinstance(self.phase, Phase) or self.phase not in _MOST:
+            raise ValueError("phase must be metadata or codes.")
+        row = self.sampling
+        if not isinstance(row, Sampling):
+            raise ValueError("sampling must be a Sampling.")
+        _whole("count", self.count, 1, _MOST[self.phase])
+        _whole("seed", row.seed, 0, 2**32 - 1)
+        _real("temperature", row.temperature, 0, 2)
+        if row.top_k is not None:
+            _whole("top_k", row.top_k, 1, 2**31 - 1)
+        if row.top_p is not None:
+            _real("top_p", row.top_p, 0, 1)
+        _real("cfg_scale", row.cfg_scale, 1, 20)
+        _real("repetition_penalty", row.repetition_penalty, 0, 2)
+        if not row.repetition_penalty:
+            raise ValueError("repetition_penalty must be above 0.")
+        if self.phase is not Phase.CODES and (row.guided or row.repetition_penalty != 1):
+            raise ValueError(
+                "cfg_scale and repetition_penalty must be 1 where no codes are written."
+            )
+        if not isinstance(self.uncond, tuple) or len(self.uncond) > LONGEST_PROMPT:
+            raise ValueError(f"uncond must be token ids, at most {LONGEST_PROMPT} of them.")
+        if row.guided != bool(self.uncond):
+            raise ValueError("uncond must be there where cfg_scale is above 1, and only there.")
+        for token in self.uncond:
+            _whole("a token id in uncond", token, 0, VOCABULARY - 1)
+
+    def to_extra_args(self) -> dict[str, Any]:
+        """As ``SamplingParams.extra_args`` that from_extra_args reads."""
+        sampling = {name: getattr(self.sampling, name) for name in _SAMPLING}
+        order = {"phase": self.phase.value, "count": self.count, "uncond": list(self.uncond)}
+        return {KEY: order | sampling}
+
+    @classmethod
+    def from_extra_args(cls, extra_args: object) -> Self:
+        """The order in ``extra_args``, whatever else they hold. Raises ValueError as above, also
+        where there is none."""
+        order = extra_args.get(KEY) if isinstance(extra_args, Mapping) else None
+        if not isinstance(order, Mapping):
+            raise ValueError(f"extra_args must hold an order under {KEY!r}.")
+        if odd := _NAMES.symmetric_difference(order):
+            names = ", ".join(sorted(str(name)[:40] for name in odd)[:4])
+            raise ValueError(f"an order has exactly {', '.join(sorted(_NAMES))}: see {names}.")
+        try:
+            phase = Phase(order["phase"])
+        except ValueError:
+            raise ValueError("phase must be metadata or codes.") from None
+        uncond = order["uncond"]
+        return cls(
+            phase=phase,
+            sampling=Sampling(**{name: order[name] for name in _SAMPLING}),
+            count=cast(int, order["count"]),
+            uncond=tuple(uncond) if isinstance(uncond, list) else cast(tuple[int, ...], uncond),
+        )
+
+
+def _whole(name: str, value: object, low: int, high: int) -> None:
+    if type(value) is not int or not low <= value <= high:  # not bool, which is an int too
+        raise ValueError(f"{name} must be a whole number from {low} to {high}.")
+
+
+def _real(name: str, value: object, low: float, high: float) -> None:
+    if type(value) not in (int, float) or not low <= cast(float, value) <= high:
+        raise ValueError(f"{name} must be a number from {low} to {high}.")  # NaN is in no range

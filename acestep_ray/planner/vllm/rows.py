@@ -1,0 +1,132 @@
+"""The rows of vLLM's batch that we write, and the choice of their next tokens.
+
+The sampler is that of every engine, so a song is the same whoever else is in the batch. What vLLM
+gets back is rows in which one token is left.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from acestep_ray.planner.sampling import Phase, Sampler, on_device, step_keys
+from acestep_ray.planner.tokens import CODES, FIRST_CODE
+from acestep_ray.planner.vllm.row_order import RowOrder
+
+_LEGAL = {
+    Phase.METADATA: slice(0, FIRST_CODE),  # of which the grammar has left what it allows
+    Phase.CODES: slice(FIRST_CODE, FIRST_CODE + CODES),
+}
+
+
+@dataclass(eq=False)
+class Row:
+    """A request in vLLM's batch. Rows are sampled by their ``number``: vLLM's order changes."""
+
+    number: int
+    order: RowOrder | None
+    """None: the unconditional half of a pair, which writes what the other half writes."""
+    pair: str | None
+    written: Sequence[int] = ()
+    """What it has written, where vLLM tells so by a list that grows."""
+    seen: Tensor | None = None
+    """[CODES] bool: the codes that it has written, where their repetition is penalised."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a row is in one step: its row of logits, and how many tokens it has written.
+
+    ``step`` is 0 or below as long as its prompt is being read.
+    """
+
+    row: Row
+    index: int
+    step: int
+
+
+class RowWriter:
+    """Chooses the next token of every row of a step, without waiting for the device."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._samplers: dict[Phase, tuple[list[Row], Sampler]] = {}
+        self._unseen = torch.zeros(CODES, dtype=torch.bool, device=device)
+        self._left = torch.zeros((), device=device)
+        self._rows = 0
+
+    def row(self, order: RowOrder | None, pair: str | None, written: Sequence[int] = ()) -> Row:
+        """A row that enters the batch, or comes back to it."""
+        self._rows += 1
+        row = Row(self._rows, order, pair, written)
+        if order is not None and order.sampling.repetition_penalty != 1:
+            row.seen = self._unseen.clone()
+            codes = [token - FIRST_CODE for token in written if token >= FIRST_CODE]
+            if codes:
+                row.seen[torch.tensor(codes, device=self._device)] = True
+        return row
+
+    def write(self, logits: Tensor, places: Iterable[Place]) -> None:
+        """Leave one token in the logits [rows, vocabulary], float32, of each place. In place."""
+        ordered = sorted(places, key=lambda place: place.row.number)
+        halves = {place.row.pair: place.index for place in ordered if place.row.order is None}
+        for phase, legal in _LEGAL.items():
+            group = [
+                (place, place.row.order)
+                for place in ordered
+                if place.row.order is not None and place.row.order.phase is phase
+            ]
+            if group:
+                self._write(logits, legal, phase, group, halves)
+
+    def _write(
+        self,
+        logits: Tensor,
+        legal: slice,
+        phase: Phase,
+        group: list[tuple[Place, RowOrder]],
+        halves: dict[str | None, int],
+    ) -> None:
+        places = [place for place, _ in group]
+        # An unguided row is its own other half: base + 1 * (row - base) is the row, to the last
+        # bit. So is one whose half is missing; the scheduler fails it.
+        others = [halves.get(place.row.pair, place.index) for place in places]
+        keys = [step_keys(order.sampling.seed, phase, [place.step]) for place, order in group]
+        table = torch.stack(
+            [torch.tensor([place.index for place in places]), torch.tensor(others), torch.cat(keys)]
+        )
+        here, there, noise = on_device(table, self._device).unbind()
+        scores = logits[:, legal]
+        guided = any(order.uncond for _, order in group)
+        chosen = self._sampler(phase, group).choose(
+            scores[here],
+            noise,
+            uncond=scores[there] if guided else None,
+            seen=self._seen(places),
+        )
+        for column, place in enumerate(places):
+            if place.row.seen is not None:
+                place.row.seen.index_fill_(0, chosen[column : column + 1], True)
+        logits.index_fill_(0, here, -torch.inf).index_fill_(0, there, -torch.inf)
+        for rows in (here, there):
+            logits.index_put_((rows, chosen + legal.start), self._left)
+
+    def _sampler(self, phase: Phase, group: list[tuple[Place, RowOrder]]) -> Sampler:
+        rows = [place.row for place, _ in group]
+        known = self._samplers.get(phase)
+        if known is None or known[0] != rows:
+            sampler = Sampler([order.sampling for _, order in group], self._device)
+            known = self._samplers[phase] = (rows, sampler)
+        return known[1]
+
+    def _seen(self, places: list[Place]) -> Tensor | None:
+        if all(place.row.seen is None for place in places):
+            return None
+        for place in places:
+            # A prompt that is read in parts chooses after each; those choices are thrown away.
+            if place.step <= 0 and place.row.seen is not None:
+                place.row.seen.zero_()
+        return torch.stack(
+            [self._unseen if place.row.seen is None else place.row.seen for place in places]
+        )

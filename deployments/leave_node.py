@@ -1,0 +1,101 @@
+"""``python -m deployments.leave_node --seconds N``: let this Ray node's jobs end before it goes.
+
+A pod's preStop hook. At SIGTERM Ray ends with all that runs; a job of an hour would begin anew on
+another node. So Ray is told first that this node leaves: Serve starts replacements elsewhere and
+stops the replicas here, each after its last request. The hook returns when they are gone. It
+looks at processes, not at the head, which may be restarting meanwhile.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+REPLICA = "ray::ServeReplica:"
+"""How the titles of Serve's replicas begin."""
+NODE_ID = "--node_id="
+"""A raylet's argument."""
+POLL_SECONDS = 1.0
+
+
+class NotLeft(RuntimeError):
+    """What runs on this node is lost when it stops now; the message says why."""
+
+
+def leave(seconds: float, address: str, node_id: str = "") -> None:
+    """Drain this machine's Ray node and wait until its replicas are gone.
+
+    ``address`` is the GCS's, HOST:PORT. ``node_id`` picks one of several nodes on a machine.
+    Raises NotLeft when Ray does not let the node go, or when replicas are still there after
+    ``seconds``.
+    """
+    deadline = time.monotonic() + seconds
+    raylet = _raylet(node_id)
+    found = next(w for w in raylet.cmdline() if w.startswith(NODE_ID)).removeprefix(NODE_ID)
+    command = [
+        str(Path(sys.executable).with_name("ray")),
+        "drain-node",
+        f"--address={address}",
+        f"--node-id={found}",
+        "--reason=DRAIN_NODE_REASON_PREEMPTION",
+        "--reason-message=the pod stops",
+        f"--deadline-remaining-seconds={int(seconds)}",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise NotLeft(f"Ray does not let this node go: {(done.stderr or done.stdout).strip()}")
+    while replicas := _replicas(raylet):
+        if time.monotonic() > deadline:
+            raise NotLeft(f"After {seconds:g} s there still are {', '.join(replicas)}.")
+        time.sleep(POLL_SECONDS)
+
+
+def _raylet(node_id: str) -> psutil.Process:
+    for process in psutil.process_iter():
+        try:
+            if process.name() == "raylet" and f"{NODE_ID}{node_id}" in " ".join(process.cmdline()):
+                return process
+        except psutil.Error:
+            continue
+    raise NotLeft("No Ray node runs here.")
+
+
+def _replicas(raylet: psutil.Process) -> list[str]:
+    """Titles of the node's replicas; none when the node itself has gone."""
+    titles = []
+    try:
+        children = raylet.children()
+    except psutil.NoSuchProcess:
+        return []
+    for child in children:
+        try:
+            titles.append(" ".join(child.cmdline()).strip())
+        except psutil.NoSuchProcess:
+            continue
+    return [title for title in titles if title.startswith(REPLICA)]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Leave; the exit status is 0 when nothing is lost by stopping the node now."""
+    parser = argparse.ArgumentParser(prog="leave_node", description=__doc__)
+    parser.add_argument("--seconds", type=float, required=True, help="longest time to wait")
+    parser.add_argument("--address", default=os.environ.get("RAY_ADDRESS"), help="HOST:PORT")
+    parser.add_argument("--node-id", default="", help="default: the only node on this machine")
+    options = parser.parse_args(argv)
+    if not options.address:
+        parser.error("name the Ray cluster with --address or RAY_ADDRESS")
+    try:
+        leave(options.seconds, options.address, options.node_id)
+    except NotLeft as reason:
+        sys.stderr.write(f"leave_node: {reason}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

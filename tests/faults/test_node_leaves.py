@@ -1,0 +1,96 @@
+"""A node is taken away in good order: what runs on it ends there, and the next runs elsewhere."""
+
+import gc
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+from ray import serve
+from ray.cluster_utils import Cluster
+
+from tests.service import free_port, until
+
+# Ray's Cluster leaves one for the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+WORK = "work"
+"""A resource that only the nodes with engines have."""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    os.environ["RAY_AUTH_MODE"] = "disabled"
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    ray.init(address=cluster.address, log_to_driver=False)
+    http = {"host": "127.0.0.1", "port": free_port()}
+    serve.start(proxy_location="HeadOnly", http_options=http)
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()  # type: ignore[no-untyped-call]
+    gc.collect()
+
+
+def slow(folder: Path) -> Any:
+    """A running deployment whose requests last until ``folder/NAME`` is there."""
+
+    class Slow:
+        async def __call__(self, name: str) -> str:
+            import asyncio
+
+            (folder / f"{name}.began").touch()
+            while not (folder / name).exists():
+                await asyncio.sleep(0.05)
+            node: str = ray.get_runtime_context().get_node_id()
+            return node
+
+    options = {"num_cpus": 0, "resources": {WORK: 1}}
+    deployment = serve.deployment(graceful_shutdown_timeout_s=120)(Slow)
+    return serve.run(deployment.options(ray_actor_options=options).bind(), route_prefix=None)
+
+
+def leave(cluster: Cluster, node: Any, seconds: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "deployments.leave_node", f"--seconds={seconds}"]
+    command += [f"--node-id={node.node_id}", f"--address={cluster.address}"]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_request_ends_on_the_node_that_leaves(cluster: Cluster, tmp_path: Path) -> None:
+    first = cluster.add_node(num_cpus=0, resources={WORK: 1})
+    handle = slow(tmp_path)
+    running = handle.remote("old")
+    until((tmp_path / "old.began").exists, "the request did not begin")
+    second = cluster.add_node(num_cpus=0, resources={WORK: 1})
+
+    hook = leave(cluster, first, 120)
+    # The replacement takes what comes from now on, while the old request still runs.
+    (tmp_path / "new").touch()
+    until(lambda: handle.remote("new").result() == second.node_id, "nothing runs on the new node")
+    assert hook.poll() is None
+    (tmp_path / "old").touch()
+    assert running.result() == first.node_id
+    _, said = hook.communicate(timeout=60)
+    assert hook.returncode == 0, said
+    cluster.remove_node(first)
+
+    # Who cannot wait long enough is told what would be lost, and the request goes on.
+    running = handle.remote("long")
+    until((tmp_path / "long.began").exists, "the request did not begin")
+    hook = leave(cluster, second, 0)
+    _, said = hook.communicate(timeout=60)
+    assert hook.returncode == 1
+    assert "ray::ServeReplica:" in said
+    (tmp_path / "long").touch()
+    assert running.result() == second.node_id
+
+
+def test_where_no_ray_runs_the_hook_ends_at_once(cluster: Cluster) -> None:
+    command = [sys.executable, "-m", "deployments.leave_node", "--seconds=60"]
+    command += ["--node-id=none", f"--address={cluster.address}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "No Ray node runs here" in done.stderr

@@ -1,0 +1,100 @@
+"""The manifests as they would be applied: built by kubectl, read as documents."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[3]
+OVERLAYS = ("cpu-mock", "gpu", "ha")
+CLUSTERS = ("gpu", "ha")
+"""Overlays of more than one Ray node."""
+
+Manifest = dict[str, Any]
+
+
+def build(folder: Path) -> list[Manifest]:
+    """What ``kubectl apply -k FOLDER`` would send."""
+    assert shutil.which("kubectl"), (
+        "kubectl is not installed; the manifests are built with `kubectl kustomize`, and a "
+        "manifest that nobody built is not tested."
+    )
+    command = ["kubectl", "kustomize", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{folder}: {done.stderr}"
+    return list(yaml.safe_load_all(done.stdout))
+
+
+@cache
+def _built(folder: str) -> str:
+    return yaml.safe_dump_all(build(ROOT / "k8s" / folder))
+
+
+def built(folder: str) -> list[Manifest]:
+    """The manifests of ``k8s/FOLDER``, a fresh copy."""
+    return list(yaml.safe_load_all(_built(folder)))
+
+
+@cache
+def _public() -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        here = Path(folder).resolve()
+        lines = {
+            "resources": [os.path.relpath(ROOT / "k8s/overlays/gpu", here)],
+            "components": [os.path.relpath(ROOT / "k8s/components/public", here)],
+        }
+        (here / "kustomization.yaml").write_text(yaml.safe_dump(lines))
+        return yaml.safe_dump_all(build(here))
+
+
+def public() -> list[Manifest]:
+    """The gpu overlay with the public component, as an overlay of one's own takes it in."""
+    return list(yaml.safe_load_all(_public()))
+
+
+def everything() -> list[tuple[str, Manifest]]:
+    """Each manifest that the repository can apply, with a name for it."""
+    folders = [*(f"overlays/{name}" for name in OVERLAYS), "checkpoints"]
+    found = [(folder, manifest) for folder in folders for manifest in built(folder)]
+    found += [("public", manifest) for manifest in public() if manifest["kind"] == "Ingress"]
+    return [(f"{folder} {m['kind']} {m['metadata']['name']}", m) for folder, m in found]
+
+
+def rayservice(overlay: str) -> Manifest:
+    """The overlay's RayService."""
+    return next(m for m in built(f"overlays/{overlay}") if m["kind"] == "RayService")
+
+
+def cluster_of(service: Manifest) -> Manifest:
+    """The RayCluster that KubeRay makes of a RayService, as far as it is written there."""
+    cluster: Manifest = service["spec"]["rayClusterConfig"]
+    return cluster
+
+
+def groups(service: Manifest) -> dict[str, Manifest]:
+    """Head and worker groups by name."""
+    cluster = cluster_of(service)
+    workers = cluster.get("workerGroupSpecs") or []
+    return {"head": cluster["headGroupSpec"]} | {group["groupName"]: group for group in workers}
+
+
+def pod_templates(manifest: Manifest) -> Iterator[tuple[str, Manifest]]:
+    """Each pod template in a manifest, with a name for it."""
+    if manifest["kind"] == "RayService":
+        for name, group in groups(manifest).items():
+            yield name, group["template"]
+    elif manifest["kind"] in ("StatefulSet", "Job"):
+        yield manifest["metadata"]["name"], manifest["spec"]["template"]
+
+
+def containers(template: Manifest) -> Iterator[Manifest]:
+    """All containers of a pod, those before it included."""
+    spec = template["spec"]
+    yield from spec.get("initContainers", [])
+    yield from spec["containers"]

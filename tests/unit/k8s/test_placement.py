@@ -1,0 +1,105 @@
+"""Each deployment fits the worker group that it is meant for, and no other, by Ray's own reading.
+
+A replica that fits nowhere waits for ever; one that fits a GPU pod it was not meant for holds a
+card without using it.
+"""
+
+from typing import Any
+
+import pytest
+import yaml
+from ray.autoscaler._private.kuberay.autoscaling_config import (
+    _derive_autoscaling_config_from_ray_cr,
+)
+
+from tests.unit.k8s.manifests import CLUSTERS, cluster_of, groups, rayservice
+
+GROUP = {"Ingress": "ingress", "Runner": "ingress", "Planner": "planner", "Decoder": "decoder"}
+
+
+def node_types(overlay: str) -> dict[str, Any]:
+    """What the in-tree autoscaler reads out of the cluster: group to resources and bounds."""
+    cluster = {
+        "metadata": {"name": "acestep-x", "namespace": "acestep"},
+        "spec": cluster_of(rayservice(overlay)),
+    }
+    found: dict[str, Any] = _derive_autoscaling_config_from_ray_cr(cluster)["available_node_types"]
+    return found
+
+
+def deployments(overlay: str) -> list[dict[str, Any]]:
+    config = yaml.safe_load(rayservice(overlay)["spec"]["serveConfigV2"])
+    found: list[dict[str, Any]] = config["applications"][0]["deployments"]
+    return found
+
+
+def demand(deployment: dict[str, Any]) -> dict[str, float]:
+    """What one replica asks for, by Ray's names of resources."""
+    options = deployment["ray_actor_options"]
+    asked = {"CPU": options.get("num_cpus", 1), "GPU": options.get("num_gpus", 0)}
+    return {k: v for k, v in (asked | options.get("resources", {})).items() if v}
+
+
+def fits(asked: dict[str, float], resources: dict[str, float]) -> int:
+    """How many replicas a pod holds."""
+    return int(min(resources.get(name, 0) // amount for name, amount in asked.items()))
+
+
+def group_of(deployment: dict[str, Any]) -> str:
+    return GROUP[deployment["name"].partition("-")[0]]  # Planner-MODEL-BACKEND is a planner too
+
+
+@pytest.mark.parametrize("overlay", CLUSTERS)
+def test_a_replica_fits_its_group_and_no_other(overlay: str) -> None:
+    types = node_types(overlay)
+    assert set(types) == {"headgroup", "ingress", "planner", "decoder"}
+    for deployment in deployments(overlay):
+        asked = demand(deployment)
+        found = {name for name, t in types.items() if fits(asked, t["resources"])}
+        assert found == {group_of(deployment)}, (deployment["name"], asked)
+
+
+@pytest.mark.parametrize("overlay", CLUSTERS)
+def test_there_may_be_pods_for_all_replicas(overlay: str) -> None:
+    types = node_types(overlay)
+    most = dict.fromkeys(types, 0.0)
+    for deployment in deployments(overlay):
+        group = group_of(deployment)
+        scaling = deployment.get("autoscaling_config") or {}
+        replicas = scaling.get("max_replicas") or deployment["num_replicas"]
+        holds = fits(demand(deployment), types[group]["resources"])
+        holds = min(holds, deployment.get("max_replicas_per_node") or holds)
+        pods = -(-replicas // holds)
+        # GPU replicas share no pod, of whatever deployment; the others do.
+        most[group] = most[group] + pods if "GPU" in demand(deployment) else max(most[group], pods)
+    for group, pods in most.items():
+        assert pods <= types[group]["max_workers"], group
+
+
+@pytest.mark.parametrize("overlay", CLUSTERS)
+def test_the_gpus_asked_for_are_the_gpus_of_the_pods(overlay: str) -> None:
+    service = rayservice(overlay)
+    for name in ("planner", "decoder"):
+        spec = groups(service)[name]["template"]["spec"]
+        resources = spec["containers"][0]["resources"]
+        assert resources["requests"]["nvidia.com/gpu"] == resources["limits"]["nvidia.com/gpu"]
+        assert node_types(overlay)[name]["resources"]["GPU"] == 1
+        assert {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"} in spec[
+            "tolerations"
+        ]
+        assert spec["nodeSelector"]
+    assert "GPU" not in node_types(overlay)["ingress"]["resources"]
+
+
+def test_ha_survives_the_loss_of_any_one() -> None:
+    types = node_types("ha")
+    for deployment in deployments("ha"):
+        scaling = deployment.get("autoscaling_config") or {}
+        assert (scaling.get("min_replicas") or deployment["num_replicas"]) >= 2
+        if group_of(deployment) == "ingress":
+            assert deployment["max_replicas_per_node"] == 1
+    assert types["ingress"]["min_workers"] >= 2
+    spread = groups(rayservice("ha"))["ingress"]["template"]["spec"]["topologySpreadConstraints"]
+    assert {"kubernetes.io/hostname", "topology.kubernetes.io/zone"} == {
+        constraint["topologyKey"] for constraint in spread
+    }
