@@ -32,7 +32,7 @@ FAILED = re.compile(
     r"Exception importing application|Failed to update the deployments|DEPLOY_FAILED"
 )
 """Log lines after which the application never comes up."""
-CHECKPOINT = re.compile(r"CheckpointError: (.+)")
+CHECKPOINT = re.compile(r"(?:CheckpointError|DoesNotFit): (.+)")
 """A sentence that names the file and the cure."""
 STARTING = "the application is starting"
 
@@ -104,10 +104,13 @@ def _leave_out_gpus(application: dict[str, Any], settings: Settings) -> None:
         if deployment.get("ray_actor_options", {}).get("num_gpus")
     ]
     any_pair = any(pair.num_gpus for pair in settings.planners)
-    if (asking or any_pair) and not Path("/dev/nvidiactl").exists():
+    any_stage = settings.scaling.planner.num_gpus or settings.scaling.decoder.num_gpus
+    if (asking or any_pair or any_stage) and not Path("/dev/nvidiactl").exists():
         _say("no GPU is here: the models run on the CPU, which is slow")
         for options in asking:
             del options["num_gpus"]
+        for stage in ("PLANNER", "DECODER"):
+            os.environ[f"ACESTEP_SCALING__{stage}__NUM_GPUS"] = "0"
         if any_pair:
             os.environ.pop("ACESTEP_PLANNERS", None)  # it would beat the args
             application["args"] = {**(application.get("args") or {}), "planners": pairs}

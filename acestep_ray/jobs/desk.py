@@ -4,18 +4,22 @@ The named actor is a thin shell around it.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
 
 from acestep_ray.jobs.changes import ChangeFeed
-from acestep_ray.jobs.eta import average_seconds, eta_seconds
+from acestep_ray.jobs.demand import Demand
+from acestep_ray.jobs.eta import Waits
 from acestep_ray.jobs.group_commit import GroupCommit
 from acestep_ray.jobs.job import Status
+from acestep_ray.jobs.picture import Picture, Speed, measured
 from acestep_ray.jobs.reports import Reports
 from acestep_ray.jobs.result import Progress
 from acestep_ray.jobs.snapshot import Capacity, Changes, QueueStats, Snapshot
 from acestep_ray.jobs.store.protocol import (
+    Backlog,
     Cancel,
     Get,
     Goodbye,
@@ -23,6 +27,7 @@ from acestep_ray.jobs.store.protocol import (
     JobRecord,
     JobStore,
     KeepAlive,
+    Lease,
     ListJobs,
     Op,
     Owns,
@@ -35,6 +40,9 @@ from acestep_ray.jobs.store.protocol import (
 from acestep_ray.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+PICTURE_SECONDS = 1.0
+"""How old the picture of all jobs may be: a poll must not read every job there is."""
 
 
 class JobDesk:
@@ -51,7 +59,12 @@ class JobDesk:
     ) -> None:
         self._jobs = settings.jobs
         self._clock = clock
-        self._job_seconds = self._default_seconds = settings.defaults.job_seconds
+        self._default_seconds = settings.defaults.job_seconds
+        self._picture = Picture((), Speed(self._default_seconds))
+        self._waits = Waits(self._picture, Capacity())
+        self._pictured_at = float("-inf")
+        self._looking = asyncio.Lock()
+        self._cluster = ""
         self._store = GroupCommit(store_factory, clock, self._publish)
         self._feed = ChangeFeed()
         self._reports = Reports()
@@ -68,7 +81,6 @@ class JobDesk:
         try:
             await self._store.open()
             await self._ask([Grace(self._jobs.lease_seconds)])
-            await self._count()
         except BaseException:
             await self._store.close()
             raise
@@ -93,6 +105,9 @@ class JobDesk:
         """
         self.check()
         answers = await self._ask(batch)
+        if any(isinstance(op, Get | ListJobs) for op in batch):
+            with contextlib.suppress(StoreUnavailable):  # the batch is done; an old picture will do
+                await self._look()
         return [self._seen(op, answer) for op, answer in zip(batch, answers, strict=True)]
 
     async def report(
@@ -121,8 +136,21 @@ class JobDesk:
     async def stats(self) -> QueueStats:
         """Counts and figures, as of now."""
         self.check()
-        counts = await self._count()
-        return QueueStats(counts, self._reports.capacity(self._clock()), self._job_seconds)
+        (counts,) = await self._ask([Stats()])
+        assert isinstance(counts, StoreStats)
+        speed = measured(counts, self._default_seconds)
+        return QueueStats(counts, self._reports.capacity(self._clock()), speed.job_seconds)
+
+    async def demand(self) -> Demand:
+        """What is asked of the engines now; their ``slots`` are not known here.
+
+        Raises StoreUnavailable.
+        """
+        self.check()
+        await self._look()
+        picture = self._picture
+        plans = {planner: len(places) for planner, places in picture.planned_places.items()}
+        return Demand(plans, picture.decodes, picture.decode_seconds)
 
     def check(self) -> None:
         """Raise RuntimeError when maintenance has ended, which it never does by itself: without it
@@ -139,6 +167,8 @@ class JobDesk:
                 self._reports.keep_alive(op.runner, self._clock() + op.ttl)
             elif isinstance(op, Goodbye):
                 self._reports.goodbye(op.runner)
+            elif isinstance(op, Lease):
+                self._cluster = op.cluster  # of all runners that this desk serves
         return answers
 
     async def _owned(self, attempts: list[tuple[str, int]]) -> list[tuple[str, int]]:
@@ -147,11 +177,19 @@ class JobDesk:
         answers = await self._ask([Owns(*attempt) for attempt in attempts])
         return [attempt for attempt, owned in zip(attempts, answers, strict=True) if owned is True]
 
-    async def _count(self) -> StoreStats:
-        (counts,) = await self._ask([Stats()])
-        assert isinstance(counts, StoreStats)
-        self._job_seconds = average_seconds(counts.recent_seconds, self._default_seconds)
-        return counts
+    async def _look(self) -> None:
+        """Take the picture anew if it is old. Raises StoreUnavailable."""
+        async with self._looking:
+            now = self._clock()
+            if 0 <= now - self._pictured_at < PICTURE_SECONDS:
+                return
+            backlog, counts = await self._ask([Backlog(), Stats()])
+            assert isinstance(backlog, list)
+            assert isinstance(counts, StoreStats)
+            speed = measured(counts, self._default_seconds)
+            self._picture = Picture(backlog, speed, self._reports.decode_left, self._cluster)
+            self._waits = Waits(self._picture, self._reports.capacity(now))
+            self._pictured_at = now
 
     def _seen(self, op: Op, answer: object) -> object:
         if isinstance(op, Get | Cancel) and isinstance(answer, JobRecord):
@@ -161,14 +199,11 @@ class JobDesk:
         return answer
 
     def _snapshot(self, record: JobRecord) -> Snapshot:
-        eta = None
-        if record.status is Status.QUEUED:
-            decoders = self._reports.capacity(self._clock()).decoders
-            eta = eta_seconds(record.position, self._job_seconds, decoders)
+        queued = record.status is Status.QUEUED
         return Snapshot(
             record=record,
             progress=self._reports.progress(record),
-            eta_seconds=eta,
+            eta_seconds=self._waits.eta_seconds(record) if queued else None,
             expires_at=None if record.finished_at is None else record.finished_at + self._jobs.keep,
         )
 
@@ -177,7 +212,7 @@ class JobDesk:
         self._feed.publish(job_id for job_id, _ in changes)
 
     async def _maintain(self) -> None:
-        """Sweep, count and purge for ever. What fails is logged and comes again."""
+        """Sweep and purge for ever. What fails is logged and comes again."""
         while True:
             await asyncio.sleep(self._jobs.lease_seconds / 3)
             try:
@@ -209,7 +244,6 @@ class JobDesk:
         else:
             await self._ask(sweep)
         self._swept_at = times
-        await self._count()
         self._reports.forget_lapsed(self._clock())
         kept = self._reports.attempts()
         owned = set(await self._owned(kept))

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.result import Progress
 from acestep_ray.jobs.snapshot import Capacity
+from acestep_ray.jobs.stages import decode_left
 from acestep_ray.jobs.store.protocol import JobRecord
 
 
@@ -33,6 +34,11 @@ class Reports:
         attempt, progress = self._progress.get(record.job_id, (None, None))
         current = record.status is Status.RUNNING and attempt == record.attempt
         return progress if current else None
+
+    def decode_left(self, job_id: str) -> float:
+        """Share of a running job's decoding that is still to do, 0 to 1."""
+        known = self._progress.get(job_id)
+        return decode_left(known[1]) if known else 1.0
 
     def drop(self, job_ids: Iterable[str]) -> None:
         """Forget the progress of jobs that no longer run."""

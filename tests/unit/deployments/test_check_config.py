@@ -63,3 +63,13 @@ def test_the_command_names_the_file_and_fails(
     file.write_text(yaml.safe_dump(config))
     assert main([str(file)]) == 1
     assert "nonsense" in capsys.readouterr().err
+
+
+def test_an_engine_scaled_without_our_policy_is_found(config: dict[str, Any]) -> None:
+    """Serve's own counts the requests it has seen, and the jobs that wait are in the store."""
+    for deployment in config["applications"][0]["deployments"]:
+        if deployment["name"] == "Decoder":
+            del deployment["autoscaling_config"]["policy"]
+    (mistake,) = mistakes(config)
+    assert "Decoder" in mistake
+    assert "deployments.autoscaling:FollowDemand" in mistake
