@@ -71,6 +71,8 @@ class Requests:
 
         A reader that were left waiting when they end would wait for ever.
         """
+        if self._closing:
+            return
         self._closing = True
         if not self._engine.errored:
             await self._engine.abort(self._open)
