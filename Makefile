@@ -63,6 +63,7 @@ $(VENV)/.installed-test: pyproject.toml | $(VENV)/.created
 	@echo "== installing the service and its tests"
 	@$(PIP) install -e '.[test]'
 	@command -v curl > /dev/null || apt-get install -y curl || { echo "the tests need curl"; exit 1; }
+	@command -v redis-server > /dev/null || apt-get install -y redis-server || { echo "the tests need redis-server"; exit 1; }
 	@command -v kubectl > /dev/null || { echo "the tests need kubectl, to build the manifests of k8s/"; exit 1; }
 	@touch $@ $(VENV)/.installed-base
 

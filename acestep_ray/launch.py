@@ -22,6 +22,8 @@ import yaml
 
 from acestep_ray.audio.storage_check import check_storage
 from acestep_ray.audio.storage_error import StorageError
+from acestep_ray.jobs.store.open import open_store
+from acestep_ray.jobs.store.protocol import StoreUnavailable, StoreUnsuitable
 from acestep_ray.open_door import open_door
 from acestep_ray.settings import Settings
 
@@ -32,8 +34,10 @@ FAILED = re.compile(
     r"Exception importing application|Failed to update the deployments|DEPLOY_FAILED"
 )
 """Log lines after which the application never comes up."""
-CHECKPOINT = re.compile(r"(?:CheckpointError|DoesNotFit): (.+)")
-"""A sentence that names the file and the cure."""
+FAULT = re.compile(
+    r"(?:CheckpointError|DoesNotFit|DataOnOneNode|StoreUnsuitable|SchemaTooNew): (.+)"
+)
+"""A sentence that names what is wrong and the cure."""
 STARTING = "the application is starting"
 
 
@@ -62,6 +66,7 @@ def serve(
     settings = Settings.model_validate(application.get("args") or {})
     _refuse_missing_checkpoints(settings)
     _refuse_unusable_storage(settings)
+    _refuse_unusable_store(settings)
     _leave_out_gpus(application, settings)
     http = document.setdefault("http_options", {})
     if port or "port" in settings.model_fields_set:
@@ -92,6 +97,16 @@ def _refuse_unusable_storage(settings: Settings) -> None:
     try:
         check_storage(settings.artifacts_url, signing=settings.downloads == "redirect")
     except StorageError as error:
+        raise Refused(str(error)) from error
+
+
+def _refuse_unusable_store(settings: Settings) -> None:
+    """A Redis that is not there would keep the service from ever being ready."""
+    if settings.store_url.startswith("sqlite:"):
+        return  # it may be held by a service that ends just now
+    try:
+        open_store(settings).close()
+    except (StoreUnavailable, StoreUnsuitable) as error:
         raise Refused(str(error)) from error
 
 
@@ -184,14 +199,14 @@ def _show_log(
 ) -> None:
     """Pass the child's output on, without Ray's and Serve's news of routine.
 
-    Sets ``failed`` when the application will never come up, and notes what is wrong with a
-    checkpoint in ``faults``.
+    Sets ``failed`` when the application will never come up, and notes the sentence that says why
+    in ``faults``.
     """
     assert child.stdout is not None
     for line in child.stdout:
         if verbose or not ROUTINE.search(line):
             sys.stderr.write(line)
-        if fault := CHECKPOINT.search(line):
+        if fault := FAULT.search(line):
             faults.append(fault[1])
         if fault or FAILED.search(line):
             failed.set()

@@ -30,12 +30,40 @@ from pydantic_settings import (
 
 from acestep_ray.presets import PRESETS, PresetName
 
+_STORE_URL = re.compile(
+    r"sqlite:///.+|rediss?://([^@/?#]*@)?[^@/?#]+(/\d*)?(\?[^#]*)?|unix:///[^?#]+(\?[^#]*)?"
+)
+_STORE_OPTIONS = re.compile(r"volatile=allow|db=\d+|ssl_(ca_certs|certfile|keyfile)=.+")
 
-def _store_url(url: str) -> str:
+
+def _store_url(secret: SecretStr) -> SecretStr:
     """The stores there are; a wrong one must not wait for a replica to fail on it."""
-    if url and not re.fullmatch(r"sqlite:///.+", url):
-        raise ValueError("the job store is sqlite:///FILE")
-    return url
+    url = secret.get_secret_value()
+    if not url:
+        return secret
+    if not _STORE_URL.fullmatch(url):
+        raise ValueError(
+            "the job store is sqlite:///FILE, redis://HOST:PORT/DB, rediss://HOST:PORT/DB (TLS) or "
+            "unix:///SOCKET"
+        )
+    _, _, options = url.partition("?")
+    if not url.startswith("sqlite") and options:
+        for option in options.split("&"):
+            if not _STORE_OPTIONS.fullmatch(option):
+                raise ValueError(
+                    f"the job store has no option {option.partition('=')[0]!r}; there are "
+                    "volatile=allow, db=NUMBER, ssl_ca_certs=FILE, ssl_certfile=FILE and "
+                    "ssl_keyfile=FILE"
+                )
+    return secret
+
+
+def _only_password(password: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
+    """Of two passwords nobody knows which is meant."""
+    url = others.data.get("store", SecretStr("")).get_secret_value()
+    if password is not None and re.match("rediss?://[^@/?#]*:[^@/?#]+@", url):
+        raise ValueError("ACESTEP_STORE holds a password, too; give it in one place")
+    return password
 
 
 def _artifacts_url(url: str) -> str:
@@ -291,11 +319,20 @@ class Settings(BaseSettings):
     data: Annotated[Path, AfterValidator(_absolute)] = Field(
         Path("data"), description="Folder for SQLite and local artifacts."
     )
-    store: Annotated[str, AfterValidator(_store_url)] = Field(
-        "", description="Job store: sqlite:///FILE. Empty: jobs.sqlite in data."
+    # Secret as a whole: it may hold a password.
+    store: Annotated[SecretStr, AfterValidator(_store_url)] = Field(
+        SecretStr(""),
+        description="Job store: sqlite:///FILE, redis://HOST:PORT/DB, rediss://, unix://. Empty: "
+        "jobs.sqlite in data.",
+    )
+    store_password: Annotated[SecretStr | None, AfterValidator(_only_password)] = Field(
+        None, description="Password of the Redis that `store` names without one."
     )
     artifacts: Annotated[str, AfterValidator(_artifacts_url)] = Field(
         "", description="Object-store URL for audio (file, s3, gs, az). Empty: artifacts in data."
+    )
+    artifacts_shared: bool = Field(
+        False, description="Every node has the folder of file:// artifacts (NFS and the like)."
     )
     downloads: Annotated[Literal["stream", "redirect"], AfterValidator(_downloads)] = Field(
         "stream", description="Takes come through the service, or by a signed URL of the store."
@@ -349,8 +386,8 @@ class Settings(BaseSettings):
 
     @property
     def store_url(self) -> str:
-        """URL of the job store."""
-        return self.store or f"sqlite:///{self.data / 'jobs.sqlite'}"
+        """URL of the job store; it may hold a password."""
+        return self.store.get_secret_value() or f"sqlite:///{self.data / 'jobs.sqlite'}"
 
     @property
     def artifacts_url(self) -> str:

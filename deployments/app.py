@@ -12,6 +12,7 @@ from deployments.decoder import Decoder
 from deployments.door_guard import refuse_open_door
 from deployments.ingress import Ingress
 from deployments.names import DECODER, INGRESS, RUNNER
+from deployments.node_guard import refuse_data_on_one_node
 from deployments.placement import cards_of_nodes, most_replicas
 from deployments.planner import Planner
 from deployments.port_guard import refuse_shared_port
@@ -26,12 +27,14 @@ UPSCALE_DELAY = 2.0
 def build(args: Settings) -> Application:
     """The whole application from its settings (the ``args`` of a Serve config).
 
-    Raises pydantic.ValidationError for an unknown or illegal setting, PortShared, DoorOpen and
-    DoesNotFit. Options given in the config for a deployment beat those named here.
+    Raises pydantic.ValidationError for an unknown or illegal setting, PortShared, DoorOpen,
+    DataOnOneNode and DoesNotFit. Options given in the config for a deployment beat those named
+    here.
     """
     refuse_shared_port()
     settings = args
     refuse_open_door(settings)
+    refuse_data_on_one_node(settings)
     drain = settings.jobs.timeout + GRACE
     specs = planners_of(settings)
     most = most_replicas(settings, specs, cards_of_nodes())

@@ -12,7 +12,7 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import ServeDeploySchema
@@ -86,6 +86,8 @@ def _of_setting(entry: ErrorDetails, prefix: str) -> str:
         known = ", ".join(sorted(model.model_fields))
         return f"{prefix}{'.'.join(place)}: unknown key; known here are {known}."
     variable = "ACESTEP_" + "__".join(place).upper()
+    if variable in os.environ and Settings.model_fields[place[0]].annotation is SecretStr:
+        return f"environment variable {variable}: {_said(entry)}."
     if variable in os.environ:
         given = SECRET.sub("//***@", os.environ[variable])
         return f"environment variable {variable}={given!r}: {_said(entry)}."

@@ -33,6 +33,7 @@ from acestep_ray.settings import Settings
 from deployments.names import APP, DECODER
 from deployments.storage_guard import storage_ready
 from deployments.store_client import StoreClient
+from deployments.store_guard import store_ready
 
 ROSTER_SECONDS = 1.0
 """How old the picture of what is deployed may be."""
@@ -168,6 +169,7 @@ class Ingress:
     async def __init__(  # type: ignore[misc]  # Serve awaits it
         self, settings: Settings, runner: DeploymentHandle[Any]
     ) -> None:
+        await store_ready(settings)  # away: it is waited for
         await storage_ready(settings)  # away: jobs can be polled all the same
         self._settings = settings
         self._runner = runner

@@ -5,8 +5,6 @@ import logging
 import os
 import time
 from dataclasses import replace
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import ray
 
@@ -15,25 +13,17 @@ from acestep_ray.jobs.desk import JobDesk
 from acestep_ray.jobs.result import Progress
 from acestep_ray.jobs.roster import Announcement, Roster, RosterView
 from acestep_ray.jobs.snapshot import Capacity, Changes, QueueStats
-from acestep_ray.jobs.store.protocol import JobStore, Op
-from acestep_ray.jobs.store.sqlite import SqliteStore
+from acestep_ray.jobs.store.open import open_store
+from acestep_ray.jobs.store.protocol import Op, StoreUnavailable, StoreUnsuitable
 from acestep_ray.settings import Settings
+from deployments.node_guard import watch_nodes
 
 logger = logging.getLogger(__name__)
 
 MAX_CALLS = 10_000
 """Calls at a time: most are long polls that only wait."""
-
-
-def open_store(settings: Settings) -> JobStore:
-    """The store that ``settings.store_url`` names. Raises ValueError for a scheme not known."""
-    url = urlsplit(settings.store_url)
-    if url.scheme != "sqlite":
-        raise ValueError(f"ACESTEP_STORE must be a sqlite:///FILE URL, not {url.scheme}://…")
-    # sqlite:///relative.db and sqlite:////absolute.db, as SQLAlchemy writes them.
-    path = Path(unquote(url.path.removeprefix("/")))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return SqliteStore(path)
+OPEN_AGAIN = 1.0
+"""Seconds between two attempts to open the store: each may take its time, and callers queue up."""
 
 
 class JobStoreActor:
@@ -44,18 +34,35 @@ class JobStoreActor:
         self._roster = Roster(time.monotonic())
         self._opening = asyncio.Lock()
         self._desk: JobDesk | None = None
+        self._refused = StoreUnavailable()  # why it could not be opened, and when
+        self._refused_at = float("-inf")
+        self._watch: asyncio.Task[None] | None = None
 
     async def _open(self) -> JobDesk:
         """The desk, opened at the first call: Ray restarts an actor, but calls only ``__init__``.
 
-        A store that cannot be opened now raises StoreUnavailable; the next call tries again.
+        A store that cannot be opened now raises StoreUnavailable; a later call tries again.
         """
         async with self._opening:
+            if self._watch is None:
+                self._watch = asyncio.create_task(watch_nodes(self._settings))
             if self._desk is None:
-                desk = JobDesk(lambda: open_store(self._settings), self._settings)
-                await desk.open()
-                self._desk = desk
+                if time.monotonic() - self._refused_at < OPEN_AGAIN:
+                    raise self._refused
+                self._desk = await self._try_to_open()
             return self._desk
+
+    async def _try_to_open(self) -> JobDesk:
+        desk = JobDesk(lambda: open_store(self._settings), self._settings)
+        try:
+            await desk.open()
+        except (StoreUnavailable, StoreUnsuitable) as error:
+            # What is unsuitable may be put right meanwhile, too, and waiting jobs go on then.
+            if str(error) != str(self._refused):
+                logger.error("%s", error)
+            self._refused, self._refused_at = StoreUnavailable(str(error)), time.monotonic()
+            raise self._refused from error
+        return desk
 
     async def apply(self, batch: list[Op]) -> list[object]:
         """Apply store operations; see JobDesk.apply."""

@@ -15,6 +15,7 @@ from acestep_ray.jobs.workflow import WorkerLost
 from acestep_ray.planner.pairs import planner_for, planners_of
 from acestep_ray.planner.protocol import EngineDied, Plan, PlannerError, PlanProgress, PlanRequest
 from acestep_ray.settings import Settings
+from deployments.cluster import cluster_id
 from deployments.store_client import StoreClient
 
 
@@ -81,6 +82,7 @@ class Runner:
             HandleEngines(settings, planners, decoder),
             Artifacts(settings.artifacts_url),
             settings,
+            cluster_id(),
         )
         self._runner.start()
 

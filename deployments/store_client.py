@@ -16,7 +16,7 @@ from acestep_ray.api.service import ServiceUnavailable
 from acestep_ray.jobs.result import Progress
 from acestep_ray.jobs.roster import Announcement, RosterView
 from acestep_ray.jobs.snapshot import Capacity, Changes, QueueStats
-from acestep_ray.jobs.store.protocol import KeepAlive, Op, StoreError, StoreUnavailable
+from acestep_ray.jobs.store.protocol import KeepAlive, Op, StoreError, StoreFull, StoreUnavailable
 from acestep_ray.settings import Settings
 from deployments.job_store import MAX_CALLS, RemoteJobStore
 from deployments.names import NAMESPACE, STORE_ACTOR_PREFIX, STORE_PROTOCOL, store_actor_name
@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 PATIENCE = 20.0
 """Seconds a call waits out a store that is away, unless told otherwise."""
+FULL = "The job store has no room for new jobs just now; please try again later."
 MAX_BATCH = 500
 """Operations a call carries at most."""
 
@@ -128,7 +129,8 @@ class StoreClient:
             return [error] * len(ops)
         except Exception as error:
             if len(ops) == 1:
-                return [error]
+                full = isinstance(error, StoreFull)
+                return [ServiceUnavailable(FULL) if full else error]
             return [(await self._answers([op], patience))[0] for op in ops]
 
     async def call(
@@ -143,6 +145,8 @@ class StoreClient:
                     self._actor = await asyncio.to_thread(self._find)
                 left = max(0.1, deadline - time.monotonic())
                 return await asyncio.wait_for(_plain(method(self._actor)), left)
+            except StoreFull:
+                raise  # it will be so for a while, and not for all operations
             except (RayActorError, StoreUnavailable, TimeoutError, _Vanished) as error:
                 if not isinstance(error, StoreUnavailable):
                     self._actor = None

@@ -33,6 +33,11 @@ class ChangeFeed:
         if self._version > before:
             self._wake()
 
+    def miss(self) -> None:
+        """Tell every reader, the waiting ones at once, to look at everything."""
+        self.epoch = uuid.uuid4().hex
+        self._wake()
+
     def close(self) -> None:
         """Answer whoever waits, now and from now on, at once."""
         self._closed = True
@@ -47,7 +52,7 @@ class ChangeFeed:
 
         A new reader (None), one of another epoch and one that came too late are answered at once.
         """
-        if seen is None or seen[0] != self.epoch or self._missed(seen[1]):
+        if seen is None or self._missed(seen):
             return Changes(self.epoch, self._version, missed=True)
         if seen[1] == self._version and seconds > 0 and not self._closed:
             news = self._news
@@ -56,12 +61,14 @@ class ChangeFeed:
                     await news.wait()
             except TimeoutError:
                 return Changes(self.epoch, self._version)
-            if self._missed(seen[1]):
+            if self._missed(seen):
                 return Changes(self.epoch, self._version, missed=True)
         return Changes(self.epoch, self._version, self._after(seen[1]))
 
-    def _missed(self, version: int) -> bool:
-        return not self._version - len(self._last) <= version <= self._version
+    def _missed(self, seen: tuple[str, int]) -> bool:
+        epoch, version = seen
+        here = self._version - len(self._last) <= version <= self._version
+        return epoch != self.epoch or not here
 
     def _after(self, version: int) -> tuple[str, ...]:
         """Ids of the changes after ``version``, each once, the earliest change first."""

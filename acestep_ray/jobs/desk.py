@@ -8,12 +8,15 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+from acestep_ray.jobs.board import read_boards
 from acestep_ray.jobs.changes import ChangeFeed
 from acestep_ray.jobs.demand import Demand
 from acestep_ray.jobs.eta import Waits
 from acestep_ray.jobs.group_commit import GroupCommit
 from acestep_ray.jobs.job import Status
+from acestep_ray.jobs.neighbours import Neighbours
 from acestep_ray.jobs.picture import Picture, Speed, measured
 from acestep_ray.jobs.reports import Reports
 from acestep_ray.jobs.result import Progress
@@ -24,6 +27,7 @@ from acestep_ray.jobs.store.protocol import (
     Get,
     Goodbye,
     Grace,
+    Heard,
     JobRecord,
     JobStore,
     KeepAlive,
@@ -68,6 +72,8 @@ class JobDesk:
         self._store = GroupCommit(store_factory, clock, self._publish)
         self._feed = ChangeFeed()
         self._reports = Reports()
+        self._planners: frozenset[str] = frozenset()  # that our runners lease for
+        self._neighbours: Neighbours | None = None
         self._maintenance: asyncio.Task[None] | None = None
         self._purge_at = time.monotonic()
         self._swept_at = self._graced_at = self._times()
@@ -76,15 +82,19 @@ class JobDesk:
         """Open the store and begin maintenance. Raises what the factory raises; a desk that could
         not be opened is of no further use.
 
-        Runners that were alive when the store was last open get the time of a lease to speak up.
+        Runners that were alive when the store was last open get the time of a lease to speak up,
+        unless other desks have just swept it, as each does three times a lease.
         """
+        lease = self._jobs.lease_seconds
         try:
             await self._store.open()
-            await self._ask([Grace(self._jobs.lease_seconds)])
+            await self._ask([Grace(lease, since=self._clock() - lease / 2)])
         except BaseException:
             await self._store.close()
             raise
         self._swept_at = self._graced_at = self._times()
+        if (peers := self._store.peers()) is not None:
+            self._neighbours = Neighbours(peers, self._board, self._hear)
         self._maintenance = asyncio.create_task(self._maintain(), name="job desk maintenance")
 
     async def close(self) -> None:
@@ -93,6 +103,9 @@ class JobDesk:
         if maintenance is not None:
             maintenance.cancel()
             await asyncio.gather(maintenance, return_exceptions=True)
+        neighbours, self._neighbours = self._neighbours, None
+        if neighbours is not None:
+            await neighbours.close()
         self._feed.close()
         await self._store.close()
 
@@ -104,6 +117,7 @@ class JobDesk:
         stopped and must be replaced.
         """
         self.check()
+        batch = [self._leave_to_others(op) if isinstance(op, Lease) else op for op in batch]
         answers = await self._ask(batch)
         if any(isinstance(op, Get | ListJobs) for op in batch):
             with contextlib.suppress(StoreUnavailable):  # the batch is done; an old picture will do
@@ -139,7 +153,8 @@ class JobDesk:
         (counts,) = await self._ask([Stats()])
         assert isinstance(counts, StoreStats)
         speed = measured(counts, self._default_seconds)
-        return QueueStats(counts, self._reports.capacity(self._clock()), speed.job_seconds)
+        capacity = self._reports.capacity_everywhere(self._clock())
+        return QueueStats(counts, capacity, speed.job_seconds)
 
     async def demand(self) -> Demand:
         """What is asked of the engines now; their ``slots`` are not known here.
@@ -188,7 +203,7 @@ class JobDesk:
             assert isinstance(counts, StoreStats)
             speed = measured(counts, self._default_seconds)
             self._picture = Picture(backlog, speed, self._reports.decode_left, self._cluster)
-            self._waits = Waits(self._picture, self._reports.capacity(now))
+            self._waits = Waits(self._picture, self._reports.capacity_everywhere(now))
             self._pictured_at = now
 
     def _seen(self, op: Op, answer: object) -> object:
@@ -210,6 +225,21 @@ class JobDesk:
     def _publish(self, changes: list[tuple[str, Status]]) -> None:
         self._reports.drop(job_id for job_id, status in changes if status is not Status.RUNNING)
         self._feed.publish(job_id for job_id, _ in changes)
+
+    def _board(self) -> str:
+        return self._reports.board(self._planners, self._clock()).model_dump_json()
+
+    def _hear(self, heard: Heard) -> None:
+        self._reports.hear(read_boards(heard.boards))
+        self._publish(heard.changes)
+        if heard.missed:
+            self._feed.miss()
+
+    def _leave_to_others(self, lease: Lease) -> Lease:
+        """Lease no job whose planner another cluster has and this one has not."""
+        self._planners = frozenset(lease.planner_slots)
+        others = dict.fromkeys(self._reports.planners_elsewhere(), 0)
+        return replace(lease, planner_slots={**others, **lease.planner_slots})
 
     async def _maintain(self) -> None:
         """Sweep and purge for ever. What fails is logged and comes again."""
@@ -238,7 +268,9 @@ class JobDesk:
         timeout = self._jobs.timeout if settled else float("inf")
         sweep: list[Op] = [Sweep(self._jobs.max_starts, timeout)]
         if away > lease * 2 / 3 and _between(self._graced_at, times) > lease * 2:
-            await self._ask([Grace(lease), Sweep(self._jobs.max_starts, float("inf"))])
+            # Another desk that swept meanwhile, out of step with this one, was not away.
+            grace = Grace(lease, since=self._swept_at[0] + lease / 3)
+            await self._ask([grace, Sweep(self._jobs.max_starts, float("inf"))])
             logger.warning("The job store was away for %.1f s; no runner lapses for it", away)
             self._graced_at = times
         else:

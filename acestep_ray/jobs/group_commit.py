@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from acestep_ray.jobs.job import Status
-from acestep_ray.jobs.store.protocol import JobStore, Op, StoreUnavailable
+from acestep_ray.jobs.store.protocol import JobStore, Op, Peers, StoreFull, StoreUnavailable
 
 MAX_GROUP = 1000
 """Operations that one transaction holds at most, if no single caller brings more."""
@@ -46,6 +46,11 @@ class GroupCommit:
 
     def _open_store(self) -> None:
         self._store = self._factory()
+
+    def peers(self) -> Peers | None:
+        """See JobStore. Of an open store."""
+        assert self._store is not None
+        return self._store.peers()
 
     async def close(self) -> None:
         """Finish what was asked, then let go of the store. Later calls raise StoreUnavailable."""
@@ -114,11 +119,10 @@ def _commit(
     try:
         answers = iter(store.apply([op for batch in batches for op in batch], now))
         outcomes += ([next(answers) for _ in batch] for batch in batches)
-    except StoreUnavailable:
-        raise
-    except Exception:
+    except Exception as error:
         # One of them is at fault (say, a text that no database can hold); the others are not.
-        if len(batches) == 1:
+        all_alike = isinstance(error, StoreUnavailable) and not isinstance(error, StoreFull)
+        if all_alike or len(batches) == 1:
             raise
         outcomes += (_alone(store, batch, now) for batch in batches)
     return outcomes, store.take_changes()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from acestep_ray.jobs.board import Board, together
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.result import Progress
 from acestep_ray.jobs.snapshot import Capacity
@@ -16,6 +17,7 @@ class Reports:
         self._progress: dict[str, tuple[int, Progress]] = {}
         self._capacity: dict[str, Capacity] = {}
         self._alive_until: dict[str, float] = {}
+        self._boards: tuple[Board, ...] = ()  # of the other desks on the same store
 
     def knows(self, job_id: str, attempt: int) -> bool:
         """Whether this attempt has reported before."""
@@ -31,9 +33,11 @@ class Reports:
 
     def progress(self, record: JobRecord) -> Progress | None:
         """How far a running job is, if its own attempt has said so."""
-        attempt, progress = self._progress.get(record.job_id, (None, None))
-        current = record.status is Status.RUNNING and attempt == record.attempt
-        return progress if current else None
+        for known in (self._progress, *(board.progress for board in self._boards)):
+            attempt, progress = known.get(record.job_id, (None, None))
+            if record.status is Status.RUNNING and attempt == record.attempt:
+                return progress
+        return None
 
     def decode_left(self, job_id: str) -> float:
         """Share of a running job's decoding that is still to do, 0 to 1."""
@@ -63,9 +67,25 @@ class Reports:
         self._alive_until.pop(runner, None)
         self._capacity.pop(runner, None)
 
+    def hear(self, boards: tuple[Board, ...]) -> None:
+        """Keep what the other desks show now."""
+        self._boards = boards
+
+    def board(self, planners: frozenset[str], now: float) -> Board:
+        """What this desk shows them; ``planners``: that its runners lease for."""
+        return Board(capacity=self.capacity(now), planners=planners, progress=dict(self._progress))
+
+    def planners_elsewhere(self) -> frozenset[str]:
+        """Planners that runners of other desks lease for."""
+        return frozenset[str]().union(*(board.planners for board in self._boards))
+
+    def capacity_everywhere(self, now: float) -> Capacity:
+        """What is deployed on all clusters that share the store."""
+        return together([self.capacity(now), *(board.capacity for board in self._boards)])
+
     def capacity(self, now: float) -> Capacity:
-        """What is deployed. Every live runner sees all of it, a new one perhaps not yet, so each
-        figure is the largest that any of them saw last."""
+        """What is deployed here. Every live runner sees all of it, a new one perhaps not yet, so
+        each figure is the largest that any of them saw last."""
         self.forget_lapsed(now)
         seen = list(self._capacity.values())
         names = {name for capacity in seen for name in capacity.planner_slots}

@@ -57,15 +57,24 @@ class Desk(Protocol):
 
 
 class Runner:
-    """One a process. ``start`` it in its event loop, ``drain`` it before the process ends."""
+    """One a process. ``start`` it in its event loop, ``drain`` it before the process ends.
+
+    ``cluster``: whose engines these are, where several clusters share the store.
+    """
 
     def __init__(
-        self, desk: Desk, engines: Engines, artifacts: Artifacts, settings: Settings
+        self,
+        desk: Desk,
+        engines: Engines,
+        artifacts: Artifacts,
+        settings: Settings,
+        cluster: str = "",
     ) -> None:
         self.name = f"runner-{uuid.uuid4().hex[:12]}"
         self._desk = desk
         self._engines = engines
         self._settings = settings
+        self._cluster = cluster
         self._planners = [planner.name for planner in planners_of(settings)]
         self._janitor = Janitor(desk, artifacts, settings)
         self._capacity = Capacity()
@@ -173,6 +182,7 @@ class Runner:
             plan_slots=max(1, sum(slots.get(planner, 0) for planner in self._planners)),
             decode_slots=self._capacity.decode_slots,
             planner_slots={planner: slots.get(planner, 0) for planner in self._planners},
+            cluster=self._cluster,
         )
         # Repeated under its own request_id until it is answered: what was leased is never unknown.
         try:

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from acestep_ray.cli import main
+from tests.redis_server import RedisServer
 
 ROOT = Path(__file__).parents[2]
 
@@ -71,3 +72,19 @@ def test_a_bucket_that_is_not_there_is_refused(
 def test_a_config_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "nowhere.yaml"]) == 2
     assert "nowhere.yaml" in capsys.readouterr().err
+
+
+def test_a_job_store_that_cannot_be_used_is_said_at_once(
+    tmp_path: Path,
+    config: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = RedisServer(tmp_path, appendonly="no")
+    monkeypatch.setenv("ACESTEP_STORE", server.url)
+    assert main(["serve", write(tmp_path, config)]) == 2
+    assert f"Redis at 127.0.0.1:{server.port}) cannot be reached" in capsys.readouterr().err
+    server.start()
+    assert main(["serve", write(tmp_path, config)]) == 2
+    assert "set appendonly yes in its configuration" in capsys.readouterr().err
+    server.kill()

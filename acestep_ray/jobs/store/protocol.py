@@ -210,9 +210,14 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Grace:
-    """The store was away: every liveness record lives at least until ``now + ttl``. None."""
+    """The store was away: every liveness record lives at least until ``now + ttl``. None.
+
+    Where several share a database and another has swept it after ``since``, the database was there
+    and heard the runners of everybody who spoke; then nothing happens.
+    """
 
     ttl: float
+    since: float = float("inf")
 
 
 @dataclass(frozen=True)
@@ -317,12 +322,51 @@ class IdempotencyMismatch(StoreError):
 
 
 class StoreUnavailable(Exception):
-    """The database cannot be used just now (locked, disk full, I/O error): nothing of the batch has
-    happened, and the same batch may be applied again. The message is one sentence."""
+    """The database cannot be used just now (locked, disk full, out of reach). The same batch may be
+    applied again, whether it happened or not. The message is one sentence."""
 
 
 class StoreLocked(StoreUnavailable):
     """Another process owns the database."""
+
+
+class StoreFull(StoreUnavailable):
+    """There is no room for an operation of the batch that needs some; others may have it."""
+
+
+class StoreUnsuitable(Exception):
+    """The database will not do as it is. The message names the cure in one sentence."""
+
+
+class SchemaTooNew(StoreUnsuitable):
+    """The database was written by a later release."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the other stores on the same database did since they were last heard.
+
+    ``changes``: as JobStore.take_changes tells them. ``missed``: they cannot be told, so look at
+    everything. ``boards``: what each of them has on its board now.
+    """
+
+    changes: list[tuple[str, Status]]
+    missed: bool
+    boards: tuple[str, ...]
+
+
+class Peers(Protocol):
+    """The other stores on the same database. Blocking, used from one thread, which is not the
+    store's."""
+
+    def exchange(self, board: str, seconds: float) -> Heard:
+        """Show the others ``board`` (for some seconds; it is nothing durable) and hear what they
+        did; waits up to ``seconds`` for something. Raises StoreUnavailable."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the database."""
+        ...
 
 
 class JobStore(Protocol):
@@ -332,7 +376,8 @@ class JobStore(Protocol):
         """Apply the operations in order; durable on return.
 
         Returns one answer an operation, a StoreError instance where one failed by its own rules.
-        Raises StoreUnavailable, and then nothing of the batch has happened.
+        Raises StoreUnavailable, and then nothing of the batch has happened, or, where the database
+        is reached over a network, all of it may have.
         """
         ...
 
@@ -340,6 +385,10 @@ class JobStore(Protocol):
         """The jobs that ``apply`` changed since this was last asked, in order, each with the status
         it has: new, started, planned, returned to the queue, ended, deleted. Planned ones are told
         because they free a plan slot."""
+        ...
+
+    def peers(self) -> Peers | None:
+        """The other stores on the same database; None where there can be none."""
         ...
 
     def close(self) -> None:

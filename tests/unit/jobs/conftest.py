@@ -1,10 +1,11 @@
-"""An office: desks on one database."""
+"""An office: desks on one database; and the end of the Redis that tests share."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.redis_server import leave_none
 from tests.unit.jobs.office import Office
 
 
@@ -14,3 +15,9 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
     yield office
     for desk in office.desks:
         await desk.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_redis_is_left() -> Iterator[None]:
+    yield
+    leave_none()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from acestep_ray.jobs.job import Status
-from acestep_ray.jobs.store.protocol import JobStore, Op
+from acestep_ray.jobs.store.protocol import JobStore, Op, Peers
 from acestep_ray.jobs.store.sqlite import SqliteStore
 
 
@@ -34,6 +34,10 @@ class GatedStore:
     def take_changes(self) -> list[tuple[str, Status]]:
         """See JobStore."""
         return self._store.take_changes()
+
+    def peers(self) -> Peers | None:
+        """See JobStore."""
+        return self._store.peers()
 
     def close(self) -> None:
         """See JobStore."""

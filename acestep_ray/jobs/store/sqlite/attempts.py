@@ -1,6 +1,7 @@
 """What an attempt tells of its job, behind the fence: one that lost it changes nothing."""
 
 from acestep_ray.jobs.job import ErrorCode, Event, Status
+from acestep_ray.jobs.store import sentences
 from acestep_ray.jobs.store.protocol import Finish, Owns, Release, SavePlan, Start
 from acestep_ray.jobs.store.sqlite.leases import give_back
 from acestep_ray.jobs.store.sqlite.row import Job
@@ -53,7 +54,7 @@ def finish(table: JobTable, op: Finish, now: float) -> bool:
             job,
             Event.FAIL,
             now,
-            error=op.error or "The job failed.",
+            error=op.error or sentences.FAILED,
             error_code=op.error_code or ErrorCode.INTERNAL,
             ended_by=op.attempt,
         )

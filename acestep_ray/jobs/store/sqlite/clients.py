@@ -1,6 +1,7 @@
 """What clients ask: submit, read, list, cancel, delete, counts."""
 
 from acestep_ray.jobs.job import ErrorCode, Event, Status
+from acestep_ray.jobs.store import sentences
 from acestep_ray.jobs.store.protocol import (
     AlreadyEnded,
     Backlog,
@@ -31,7 +32,7 @@ def submit(table: JobTable, op: Submit, now: float) -> Submitted:
     if job := table.find(op.job_id):
         return _submitted(table, job, created=True)
     if table.expired(op.job_id):
-        raise JobExpired(f"Job {op.job_id} has expired or was deleted.")
+        raise JobExpired(sentences.gone(op.job_id))
     if op.idempotency_key is not None:
         earlier = table.db.execute(
             "SELECT job_id, fingerprint FROM idempotency WHERE owner = ? AND key = ?",
@@ -40,11 +41,11 @@ def submit(table: JobTable, op: Submit, now: float) -> Submitted:
         if earlier is not None:
             job_id, fingerprint = earlier
             if fingerprint != op.fingerprint:
-                raise IdempotencyMismatch("The idempotency key was used with another body.")
+                raise IdempotencyMismatch(sentences.KEY_REUSED)
             return _submitted(table, table.require(job_id), created=False)
     queued = table.queue.counts[Status.QUEUED]
     if queued >= op.max_queued:
-        raise QueueFull(f"{queued} jobs wait already; the limit is {op.max_queued}.")
+        raise QueueFull(sentences.full(queued, op.max_queued))
     job = table.insert(op, now)
     if op.idempotency_key is not None:
         table.db.execute(
@@ -87,13 +88,13 @@ def cancel(table: JobTable, op: Cancel, now: float) -> JobRecord:
     if not job.status.ended:
         job = _cancelled(table, job, now)
     elif job.error_code is not ErrorCode.CANCELLED:
-        raise AlreadyEnded(f"Job {op.job_id} had already {job.status}.")
+        raise AlreadyEnded(sentences.ended(op.job_id, job.status))
     return table.record(job)
 
 
 def _cancelled(table: JobTable, job: Job, now: float) -> Job:
     return table.transition(
-        job, Event.CANCEL, now, error="The job was cancelled.", error_code=ErrorCode.CANCELLED
+        job, Event.CANCEL, now, error=sentences.CANCELLED, error_code=ErrorCode.CANCELLED
     )
 
 

@@ -5,6 +5,7 @@ import itertools
 import operator
 
 from acestep_ray.jobs.job import ErrorCode, Event, Status
+from acestep_ray.jobs.store import sentences
 from acestep_ray.jobs.store.protocol import Goodbye, Grace, JobRecord, KeepAlive, Lease, Sweep
 from acestep_ray.jobs.store.sqlite.row import Job
 from acestep_ray.jobs.store.sqlite.table import JobTable
@@ -110,7 +111,7 @@ def sweep(table: JobTable, op: Sweep, now: float) -> list[str]:
             job,
             Event.TIME_OUT,
             now,
-            error=f"The job did not end within {op.timeout:g} seconds of its start.",
+            error=sentences.overdue(op.timeout),
             error_code=ErrorCode.TIMEOUT,
         )
     table.db.execute("DELETE FROM runners WHERE alive_until < ?", (now,))
@@ -134,12 +135,11 @@ def give_back(
     counted = job.status is Status.RUNNING
     released = job.released if released is None else released
     if lost and counted and job.starts >= max_starts:
-        times = "once" if job.starts == 1 else f"{job.starts} times"
         table.transition(
             job,
             Event.GIVE_UP,
             now,
-            error=f"The job's worker was lost {times} while it ran, so it was given up.",
+            error=sentences.given_up(job.starts),
             error_code=ErrorCode.WORKER_LOST,
             released=released,
         )

@@ -5,10 +5,7 @@ The version is SQLite's ``user_version``. A published entry is never edited; a c
 
 import sqlite3
 
-
-class SchemaTooNew(Exception):
-    """The database was written by a later release."""
-
+from acestep_ray.jobs.store.protocol import SchemaTooNew
 
 _VERSION_1 = (
     # ``place`` is the order of the queue and of listings; AUTOINCREMENT never gives one out twice.

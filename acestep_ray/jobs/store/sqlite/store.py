@@ -103,6 +103,9 @@ class SqliteStore:
         changes, self._changes = self._changes, []
         return changes
 
+    def peers(self) -> None:
+        """See JobStore. It has one owner."""
+
     def close(self) -> None:
         """See JobStore. Closing twice is closing once."""
         if self._closed:

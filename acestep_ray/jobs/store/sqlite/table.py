@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from acestep_ray.jobs.job import ErrorCode, Event, Status, after
+from acestep_ray.jobs.store import sentences
 from acestep_ray.jobs.store.protocol import JobExpired, JobNotFound, JobRecord, Submit
 from acestep_ray.jobs.store.sqlite.mirror import QueueMirror
 from acestep_ray.jobs.store.sqlite.row import COLUMNS, Job, job_of_row
@@ -53,8 +54,8 @@ class JobTable:
         if job is not None:
             return job
         if self.expired(job_id):
-            raise JobExpired(f"Job {job_id} has expired or was deleted.")
-        raise JobNotFound(f"There is no job {job_id}.")
+            raise JobExpired(sentences.gone(job_id))
+        raise JobNotFound(sentences.unknown(job_id))
 
     def expired(self, job_id: str) -> bool:
         """Whether the id is that of a job that is gone, and not yet forgotten."""

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from acestep_ray.jobs.store.redis import RedisStore
 from acestep_ray.jobs.store.sqlite import SqliteStore
+from tests.redis_server import empty_redis
 from tests.unit.jobs.store.contract import Bench, StoreFactory
 
 
@@ -13,7 +15,12 @@ def _sqlite(folder: Path) -> StoreFactory:
     return lambda: SqliteStore(folder / "jobs.sqlite", lock_wait=0)
 
 
-FACTORIES: dict[str, Callable[[Path], StoreFactory]] = {"sqlite": _sqlite}
+def _redis(folder: Path) -> StoreFactory:
+    url = empty_redis().url
+    return lambda: RedisStore(url)
+
+
+FACTORIES: dict[str, Callable[[Path], StoreFactory]] = {"sqlite": _sqlite, "redis": _redis}
 
 
 @pytest.fixture(params=FACTORIES)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from acestep_ray.jobs.job import ErrorCode, Status
-from acestep_ray.jobs.store.protocol import StoreUnavailable, Submit
+from acestep_ray.jobs.store.protocol import SchemaTooNew, StoreUnavailable, Submit
 from acestep_ray.jobs.store.sqlite import SqliteStore, schema
-from acestep_ray.jobs.store.sqlite.schema import MIGRATIONS, SchemaTooNew, migrate
+from acestep_ray.jobs.store.sqlite.schema import MIGRATIONS, migrate
 from tests.unit.jobs.store.contract import Bench
 
 # Each version's own database, written by it; a new version adds one.

@@ -7,6 +7,7 @@ given out twice; every call that is repeated, at once or much later, changes not
 
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -36,7 +37,10 @@ from acestep_ray.jobs.store.protocol import (
     Submitted,
     Sweep,
 )
+from tests.redis_server import empty_redis
 from tests.unit.jobs.store.conftest import FACTORIES
+from tests.unit.jobs.store.contract import StoreFactory
+from tests.unit.jobs.store.several import Several
 from tests.unit.jobs.store.world import MAX_STARTS, Attempt, World
 
 TIMEOUT = 30.0
@@ -307,12 +311,20 @@ class StoreMachine(World):
         assert self.picture() == before
 
 
-@pytest.mark.parametrize("implementation", FACTORIES)
+def _several(folder: Path) -> StoreFactory:
+    url = empty_redis().url
+    return lambda: Several(url)
+
+
+IMPLEMENTATIONS = FACTORIES | {"several on one redis": _several}
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_random_interleavings(implementation: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # Waiting for the disk is not what is tested here, and would be most of the time.
     monkeypatch.setattr("acestep_ray.jobs.store.sqlite.store._SYNCHRONOUS", "OFF")
     machine = type(
-        "Machine", (StoreMachine,), {"open_store": staticmethod(FACTORIES[implementation])}
+        "Machine", (StoreMachine,), {"open_store": staticmethod(IMPLEMENTATIONS[implementation])}
     )
     run_state_machine_as_test(
         machine,

@@ -1,0 +1,119 @@
+"""A connection to Redis: where it leads, how long it waits, and what its failures mean."""
+
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import redis
+from redis import exceptions as r
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from acestep_ray.jobs.store.protocol import StoreFull, StoreUnavailable
+
+_UNAVAILABLE = ("BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "TRYAGAIN")
+"""First words of errors that pass."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a Redis is. ``url`` may hold its password, so it is never shown; ``name`` is.
+
+    ``volatile``: a Redis that keeps nothing on disk will do (``?volatile=allow``).
+    """
+
+    url: str = field(repr=False)
+    password: str | None = field(default=None, repr=False)
+    name: str = field(init=False)
+    volatile: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        options = dict(parse_qsl(parts.query))
+        volatile = options.pop("volatile", "") == "allow"
+        place = parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"
+        object.__setattr__(self, "url", urlunsplit(parts._replace(query=urlencode(options))))
+        object.__setattr__(self, "name", f"The job store (Redis at {place})")
+        object.__setattr__(self, "volatile", volatile)
+
+    def at(self, host: str, port: int) -> str:
+        """The same URL at another node of the same cluster."""
+        parts = urlsplit(self.url)
+        user, at, _ = parts.netloc.rpartition("@")
+        host = f"[{host}]" if ":" in host else host
+        return urlunsplit(parts._replace(netloc=f"{user}{at}{host}:{port}"))
+
+    def unavailable(self, error: redis.RedisError) -> StoreUnavailable | None:
+        """The failure in a sentence; None for one that is a mistake of ours."""
+        if isinstance(error, r.OutOfMemoryError):
+            return StoreFull(
+                f"{self.name} is full: it takes no new jobs until some have expired, or its"
+                " maxmemory is raised."
+            )
+        why = _why(error)
+        return StoreUnavailable(f"{self.name} {why}.") if why else None
+
+
+class Connection:
+    """One connection, made when it is first used. Nothing waits longer than ``timeout`` seconds,
+    nothing is repeated. Follows a Redis Cluster to the node that has the keys, and comes back to
+    the address where that node is gone."""
+
+    def __init__(self, address: Address, timeout: float) -> None:
+        self.address = address
+        self._timeout = timeout
+        self._client = self._connect(address.url)
+
+    def execute(self, *words: Any) -> Any:
+        """The answer to a command. Raises redis.RedisError."""
+        try:
+            return self._client.execute_command(*words)
+        except r.MovedError as moved:
+            self._turn_to(self.address.at(moved.host, moved.port))
+            return self._client.execute_command(*words)
+        except (r.ConnectionError, r.TimeoutError):
+            self._turn_to(self.address.url)
+            raise
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._client.close()
+
+    def _turn_to(self, url: str) -> None:
+        self._client.close()
+        self._client = self._connect(url)
+
+    def _connect(self, url: str) -> Any:  # its commands are not typed
+        options: dict[str, Any] = (
+            {"password": self.address.password} if self.address.password else {}
+        )
+        return redis.Redis.from_url(
+            url,
+            max_connections=1,
+            socket_timeout=self._timeout,
+            socket_connect_timeout=self._timeout,
+            socket_keepalive=True,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+            **options,
+        )
+
+
+def _why(error: redis.RedisError) -> str | None:
+    said = str(error).strip().rstrip(".")
+    match error:
+        case r.TimeoutError():
+            return "does not answer"
+        case r.BusyLoadingError():
+            return "is loading its data"
+        case r.AuthenticationError() | r.AuthenticationWrongNumberOfArgsError():
+            return "refuses the user name or password; set ACESTEP_STORE_PASSWORD"
+        case r.NoPermissionError():
+            return f"forbids what a job store must do ({said})"
+        case r.ReadOnlyError():
+            return "is a read-only replica; name its primary in ACESTEP_STORE"
+        case r.ConnectionError() | r.ClusterDownError() | r.MasterDownError():
+            return f"cannot be reached ({said})"
+        case r.ResponseError() if said.startswith(_UNAVAILABLE):
+            return f"cannot be used now ({said})"
+    return None

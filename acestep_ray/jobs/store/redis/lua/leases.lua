@@ -1,0 +1,168 @@
+-- What runners hold: liveness, leases, and how jobs come back from runners that are gone.
+
+local found_nothing = {} -- lease requests of this batch; the caller remembers them between batches
+
+-- Never a shorter life: a batch whose answer was not waited for may be run after later ones.
+function ops.KeepAlive(op, now)
+  redis.call('ZADD', key('runners'), 'GT', now + op.ttl, op.runner)
+end
+
+-- Another store that swept after op.since heard the runners all the time.
+function ops.Grace(op, now)
+  local sweeps = redis.call('HGETALL', key('sweeps'))
+  for number = 1, #sweeps, 2 do
+    if sweeps[number] ~= STORE and tonumber(sweeps[number + 1]) > op.since then
+      return
+    end
+  end
+  for _, runner in ipairs(redis.call('ZRANGE', key('runners'), 0, -1)) do
+    redis.call('ZADD', key('runners'), 'GT', now + op.ttl, runner)
+  end
+end
+
+local function held_by(runner)
+  local held = {}
+  for number, job_id in ipairs(redis.call('ZRANGE', key('held:' .. runner), 0, -1)) do
+    held[number] = jobs.find(job_id)
+  end
+  return held
+end
+
+local function first(set, count)
+  if count < 1 then
+    return {}
+  end
+  return redis.call('ZRANGE', key(set), 0, count - 1)
+end
+
+-- The first `count` of the jobs, in the order of their places.
+local function in_order(ids, count)
+  local found = {}
+  for number, job_id in ipairs(ids) do
+    found[number] = jobs.find(job_id)
+  end
+  table.sort(found, by_place)
+  for number = #found, count + 1, -1 do
+    found[number] = nil
+  end
+  return found
+end
+
+-- The waiting jobs that fit into what is free, in the order of their places.
+local function next_jobs(op)
+  local leased, planning, by_planner = 0, 0, {}
+  local slots = redis.call('HGETALL', key('slots:' .. op.cluster))
+  for number = 1, #slots, 2 do
+    local kind, count = slots[number], tonumber(slots[number + 1])
+    leased = leased + count
+    if kind ~= 'decode' then
+      planning = planning + count
+      by_planner[string.sub(kind, #'plan:' + 1)] = count
+    end
+  end
+  -- A job that got its plan takes a decode slot, so more of these may be taken than there are;
+  -- then no new plan is begun that could only wait for them.
+  local both = op.plan_slots + op.decode_slots
+  local plan_free = math.max(0, math.min(op.plan_slots - planning, both - leased))
+  local decode_free = math.max(0, op.decode_slots - (leased - planning))
+
+  local unplanned = {}
+  for _, planner in ipairs(redis.call('HKEYS', key('planners'))) do
+    local free = plan_free
+    if op.planner_slots[planner] then
+      free = math.min(free, op.planner_slots[planner] - (by_planner[planner] or 0))
+    end
+    for _, job_id in ipairs(first('waiting:plan:' .. planner, free)) do
+      unplanned[#unplanned + 1] = job_id
+    end
+  end
+  local found = in_order(unplanned, plan_free)
+  for _, job in ipairs(in_order(first('waiting:decode', decode_free), decode_free)) do
+    found[#found + 1] = job
+  end
+  table.sort(found, by_place)
+  return found
+end
+
+-- A repeated request answers what it still holds, and leases nothing.
+function ops.Lease(op, now)
+  local request = op.runner .. '\0' .. op.request_id
+  if op.found_nothing or found_nothing[request] then
+    return {}
+  end
+  local leased = {}
+  if redis.call('ZSCORE', key('leases'), request) then
+    for _, job in ipairs(held_by(op.runner)) do
+      if job.lease_request == op.request_id then
+        leased[#leased + 1] = job
+      end
+    end
+    return jobs.records(leased)
+  end
+  local alive_until = redis.call('ZSCORE', key('runners'), op.runner)
+  if alive_until and tonumber(alive_until) >= now then
+    for number, job in ipairs(next_jobs(op)) do
+      leased[number] = jobs.change(job, {
+        attempt = job.attempt + 1,
+        runner = op.runner,
+        lease_request = op.request_id,
+        cluster = op.cluster,
+      })
+    end
+  end
+  if #leased > 0 then
+    redis.call('ZADD', key('leases'), now, request)
+  else
+    found_nothing[request] = true
+  end
+  return jobs.records(leased)
+end
+
+-- Take a leased job from its runner, back to its place. A start that ended in good order is
+-- uncounted; one that ended with a lost worker stays counted, and after `max_starts` of them the
+-- job fails. A job that had not started counts nothing.
+local function give_back(job, now, lost, max_starts, released)
+  local counted = job.status == 'running'
+  if lost and counted and job.starts >= max_starts then
+    local times = job.starts == 1 and 'once' or string.format('%d times', job.starts)
+    return jobs.transition(job, 'give_up', now, {
+      error = string.gsub(SENTENCES.given_up, '{times}', times),
+      error_code = 'worker_lost',
+      released = released,
+    })
+  end
+  local starts = job.starts - ((counted and not lost) and 1 or 0)
+  return jobs.transition(job, 'lose', now, { starts = starts, released = released })
+end
+
+function ops.Goodbye(op, now)
+  for _, job in ipairs(held_by(op.runner)) do
+    give_back(job, now, false)
+  end
+  redis.call('ZREM', key('runners'), op.runner)
+end
+
+-- A lapsed runner's jobs come back as from a worker that was lost.
+function ops.Sweep(op, now)
+  local changed = {}
+  for _, runner in ipairs(redis.call('HKEYS', key('holders'))) do
+    local alive_until = redis.call('ZSCORE', key('runners'), runner)
+    if not alive_until or tonumber(alive_until) < now then
+      for _, job in ipairs(held_by(runner)) do
+        give_back(job, now, true, op.max_starts)
+        changed[#changed + 1] = job.job_id
+      end
+    end
+  end
+  local limit = string.format('(%.17g', now - op.timeout)
+  for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', key('started'), '-inf', limit)) do
+    jobs.transition(jobs.find(job_id), 'time_out', now, {
+      error = string.gsub(SENTENCES.overdue, '{seconds}', string.format('%g', op.timeout)),
+      error_code = 'timeout',
+    })
+    changed[#changed + 1] = job_id
+  end
+  redis.call('ZREMRANGEBYSCORE', key('runners'), '-inf', string.format('(%.17g', now))
+  redis.call('HSET', key('sweeps'), STORE, now)
+  return changed
+end

@@ -1,0 +1,40 @@
+"""What a job or a caller is told, in the same words by every store.
+
+``{...}`` in a constant is filled in where the number is known, which may be inside the database.
+"""
+
+CANCELLED = "The job was cancelled."
+FAILED = "The job failed."
+GIVEN_UP = "The job's worker was lost {times} while it ran, so it was given up."
+OVERDUE = "The job did not end within {seconds} seconds of its start."
+KEY_REUSED = "The idempotency key was used with another body."
+
+
+def given_up(starts: int) -> str:
+    """Of a job that lost its worker in each of ``starts`` starts."""
+    return GIVEN_UP.format(times="once" if starts == 1 else f"{starts} times")
+
+
+def overdue(seconds: float) -> str:
+    """Of a job that ran longer than ``seconds``."""
+    return OVERDUE.format(seconds=f"{seconds:g}")
+
+
+def unknown(job_id: str) -> str:
+    """Of an id that there never was."""
+    return f"There is no job {job_id}."
+
+
+def gone(job_id: str) -> str:
+    """Of an id whose job is forgotten."""
+    return f"Job {job_id} has expired or was deleted."
+
+
+def ended(job_id: str, status: str) -> str:
+    """Of a job that cannot be cancelled any more."""
+    return f"Job {job_id} had already {status}."
+
+
+def full(queued: int, limit: int) -> str:
+    """Of a queue in which as many jobs wait as may."""
+    return f"{queued} jobs wait already; the limit is {limit}."

@@ -1,0 +1,100 @@
+"""A real redis-server for tests, which is killed, paused and started again as a test says."""
+
+import functools
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from tests.service import free_port, until
+
+
+class RedisServer:
+    """A process of its own with its files in ``folder``. Listens on loopback only.
+
+    Each write is on disk before it is answered, unless ``options`` say otherwise.
+    """
+
+    def __init__(self, folder: Path, **options: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.port = free_port()
+        self.options = {"appendonly": "yes", "appendfsync": "always", "save": "", **options}
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """As ACESTEP_STORE names it."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start it and wait until it has loaded its data."""
+        self.begin()
+        until(self.answers, f"{self.folder}/redis.log tells why redis-server does not answer")
+
+    def begin(self) -> None:
+        """Start it."""
+        options = {"port": str(self.port), "bind": "127.0.0.1", "dir": str(self.folder)}
+        words = [word for name, value in (options | self.options).items() for word in (name, value)]
+        words[::2] = [f"--{name}" for name in words[::2]]
+        with (self.folder / "redis.log").open("ab") as log:
+            self.process = subprocess.Popen(["redis-server", *words], stdout=log, stderr=log)
+
+    def answers(self) -> bool:
+        """Whether it has loaded its data."""
+        assert self.process is not None
+        assert self.process.poll() is None, (self.folder / "redis.log").read_text()
+        try:
+            return bool(self.do("PING"))
+        except (redis.ConnectionError, redis.TimeoutError):
+            return False
+
+    def do(self, *words: Any) -> Any:
+        """What it answers to a command."""
+        password = self.options.get("requirepass")
+        with redis.Redis(port=self.port, password=password, protocol=2) as client:
+            return client.execute_command(*words)
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def pause(self) -> None:
+        """Let it answer nobody, as behind a broken network; what is sent meanwhile waits for it."""
+        assert self.process is not None
+        os.kill(self.process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        assert self.process is not None
+        os.kill(self.process.pid, signal.SIGCONT)
+
+
+def empty_redis() -> RedisServer:
+    """One that all tests of a session share which do not harm it; emptied."""
+    server = _shared()
+    server.do("FLUSHALL")
+    return server
+
+
+@functools.cache
+def _shared() -> RedisServer:
+    # Waiting for the disk is not what these tests are about.
+    server = RedisServer(Path(tempfile.mkdtemp(prefix="redis-")), appendfsync="no")
+    server.start()
+    return server
+
+
+def leave_none() -> None:
+    """End the shared one, where there is one."""
+    if _shared.cache_info().currsize:
+        _shared().kill()
+        shutil.rmtree(_shared().folder)
+        _shared.cache_clear()
