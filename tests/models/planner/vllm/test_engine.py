@@ -305,7 +305,7 @@ async def test_hostile_values_cost_only_their_own_request(
 ) -> None:
     neighbour = request(seed=7, cfg_scale=2, **FORCED)
     alone = plan_of_pt(terse, neighbour)
-    base = request(**FORCED)
+    base = request(max_duration=20, **FORCED)
     hostile = [base.model_copy(update={field: value}) for value in HOSTILE]
     outcomes = await asyncio.gather(
         plan_of(engine, neighbour),
