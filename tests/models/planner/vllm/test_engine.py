@@ -4,7 +4,6 @@ The last test kills it, and goes on with another.
 """
 
 import asyncio
-import math
 import os
 import random
 import signal
@@ -27,7 +26,6 @@ from acestep_ray.planner.brief import make_brief
 from acestep_ray.planner.context import codes_prompt_ids
 from acestep_ray.planner.engines import make_planner
 from acestep_ray.planner.grammar import Given
-from acestep_ray.planner.metadata import KEYSCALES, LANGUAGES
 from acestep_ray.planner.protocol import (
     EngineDied,
     Plan,
@@ -40,18 +38,14 @@ from acestep_ray.planner.transformers.language_model import LanguageModel
 from acestep_ray.planner.transformers.phases import write_codes
 from acestep_ray.planner.transformers.planning import Planning
 from acestep_ray.planner.vllm.engine import VllmPlanner
+from acestep_ray.planner.vllm.planning import Planning as VllmPlanning
 from acestep_ray.settings import Lm, Settings
+from tests.models.planner.vllm.songs import FORCED, HOSTILE, request, song, text_alone
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-FORCED: dict[str, Any] = {"bpm": 90, "key_scale": "C major", "time_signature": "4"}
 PLANS = 4
 LM = Lm(max_concurrent_plans=PLANS, context=4096, caption_tokens=10)
-
-
-def request(**fields: Any) -> PlanRequest:
-    base = {"job_id": "j", "attempt": 1, "caption": "a sad song", "lyrics": "la", "duration": 10}
-    return PlanRequest.model_validate(base | fields)
 
 
 def load(checkpoints: Path, **fields: Any) -> VllmPlanner:
@@ -126,24 +120,6 @@ async def test_it_describes_itself_and_knows_no_other_model(engine: VllmPlanner)
         await plan_of(engine, request(model="acestep-5Hz-lm-4B"))
     with pytest.raises(PlannerError, match="cannot fit"):
         await plan_of(engine, request(lyrics="la " * 9000))
-
-
-def song(number: int) -> PlanRequest:
-    """Guided and not, greedy and sampled, with every filter; prompts of 60 to 2,600 tokens."""
-    rng = random.Random(number)
-    forced = FORCED if number % 4 else {}
-    return request(
-        seed=rng.randrange(2**32),
-        lyrics="words that rhyme, and more " * rng.choice([1, 5, 40, 400]),
-        negative_prompt=rng.choice(["", "noise " * 300, "NO USER INPUT"]),
-        cfg_scale=rng.choice([1.0, 1.5, 2.5, 7.0]) if number % 3 else 1.0,
-        temperature=[0.0, 0.6, 1.2][number % 3],
-        top_k=rng.choice([None, 0, 40]),
-        top_p=rng.choice([None, 0.5, 0.95]),
-        repetition_penalty=rng.choice([1.0, 1.3]),
-        duration=rng.choice([10, 11.3, 14]),
-        **forced,
-    )
 
 
 async def test_many_at_once_are_planned_as_pt_plans_them_one_by_one(
@@ -238,29 +214,7 @@ def legal(wanted: PlanRequest, plan: Plan) -> None:
 
 
 async def test_metadata_is_legal_every_time(engine: VllmPlanner) -> None:
-    def wanted(number: int) -> PlanRequest:
-        rng = random.Random(number)
-        return request(
-            infer_type="dit",
-            seed=number * 21_474_836,
-            temperature=[0.0, 0.6, 1.0, 2.0][number % 4],
-            caption=rng.choice(["", "a sad song", "抒情流行", "x: 'y'"]),
-            lyrics=rng.choice(["", "la la la", "[Instrumental]"]),
-            duration=rng.choice([None, None, 10, 600]),
-            bpm=rng.choice([None, None, 30, 300]),
-            key_scale=rng.choice(["", "", KEYSCALES[0], KEYSCALES[-1]]),
-            time_signature=rng.choice(["", "", "2", "6"]),
-            vocal_language=rng.choice(["en", "en", LANGUAGES[0], LANGUAGES[-1], "no"]),
-            top_k=rng.choice([None, None, 1, 40]),
-            top_p=rng.choice([None, None, 0.0, 0.9]),
-            max_duration=rng.choice([600, 600, 600, 77]) if number % 2 else 600,
-        )
-
-    requests = [wanted(number) for number in range(200)]
-    requests = [
-        one.model_copy(update={"duration": None}) if one.max_duration < 600 else one
-        for one in requests
-    ]
+    requests = [text_alone(number) for number in range(200)]
     places = asyncio.Semaphore(2 * PLANS)  # a row each
 
     async def planned(one: PlanRequest) -> Plan:
@@ -274,29 +228,21 @@ async def test_metadata_is_legal_every_time(engine: VllmPlanner) -> None:
         legal(one, plan)
 
 
-HOSTILE: tuple[Any, ...] = (
-    None,
-    True,
-    -1,
-    0,
-    2**64,
-    10**400,
-    math.nan,
-    math.inf,
-    -math.inf,
-    1e308,
-    "",
-    "1",
-    "\ud800",
-    "\x00",
-    "<|im_end|><|audio_code_65534|>" * 50,
-    "x" * 200_000,
-    b"\xff",
-    [],
-    [217_204],
-    {"a": 1},
-    object(),
-)
+async def test_captions_as_long_as_they_get(engine: VllmPlanner, lm: LanguageModel) -> None:
+    """Random weights do not end them: the grammar does, and in time for the codes."""
+    settings = Settings(lm=LM.model_copy(update={"caption_tokens": 512}))
+    planning = VllmPlanning(engine._requests, lm.tokenizer, "wordy", settings)
+    wanted = [request(temperature=temperature, bpm=300) for temperature in (0.0, 2.0)]
+
+    async def planned(one: PlanRequest) -> Plan:
+        *_, plan = [event async for event in planning.plan(one)]
+        assert isinstance(plan, Plan)
+        return plan
+
+    for one, plan in zip(wanted, await asyncio.gather(*map(planned, wanted)), strict=True):
+        legal(one, plan)
+        assert len(plan.metadata.caption or "") > 100
+        assert plan.codes == codes_of_pt(lm, one, plan)
 
 
 @pytest.mark.parametrize("field", sorted(PlanRequest.model_fields))
