@@ -1,13 +1,22 @@
-"""The command line: ``acestep-ray serve``, ``convert``, ``make-tiny-checkpoint``."""
+"""The command line: ``acestep-ray serve``, ``migrate-store``, ``convert``,
+``make-tiny-checkpoint``."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from acestep_ray import __version__
 from acestep_ray.checkpoint_error import CheckpointError
+from acestep_ray.jobs.job import Status
+from acestep_ray.jobs.store.migrate import migrate
+from acestep_ray.jobs.store.open import sqlite_file
+from acestep_ray.jobs.store.protocol import StoreUnavailable, StoreUnsuitable
 from acestep_ray.launch import Refused, serve
+from acestep_ray.settings import checked_store_url
 
 TINY_LM = "acestep-5Hz-lm-0.6B"
 """Name of the tiny language model, as one of the published ones is called."""
@@ -23,15 +32,41 @@ def main(argv: Sequence[str] | None = None) -> int:
     serving.add_argument("--port", type=int, help="HTTP port (default: ACESTEP_PORT, else 8001)")
     serving.add_argument("--host", help="address to listen on (default: the config's)")
     serving.add_argument("--verbose", action="store_true", help="show the whole log")
+    moving = commands.add_parser("migrate-store", help="copy the jobs from SQLite to Redis")
+    moving.add_argument("source", metavar="SRC", help="sqlite:///FILE")
+    moving.add_argument(
+        "target", metavar="DST", help="redis://HOST:PORT/DB; its password: ACESTEP_STORE_PASSWORD"
+    )
     _add_checkpoint_commands(commands)
     options = parser.parse_args(argv)
     try:
         if options.command in ("convert", "make-tiny-checkpoint"):
             return _checkpoints(options)
+        if options.command == "migrate-store":
+            return _migrate_store(options.source, options.target)
         return serve(options.config, options.port, options.verbose, options.host)
-    except (Refused, CheckpointError) as refusal:
+    except (Refused, CheckpointError, StoreUnavailable, StoreUnsuitable) as refusal:
         print(f"acestep-ray: {refusal}", file=sys.stderr)
         return 2
+
+
+def _migrate_store(source: str, target: str) -> int:
+    try:
+        for url in (source, target):
+            checked_store_url(SecretStr(url))
+    except ValueError as error:
+        raise Refused(f"{error}.") from error
+    if not source.startswith("sqlite:") or target.startswith("sqlite:"):
+        raise Refused("jobs are moved from SRC, sqlite:///FILE, to DST, redis://HOST:PORT/DB.")
+    file, password = sqlite_file(source), os.environ.get("ACESTEP_STORE_PASSWORD")
+    counts = migrate(file, target, password)
+    print(
+        f"All {sum(counts.jobs.values()):,} jobs are there, {counts.jobs[Status.QUEUED]:,} of them "
+        "queued. Start the service with ACESTEP_STORE set to it. The audio stays where it is: "
+        "ACESTEP_ARTIFACTS (or ACESTEP_DATA) must name the same place as before. "
+        f"{file} is left as it was; do not run a service on it any more."
+    )
+    return 0
 
 
 def _add_checkpoint_commands(

@@ -36,8 +36,8 @@ _STORE_URL = re.compile(
 _STORE_OPTIONS = re.compile(r"volatile=allow|db=\d+|ssl_(ca_certs|certfile|keyfile)=.+")
 
 
-def _store_url(secret: SecretStr) -> SecretStr:
-    """The stores there are; a wrong one must not wait for a replica to fail on it."""
+def checked_store_url(secret: SecretStr) -> SecretStr:
+    """The stores there are; a wrong one must not wait for a replica to fail on it. ValueError."""
     url = secret.get_secret_value()
     if not url:
         return secret
@@ -320,7 +320,7 @@ class Settings(BaseSettings):
         Path("data"), description="Folder for SQLite and local artifacts."
     )
     # Secret as a whole: it may hold a password.
-    store: Annotated[SecretStr, AfterValidator(_store_url)] = Field(
+    store: Annotated[SecretStr, AfterValidator(checked_store_url)] = Field(
         SecretStr(""),
         description="Job store: sqlite:///FILE, redis://HOST:PORT/DB, rediss://, unix://. Empty: "
         "jobs.sqlite in data.",

@@ -1,5 +1,7 @@
 """A connection to Redis: where it leads, how long it waits, and what its failures mean."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -43,15 +45,22 @@ class Address:
         host = f"[{host}]" if ":" in host else host
         return urlunsplit(parts._replace(netloc=f"{user}{at}{host}:{port}"))
 
-    def unavailable(self, error: redis.RedisError) -> StoreUnavailable | None:
-        """The failure in a sentence; None for one that is a mistake of ours."""
-        if isinstance(error, r.OutOfMemoryError):
-            return StoreFull(
+    @contextmanager
+    def failures(self) -> Iterator[None]:
+        """Raise StoreUnavailable for a failing Redis, and other errors as they are: those are
+        mistakes of ours."""
+        try:
+            yield
+        except r.OutOfMemoryError as error:
+            raise StoreFull(
                 f"{self.name} is full: it takes no new jobs until some have expired, or its"
                 " maxmemory is raised."
-            )
-        why = _why(error)
-        return StoreUnavailable(f"{self.name} {why}.") if why else None
+            ) from error
+        except r.RedisError as error:
+            why = _why(error)
+            if why is None:
+                raise
+            raise StoreUnavailable(f"{self.name} {why}.") from error
 
 
 class Connection:

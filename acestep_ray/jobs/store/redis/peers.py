@@ -9,8 +9,6 @@ import threading
 import time
 from typing import Any
 
-from redis.exceptions import RedisError
-
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.store.protocol import Heard
 from acestep_ray.jobs.store.redis import wire
@@ -44,14 +42,15 @@ class RedisPeers:
     def exchange(self, board: str, seconds: float) -> Heard:
         """See Peers."""
         try:
-            self._show(board)
-            self._look()
-            return self._hear(seconds)
-        except RedisError as error:
+            with self._connection.address.failures():
+                self._show(board)
+                self._look()
+                return self._hear(seconds)
+        except BaseException:
             # A Redis that was away may come back with less than was read of it.
             self._last = None
             self._show_again_at = float("-inf")
-            raise self._connection.address.unavailable(error) or error from error
+            raise
 
     def close(self) -> None:
         """See Peers."""

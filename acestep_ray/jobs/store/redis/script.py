@@ -4,9 +4,15 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
+from typing import Any
+
+import msgpack
+from redis.exceptions import NoScriptError
 
 from acestep_ray.jobs.job import TRANSITIONS
 from acestep_ray.jobs.store import sentences
+from acestep_ray.jobs.store.protocol import SchemaTooNew
+from acestep_ray.jobs.store.redis.connection import Connection
 
 PREFIX = "{acestep}:"
 """Of every key. The braces keep all of them on one node of a Redis Cluster."""
@@ -72,6 +78,26 @@ def script(flags: str) -> Script:
     folder = files("acestep_ray.jobs.store.redis") / "lua"
     parts = [(folder / f"{part}.lua").read_text() for part in _PARTS]
     return Script("\n".join([f"#!lua flags={flags}", _prelude(), *parts]))
+
+
+def evaluate(connection: Connection, script: Script, store: str, data: bytes) -> Any:
+    """What the script answers to a batch (see wire) of the store with that name."""
+    call = ("EVALSHA", script.sha, 1, PREFIX, store, data)
+    try:
+        reply = connection.execute(*call)
+    except NoScriptError:  # a Redis that has restarted
+        connection.execute("SCRIPT LOAD", script.text)
+        reply = connection.execute(*call)
+    return msgpack.unpackb(reply)
+
+
+def refuse_newer(name: str, version: int) -> None:
+    """Raise SchemaTooNew where a database is not for this release."""
+    if version > SCHEMA_VERSION:
+        raise SchemaTooNew(
+            f"{name} has schema version {version}, but this release knows versions up to"
+            f" {SCHEMA_VERSION}; run the release that wrote it, or a later one."
+        )
 
 
 def _prelude() -> str:

@@ -4,8 +4,7 @@ import logging
 import threading
 import uuid
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from redis import exceptions as r
@@ -15,7 +14,14 @@ from acestep_ray.jobs.store import protocol as p
 from acestep_ray.jobs.store.redis import durability, wire
 from acestep_ray.jobs.store.redis.connection import Address, Connection
 from acestep_ray.jobs.store.redis.peers import RedisPeers
-from acestep_ray.jobs.store.redis.script import PREFIX, SCHEMA_VERSION, Script, script
+from acestep_ray.jobs.store.redis.script import (
+    PREFIX,
+    SCHEMA_VERSION,
+    Script,
+    evaluate,
+    refuse_newer,
+    script,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +56,7 @@ class RedisStore:
         self._untold = threading.Event()  # a batch may have changed jobs, and did not say which
         self._closed = False
         try:
-            with self._failures():
+            with self._address.failures():
                 # First of all to the node that has the keys, where Redis is a cluster.
                 self._connection.execute("EXISTS", _META)
                 self._settles = durability.check(self._connection)
@@ -72,7 +78,7 @@ class RedisStore:
         grows = any(isinstance(op, p.Submit) for op in batch)
         data = wire.packed([(type(op).__name__, self._fields(op)) for op in batch], now)
         try:
-            with self._failures():
+            with self._address.failures():
                 replies, changes = self._run(_READ if reads else _GROW if grows else _WRITE, data)
                 self._changes += wire.changes(changes)
                 if grows and self._settles:
@@ -109,46 +115,22 @@ class RedisStore:
 
     def _run(self, script: Script, data: bytes) -> Any:
         """What the script answers. A batch may be repeated: it means what it means once."""
-        reply = self._evaluate(script, data)
+        reply = evaluate(self._connection, script, self._name, data)
         if reply[0] is False:  # the database was emptied, or migrated by a later release
             self._untold.set()
             self._agree()
-            reply = self._evaluate(script, data)
+            reply = evaluate(self._connection, script, self._name, data)
             if reply[0] is False:
                 raise p.StoreUnavailable(f"{self._address.name} changes its schema just now.")
         return reply
-
-    def _evaluate(self, script: Script, data: bytes) -> Any:
-        call = ("EVALSHA", script.sha, 1, PREFIX, self._name, data)
-        try:
-            reply = self._connection.execute(*call)
-        except r.NoScriptError:
-            self._connection.execute("SCRIPT LOAD", script.text)
-            reply = self._connection.execute(*call)
-        return wire.unpacked(reply)
 
     def _agree(self) -> None:
         """Raise SchemaTooNew where the database is not for this release; mark an empty one."""
         self._connection.execute("HSETNX", _META, "version", SCHEMA_VERSION)
         version, importing = self._connection.execute("HMGET", _META, "version", "importing")
-        if int(version) > SCHEMA_VERSION:
-            raise p.SchemaTooNew(
-                f"{self._address.name} has schema version {int(version)}, but this release knows"
-                f" versions up to {SCHEMA_VERSION}; run the release that wrote it, or a later one."
-            )
+        refuse_newer(self._address.name, int(version))
         if importing:
             raise p.StoreUnsuitable(
                 f"{self._address.name} holds only a part of {importing.decode()}; run"
                 " `acestep-ray migrate-store` to its end first."
             )
-
-    @contextmanager
-    def _failures(self) -> Iterator[None]:
-        """Raise StoreUnavailable for a failing Redis, not for a batch itself at fault."""
-        try:
-            yield
-        except r.RedisError as error:
-            unavailable = self._address.unavailable(error)
-            if unavailable is None:
-                raise
-            raise unavailable from error

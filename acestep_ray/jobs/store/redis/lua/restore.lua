@@ -1,10 +1,7 @@
 -- What only a migration from another store does: rows written as they were there.
 
 function ops.Restore(op)
-  if not jobs.find(op.job.job_id) then
-    jobs.insert(op.job, op.texts)
-    redis.call('HSET', key('meta'), 'last_place', op.job.place)
-  end
+  jobs.insert(op.job, op.texts)
 end
 
 function ops.RestoreKey(op)

@@ -1,0 +1,244 @@
+"""Jobs are moved from SQLite to Redis: all of them, once, and nothing about them is lost."""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from acestep_ray.cli import main
+from acestep_ray.jobs.job import Status
+from acestep_ray.jobs.store import migrate as migration
+from acestep_ray.jobs.store.migrate import migrate
+from acestep_ray.jobs.store.protocol import (
+    Backlog,
+    Cancel,
+    Delete,
+    Finish,
+    Garbage,
+    Get,
+    Goodbye,
+    JobExpired,
+    JobStore,
+    KeepAlive,
+    Lease,
+    ListJobs,
+    Op,
+    Owns,
+    Purge,
+    Release,
+    SavePlan,
+    Start,
+    Stats,
+    StoreLocked,
+    StoreUnsuitable,
+    Submit,
+    Submitted,
+)
+from acestep_ray.jobs.store.redis import RedisStore
+from acestep_ray.jobs.store.redis.restore import RedisRestore
+from acestep_ray.jobs.store.sqlite import SqliteStore
+from tests.redis_server import RedisServer, empty_redis
+
+NOW = 100.0
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A store that saw everything, whose service has just ended without a word."""
+    path = tmp_path / "jobs.sqlite"
+    store = SqliteStore(path)
+    for number in range(12):
+        submit = Submit(
+            f"{number}",
+            f'{{"caption": "♯ {number}"}}',
+            needs_plan=number % 3 > 0,
+            owner="xy"[number % 2],
+            idempotency_key=f"{number}" if number % 4 else None,
+            fingerprint=f"body {number}",
+            planner=f"p{number % 3}",
+            work=number / 3,
+        )
+        store.apply([submit], 1.1 * number)
+    store.apply([KeepAlive("r", 100), KeepAlive("s", 100)], 20.0)
+    (jobs,) = store.apply([Lease("r", "1", 4, 2, cluster="east")], 21.0)
+    assert isinstance(jobs, list)
+    for step, job in enumerate(jobs):
+        attempt = (job.job_id, job.attempt)
+        if step > 0:
+            store.apply([Start(*attempt), SavePlan(*attempt, "plan", 1.5, 2.5)], 22.123456789)
+        if step == 1:
+            store.apply([Finish(*attempt, result='{"takes": []}', device_seconds=0.1)], 23.3)
+        elif step == 2:
+            store.apply([Finish(*attempt, error="no")], 24.0)
+        elif step == 3:
+            store.apply([Release(*attempt, lost=True)], 25.0)
+    store.apply([Lease("s", "1", 9, 9, cluster="west"), Cancel("11"), Delete("10")], 26.0)
+    store.apply([Submit("last", "{}", needs_plan=False), Delete("last")], 27.0)
+    store.close()
+    return path
+
+
+@pytest.fixture
+def server() -> RedisServer:
+    return empty_redis()
+
+
+@pytest.fixture
+def given_back(file: Path, tmp_path: Path) -> Iterator[SqliteStore]:
+    """A copy of the store, with both runners gone in good order."""
+    shutil.copy(file, tmp_path / "copy.sqlite")
+    store = SqliteStore(tmp_path / "copy.sqlite")
+    store.apply([Goodbye("r"), Goodbye("s")], NOW)
+    yield store
+    store.close()
+
+
+def picture(store: JobStore) -> list[object]:
+    queries: list[Op] = [ListJobs(limit=100), Stats(), Backlog(), Garbage()]
+    lists = [ListJobs(s, 100, owner=o) for s in (None, *Status) for o in (None, "x", "y")]
+    return store.apply([*queries, *lists], NOW)
+
+
+def silent(line: str) -> None:
+    """Progress that nobody reads."""
+
+
+def test_all_that_clients_can_see_is_moved(
+    file: Path, given_back: SqliteStore, server: RedisServer
+) -> None:
+    counts = migrate(file, server.url, say=silent)
+    assert {status for status, number in counts.jobs.items() if number} == {
+        Status.QUEUED,
+        Status.SUCCEEDED,
+        Status.FAILED,
+    }
+    store = RedisStore(server.url)
+    assert picture(store) == picture(given_back)
+    for job_id in ("10", "last"):
+        assert isinstance(store.apply([Get(job_id)], NOW)[0], JobExpired)
+    store.close()
+
+
+def test_the_queue_goes_on_as_it_would_have(
+    file: Path, given_back: SqliteStore, server: RedisServer
+) -> None:
+    migrate(file, server.url, say=silent)
+    store = RedisStore(server.url)
+    again = Submit("new", "{}", True, "y", idempotency_key="1", fingerprint="body 1")
+    other = Submit("other", "{}", True, "y", idempotency_key="1", fingerprint="another body")
+    fresh = Submit("fresh", "{}", True, "x", planner="p1")
+    steps: list[Any] = [
+        [again, other, fresh, Owns("0", 1)],
+        [KeepAlive("t", 100), Lease("t", "1", 3, 3)],
+        [Finish("1", 1, result="late")],
+        [Purge(1, 1000, 1000), Stats(), Garbage()],
+    ]
+    for batch in steps:
+        here, there = store.apply(batch, NOW), given_back.apply(batch, NOW)
+        for one, two in zip(here, there, strict=True):
+            assert (one == two) or (type(one) is type(two) and str(one) == str(two))
+    (answer,) = store.apply([Submit("at the end", "{}", False)], NOW)
+    assert isinstance(answer, Submitted)
+    assert picture(store)[0] != picture(given_back)[0]
+    given_back.apply([Submit("at the end", "{}", False)], NOW)
+    assert picture(store) == picture(given_back)
+    store.close()
+
+
+def test_the_file_stays_as_it_was(file: Path, server: RedisServer) -> None:
+    def dump() -> list[str]:
+        db = sqlite3.connect(file)
+        lines = list(db.iterdump())
+        db.close()
+        return lines
+
+    before = dump()
+    migrate(file, server.url, say=silent)
+    assert dump() == before
+
+
+def test_a_running_service_keeps_its_jobs(file: Path, server: RedisServer) -> None:
+    owner = SqliteStore(file)
+    with pytest.raises(StoreLocked, match="stop it first"):
+        migrate(file, server.url, say=silent)
+    owner.close()
+    store = RedisStore(server.url)
+    peers = store.peers()
+    peers.exchange("I run", 0)
+    with pytest.raises(StoreUnsuitable, match="is in use by a service; stop it first"):
+        migrate(file, server.url, say=silent)
+    peers.close()
+    store.close()
+
+
+def test_jobs_are_not_mixed(file: Path, server: RedisServer) -> None:
+    store = RedisStore(server.url)
+    store.apply([Submit("other", "{}", False)], NOW)
+    with pytest.raises(StoreUnsuitable, match=r"holds jobs.* name an empty database"):
+        migrate(file, server.url, say=silent)
+    store.apply([Delete("other")], NOW)  # its id still answers
+    with pytest.raises(StoreUnsuitable, match="holds jobs"):
+        migrate(file, server.url, say=silent)
+    assert isinstance(store.apply([Get("other")], NOW)[0], JobExpired)
+    store.close()
+
+
+def test_an_interrupted_migration_is_run_again(
+    file: Path, given_back: SqliteStore, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until then nobody takes the half of it for the whole."""
+    monkeypatch.setattr(migration, "BATCH", 5)
+    write = RedisRestore.write
+    written = 0
+
+    def interrupted(self: RedisRestore, batch: Any) -> None:
+        nonlocal written
+        write(self, batch)
+        written += 1
+        if written == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(RedisRestore, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        migrate(file, server.url, say=silent)
+    with pytest.raises(StoreUnsuitable, match=rf"holds only a part of {file}; run `acestep-ray mi"):
+        RedisStore(server.url)
+    # Meanwhile the service went on with the file: it is the file that counts.
+    for store in (SqliteStore(file), given_back):
+        store.apply([Goodbye("r"), Goodbye("s"), Cancel("0")], NOW)
+        if store is not given_back:
+            store.close()
+    said: list[str] = []
+    migrate(file, server.url, say=said.append)
+    redis = RedisStore(server.url)
+    assert picture(redis) == picture(given_back)
+    redis.close()
+    assert "10 of 11 jobs" in said
+
+
+def test_the_command(
+    file: Path,
+    server: RedisServer,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("ACESTEP_STORE_PASSWORD", raising=False)
+    source = f"sqlite:///{file}"
+    for arguments, sentence in (
+        ((server.url, source), "jobs are moved from SRC, sqlite:///FILE, to DST, redis://"),
+        ((source, "postgres://h"), "the job store is sqlite:///FILE, redis://HOST:PORT/DB"),
+        ((f"{source}.bak", server.url), f"There is no job store {file}.bak."),
+        ((source, "redis://127.0.0.1:1"), "cannot be reached"),
+    ):
+        assert main(["migrate-store", *arguments]) == 2
+        assert sentence in capsys.readouterr().err
+    assert main(["migrate-store", source, server.url]) == 0
+    said = capsys.readouterr().out
+    assert "11 of 11 jobs" in said
+    assert "All 11 jobs are there, 8 of them queued. Start the service with ACESTEP_STORE" in said
+    assert "The audio stays where it is" in said
+    assert main(["migrate-store", source, server.url]) == 2
+    assert "name an empty database" in capsys.readouterr().err
