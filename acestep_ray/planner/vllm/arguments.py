@@ -13,7 +13,7 @@ from acestep_ray.settings import Lm
 _PACKAGE = __name__.rpartition(".")[0]
 _USABLE = 0.92
 """Of a share of a GPU: vLLM's own default. The rest is the driver's, and for fragments."""
-_KV_SHARE = 0.5
+_KV_SHARE = 0.25
 """Of the free memory, on a CPU: the most that is taken for keys and values."""
 _BLOCK_ON_CPU = 128
 
@@ -91,15 +91,15 @@ def check_share(checkpoint: LmCheckpoint, context: int, share: float, total: int
 
 
 def kv_bytes_on_cpu(checkpoint: LmCheckpoint, context: int, plans: int, free: int) -> int:
-    """Bytes for ``plans`` guided plans as long as the context, or for as many as half of the
+    """Bytes for ``plans`` guided plans as long as the context, or for as many as a quarter of the
     ``free`` memory holds. Raises ValueError where that is not one."""
     pair = 2 * (context + _BLOCK_ON_CPU) * _kv_bytes_a_token(checkpoint, 4)
     most = int(_KV_SHARE * free)
     if pair > most:
         raise ValueError(
             f"A guided plan of ACESTEP_LM__CONTEXT={context} tokens takes {_gb(pair)} of memory "
-            f"for keys and values, but half of what is free is {_gb(most)}: lower the context, or "
-            "free memory."
+            f"for keys and values, but a quarter of what is free is {_gb(most)}: lower the "
+            "context, or free memory."
         )
     return min(plans * pair, most)
 
