@@ -35,7 +35,7 @@ FAILED = re.compile(
 )
 """Log lines after which the application never comes up."""
 FAULT = re.compile(
-    r"(?:CheckpointError|DoesNotFit|DataOnOneNode|StoreUnsuitable|SchemaTooNew): (.+)"
+    r"(?:CheckpointError|SettingError|DoesNotFit|DataOnOneNode|StoreUnsuitable|SchemaTooNew): (.+)"
 )
 """A sentence that names what is wrong and the cure."""
 STARTING = "the application is starting"
