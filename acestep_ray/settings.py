@@ -1,13 +1,13 @@
 """Every setting of the service, in one tree.
 
 Read from the environment (prefix ``ACESTEP_``, ``__`` between levels, ``ACESTEP_LIMITS__QUEUE``),
-then from the ``args`` of a Serve config, then from the defaults below; the first that names a
-setting wins. An unknown key is refused.
+then from the ``args`` of a Serve config, then from the preset that these name, then from the
+defaults below; the first that names a setting wins. An unknown key is refused.
 """
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -20,12 +20,15 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+
+from acestep_ray.presets import PRESETS, PresetName
 
 _STORE_URL = re.compile(
     r"sqlite:///.+|rediss?://([^@/?#]*@)?[^@/?#]+(/\d*)?(\?[^#]*)?|unix:///[^?#]+(\?[^#]*)?"
@@ -145,24 +148,64 @@ class Lm(Group):
     )
 
 
-class PlannerPair(Group):
-    """One language model on one backend, deployed and scaled by itself."""
+class Stage(Group):
+    """How many replicas a stage has, and on what."""
 
-    model: str = Field("", description="Folder in `checkpoints`, acestep-5Hz-lm-*.")
-    backend: Literal["mock", "pt", "vllm"] = Field(description="Planner engine.")
     num_gpus: float | None = Field(
-        None, ge=0, description="GPUs a replica, or the part of one. None: the Serve config's."
+        None, ge=0, description="GPUs a replica, or the part of one. None: none is asked for."
     )
-    min_replicas: int = Field(1, ge=0, description="0: none while nobody asks for it.")
-    max_replicas: int = Field(1, ge=1)
+    min_replicas: int = Field(1, ge=0, description="0: none while there is no work.")
+    max_replicas: int = Field(1, ge=0, description="0: as many as the cluster's cards allow.")
+
+    @field_validator("num_gpus")
+    @classmethod
+    def _whole_above_one(cls, num_gpus: float | None) -> float | None:
+        if num_gpus is not None and num_gpus > 1 and num_gpus % 1:
+            raise ValueError("above 1, num_gpus must be a whole number")
+        return num_gpus
 
     @model_validator(mode="after")
     def _checked(self) -> Self:
-        if self.min_replicas > self.max_replicas:
+        if self.max_replicas and self.min_replicas > self.max_replicas:
             raise ValueError(
                 f"min_replicas ({self.min_replicas}) must not be above max_replicas "
                 f"({self.max_replicas})"
             )
+        return self
+
+
+class PlannerPair(Stage):
+    """One language model on one backend, deployed and scaled by itself; without a ``num_gpus`` of
+    its own it has that of ``scaling.planner``."""
+
+    model: str = Field("", description="Folder in `checkpoints`, acestep-5Hz-lm-*.")
+    backend: Literal["mock", "pt", "vllm"] = Field(description="Planner engine.")
+    max_replicas: int = Field(1, ge=1)
+
+
+class Scaling(Group):
+    """How replicas follow the work that waits; a Serve config's own `autoscaling_config` and
+    `ray_actor_options` of a deployment beat it."""
+
+    planner: Stage = Field(Stage(), description="The planner, where `planners` lists none.")
+    decoder: Stage = Stage()
+    target_seconds: float = Field(
+        60.0, gt=0, description="Decoders are started until all that waits is done in this time."
+    )
+    idle_seconds: float = Field(
+        300.0, ge=0, description="A replica that is not needed for so long is stopped."
+    )
+    elastic: bool = Field(
+        False, description="Cards are added on demand: replicas are not held against those there."
+    )
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        for name, stage in (("planner", self.planner), ("decoder", self.decoder)):
+            if self.elastic and stage.max_replicas == 0:
+                raise ValueError(
+                    f"{name}.max_replicas must be given where cards are added on demand"
+                )
         return self
 
 
@@ -234,6 +277,19 @@ def _paths(value: object) -> object:
     return value.split(":") if isinstance(value, str) else value
 
 
+class _Preset(PydanticBaseSettingsSource):
+    """The settings of the preset that the sources above it have chosen."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """One field of the preset's tree."""
+        return self().get(field_name), field_name, True
+
+    def __call__(self) -> dict[str, Any]:
+        """The preset's tree; empty for a name that does not exist, which validation refuses."""
+        name = self.current_state.get("preset", "")
+        return PRESETS.get(name, {}) if isinstance(name, str) else {}
+
+
 class Settings(BaseSettings):
     """The whole tree. ``Settings()`` reads the environment; keyword arguments come from YAML."""
 
@@ -247,6 +303,11 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,  # it may be a secret
     )
 
+    preset: PresetName = Field(
+        "",
+        description="Defaults for one card of 12 to 16 GB (12gb) or from 24 GB (24gb), one machine "
+        "with several (box), or a cluster that grows on demand (cluster).",
+    )
     decoder: Literal["mock", "diffusers"] = Field("mock", description="Decoder engine.")
     planner: Literal["mock", "pt", "vllm"] = Field("mock", description="Planner engine.")
     planners: tuple[PlannerPair, ...] = Field(
@@ -295,6 +356,7 @@ class Settings(BaseSettings):
     lyrics: Lyrics = Lyrics()
     lm: Lm = Lm()
     dit: Dit = Dit()
+    scaling: Scaling = Scaling()
     ingest: Ingest = Ingest()
     mock: Mock = Mock()
     jobs: Jobs = Jobs()
@@ -319,8 +381,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment beats YAML beats defaults."""
-        return (env_settings, init_settings)
+        """Environment beats YAML beats the preset beats defaults."""
+        return (env_settings, init_settings, _Preset(settings_cls))
 
     @property
     def store_url(self) -> str:

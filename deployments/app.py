@@ -1,40 +1,50 @@
 """The application: the only place where deployments are bound together."""
 
+from typing import Any
+
 from ray import serve
 from ray.serve import Application
 
 from acestep_ray.planner.pairs import PlannerSpec, planners_of
-from acestep_ray.settings import Settings
+from acestep_ray.settings import Settings, Stage
+from deployments.autoscaling import POLICY
 from deployments.decoder import Decoder
 from deployments.door_guard import refuse_open_door
 from deployments.ingress import Ingress
 from deployments.names import DECODER, INGRESS, RUNNER
 from deployments.node_guard import refuse_data_on_one_node
+from deployments.placement import cards_of_nodes, most_replicas
 from deployments.planner import Planner
 from deployments.port_guard import refuse_shared_port
 from deployments.runner import Runner
 
 GRACE = 60.0
 """Seconds a stopping replica has beyond the longest job."""
+UPSCALE_DELAY = 2.0
+"""Seconds that more work must wait for before another replica is started; from zero, none."""
 
 
 def build(args: Settings) -> Application:
     """The whole application from its settings (the ``args`` of a Serve config).
 
-    Raises pydantic.ValidationError for an unknown or illegal setting, PortShared, DoorOpen
-    and DataOnOneNode. Options given in the config for a deployment beat those named here.
+    Raises pydantic.ValidationError for an unknown or illegal setting, PortShared, DoorOpen,
+    DataOnOneNode and DoesNotFit. Options given in the config for a deployment beat those named
+    here.
     """
     refuse_shared_port()
     settings = args
     refuse_open_door(settings)
     refuse_data_on_one_node(settings)
     drain = settings.jobs.timeout + GRACE
-    planners = {spec.name: _planner(spec, drain) for spec in planners_of(settings)}
+    specs = planners_of(settings)
+    most = most_replicas(settings, specs, cards_of_nodes())
+    planners = {spec.name: _planner(spec, most[spec.name], drain) for spec in specs}
     decoder = serve.deployment(
         name=DECODER,
         # One on the device, one whose takes are encoded and stored meanwhile.
         max_ongoing_requests=2,
-        autoscaling_config={"min_replicas": 1, "max_replicas": 1, "target_ongoing_requests": 1},
+        autoscaling_config=_autoscaling(settings.scaling.decoder, most[DECODER], settings),
+        ray_actor_options=_resources(settings.scaling.decoder, settings.decoder),
         graceful_shutdown_timeout_s=drain,
         health_check_period_s=2,
     )(Decoder).bind(settings)
@@ -52,21 +62,32 @@ def build(args: Settings) -> Application:
     )(Ingress).bind(settings, runner)
 
 
-def _planner(spec: PlannerSpec, drain: float) -> Application:
+def _planner(spec: PlannerSpec, most: int, drain: float) -> Application:
     """One language model on one backend, scaled by itself."""
-    pair = spec.pair
     return serve.deployment(
         name=spec.name,
         max_ongoing_requests=spec.plans_at_once,
-        autoscaling_config={
-            "min_replicas": pair.min_replicas,
-            "max_replicas": pair.max_replicas,
-            "target_ongoing_requests": 2,
-        },
-        ray_actor_options={
-            "num_cpus": 0 if pair.backend == "mock" else 1,
-            **({} if pair.num_gpus is None else {"num_gpus": pair.num_gpus}),
-        },
+        autoscaling_config=_autoscaling(spec.pair, most, spec.settings),
+        ray_actor_options=_resources(spec.pair, spec.pair.backend),
         graceful_shutdown_timeout_s=drain,
         health_check_period_s=2,
     )(Planner).bind(spec)
+
+
+def _autoscaling(stage: Stage, most: int, settings: Settings) -> dict[str, Any]:
+    scaling = settings.scaling
+    return {
+        "min_replicas": stage.min_replicas,
+        "max_replicas": most,
+        "upscale_delay_s": UPSCALE_DELAY,
+        "downscale_delay_s": scaling.idle_seconds,
+        "policy": {
+            "policy_function": POLICY,
+            "policy_kwargs": {"target_seconds": scaling.target_seconds},
+        },
+    }
+
+
+def _resources(stage: Stage, engine: str) -> dict[str, Any]:
+    gpus = {} if stage.num_gpus is None else {"num_gpus": stage.num_gpus}
+    return {"num_cpus": 0 if engine == "mock" else 1, **gpus}

@@ -20,6 +20,7 @@ from ray.serve.schema import ServeDeploySchema
 from acestep_ray.planner.pairs import planners_of
 from acestep_ray.settings import Settings
 from deployments import names
+from deployments.autoscaling import POLICY
 
 FIXED = (names.INGRESS, names.RUNNER, names.DECODER)
 SECRET = re.compile("//[^/]*@")
@@ -46,13 +47,21 @@ def mistakes(config: object) -> list[str]:
         except ValidationError as error:
             found += [_of_setting(entry, f"{where}.args.") for entry in error.errors()]
             continue
-        there = (*FIXED, *(spec.name for spec in planners_of(settings)))
+        engines = (names.DECODER, *(spec.name for spec in planners_of(settings)))
+        there = (*FIXED, *engines[1:])
         for deployment in app.get("deployments") or []:
             name = deployment.get("name")
             if name not in there:
                 found.append(
                     f"{where}.deployments: no deployment is called {name!r}; "
                     f"there are {', '.join(there)}."
+                )
+            scaling = deployment.get("autoscaling_config") or {}
+            policy = (scaling.get("policy") or {}).get("policy_function")
+            if name in engines and scaling and policy != POLICY:
+                found.append(
+                    f"{where}.deployments: the autoscaling_config of {name} needs policy: "
+                    f"{{policy_function: {POLICY}}}, or it does not see the jobs that wait."
                 )
     return found
 

@@ -6,12 +6,15 @@ from contextlib import aclosing
 from ray.serve import metrics
 
 from acestep_ray.audio.artifacts import Artifacts
+from acestep_ray.cards.needs import needs_of_decoder
 from acestep_ray.decoder.engines import make_decoder
 from acestep_ray.decoder.events import Decoded, DecodeEvent
 from acestep_ray.decoder.protocol import DecodeRequest
 from acestep_ray.decoder.worker import DecodeWorker
 from acestep_ray.jobs.store.protocol import Owns
 from acestep_ray.settings import Settings
+from deployments.card import start
+from deployments.names import DECODER
 from deployments.presence import Presence
 from deployments.storage_guard import until_storage_ready
 from deployments.store_client import StoreClient
@@ -30,7 +33,7 @@ class Decoder:
 
     async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]  # Serve awaits it
         await until_storage_ready(settings)
-        engine = make_decoder(settings)
+        engine = start(DECODER, needs_of_decoder(settings), lambda: make_decoder(settings))
         artifacts = Artifacts(settings.artifacts_url, STORAGE_PATIENCE)
         self._worker = DecodeWorker(engine, artifacts)
         self._client = StoreClient(settings)

@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from ray import serve
-from ray.serve._private.common import ReplicaState
+from ray.serve._private.common import DeploymentStatus, ReplicaState
 from ray.serve.handle import DeploymentHandle
 
 from acestep_ray.api.app import create_app
@@ -100,28 +100,41 @@ class StoreService:
         async with self._looked:
             if time.monotonic() - self._looked_at > ROSTER_SECONDS:
                 view = await self._client.roster()
-                deployed = merge(self._deployed, view, self._planners)
-                self._deployed = replace(deployed, starting=await self._starting(deployed))
+                starting, resting = await self._without_replica(view)
+                deployed = merge(self._deployed, view, self._planners, resting)
+                self._deployed = replace(deployed, starting=starting)
                 self._looked_at = time.monotonic()
             return self._deployed
 
-    async def _starting(self, deployed: Deployed) -> frozenset[str]:
-        """Of the planners that have no replica, those that are about to have one."""
-        missing = [spec.name for spec in self._planners if spec.name not in deployed.planner_slots]
+    async def _without_replica(self, view: RosterView) -> tuple[frozenset[str], frozenset[str]]:
+        """Of the planners that have no replica, those that are about to have one, and those that
+        Serve wants none of now."""
+        slots = view.capacity().planner_slots
+        missing = [spec.name for spec in self._planners if spec.name not in slots]
         if not missing:
-            return frozenset()
+            return frozenset(), frozenset()
         status = await asyncio.to_thread(serve.status)
         app = status.applications.get(APP)
-        there = app.deployments if app else {}
-        return frozenset(
-            name
-            for name in missing
-            if name in there and there[name].replica_states.get(ReplicaState.STARTING)
+        deployments = app.deployments if app else {}
+        there = {name: deployments[name] for name in missing if name in deployments}
+        return (
+            frozenset(n for n, d in there.items() if d.replica_states.get(ReplicaState.STARTING)),
+            frozenset(
+                n
+                for n, d in there.items()
+                if d.status is DeploymentStatus.HEALTHY and not d.replica_states
+            ),
         )
 
 
-def merge(known: Deployed, view: RosterView, planners: Sequence[PlannerSpec]) -> Deployed:
-    """What is deployed, given what was known before, who lives now, and which planners are to be.
+def merge(
+    known: Deployed,
+    view: RosterView,
+    planners: Sequence[PlannerSpec],
+    resting: frozenset[str] = frozenset(),
+) -> Deployed:
+    """What is deployed, given what was known before, who lives now, which planners are to be, and
+    which of them need no replica now.
 
     A planner that no replica has told of is described by its settings, as far as they can.
     """
@@ -133,7 +146,7 @@ def merge(known: Deployed, view: RosterView, planners: Sequence[PlannerSpec]) ->
         for spec in planners
         if spec.pair.min_replicas
         and spec.name not in capacity.planner_slots
-        and spec.name not in view.resting()
+        and spec.name not in view.resting() | resting
     ]
     if not capacity.decoders and DECODER not in view.resting():
         reasons.append("No decoder replica is up yet.")

@@ -4,9 +4,11 @@ import asyncio
 import logging
 import os
 import time
+from dataclasses import replace
 
 import ray
 
+from acestep_ray.jobs.demand import Demand
 from acestep_ray.jobs.desk import JobDesk
 from acestep_ray.jobs.result import Progress
 from acestep_ray.jobs.roster import Announcement, Roster, RosterView
@@ -86,6 +88,11 @@ class JobStoreActor:
     async def stats(self) -> QueueStats:
         """Counts and figures."""
         return await (await self._open()).stats()
+
+    async def demand(self) -> Demand:
+        """What is asked of the engines now."""
+        demand = await (await self._open()).demand()
+        return replace(demand, slots=self._roster.view(time.monotonic()).slots)
 
     async def announce(self, announcement: Announcement) -> None:
         """Note an engine replica's word."""

@@ -30,12 +30,15 @@ class NotLeft(RuntimeError):
 def leave(seconds: float, address: str, node_id: str = "") -> None:
     """Drain this machine's Ray node and wait until its replicas are gone.
 
-    ``address`` is the GCS's, HOST:PORT. ``node_id`` picks one of several nodes on a machine.
+    ``address`` is the GCS's, HOST:PORT. ``node_id`` picks one of several nodes on a machine. Where
+    no node runs any more (the autoscaler drains one before it deletes the pod) all is done.
     Raises NotLeft when Ray does not let the node go, or when replicas are still there after
     ``seconds``.
     """
     deadline = time.monotonic() + seconds
     raylet = _raylet(node_id)
+    if raylet is None:
+        return
     found = next(w for w in raylet.cmdline() if w.startswith(NODE_ID)).removeprefix(NODE_ID)
     command = [
         str(Path(sys.executable).with_name("ray")),
@@ -55,14 +58,14 @@ def leave(seconds: float, address: str, node_id: str = "") -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _raylet(node_id: str) -> psutil.Process:
+def _raylet(node_id: str) -> psutil.Process | None:
     for process in psutil.process_iter():
         try:
             if process.name() == "raylet" and f"{NODE_ID}{node_id}" in " ".join(process.cmdline()):
                 return process
         except psutil.Error:
             continue
-    raise NotLeft("No Ray node runs here.")
+    return None
 
 
 def _replicas(raylet: psutil.Process) -> list[str]:

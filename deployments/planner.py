@@ -2,21 +2,14 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
 
-import ray
-
+from acestep_ray.cards.needs import needs_of_planner
 from acestep_ray.planner.engines import make_planner
 from acestep_ray.planner.pairs import PlannerSpec
 from acestep_ray.planner.protocol import Plan, PlannerEngine, PlanProgress, PlanRequest
+from deployments.card import gpu_share, start
 from deployments.presence import Presence
 from deployments.store_client import StoreClient
-
-
-def gpu_share() -> float:
-    """The part of a card that this replica was given; 1 where it has whole ones, or none."""
-    context: Any = ray.get_runtime_context()
-    return min(float(context.get_assigned_resources().get("GPU", 1.0)), 1.0)
 
 
 class Planner:
@@ -26,9 +19,12 @@ class Planner:
     _presence: Presence | None = None
 
     def __init__(self, spec: PlannerSpec) -> None:
-        self._engine = make_planner(spec.settings, gpu_share())
+        settings = spec.settings
+        self._engine = start(
+            spec.name, needs_of_planner(settings), lambda: make_planner(settings, gpu_share())
+        )
         description = self._engine.describe().model_copy(update={"deployment": spec.name})
-        self._presence = Presence(StoreClient(spec.settings), description)
+        self._presence = Presence(StoreClient(settings), description)
 
     async def plan(self, request: PlanRequest) -> AsyncGenerator[PlanProgress | Plan, None]:
         """See PlannerEngine.plan."""

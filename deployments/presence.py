@@ -5,11 +5,13 @@ import contextlib
 import logging
 from dataclasses import replace
 
+import ray
 from ray import serve
 
 from acestep_ray.decoder.protocol import DecoderDescription
 from acestep_ray.jobs.roster import ANNOUNCE_EVERY, Announcement
 from acestep_ray.planner.protocol import PlannerDescription
+from deployments.card import cards
 from deployments.store_client import StoreClient
 
 logger = logging.getLogger(__name__)
@@ -31,6 +33,8 @@ class Presence:
             slots=config.max_ongoing_requests,
             may_rest=config.autoscaling_config is not None
             and config.autoscaling_config.min_replicas == 0,
+            node=ray.get_runtime_context().get_node_id(),
+            cards=cards(),
         )
         self._task = asyncio.create_task(self._announce())
 

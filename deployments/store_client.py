@@ -32,18 +32,23 @@ MAX_BATCH = 500
 """Operations a call carries at most."""
 
 
+def store_actors() -> dict[int, str]:
+    """Names of the job store actors that there are, by protocol version."""
+    return {
+        int(match[1]): str(actor["name"])
+        for actor in list_named_actors(all_namespaces=True)
+        if actor["namespace"] == NAMESPACE
+        and (match := re.fullmatch(rf"{STORE_ACTOR_PREFIX}(\d+)", actor["name"]))
+    }
+
+
 def find_or_create(settings: Settings, protocol: int = STORE_PROTOCOL) -> ActorHandle[Any]:
     """The job store actor of this protocol version or a newer one; created where there is none.
 
     An actor of an older version is killed first: its store's truth is on disk, and the new actor
     waits for the lock on it.
     """
-    found = {
-        int(match[1]): str(actor["name"])
-        for actor in list_named_actors(all_namespaces=True)
-        if actor["namespace"] == NAMESPACE
-        and (match := re.fullmatch(rf"{STORE_ACTOR_PREFIX}(\d+)", actor["name"]))
-    }
+    found = store_actors()
     newest = max(found, default=0)
     if newest > protocol:
         return ray.get_actor(found[newest], namespace=NAMESPACE)

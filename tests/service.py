@@ -16,8 +16,8 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 CLI = Path(sys.executable).with_name("acestep-ray")
-START_SECONDS = 120.0
-"""A start that takes longer has failed; a usual one takes 10 to 20."""
+START_SECONDS = 300.0
+"""A start that takes longer has failed; a usual one takes 10 to 20, with vLLM 40 to 60."""
 
 
 def free_port() -> int:

@@ -4,6 +4,7 @@ The named actor is a thin shell around it.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -11,14 +12,17 @@ from dataclasses import replace
 
 from acestep_ray.jobs.board import read_boards
 from acestep_ray.jobs.changes import ChangeFeed
-from acestep_ray.jobs.eta import average_seconds, eta_seconds
+from acestep_ray.jobs.demand import Demand
+from acestep_ray.jobs.eta import Waits
 from acestep_ray.jobs.group_commit import GroupCommit
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.neighbours import Neighbours
+from acestep_ray.jobs.picture import Picture, Speed, measured
 from acestep_ray.jobs.reports import Reports
 from acestep_ray.jobs.result import Progress
 from acestep_ray.jobs.snapshot import Capacity, Changes, QueueStats, Snapshot
 from acestep_ray.jobs.store.protocol import (
+    Backlog,
     Cancel,
     Get,
     Goodbye,
@@ -41,6 +45,9 @@ from acestep_ray.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+PICTURE_SECONDS = 1.0
+"""How old the picture of all jobs may be: a poll must not read every job there is."""
+
 
 class JobDesk:
     """Answers everybody's operations from one store. In one event loop.
@@ -56,7 +63,12 @@ class JobDesk:
     ) -> None:
         self._jobs = settings.jobs
         self._clock = clock
-        self._job_seconds = self._default_seconds = settings.defaults.job_seconds
+        self._default_seconds = settings.defaults.job_seconds
+        self._ours = Picture((), Speed(self._default_seconds))
+        self._waits = Waits(self._ours, Capacity())
+        self._pictured_at = float("-inf")
+        self._looking = asyncio.Lock()
+        self._cluster = ""
         self._store = GroupCommit(store_factory, clock, self._publish)
         self._feed = ChangeFeed()
         self._reports = Reports()
@@ -77,7 +89,6 @@ class JobDesk:
         try:
             await self._store.open()
             await self._ask([Grace(lease, since=self._clock() - lease / 2)])
-            await self._count()
         except BaseException:
             await self._store.close()
             raise
@@ -108,6 +119,9 @@ class JobDesk:
         self.check()
         batch = [self._leave_to_others(op) if isinstance(op, Lease) else op for op in batch]
         answers = await self._ask(batch)
+        if any(isinstance(op, Get | ListJobs) for op in batch):
+            with contextlib.suppress(StoreUnavailable):  # the batch is done; an old picture will do
+                await self._look()
         return [self._seen(op, answer) for op, answer in zip(batch, answers, strict=True)]
 
     async def report(
@@ -136,9 +150,22 @@ class JobDesk:
     async def stats(self) -> QueueStats:
         """Counts and figures, as of now."""
         self.check()
-        counts = await self._count()
+        (counts,) = await self._ask([Stats()])
+        assert isinstance(counts, StoreStats)
+        speed = measured(counts, self._default_seconds)
         capacity = self._reports.capacity_everywhere(self._clock())
-        return QueueStats(counts, capacity, self._job_seconds)
+        return QueueStats(counts, capacity, speed.job_seconds)
+
+    async def demand(self) -> Demand:
+        """What is asked of this cluster's engines now; their ``slots`` are not known here.
+
+        Raises StoreUnavailable.
+        """
+        self.check()
+        await self._look()
+        ours = self._ours
+        plans = {planner: len(places) for planner, places in ours.planned_places.items()}
+        return Demand(plans, ours.decodes, ours.decode_seconds)
 
     def check(self) -> None:
         """Raise RuntimeError when maintenance has ended, which it never does by itself: without it
@@ -155,6 +182,8 @@ class JobDesk:
                 self._reports.keep_alive(op.runner, self._clock() + op.ttl)
             elif isinstance(op, Goodbye):
                 self._reports.goodbye(op.runner)
+            elif isinstance(op, Lease):
+                self._cluster = op.cluster  # of all runners that this desk serves
         return answers
 
     async def _owned(self, attempts: list[tuple[str, int]]) -> list[tuple[str, int]]:
@@ -163,11 +192,21 @@ class JobDesk:
         answers = await self._ask([Owns(*attempt) for attempt in attempts])
         return [attempt for attempt, owned in zip(attempts, answers, strict=True) if owned is True]
 
-    async def _count(self) -> StoreStats:
-        (counts,) = await self._ask([Stats()])
-        assert isinstance(counts, StoreStats)
-        self._job_seconds = average_seconds(counts.recent_seconds, self._default_seconds)
-        return counts
+    async def _look(self) -> None:
+        """Take the picture anew if it is old. Raises StoreUnavailable."""
+        async with self._looking:
+            now = self._clock()
+            if 0 <= now - self._pictured_at < PICTURE_SECONDS:
+                return
+            backlog, counts = await self._ask([Backlog(), Stats()])
+            assert isinstance(backlog, list)
+            assert isinstance(counts, StoreStats)
+            speed = measured(counts, self._default_seconds)
+            left = self._reports.decode_left
+            self._ours = Picture(backlog, speed, left, self._cluster)
+            everywhere = self._reports.capacity_everywhere(now)
+            self._waits = Waits(Picture(backlog, speed, left), everywhere)
+            self._pictured_at = now
 
     def _seen(self, op: Op, answer: object) -> object:
         if isinstance(op, Get | Cancel) and isinstance(answer, JobRecord):
@@ -177,14 +216,11 @@ class JobDesk:
         return answer
 
     def _snapshot(self, record: JobRecord) -> Snapshot:
-        eta = None
-        if record.status is Status.QUEUED:
-            decoders = self._reports.capacity_everywhere(self._clock()).decoders
-            eta = eta_seconds(record.position, self._job_seconds, decoders)
+        queued = record.status is Status.QUEUED
         return Snapshot(
             record=record,
             progress=self._reports.progress(record),
-            eta_seconds=eta,
+            eta_seconds=self._waits.eta_seconds(record) if queued else None,
             expires_at=None if record.finished_at is None else record.finished_at + self._jobs.keep,
         )
 
@@ -208,7 +244,7 @@ class JobDesk:
         return replace(lease, planner_slots={**others, **lease.planner_slots})
 
     async def _maintain(self) -> None:
-        """Sweep, count and purge for ever. What fails is logged and comes again."""
+        """Sweep and purge for ever. What fails is logged and comes again."""
         while True:
             await asyncio.sleep(self._jobs.lease_seconds / 3)
             try:
@@ -242,7 +278,6 @@ class JobDesk:
         else:
             await self._ask(sweep)
         self._swept_at = times
-        await self._count()
         self._reports.forget_lapsed(self._clock())
         kept = self._reports.attempts()
         owned = set(await self._owned(kept))

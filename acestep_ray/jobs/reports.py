@@ -6,6 +6,7 @@ from acestep_ray.jobs.board import Board, together
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.result import Progress
 from acestep_ray.jobs.snapshot import Capacity
+from acestep_ray.jobs.stages import decode_left
 from acestep_ray.jobs.store.protocol import JobRecord
 
 
@@ -37,6 +38,13 @@ class Reports:
             if record.status is Status.RUNNING and attempt == record.attempt:
                 return progress
         return None
+
+    def decode_left(self, job_id: str) -> float:
+        """Share of a running job's decoding that is still to do, 0 to 1."""
+        for known in (self._progress, *(board.progress for board in self._boards)):
+            if job_id in known:
+                return decode_left(known[job_id][1])
+        return 1.0
 
     def drop(self, job_ids: Iterable[str]) -> None:
         """Forget the progress of jobs that no longer run."""

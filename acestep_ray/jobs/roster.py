@@ -1,7 +1,8 @@
 """Which engine replicas live, and what each serves: told by themselves, forgotten when silent."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from acestep_ray.decoder.protocol import DecoderDescription
@@ -17,13 +18,16 @@ FORGET_AFTER = 4.0
 @dataclass(frozen=True)
 class Announcement:
     """One replica's word: what it is and how many jobs it holds at a time. ``slots`` 0: leaving.
-    ``may_rest``: its deployment may have no replica while there is no work for it."""
+    ``may_rest``: its deployment may have no replica while there is no work for it. ``cards``: the
+    GPUs that it sees, of its ``node``."""
 
     replica: str
     deployment: str
     description: PlannerDescription | DecoderDescription
     slots: int
     may_rest: bool = False
+    node: str = ""
+    cards: tuple[str, ...] = ()
 
     @property
     def kind(self) -> Literal["planner", "decoder"]:
@@ -35,11 +39,12 @@ class Announcement:
 class RosterView:
     """Live replicas. ``heard``: how long this roster has listened, seconds; a young one may not
     have heard of everybody yet. ``known``: the last word on each thing that was announced since, by
-    replicas that may be gone."""
+    replicas that may be gone. ``slots``: jobs that one replica holds, by deployment, likewise."""
 
     live: tuple[Announcement, ...]
     heard: float
     known: tuple[Announcement, ...] = ()
+    slots: Mapping[str, int] = field(default_factory=dict)
 
     def capacity(self) -> Capacity:
         """What the live replicas hold together."""
@@ -86,6 +91,7 @@ class Roster:
         self._since = now
         self._heard: dict[str, tuple[float, Announcement]] = {}
         self._known: dict[PlannerDescription | DecoderDescription, Announcement] = {}
+        self._slots: dict[str, int] = {}
 
     def announce(self, announcement: Announcement, now: float) -> None:
         """Note a replica's word."""
@@ -94,6 +100,7 @@ class Roster:
             self._heard.pop(announcement.replica, None)
         else:
             self._heard[announcement.replica] = (now, announcement)
+            self._slots[announcement.deployment] = announcement.slots
 
     def view(self, now: float) -> RosterView:
         """Who lives now."""
@@ -103,4 +110,5 @@ class Roster:
             if now - when < FORGET_AFTER
         }
         words = sorted((word for _, word in self._heard.values()), key=lambda a: a.replica)
-        return RosterView(tuple(words), now - self._since, tuple(self._known.values()))
+        known = tuple(self._known.values())
+        return RosterView(tuple(words), now - self._since, known, dict(self._slots))

@@ -172,18 +172,16 @@ class Runner:
         self._look.clear()
         if self._draining:
             return
-        # A stage without replicas gets one job: that wakes one where they scale from zero.
-        planner_slots = {
-            planner: max(1, self._capacity.planner_slots.get(planner, 0))
-            for planner in self._planners
-        }
+        # What has no replica waits in the store, where autoscaling sees it. One plan may always be
+        # taken: that of a planner which is deployed no more is made by another (planner_for).
+        slots = self._capacity.planner_slots
         self._request = self._request or uuid.uuid4().hex
         lease = Lease(
             self.name,
             self._request,
-            plan_slots=sum(planner_slots.values()),
-            decode_slots=max(1, self._capacity.decode_slots),
-            planner_slots=planner_slots,
+            plan_slots=max(1, sum(slots.get(planner, 0) for planner in self._planners)),
+            decode_slots=self._capacity.decode_slots,
+            planner_slots={planner: slots.get(planner, 0) for planner in self._planners},
             cluster=self._cluster,
         )
         # Repeated under its own request_id until it is answered: what was leased is never unknown.

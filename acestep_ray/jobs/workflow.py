@@ -12,6 +12,7 @@ from acestep_ray.decoder.protocol import DecodeRequest
 from acestep_ray.jobs.job import ErrorCode
 from acestep_ray.jobs.result import JobResult, Progress
 from acestep_ray.jobs.spec import JobSpec
+from acestep_ray.jobs.stages import PLANNED_SPANS, UNPLANNED_SPANS
 from acestep_ray.jobs.store.protocol import Finish, JobRecord, Op, Release, SavePlan, Start
 from acestep_ray.jobs.summary import generation_info
 from acestep_ray.jobs.work import decoder_work
@@ -19,24 +20,6 @@ from acestep_ray.planner.protocol import Plan, PlannerError, PlanProgress, PlanR
 from acestep_ray.settings import Settings
 
 logger = logging.getLogger(__name__)
-
-# Share of a whole job that is done at the start and the end of each stage.
-PLANNED_SPANS = {
-    "metadata": (0.0, 0.05),
-    "codes": (0.05, 0.4),
-    "waiting": (0.4, 0.4),
-    "encoding": (0.4, 0.42),
-    "diffusion": (0.42, 0.85),
-    "vae": (0.85, 0.95),
-    "storing": (0.95, 1.0),
-}
-UNPLANNED_SPANS = {
-    "encoding": (0.0, 0.02),
-    "diffusion": (0.02, 0.8),
-    "vae": (0.8, 0.93),
-    "storing": (0.93, 1.0),
-}
-
 
 UNSTARTED_PAUSE = 1.0
 """Seconds before a job goes back whose worker was lost before it began."""

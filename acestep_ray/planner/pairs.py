@@ -1,6 +1,7 @@
 """Which planners are deployed: pairs of a language model and a backend, each by itself.
 
-One that nobody listed comes from ``settings.planner`` and ``settings.lm``, and is called PLANNER.
+One that nobody listed comes from the settings ``planner``, ``lm`` and ``scaling.planner``, and is
+called PLANNER.
 """
 
 from collections.abc import Sequence
@@ -57,11 +58,15 @@ class PlannerSpec:
 def planners_of(settings: Settings) -> tuple[PlannerSpec, ...]:
     """Every planner of the application; the first is the default."""
     if not settings.planners:
-        pair = PlannerPair(model=settings.lm.model, backend=settings.planner)
+        stage = settings.scaling.planner.model_dump()
+        pair = PlannerPair(model=settings.lm.model, backend=settings.planner, **stage)
         return (PlannerSpec(PLANNER, pair, settings),)
-    return tuple(
-        PlannerSpec(name_of(pair), pair, _as_read_by(pair, settings)) for pair in settings.planners
-    )
+    num_gpus = settings.scaling.planner.num_gpus
+    pairs = [
+        pair if pair.num_gpus is not None else pair.model_copy(update={"num_gpus": num_gpus})
+        for pair in settings.planners
+    ]
+    return tuple(PlannerSpec(name_of(pair), pair, _as_read_by(pair, settings)) for pair in pairs)
 
 
 def planner_for(request: PlanRequest, specs: Sequence[PlannerSpec]) -> str:

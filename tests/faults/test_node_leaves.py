@@ -89,8 +89,7 @@ def test_a_request_ends_on_the_node_that_leaves(cluster: Cluster, tmp_path: Path
 
 
 def test_where_no_ray_runs_the_hook_ends_at_once(cluster: Cluster) -> None:
-    command = [sys.executable, "-m", "deployments.leave_node", "--seconds=60"]
+    """The autoscaler ends Ray on a node before it deletes the pod: no reason for a warning."""
+    command = [sys.executable, "-m", "deployments.leave_node", "--seconds=600"]
     command += ["--node-id=none", f"--address={cluster.address}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "No Ray node runs here" in done.stderr
+    subprocess.run(command, check=True, timeout=60)

@@ -9,6 +9,7 @@ from acestep_ray.decoder.protocol import codes_of_seconds
 from acestep_ray.planner.brief import Brief, make_brief
 from acestep_ray.planner.context import ANSWER_TOKENS, codes_prompt_ids
 from acestep_ray.planner.grammar import Given, body_grammar
+from acestep_ray.planner.metadata import DURATION_RANGE
 from acestep_ray.planner.outline import Outline, outline, read_metadata
 from acestep_ray.planner.progress import FIELDS, Pace, fields_written
 from acestep_ray.planner.protocol import Plan, PlanProgress, PlanRequest
@@ -77,7 +78,7 @@ class Planning:
         greedy = Sampling(temperature=0.0)
         metadata = RowOrder(Phase.METADATA, greedy, count=ANSWER_TOKENS)
         guided = RowOrder(Phase.CODES, Sampling(cfg_scale=2.0), count=2, uncond=tuple(prompt))
-        grammar = body_grammar(ALL_GIVEN, ALL_GIVEN.duration or 0, caption_tokens=8)
+        grammar = body_grammar(ALL_GIVEN, DURATION_RANGE[1], caption_tokens=8)
         for order, rules in ((metadata, grammar), (guided, None)):
             async for _ in self._requests.write(prompt, order, rules):
                 pass

@@ -9,7 +9,7 @@ from uuid import uuid4
 from vllm.inputs.engine import tokens_input
 from vllm.sampling_params import StructuredOutputsParams
 from vllm.v1.engine.async_llm import AsyncLLM
-from vllm.v1.engine.exceptions import EngineDeadError
+from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
 from acestep_ray.planner.protocol import EngineDied
 from acestep_ray.planner.vllm.params import sampling_params
@@ -25,8 +25,6 @@ class Requests:
     def __init__(self, engine: AsyncLLM) -> None:
         self._engine = engine
         self._open: set[str] = set()
-        self._none_open = asyncio.Event()
-        self._none_open.set()
         self._closing = False
 
     async def write(
@@ -41,7 +39,6 @@ class Requests:
         rules = None if grammar is None else StructuredOutputsParams(grammar=grammar)
         request_id = uuid4().hex
         self._open.add(request_id)
-        self._none_open.clear()
         try:
             stream = self._engine.generate(
                 tokens_input(list(prompt)), sampling_params(order, rules), request_id
@@ -54,12 +51,12 @@ class Requests:
                     if completion.finish_reason == "error":
                         raise RuntimeError("vLLM failed a request; its log says why.")
                     yield list(completion.token_ids)
-        except EngineDeadError as error:
-            raise EngineDied("The planner's engine has died.") from error
+        except (EngineDeadError, EngineGenerateError) as error:
+            if self._closing or self._engine.errored:
+                raise EngineDied("The planner's engine has died.") from error
+            raise
         finally:
             self._open.discard(request_id)
-            if not self._open:
-                self._none_open.set()
 
     def check(self) -> None:
         """Raise EngineDied where nothing can be written any more."""
@@ -71,12 +68,14 @@ class Requests:
 
         A reader that were left waiting when they end would wait for ever.
         """
+        if self._closing:
+            return
         self._closing = True
-        if not self._engine.errored:
-            await self._engine.abort(self._open)
         try:
             async with asyncio.timeout(_CLOSE_SECONDS):
-                await self._none_open.wait()
+                while self._open and not self._engine.errored:
+                    await self._engine.abort(list(self._open))
+                    await asyncio.sleep(0.05)  # their readers' turn; some may only be arriving
         except TimeoutError:
             logger.warning("%d plans are left unread while the planner closes", len(self._open))
         if self._engine.output_handler is not None:

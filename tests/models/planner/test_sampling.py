@@ -174,6 +174,23 @@ def test_what_else_is_legal_does_not_change_a_tokens_noise() -> None:
         assert int(tokens[column]) == choose(row, all_but_these, step)
 
 
+def test_what_is_masked_is_as_if_it_were_not_there() -> None:
+    torch.manual_seed(5)
+    rows = [Sampling(seed=1, temperature=0.8, top_k=5), Sampling(seed=2, top_p=0.7), Sampling()]
+    logits = torch.randn(3, 200)
+    masked = torch.rand(200) < 0.8
+    whole = logits.masked_fill(masked, -torch.inf)
+    whole[0, (~masked).nonzero()[:3]] = -torch.inf  # legal for others alone
+    legal = (~masked).nonzero().squeeze(1)
+    sampler = Sampler(rows)
+    for step in range(50):
+        keys = torch.cat([step_keys(row.seed, Phase.METADATA, [step]) for row in rows])
+        chosen = sampler.choose(whole, keys)
+        assert torch.equal(chosen, legal[sampler.choose(whole[:, legal], keys, tokens=legal)])
+        assert torch.isfinite(whole.gather(1, chosen.unsqueeze(1))).all()
+    assert sampler.choose(torch.full((3, 9), -torch.inf), keys).max() < 9
+
+
 def test_seeds_steps_and_phases_draw_differently() -> None:
     logits = torch.zeros(1, 64_000)
     chosen = {

@@ -31,7 +31,7 @@ def test_misspelt_keys_are_found_at_every_level(config: dict[str, Any]) -> None:
     config["http_options"]["prot"] = 1
     app["arg"] = {}
     decoder["max_ongoing_request"] = 1
-    decoder["autoscaling_config"]["min_replica"] = 1
+    decoder["autoscaling_config"] = {"min_replica": 1}
     decoder["ray_actor_options"]["num_gpu"] = 1
     found = "\n".join(mistakes(config))
     for key in ("http_option:", "prot", "arg", "max_ongoing_request", "min_replica", "num_gpu"):
@@ -63,3 +63,13 @@ def test_the_command_names_the_file_and_fails(
     file.write_text(yaml.safe_dump(config))
     assert main([str(file)]) == 1
     assert "nonsense" in capsys.readouterr().err
+
+
+def test_an_engine_scaled_without_our_policy_is_found(config: dict[str, Any]) -> None:
+    """Serve's own counts the requests it has seen, and the jobs that wait are in the store."""
+    for deployment in config["applications"][0]["deployments"]:
+        if deployment["name"] == "Decoder":
+            deployment["autoscaling_config"] = {"max_replicas": 2}
+    (mistake,) = mistakes(config)
+    assert "Decoder" in mistake
+    assert "deployments.autoscaling:FollowDemand" in mistake

@@ -1,14 +1,16 @@
 """The desk over a real store: snapshots, reports, the feed, opening and closing."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
-from acestep_ray.jobs.desk import JobDesk
+from acestep_ray.jobs.desk import PICTURE_SECONDS, JobDesk
 from acestep_ray.jobs.job import ErrorCode
 from acestep_ray.jobs.result import Progress
 from acestep_ray.jobs.snapshot import Capacity, Snapshot
 from acestep_ray.jobs.store.protocol import (
+    Backlog,
     Cancel,
     Delete,
     Finish,
@@ -18,8 +20,10 @@ from acestep_ray.jobs.store.protocol import (
     JobExpired,
     KeepAlive,
     ListJobs,
+    Op,
     StoreLocked,
     StoreUnavailable,
+    Submit,
 )
 from acestep_ray.jobs.store.sqlite import SqliteStore
 from acestep_ray.settings import Settings
@@ -60,6 +64,7 @@ async def test_the_wait_follows_history_and_decoders(office: Office) -> None:
     assert (await desk.stats()).job_seconds == 30.0
     assert (await ask(desk, Get("b"))).eta_seconds == 30.0
     await desk.report("r", Capacity(decoders=3), [])
+    office.ahead += PICTURE_SECONDS
     assert (await ask(desk, Get("b"))).eta_seconds == 10.0
     assert (await ask(desk, Get("a"))).eta_seconds is None
 
@@ -206,3 +211,57 @@ async def test_an_opening_that_is_abandoned_leaves_no_owner(office: Office) -> N
     with pytest.raises(asyncio.CancelledError):
         await opening
     SqliteStore(office.path, lock_wait=0).close()
+
+
+# What is to be done
+
+
+async def test_the_wait_and_the_demand_follow_the_measured_pace(office: Office) -> None:
+    desk = await office.open()
+    jobs = [("a", 400.0), ("b", 400.0), ("c", 800.0)]
+    await desk.apply([Submit(name, "{}", needs_plan=False, work=work) for name, work in jobs])
+    attempt = await take(desk, "a")
+    await ask(desk, Finish("a", attempt, result="{}", device_seconds=4.0))
+    assert (await ask(desk, Get("c"))).eta_seconds == 12.0
+    attempt = await take(desk, "b")
+    half = Progress(stage="vae", step=0, total=1, fraction=0.8)  # a fifth is left
+    await desk.report("r", ONE, [("b", attempt, half)])
+    office.ahead += PICTURE_SECONDS
+    assert (await ask(desk, Get("c"))).eta_seconds == pytest.approx(0.8 + 8)
+    demand = await desk.demand()
+    assert demand.decodes == 1
+    assert demand.decode_seconds == pytest.approx(0.8 + 8)
+
+
+async def test_polls_do_not_read_every_job_each_time(office: Office) -> None:
+    desk = await office.open()
+    await submit(desk, "a")
+    for _ in range(20):
+        await asyncio.gather(ask(desk, Get("a")), ask(desk, ListJobs()), desk.demand())
+    looks = [batch for batch in office.store.batches if Backlog() in batch]
+    assert len(looks) == 1
+    office.ahead += PICTURE_SECONDS
+    await ask(desk, Get("a"))
+    assert len([batch for batch in office.store.batches if Backlog() in batch]) == 2
+
+
+async def test_demand_counts_the_plans_of_each_planner(office: Office) -> None:
+    desk = await office.open()
+    for number, planner in enumerate("PPQ"):
+        await ask(desk, Submit(f"{number}", "{}", needs_plan=True, planner=planner, work=1.0))
+    assert (await desk.demand()).plans == {"P": 2, "Q": 1}
+
+
+async def test_a_store_that_is_away_tells_no_demand(office: Office) -> None:
+    """Autoscaling then leaves the replicas as they are."""
+    desk = await office.open()
+    await submit(desk, "a")
+
+    def fault(batch: Sequence[Op]) -> None:
+        if Backlog() in batch:
+            raise StoreUnavailable("The database is locked.")
+
+    office.store.fault = fault
+    with pytest.raises(StoreUnavailable):
+        await desk.demand()
+    assert (await ask(desk, Get("a"))).eta_seconds == 5.0  # a poll is answered all the same

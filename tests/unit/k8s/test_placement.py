@@ -12,6 +12,7 @@ from ray.autoscaler._private.kuberay.autoscaling_config import (
     _derive_autoscaling_config_from_ray_cr,
 )
 
+from acestep_ray.settings import Settings
 from tests.unit.k8s.manifests import CLUSTERS, cluster_of, groups, rayservice
 
 GROUP = {"Ingress": "ingress", "Runner": "ingress", "Planner": "planner", "Decoder": "decoder"}
@@ -31,6 +32,16 @@ def deployments(overlay: str) -> list[dict[str, Any]]:
     config = yaml.safe_load(rayservice(overlay)["spec"]["serveConfigV2"])
     found: list[dict[str, Any]] = config["applications"][0]["deployments"]
     return found
+
+
+def replicas_of(overlay: str, deployment: dict[str, Any]) -> tuple[int, int]:
+    """The fewest and the most there may be."""
+    if "num_replicas" in deployment:
+        return deployment["num_replicas"], deployment["num_replicas"]
+    config = yaml.safe_load(rayservice(overlay)["spec"]["serveConfigV2"])
+    scaling = Settings.model_validate(config["applications"][0]["args"]).scaling
+    stage = scaling.planner if group_of(deployment) == "planner" else scaling.decoder
+    return stage.min_replicas, stage.max_replicas
 
 
 def demand(deployment: dict[str, Any]) -> dict[str, float]:
@@ -62,11 +73,10 @@ def test_a_replica_fits_its_group_and_no_other(overlay: str) -> None:
 @pytest.mark.parametrize("overlay", CLUSTERS)
 def test_there_may_be_pods_for_all_replicas(overlay: str) -> None:
     types = node_types(overlay)
-    most = dict.fromkeys(types, 0.0)
+    most = dict.fromkeys(types, 0)
     for deployment in deployments(overlay):
         group = group_of(deployment)
-        scaling = deployment.get("autoscaling_config") or {}
-        replicas = scaling.get("max_replicas") or deployment["num_replicas"]
+        replicas = replicas_of(overlay, deployment)[1]
         holds = fits(demand(deployment), types[group]["resources"])
         holds = min(holds, deployment.get("max_replicas_per_node") or holds)
         pods = -(-replicas // holds)
@@ -94,8 +104,7 @@ def test_the_gpus_asked_for_are_the_gpus_of_the_pods(overlay: str) -> None:
 def test_ha_survives_the_loss_of_any_one() -> None:
     types = node_types("ha")
     for deployment in deployments("ha"):
-        scaling = deployment.get("autoscaling_config") or {}
-        assert (scaling.get("min_replicas") or deployment["num_replicas"]) >= 2
+        assert replicas_of("ha", deployment)[0] >= 2
         if group_of(deployment) == "ingress":
             assert deployment["max_replicas_per_node"] == 1
     assert types["ingress"]["min_workers"] >= 2

@@ -1,0 +1,28 @@
+"""Which share of a job each stage is: for who watches it, and for who waits behind it."""
+
+from acestep_ray.jobs.result import Progress
+
+# Share of a whole job that is done at the start and the end of each stage.
+PLANNED_SPANS = {
+    "metadata": (0.0, 0.05),
+    "codes": (0.05, 0.4),
+    "waiting": (0.4, 0.4),
+    "encoding": (0.4, 0.42),
+    "diffusion": (0.42, 0.85),
+    "vae": (0.85, 0.95),
+    "storing": (0.95, 1.0),
+}
+UNPLANNED_SPANS = {
+    "encoding": (0.0, 0.02),
+    "diffusion": (0.02, 0.8),
+    "vae": (0.8, 0.93),
+    "storing": (0.93, 1.0),
+}
+
+
+def decode_left(progress: Progress) -> float:
+    """Share of the decoder's work that a running job still asks for, 0 to 1; all of it before its
+    decoding has begun."""
+    start, end = UNPLANNED_SPANS.get(progress.stage, (0.0, 0.0))
+    done = start + (end - start) * progress.step / max(progress.total, 1)
+    return min(max(1.0 - done, 0.0), 1.0)

@@ -1,0 +1,80 @@
+"""``make serve-real`` with the vllm planner: whole jobs, HTTP to file, on the CPU."""
+
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.service import CLI, ROOT, Service, running, until
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("vllm")
+    checkpoints = str(folder / "checkpoints")
+    subprocess.run([CLI, "make-tiny-checkpoint", checkpoints], check=True, capture_output=True)
+    environment = {
+        "ACESTEP_CHECKPOINTS": checkpoints,
+        "ACESTEP_PLANNER": "vllm",
+        "ACESTEP_LM__CAPTION_TOKENS": "10",
+    }
+    config = yaml.safe_load((ROOT / "serve_config.gpu.yaml").read_text())
+    with running(folder / "data", environment, config) as service:
+        yield service
+
+
+def song(**fields: Any) -> dict[str, Any]:
+    return {
+        "caption": "piano",
+        "lyrics": "la la",
+        "use_5hz_lm": True,
+        "audio_duration": 10,
+        "batch_size": 1,
+        "inference_steps": 2,
+        "audio_format": "flac",
+        "lm_backend": "vllm",
+        **fields,
+    }
+
+
+def test_a_whole_job(service: Service) -> None:
+    answer = service.http.post("/v1/music/generate", json=song(lm_cfg_scale=2, key_scale="Am"))
+    assert answer.status_code == 200, answer.text
+    assert not answer.json().get("warnings")
+    job = service.finish(answer.json()["job_id"])
+    assert job["status"] == "succeeded", job
+    result = job["result"]
+    assert result["audio_codes"].count("<|audio_code_") == 50
+    assert (result["duration"], result["keyscale"]) == (10, "A minor")
+    assert 30 <= result["bpm"] <= 300
+    assert "mock" not in result["generation_info"]
+    assert service.http.get(result["first_audio_path"]).content[:4] == b"fLaC"
+
+
+def test_jobs_at_once_get_the_plans_that_they_get_alone(service: Service) -> None:
+    def fields(seed: int) -> dict[str, Any]:
+        return song(use_random_seed=False, seed=seed, lm_cfg_scale=1 + seed % 3)
+
+    alone = [service.make(**fields(seed))["result"] for seed in range(2)]
+    jobs = [service.submit(**fields(seed)) for seed in range(6)]
+    together = [service.finish(job) for job in jobs]
+    assert {job["status"] for job in together} == {"succeeded"}
+    for one, other in zip(alone, together, strict=False):
+        assert one["audio_codes"] == other["result"]["audio_codes"]
+        assert one["metas"] == other["result"]["metas"]
+    assert len({job["result"]["audio_codes"] for job in together}) == 6
+
+
+def test_a_dead_engine_core_costs_no_job(service: Service) -> None:
+    jobs = [service.submit(**song(audio_duration=120, lm_cfg_scale=2)) for _ in range(2)]
+
+    def writing(job: str) -> bool:
+        return (service.job(job)["progress"] or {}).get("stage") == "codes"
+
+    until(lambda: all(map(writing, jobs)), "the plans did not reach their codes")
+    (killed,) = service.kill("VLLM::EngineCore")
+    for job in jobs:
+        assert service.finish(job, 300)["status"] == "succeeded"
+    assert killed not in service.processes("VLLM::EngineCore")
