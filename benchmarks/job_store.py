@@ -1,7 +1,7 @@
 """The job stores with 10 and with 10,000 jobs queued: each operation, and the ratios.
 
-All are measured in one run, in turns, so that the ratios say what the length of the queue costs, and
-Redis against SQLite. Both write through: a batch is on disk before it is answered.
+All are measured in one run, in turns, so that the ratios say what the length of the queue costs,
+and Redis against SQLite. Both write through: a batch is on disk before it is answered.
 """
 
 import statistics
