@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 import yaml
 
+from acestep_ray.settings import Settings
+from deployments.app import GRACE
 from tests.unit.k8s.manifests import (
     CLUSTERS,
     OVERLAYS,
@@ -154,7 +156,11 @@ def test_probes_ask_ray_and_serve(template: Manifest) -> None:
 def test_a_pod_waits_for_its_longest_job(overlay: str) -> None:
     service = rayservice(overlay)
     config = yaml.safe_load(service["spec"]["serveConfigV2"])
-    drain = max(d["graceful_shutdown_timeout_s"] for d in config["applications"][0]["deployments"])
+    app = config["applications"][0]
+    fallback = (
+        Settings.model_validate(app["args"]).jobs.timeout + GRACE
+    )  # where the config has none
+    drain = max(d.get("graceful_shutdown_timeout_s", fallback) for d in app["deployments"])
     for name, group in groups(service).items():
         if name == "head":
             continue
