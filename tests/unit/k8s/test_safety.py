@@ -5,8 +5,6 @@ from typing import Any
 import pytest
 import yaml
 
-from acestep_ray.settings import Settings
-from deployments.app import GRACE
 from tests.unit.k8s.manifests import (
     CLUSTERS,
     OVERLAYS,
