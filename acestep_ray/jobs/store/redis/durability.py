@@ -56,7 +56,7 @@ def _has_to_wait(connection: Connection, version: tuple[int, ...]) -> bool:
         appendfsync = "unknown"
     if appendfsync == "always":
         return False
-    if version >= WAITAOF_SINCE and appendfsync != "no":
+    if version >= WAITAOF_SINCE and appendfsync != "no" and _may_wait(connection):
         return True
     logger.warning(
         "%s has appendfsync %s: when its machine dies, so may the last jobs that were accepted; set"
@@ -65,6 +65,14 @@ def _has_to_wait(connection: Connection, version: tuple[int, ...]) -> bool:
         appendfsync,
     )
     return False
+
+
+def _may_wait(connection: Connection) -> bool:
+    try:
+        settle(connection)
+    except ResponseError:  # a managed Redis forbids this one, too
+        return False
+    return True
 
 
 def _check_clock(connection: Connection) -> None:
