@@ -16,6 +16,7 @@ from acestep_ray.jobs.store.protocol import (
     JobRecord,
     Op,
     Stats,
+    StoreFull,
     StoreLocked,
     StoreStats,
     StoreUnavailable,
@@ -122,6 +123,23 @@ async def test_a_batch_at_fault_fails_its_own_caller_only(setup: Setup) -> None:
     assert first == [Submitted("a", Status.QUEUED, 1, created=True)]
     assert third == [Submitted("c", Status.QUEUED, 2, created=True)]
     assert setup.published == [("a", Status.QUEUED), ("c", Status.QUEUED)]
+
+
+async def test_a_full_store_fails_those_who_bring_jobs_only(setup: Setup) -> None:
+    await setup.commit.apply([submit("a")])
+
+    def full(batch: Sequence[Op]) -> None:
+        if any(isinstance(op, Submit) for op in batch):
+            raise StoreFull("No room.")
+
+    setup.store.fault = full
+    calls = [setup.commit.apply([op]) for op in (submit("b"), Cancel("a"), Get("b"))]
+    first, second, third = await asyncio.gather(*calls, return_exceptions=True)
+    assert isinstance(first, StoreFull)
+    assert isinstance(second, list)
+    assert isinstance(third, list)
+    assert isinstance(third[0], JobNotFound)
+    assert setup.published == [("a", Status.QUEUED), ("a", Status.FAILED)]
 
 
 async def test_a_caller_that_gives_up_in_time_takes_its_batch_back(setup: Setup) -> None:
