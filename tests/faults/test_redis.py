@@ -74,3 +74,18 @@ def test_a_cancel_while_redis_is_away_is_answered_once_it_is_back(
     threading.Timer(1.0, redis.start).start()
     answer = service.http.post(f"/v1/jobs/{job_id}/cancel")
     assert (answer.status_code, answer.json()["error_code"]) == (200, "cancelled")
+
+
+def test_a_full_redis_takes_no_new_jobs_and_ends_those_it_has(
+    service: Service, redis: RedisServer
+) -> None:
+    ids = [service.submit(audio_duration=2, batch_size=1) for _ in range(4)]
+    redis.do("CONFIG SET", "maxmemory", "1mb")
+    try:
+        answer = service.http.post("/v1/music/generate", json={"audio_duration": 2})
+        assert answer.status_code == 503
+        assert "no room for new jobs" in answer.json()["detail"]
+        assert {service.finish(job_id)["status"] for job_id in ids} == {"succeeded"}
+    finally:
+        redis.do("CONFIG SET", "maxmemory", "0")
+    service.make(audio_duration=1, batch_size=1)

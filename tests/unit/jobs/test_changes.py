@@ -73,3 +73,16 @@ async def test_closing_answers_whoever_waits_and_comes() -> None:
     feed.close()
     assert (await waiter).job_ids == ()
     assert (await feed.since((feed.epoch, 0), 60)).job_ids == ()
+
+
+async def test_readers_are_told_when_nobody_knows_what_changed() -> None:
+    feed = ChangeFeed()
+    before = feed.epoch
+    waiter = asyncio.create_task(feed.since((before, 0), 60))
+    await asyncio.sleep(0)
+    feed.miss()
+    told = await waiter
+    assert (told.missed, told.epoch == before) == (True, False)
+    assert (await feed.since((before, 0), 60)).missed
+    feed.publish(["a"])
+    assert (await feed.since((told.epoch, told.version), 60)).job_ids == ("a",)
