@@ -12,7 +12,7 @@ from ray.actor import ActorHandle
 from ray.exceptions import RayActorError, RayTaskError
 from ray.util import list_named_actors
 
-from acestep_ray.api.service import ServiceUnavailable
+from acestep_ray.api.service import ServiceUnavailable, StoreIsFull
 from acestep_ray.jobs.result import Progress
 from acestep_ray.jobs.roster import Announcement, RosterView
 from acestep_ray.jobs.snapshot import Capacity, Changes, QueueStats
@@ -27,7 +27,6 @@ T = TypeVar("T")
 
 PATIENCE = 20.0
 """Seconds a call waits out a store that is away, unless told otherwise."""
-FULL = "The job store has no room for new jobs just now; please try again later."
 MAX_BATCH = 500
 """Operations a call carries at most."""
 
@@ -130,7 +129,7 @@ class StoreClient:
         except Exception as error:
             if len(ops) == 1:
                 full = isinstance(error, StoreFull)
-                return [ServiceUnavailable(FULL) if full else error]
+                return [StoreIsFull(str(error)) if full else error]
             return [(await self._answers([op], patience))[0] for op in ops]
 
     async def call(
@@ -152,9 +151,7 @@ class StoreClient:
                     self._actor = None
                 if time.monotonic() + pause >= deadline:
                     logger.warning("The job store does not answer: %s", error)
-                    raise ServiceUnavailable(
-                        "The job store cannot be reached right now; please try again."
-                    ) from error
+                    raise ServiceUnavailable(str(error)) from error
                 await asyncio.sleep(pause)
                 pause = min(1.0, pause * 2)
 

@@ -114,7 +114,7 @@ _PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
     ServiceUnavailable: lambda error: Problem(
         503,
         "unavailable",
-        "The job store cannot be reached right now; please try again.",
+        error.sentence,
         headers={"Retry-After": RETRY_SECONDS},
     ),
     StorageError: lambda error: Problem(

@@ -14,6 +14,14 @@ from acestep_ray.planner.protocol import PlannerDescription
 class ServiceUnavailable(Exception):
     """The job store could not be reached in time; a retry heals it (503)."""
 
+    sentence = "The job store cannot be reached right now; please try again."
+
+
+class StoreIsFull(ServiceUnavailable):
+    """It can be reached, and has no room for a new job."""
+
+    sentence = "The job store has no room for new jobs right now; please try again later."
+
 
 @dataclass(frozen=True)
 class Deployed:

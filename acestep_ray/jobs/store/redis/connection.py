@@ -34,7 +34,10 @@ class Address:
         options = dict(parse_qsl(parts.query))
         volatile = options.pop("volatile", "") == "allow"
         place = parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"
-        object.__setattr__(self, "url", urlunsplit(parts._replace(query=urlencode(options))))
+        scheme, netloc, path, *_ = parts
+        query = urlencode(options, safe="/")
+        url = f"{scheme}://{netloc}{path}" + (f"?{query}" if query else "")
+        object.__setattr__(self, "url", url)
         object.__setattr__(self, "name", f"The job store (Redis at {place})")
         object.__setattr__(self, "volatile", volatile)
 
@@ -93,15 +96,16 @@ class Connection:
         self._client = self._connect(url)
 
     def _connect(self, url: str) -> Any:  # its commands are not typed
-        options: dict[str, Any] = (
-            {"password": self.address.password} if self.address.password else {}
-        )
+        options: dict[str, Any] = {}
+        if self.address.password:
+            options["password"] = self.address.password
+        if not url.startswith("unix:"):
+            options["socket_keepalive"] = True
         return redis.Redis.from_url(
             url,
             max_connections=1,
             socket_timeout=self._timeout,
             socket_connect_timeout=self._timeout,
-            socket_keepalive=True,
             retry=Retry(NoBackoff(), 0),
             protocol=2,
             **options,

@@ -309,6 +309,19 @@ def test_a_password_is_needed_and_never_told(
     assert PASSWORD not in caplog.text
 
 
+def test_a_socket_will_do(tmp_path: Path) -> None:
+    socket = tmp_path / "redis.sock"
+    server = RedisServer(tmp_path, unixsocket=str(socket))
+    server.start()
+    store = RedisStore(f"unix://{socket}?volatile=allow&db=3")
+    store.apply(submit("a"), 1.0)
+    assert server.do("INFO", "keyspace").keys() == {"db3"}
+    server.kill()
+    with pytest.raises(StoreUnavailable, match=rf"Redis at {socket}\) cannot be reached"):
+        store.apply(submit("b"), 1.0)
+    store.close()
+
+
 def test_a_text_that_no_database_can_hold_is_the_batch_s_own_fault(store: RedisStore) -> None:
     with pytest.raises(UnicodeEncodeError):
         store.apply(submit("a", spec="\ud800 is half a character"), 1.0)
