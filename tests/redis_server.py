@@ -1,5 +1,6 @@
 """A real redis-server for tests, which is killed, paused and started again as a test says."""
 
+import atexit
 import functools
 import os
 import shutil
@@ -44,6 +45,7 @@ class RedisServer:
         words[::2] = [f"--{name}" for name in words[::2]]
         with (self.folder / "redis.log").open("ab") as log:
             self.process = subprocess.Popen(["redis-server", *words], stdout=log, stderr=log)
+        atexit.register(self.process.kill)  # where a test failed before it could
 
     def answers(self) -> bool:
         """Whether it has loaded its data."""
