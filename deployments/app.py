@@ -6,7 +6,8 @@ from ray import serve
 from ray.serve import Application
 
 from acestep_ray.planner.pairs import PlannerSpec, planners_of
-from acestep_ray.settings import Settings, Stage
+from acestep_ray.scaling import Stage
+from acestep_ray.settings import Settings
 from deployments.autoscaling import POLICY
 from deployments.decoder import Decoder
 from deployments.door_guard import refuse_open_door

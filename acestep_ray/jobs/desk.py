@@ -64,8 +64,8 @@ class JobDesk:
         self._jobs = settings.jobs
         self._clock = clock
         self._default_seconds = settings.defaults.job_seconds
-        self._picture = Picture((), Speed(self._default_seconds))
-        self._waits = Waits(self._picture, Capacity())
+        self._ours = Picture((), Speed(self._default_seconds))
+        self._waits = Waits(self._ours, Capacity())
         self._pictured_at = float("-inf")
         self._looking = asyncio.Lock()
         self._cluster = ""
@@ -157,15 +157,15 @@ class JobDesk:
         return QueueStats(counts, capacity, speed.job_seconds)
 
     async def demand(self) -> Demand:
-        """What is asked of the engines now; their ``slots`` are not known here.
+        """What is asked of this cluster's engines now; their ``slots`` are not known here.
 
         Raises StoreUnavailable.
         """
         self.check()
         await self._look()
-        picture = self._picture
-        plans = {planner: len(places) for planner, places in picture.planned_places.items()}
-        return Demand(plans, picture.decodes, picture.decode_seconds)
+        ours = self._ours
+        plans = {planner: len(places) for planner, places in ours.planned_places.items()}
+        return Demand(plans, ours.decodes, ours.decode_seconds)
 
     def check(self) -> None:
         """Raise RuntimeError when maintenance has ended, which it never does by itself: without it
@@ -202,8 +202,10 @@ class JobDesk:
             assert isinstance(backlog, list)
             assert isinstance(counts, StoreStats)
             speed = measured(counts, self._default_seconds)
-            self._picture = Picture(backlog, speed, self._reports.decode_left, self._cluster)
-            self._waits = Waits(self._picture, self._reports.capacity_everywhere(now))
+            left = self._reports.decode_left
+            self._ours = Picture(backlog, speed, left, self._cluster)
+            everywhere = self._reports.capacity_everywhere(now)
+            self._waits = Waits(Picture(backlog, speed, left), everywhere)
             self._pictured_at = now
 
     def _seen(self, op: Op, answer: object) -> object:

@@ -47,8 +47,8 @@ def measured(stats: StoreStats, default: float) -> Speed:
 class Picture:
     """Sums over the unfinished jobs of ``backlog``, which is in the order of places.
 
-    ``left`` answers which share of a running job's decoding is still to do, 0 to 1. Jobs that
-    another cluster than ``cluster`` has leased are its engines' affair and left out.
+    ``left`` answers which share of a running job's decoding is still to do, 0 to 1. With a
+    ``cluster``, jobs that another one has leased are left out: they are its engines' affair.
     """
 
     def __init__(
@@ -56,10 +56,10 @@ class Picture:
         backlog: Sequence[Unfinished],
         speed: Speed,
         left: Callable[[str], float] = lambda job_id: 1.0,
-        cluster: str = "",
+        cluster: str | None = None,
     ) -> None:
         self.speed = speed
-        ours = [job for job in backlog if not job.leased or job.cluster == cluster]
+        ours = [j for j in backlog if cluster is None or not j.leased or j.cluster == cluster]
         queued = [job for job in ours if job.status is Status.QUEUED]
         self._places = [job.place for job in queued]
         # _before[n]: seconds of one decoder that the first n queued jobs ask for.

@@ -41,8 +41,10 @@ class Reports:
 
     def decode_left(self, job_id: str) -> float:
         """Share of a running job's decoding that is still to do, 0 to 1."""
-        known = self._progress.get(job_id)
-        return decode_left(known[1]) if known else 1.0
+        for known in (self._progress, *(board.progress for board in self._boards)):
+            if job_id in known:
+                return decode_left(known[job_id][1])
+        return 1.0
 
     def drop(self, job_ids: Iterable[str]) -> None:
         """Forget the progress of jobs that no longer run."""

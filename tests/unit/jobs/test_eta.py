@@ -118,11 +118,10 @@ def test_a_job_of_unknown_work_counts_as_one_of_usual_length() -> None:
     assert Waits(picture, ONE).eta_seconds(record(2, 480)) == pytest.approx(34.8)
 
 
-def test_jobs_that_another_cluster_has_leased_are_not_before_it() -> None:
-    there = running(1, 99_000, cluster="b")
-    here = running(2, 800, cluster="a")
-    picture = Picture([there, here, unfinished(3, 200)], SPEED, cluster="a")
-    assert Waits(picture, ONE).eta_seconds(record(3, 200)) == pytest.approx(10.0)
+def test_the_jobs_and_decoders_of_every_cluster_count() -> None:
+    backlog = [running(1, 600, cluster="b"), running(2, 800, cluster="a"), unfinished(3, 200)]
+    waits = Waits(Picture(backlog, SPEED), replace(ONE, decoders=2))
+    assert waits.eta_seconds(record(3, 200)) == pytest.approx(8.0)
 
 
 # Plans
