@@ -82,6 +82,7 @@ def _autoscaling(stage: Stage, most: int, settings: Settings) -> dict[str, Any]:
         "max_replicas": most,
         "upscale_delay_s": UPSCALE_DELAY,
         "downscale_delay_s": scaling.idle_seconds,
+        "target_ongoing_requests": 1,  # not used by our policy; Serve warns if it seems too high
         "policy": {
             "policy_function": POLICY,
             "policy_kwargs": {"target_seconds": scaling.target_seconds},
