@@ -35,7 +35,7 @@ FAILED = re.compile(
 )
 """Log lines after which the application never comes up."""
 FAULT = re.compile(
-    r"(?:CheckpointError|DoesNotFit|DataOnOneNode|StoreUnsuitable|SchemaTooNew): (.+)"
+    r"(?:CheckpointError|SettingError|DoesNotFit|DataOnOneNode|StoreUnsuitable|SchemaTooNew): (.+)"
 )
 """A sentence that names what is wrong and the cure."""
 STARTING = "the application is starting"
@@ -67,7 +67,7 @@ def serve(
     _refuse_missing_checkpoints(settings)
     _refuse_unusable_storage(settings)
     _refuse_unusable_store(settings)
-    _leave_out_gpus(application, settings)
+    without_gpus = _leave_out_gpus(application, settings)
     http = document.setdefault("http_options", {})
     if port or "port" in settings.model_fields_set:
         http["port"] = port or settings.port
@@ -76,7 +76,7 @@ def serve(
     if why := open_door(host, settings):
         raise Refused(why)
     _refuse_used_port(host, http["port"])
-    return _run(document, host, http["port"], verbose)
+    return _run(document, host, http["port"], verbose, without_gpus)
 
 
 def _refuse_missing_checkpoints(settings: Settings) -> None:
@@ -110,9 +110,11 @@ def _refuse_unusable_store(settings: Settings) -> None:
         raise Refused(str(error)) from error
 
 
-def _leave_out_gpus(application: dict[str, Any], settings: Settings) -> None:
-    """On a machine without a GPU, run what asks for one on the CPU, and say so."""
-    pairs = [pair.model_dump(exclude={"num_gpus"}) for pair in settings.planners]
+def _leave_out_gpus(application: dict[str, Any], settings: Settings) -> dict[str, str]:
+    """On a machine without a GPU, run what asks for one on the CPU, and say so.
+
+    Answers what the application's environment needs for that; it beats args and presets.
+    """
     asking = [
         deployment["ray_actor_options"]
         for deployment in application.get("deployments") or []
@@ -120,15 +122,16 @@ def _leave_out_gpus(application: dict[str, Any], settings: Settings) -> None:
     ]
     any_pair = any(pair.num_gpus for pair in settings.planners)
     any_stage = settings.scaling.planner.num_gpus or settings.scaling.decoder.num_gpus
-    if (asking or any_pair or any_stage) and not Path("/dev/nvidiactl").exists():
-        _say("no GPU is here: the models run on the CPU, which is slow")
-        for options in asking:
-            del options["num_gpus"]
-        for stage in ("PLANNER", "DECODER"):
-            os.environ[f"ACESTEP_SCALING__{stage}__NUM_GPUS"] = "0"
-        if any_pair:
-            os.environ.pop("ACESTEP_PLANNERS", None)  # it would beat the args
-            application["args"] = {**(application.get("args") or {}), "planners": pairs}
+    if not (asking or any_pair or any_stage) or Path("/dev/nvidiactl").exists():
+        return {}
+    _say("no GPU is here: the models run on the CPU, which is slow")
+    for options in asking:
+        del options["num_gpus"]
+    changes = {f"ACESTEP_SCALING__{stage}__NUM_GPUS": "0" for stage in ("PLANNER", "DECODER")}
+    if any_pair:
+        pairs = [pair.model_dump(exclude={"num_gpus"}) for pair in settings.planners]
+        changes["ACESTEP_PLANNERS"] = json.dumps(pairs)
+    return changes
 
 
 def _refuse_used_port(host: str, port: int) -> None:
@@ -158,7 +161,9 @@ def environment() -> dict[str, str]:
     return defaults | dict(os.environ)
 
 
-def _run(document: dict[str, Any], host: str, port: int, verbose: bool) -> int:
+def _run(
+    document: dict[str, Any], host: str, port: int, verbose: bool, changes: dict[str, str]
+) -> int:
     url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
     # Also the replicas' folder for temporary files: a hard stop leaves some, and this is removed.
     with tempfile.TemporaryDirectory(prefix="acestep-serve-", ignore_cleanup_errors=True) as folder:
@@ -170,7 +175,7 @@ def _run(document: dict[str, Any], host: str, port: int, verbose: bool) -> int:
         _say("starting Ray and the application (10 to 30 seconds) …")
         child = subprocess.Popen(
             [str(program), "run", str(file)],
-            env=environment() | {"TMPDIR": folder},
+            env=environment() | changes | {"TMPDIR": folder},
             start_new_session=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from acestep_ray.planner.pairs import PLANNER
+
 ROOT = Path(__file__).parent.parent
 OVERLAYS = ("cpu-mock", "gpu", "ha")
 """In the order in which they build upon one another."""
@@ -38,7 +40,8 @@ def write(root: Path = ROOT) -> list[Path]:
 def merge(base: Any, change: Any, where: str) -> Any:
     """``base`` with ``change`` laid over it: mappings by key, lists of named things by name.
 
-    ``where`` begins the path in a WrongChange.
+    A planner may be added: configs that change nothing of it do not name it. ``where`` begins the
+    path in a WrongChange.
     """
     if isinstance(base, dict) and isinstance(change, dict):
         inner = {
@@ -47,15 +50,17 @@ def merge(base: Any, change: Any, where: str) -> Any:
         return base | inner
     if _named(base) and _named(change):
         names = [item["name"] for item in base]
-        for item in change:
-            if item["name"] not in names:
+        added = [item for item in change if item["name"] not in names]
+        for item in added:
+            if not item["name"].startswith(PLANNER):
                 raise WrongChange(
                     f"{where}: there is no {item['name']!r}; there are {', '.join(names)}."
                 )
         changes = {item["name"]: item for item in change}
-        return [
+        merged = [
             merge(item, changes.get(item["name"], {}), f"{where}.{item['name']}") for item in base
         ]
+        return merged + added
     return change
 
 

@@ -53,7 +53,7 @@ async def _stream(handle: DeploymentHandle[Any], request: Any) -> AsyncGenerator
             yield event
         ended = True
     except (RayActorError, DeploymentUnavailableError, BackPressureError) as error:
-        raise WorkerLost(str(error).splitlines()[0]) from error
+        raise WorkerLost((str(error) or type(error).__name__).splitlines()[0]) from error
     except RayTaskError as error:
         ended = True
         if isinstance(error.cause, PlannerError):

@@ -39,9 +39,10 @@ def choose_decoder(deployed: Deployed, model: str | None, task: Task) -> Decoder
 
 
 def choose_planner(
-    deployed: Deployed, model: str | None, backend: str
+    deployed: Deployed, model: str | None, backend: str | None
 ) -> tuple[PlannerDescription, str]:
-    """A planner that serves that LM checkpoint (None: any), of that backend where there is one.
+    """A planner that serves that LM checkpoint (None: any), of that backend where there is one
+    (None: any); of several the first.
 
     Answers it with the checkpoint's name as deployed ("" for None). Raises NoSuchModel, or Problem
     503 where no planner has come up yet.

@@ -33,7 +33,7 @@ def plan_with(
     runs = request.use_5hz_lm and new_song and not has_codes
     chosen = None
     if runs or (request.lm_model_path is not None and deployed.planners):
-        chosen = _choose(request, deployed, found)  # a wrong name is told, used or not
+        chosen = _choose(request, sent, deployed, found)  # a wrong name is told, used or not
     if not runs:
         _warn_unused(request, sent, has_codes, found)
         return None
@@ -66,10 +66,11 @@ def plan_with(
 
 
 def _choose(
-    request: GenerateRequest, deployed: Deployed, found: Findings
+    request: GenerateRequest, sent: frozenset[str], deployed: Deployed, found: Findings
 ) -> tuple[PlannerDescription, str] | None:
+    backend = request.lm_backend if "lm_backend" in sent else None
     try:
-        return choose_planner(deployed, request.lm_model_path, request.lm_backend)
+        return choose_planner(deployed, request.lm_model_path, backend)
     except NoSuchModel as error:
         found.refuse(error.field, str(error))
         return None

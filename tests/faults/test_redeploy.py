@@ -27,9 +27,7 @@ def test_redeploy(
     changed = copy.deepcopy(config)
     app = changed["applications"][0]
     app["args"]["defaults"] = {"batch_size": 1}  # args are part of the code's version
-    for deployment in app["deployments"]:
-        if deployment["name"] == "Decoder":
-            deployment["autoscaling_config"] |= {"min_replicas": 1, "max_replicas": 1}
+    app["args"]["scaling"]["decoder"] = {"min_replicas": 1, "max_replicas": 1}
 
     with running(own_data, environment, config) as service:
         until(lambda: len(service.processes("acestep:Decoder")) == 2, "two decoders did not come")

@@ -1,12 +1,11 @@
 """Several planners side by side: each job goes to the one of its model, which starts if need be."""
 
+import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-import yaml
 
-from tests.service import ROOT, Service, running
+from tests.service import Service, running
 
 SMALL, LARGE = "acestep-5Hz-lm-0.6B", "acestep-5Hz-lm-4B"
 SONG = {"caption": "a song", "audio_duration": 10, "batch_size": 1, "use_5hz_lm": True}
@@ -14,16 +13,16 @@ SONG = {"caption": "a song", "audio_duration": 10, "batch_size": 1, "use_5hz_lm"
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The shipped config, but with two planners; the second has no replica until it is asked."""
-    document = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
-    app = document["applications"][0]
-    app["deployments"] = [d for d in app["deployments"] if d["name"] != "Planner"]
-    app["args"]["planners"] = [
+    """The shipped config, with two planners; the second has no replica until it is asked."""
+    planners = [
         {"model": SMALL, "backend": "mock"},
         {"model": LARGE, "backend": "mock", "min_replicas": 0},
     ]
-    data: Path = tmp_path_factory.mktemp("planners") / "data"
-    with running(data, {"ACESTEP_MOCK__TOKEN_SECONDS": "0.01"}, document) as service:
+    environment = {
+        "ACESTEP_PLANNERS": json.dumps(planners),
+        "ACESTEP_MOCK__TOKEN_SECONDS": "0.01",
+    }
+    with running(tmp_path_factory.mktemp("planners") / "data", environment) as service:
         yield service
 
 

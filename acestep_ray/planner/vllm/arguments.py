@@ -8,12 +8,13 @@ from vllm.utils.cpu_resource_utils import get_memory_node_info
 
 from acestep_ray.planner.checkpoint import LmCheckpoint
 from acestep_ray.planner.vllm.model import ARCHITECTURE
+from acestep_ray.setting_error import SettingError
 from acestep_ray.settings import Lm
 
 _PACKAGE = __name__.rpartition(".")[0]
 _USABLE = 0.92
 """Of a share of a GPU: vLLM's own default. The rest is the driver's, and for fragments."""
-_KV_SHARE = 0.5
+_KV_SHARE = 0.25
 """Of the free memory, on a CPU: the most that is taken for keys and values."""
 _BLOCK_ON_CPU = 128
 
@@ -23,10 +24,11 @@ def engine_arguments(
 ) -> dict[str, Any]:
     """Keyword arguments for AsyncEngineArgs. ``gpu_share`` of one GPU may be used, 0 to 1.
 
-    Raises ValueError, in one sentence with the numbers, for settings that cannot work here.
+    Raises SettingError, in one sentence with the numbers, for settings that cannot work here.
     """
     on_cpu = bool(current_platform.is_cpu())
     _check_device(settings.device)
+    _check_context(checkpoint, settings.context)
     rows = 2 * settings.max_concurrent_plans  # a guided plan is two
     arguments: dict[str, Any] = {
         "model": str(checkpoint.folder),
@@ -60,11 +62,11 @@ def engine_arguments(
 
 
 def check_room(blocks: int, block_size: int, context: int) -> None:
-    """Raise ValueError where the KV cache of a started engine, ``blocks`` of ``block_size`` tokens,
-    does not hold a guided plan as long as the context: such a job could never begin."""
+    """Raise SettingError where the KV cache of a started engine, ``blocks`` of ``block_size``
+    tokens, does not hold a guided plan as long as the context: such a job could never begin."""
     needed = 2 * -(-context // block_size) + 1  # one is vLLM's own
     if blocks < needed:
-        raise ValueError(
+        raise SettingError(
             f"The KV cache has room for {blocks} blocks of {block_size} tokens, but a guided plan "
             f"of ACESTEP_LM__CONTEXT={context} tokens needs {needed}: lower the context, or raise "
             "the planner's num_gpus."
@@ -72,9 +74,9 @@ def check_room(blocks: int, block_size: int, context: int) -> None:
 
 
 def check_share(checkpoint: LmCheckpoint, context: int, share: float, total: int) -> None:
-    """Raise ValueError where ``share`` of a GPU of ``total`` bytes is less than is needed."""
+    """Raise SettingError where ``share`` of a GPU of ``total`` bytes is less than is needed."""
     if not 0 < share <= 1:
-        raise ValueError(
+        raise SettingError(
             f"The planner has num_gpus {share:g}; the vllm engine needs a share of one GPU, above "
             "0 and at most 1."
         )
@@ -82,7 +84,7 @@ def check_share(checkpoint: LmCheckpoint, context: int, share: float, total: int
     pair = 2 * context * _kv_bytes_a_token(checkpoint, 2)
     room = int(total * share * _USABLE)
     if weights + pair > room:
-        raise ValueError(
+        raise SettingError(
             f"A share of {share:g} of a GPU of {_gb(total)} leaves {_gb(room)}, but "
             f"{checkpoint.folder.name} takes {_gb(weights)} and a guided plan of "
             f"ACESTEP_LM__CONTEXT={context} tokens {_gb(pair)}: raise the planner's num_gpus, or "
@@ -91,23 +93,32 @@ def check_share(checkpoint: LmCheckpoint, context: int, share: float, total: int
 
 
 def kv_bytes_on_cpu(checkpoint: LmCheckpoint, context: int, plans: int, free: int) -> int:
-    """Bytes for ``plans`` guided plans as long as the context, or for as many as half of the
-    ``free`` memory holds. Raises ValueError where that is not one."""
+    """Bytes for ``plans`` guided plans as long as the context, or for as many as a quarter of the
+    ``free`` memory holds. Raises SettingError where that is not one."""
     pair = 2 * (context + _BLOCK_ON_CPU) * _kv_bytes_a_token(checkpoint, 4)
     most = int(_KV_SHARE * free)
     if pair > most:
-        raise ValueError(
+        raise SettingError(
             f"A guided plan of ACESTEP_LM__CONTEXT={context} tokens takes {_gb(pair)} of memory "
-            f"for keys and values, but half of what is free is {_gb(most)}: lower the context, or "
-            "free memory."
+            f"for keys and values, but a quarter of what is free is {_gb(most)}: lower the "
+            "context, or free memory."
         )
     return min(plans * pair, most)
+
+
+def _check_context(checkpoint: LmCheckpoint, context: int) -> None:
+    longest = int(checkpoint.config.max_position_embeddings)
+    if context > longest:
+        raise SettingError(
+            f"ACESTEP_LM__CONTEXT={context} is more than the {longest} tokens that "
+            f"{checkpoint.folder.name} was made for: lower it."
+        )
 
 
 def _check_device(device: str) -> None:
     kind = current_platform.device_type
     if device not in ("", kind):
-        raise ValueError(
+        raise SettingError(
             f"ACESTEP_LM__DEVICE={device} cannot be had: the vLLM that is installed runs on "
             f"{kind}, on the first that CUDA_VISIBLE_DEVICES shows; leave the setting empty."
         )

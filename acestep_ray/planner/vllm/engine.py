@@ -24,6 +24,7 @@ from acestep_ray.planner.vllm.planning import Planning
 from acestep_ray.planner.vllm.requests import Requests
 from acestep_ray.planner.vllm.tokenizer_folder import text_tokenizer
 from acestep_ray.planner.vllm.version import check_version
+from acestep_ray.setting_error import SettingError
 from acestep_ray.settings import Settings
 
 
@@ -41,7 +42,7 @@ class VllmPlanner:
     def load(cls, settings: Settings, model: str = "", gpu_share: float = 1.0) -> Self:
         """The language model that is named, else the settings'; ``gpu_share`` of a GPU is for it.
 
-        Blocks, half a minute or more. Raises CheckpointError, and ValueError for settings that
+        Blocks, half a minute or more. Raises CheckpointError, and SettingError for settings that
         cannot work on this machine.
         """
         check_version()
@@ -52,7 +53,7 @@ class VllmPlanner:
         try:
             cache = engine.vllm_config.cache_config
             check_room(cache.num_gpu_blocks or 0, cache.block_size, settings.lm.context)
-        except ValueError:
+        except SettingError:
             engine.shutdown()
             raise
         return cls(engine, checkpoint.tokenizer, checkpoint.folder.name, settings)

@@ -1,5 +1,6 @@
 """What several values mean together: what is refused, what is warned of, what is stored."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -141,11 +142,16 @@ async def test_a_job_waits_for_the_planner_of_its_model_and_backend(bench: Bench
     ):
         await bench.submit(use_5hz_lm=True, **fields)
         assert bench.service.submits[-1].planner == planner
+    # Who names neither gets the first, whatever the field's default is.
+    deployed = bench.service.deploy
+    bench.service.deploy = replace(deployed, planners=deployed.planners[::-1])
+    await bench.submit(use_5hz_lm=True)
+    assert bench.service.submits[-1].planner == "large on pt"
     answer = await bench.submit(use_5hz_lm=True, lm_model_path="small", lm_backend="pt")
     assert warnings_of(answer) == "lm_backend pt is not deployed for small; vllm serves the LM."
     assert bench.service.submits[-1].planner == "small on vllm"
     errors = field_errors(await bench.submit(use_5hz_lm=True, lm_model_path="huge"))
-    assert "deployed: small, large." in errors["lm_model_path"]
+    assert "deployed: large, small." in errors["lm_model_path"]
 
 
 async def test_a_submit_tells_the_decoders_work(bench: Bench) -> None:

@@ -31,7 +31,7 @@ def test_misspelt_keys_are_found_at_every_level(config: dict[str, Any]) -> None:
     config["http_options"]["prot"] = 1
     app["arg"] = {}
     decoder["max_ongoing_request"] = 1
-    decoder["autoscaling_config"]["min_replica"] = 1
+    decoder["autoscaling_config"] = {"min_replica": 1}
     decoder["ray_actor_options"]["num_gpu"] = 1
     found = "\n".join(mistakes(config))
     for key in ("http_option:", "prot", "arg", "max_ongoing_request", "min_replica", "num_gpu"):
@@ -69,7 +69,7 @@ def test_an_engine_scaled_without_our_policy_is_found(config: dict[str, Any]) ->
     """Serve's own counts the requests it has seen, and the jobs that wait are in the store."""
     for deployment in config["applications"][0]["deployments"]:
         if deployment["name"] == "Decoder":
-            del deployment["autoscaling_config"]["policy"]
+            deployment["autoscaling_config"] = {"max_replicas": 2}
     (mistake,) = mistakes(config)
     assert "Decoder" in mistake
     assert "deployments.autoscaling:FollowDemand" in mistake

@@ -72,6 +72,7 @@ async def test_progress_and_the_wait_are_told_by_both(desks: list[JobDesk]) -> N
     here, there = desks
     await submit(here, "a", "b")
     attempt = await take(here, "a")
+    await ask(there, KeepAlive("s", 1e6))  # what a runner sees counts while it lives
     await here.report("r", Capacity(decoders=1), [("a", attempt, HALF)])
     await there.report("s", Capacity(decoders=2), [])
 

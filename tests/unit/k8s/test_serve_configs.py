@@ -44,6 +44,12 @@ def test_a_change_lies_over_its_base() -> None:
     }
 
 
+def test_a_planner_that_the_config_does_not_name_may_be_changed() -> None:
+    one = {"name": "Planner", "ray_actor_options": {"num_gpus": 1}}
+    merged = merge({"deployments": [{"name": "Decoder"}]}, {"deployments": [one]}, "gpu")
+    assert merged == {"deployments": [{"name": "Decoder"}, one]}
+
+
 def test_a_change_of_something_that_is_not_there_is_refused() -> None:
     base = {"deployments": [{"name": "Planner"}, {"name": "Decoder"}]}
     with pytest.raises(WrongChange, match=r"ha\.deployments: .*'Planer'.*Planner, Decoder"):

@@ -1,9 +1,11 @@
 """What vLLM is started with follows from the settings; what cannot work is refused with numbers."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from transformers import Qwen3Config
 from vllm.engine.arg_utils import AsyncEngineArgs
 
 from acestep_ray.checkpoint_error import CheckpointError
@@ -16,6 +18,7 @@ from acestep_ray.planner.vllm.arguments import (
 )
 from acestep_ray.planner.vllm.engine import VllmPlanner
 from acestep_ray.planner.vllm.environment import vllm_environment
+from acestep_ray.setting_error import SettingError
 from acestep_ray.settings import Lm, Settings
 
 GB = 10**9
@@ -39,6 +42,15 @@ def test_they_follow_from_the_settings(checkpoint: LmCheckpoint, tmp_path: Path)
     assert arguments["kv_cache_memory_bytes"] == 5 * 2 * (2048 + 128) * TOKEN
 
 
+def test_a_context_that_the_model_was_not_made_for_is_refused(
+    checkpoint: LmCheckpoint, tmp_path: Path
+) -> None:
+    config = Qwen3Config.from_dict(checkpoint.config.to_dict() | {"max_position_embeddings": 2048})
+    short = replace(checkpoint, config=config)
+    with pytest.raises(SettingError, match=r"ACESTEP_LM__CONTEXT=8192 .* the 2048 tokens .*lower"):
+        engine_arguments(short, tmp_path, Lm(), 1.0)
+
+
 def test_another_device_is_refused(checkpoint: LmCheckpoint, tmp_path: Path) -> None:
     engine_arguments(checkpoint, tmp_path, Lm(device="cpu"), 1.0)
     with pytest.raises(ValueError, match=r"ACESTEP_LM__DEVICE=cuda:1 cannot be had: .* on cpu"):
@@ -48,9 +60,9 @@ def test_another_device_is_refused(checkpoint: LmCheckpoint, tmp_path: Path) -> 
 def test_memory_on_a_cpu(checkpoint: LmCheckpoint) -> None:
     pair = 2 * (8192 + 128) * TOKEN
     assert kv_bytes_on_cpu(checkpoint, 8192, 16, free=64 * GB) == 16 * pair
-    assert kv_bytes_on_cpu(checkpoint, 8192, 16, free=3 * pair) == 3 * pair // 2
+    assert kv_bytes_on_cpu(checkpoint, 8192, 16, free=6 * pair) == 3 * pair // 2
     with pytest.raises(ValueError, match=r"CONTEXT=8192 tokens takes 0\.0 GB .* is 0\.0 GB: lower"):
-        kv_bytes_on_cpu(checkpoint, 8192, 16, free=pair)
+        kv_bytes_on_cpu(checkpoint, 8192, 16, free=3 * pair)
 
 
 def test_a_share_of_a_gpu(checkpoint: LmCheckpoint) -> None:

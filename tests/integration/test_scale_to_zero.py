@@ -1,0 +1,56 @@
+"""What nobody needs is stopped, and comes back for the first job that needs it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.service import Service, running, until
+
+REPLICA = "ray::ServeReplica:acestep:"
+SONG = {"caption": "a song", "audio_duration": 10, "batch_size": 1, "audio_format": "wav"}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    environment = {
+        "ACESTEP_SCALING__PLANNER__MIN_REPLICAS": "0",
+        "ACESTEP_SCALING__DECODER__MIN_REPLICAS": "0",
+        "ACESTEP_SCALING__IDLE_SECONDS": "3",
+        "ACESTEP_MOCK__STEP_SECONDS": "0.2",
+    }
+    with running(tmp_path_factory.mktemp("zero") / "data", environment) as service:
+        yield service
+
+
+def gone(service: Service, deployment: str) -> bool:
+    return not service.processes(REPLICA + deployment)
+
+
+def test_idle_stages_rest_and_a_job_wakes_them(service: Service) -> None:
+    for _ in range(2):  # from nothing known, then from rest
+        job = service.make(**SONG, use_5hz_lm=True)
+        assert job["attempts"] == 1
+        until(lambda: gone(service, "Decoder"), "the decoder did not rest")
+        until(lambda: gone(service, "Planner"), "the planner did not rest")
+        # A service that rests is ready: it takes jobs.
+        assert service.http.get("/ready").status_code == 200
+        (state,) = {p["state"] for p in service.http.get("/v1/models").json()["planners"]}
+        assert state == "idle"
+
+
+def test_a_job_longer_than_the_idle_time_is_not_cut(service: Service) -> None:
+    job = service.make(**SONG, inference_steps=40)  # 8 s at a decoder
+    assert job["attempts"] == 1
+
+
+def test_a_job_waits_in_the_queue_while_an_engine_starts(service: Service) -> None:
+    """Nobody has it, so no clock runs, and it is let go at once when it is cancelled."""
+    until(lambda: gone(service, "Decoder"), "the decoder did not rest")
+    cancelled, waiting = service.submit(**SONG), service.submit(**SONG)
+    answer = service.http.post(f"/v1/jobs/{cancelled}/cancel")
+    assert answer.json()["error_code"] == "cancelled"
+    seen = service.job(waiting)
+    assert (seen["status"], seen["queue_position"]) == ("queued", 1)
+    assert seen["eta_seconds"] > 0
+    assert service.finish(waiting)["attempts"] == 1
+    assert service.job(cancelled)["attempts"] == 0
