@@ -9,6 +9,7 @@ so many times what one decoder does in the same run.
 
 import argparse
 import asyncio
+import logging
 import os
 import statistics
 import tempfile
@@ -249,7 +250,7 @@ def main() -> None:
     }
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings.model_validate({"data": folder})
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         serve.start(proxy_location="Disabled", logging_config=LoggingConfig(log_level="ERROR"))
         try:
             asyncio.run(compare(settings, args.decoders, args.rounds, args.seconds))

@@ -1,5 +1,6 @@
 """A Ray cluster of several nodes on this machine, with GPUs that are only numbers."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -113,8 +114,8 @@ def cluster_of(nodes: int, gpus: int) -> Iterator[Cluster]:
         try:
             for _ in range(nodes):
                 cluster.add_node(num_cpus=4, num_gpus=gpus, temp_dir=folder)
-            ray.init(address=cluster.address, logging_level="ERROR", log_to_driver=False)
+            ray.init(address=cluster.address, logging_level=logging.ERROR, log_to_driver=False)
             yield cluster
         finally:
             ray.shutdown()
-            cluster.shutdown()
+            cluster.shutdown()  # type: ignore[no-untyped-call]
