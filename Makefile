@@ -16,7 +16,7 @@ serve-real: $(VENV)/.installed-base $(VENV)/.installed-engines  ## the same with
 
 test: $(VENV)/.installed-test $(VENV)/.installed-engines  ## every test
 	@echo "== tests that start nothing, two at a time"
-	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/models $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/models tests/unit $(PYTEST_ARGS)
 	@echo "== tests on running services: jobs, the README's commands, fault drills"
 	@$(BIN)/python -m pytest tests/integration tests/e2e tests/faults tests/cluster $(PYTEST_ARGS)
 
