@@ -32,7 +32,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]
         "artifacts": (folder / "audio").as_uri(),
         "artifacts_shared": True,  # all nodes are on this machine
         "limits": {"queue": 1000},
-        "mock": {"step_seconds": 0.25},
+        "mock": {"step_seconds": 0.5},
         "scaling": {"decoder": everywhere, "target_seconds": 5, "idle_seconds": 3},
     }
     yield document
