@@ -18,7 +18,7 @@ test: $(VENV)/.installed-test $(VENV)/.installed-engines  ## every test
 	@echo "== tests that start nothing, two at a time"
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/models tests/unit $(PYTEST_ARGS)
 	@echo "== tests on running services: jobs, the README's commands, fault drills"
-	@$(BIN)/python -m pytest tests/integration tests/e2e tests/faults $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest tests/integration tests/e2e tests/faults tests/cluster $(PYTEST_ARGS)
 
 engines: $(VENV)/.installed-engines  ## the real engines' libraries, for the acestep-ray commands
 

@@ -6,7 +6,8 @@ from ray import serve
 from ray.serve import Application
 
 from acestep_ray.planner.pairs import PlannerSpec, planners_of
-from acestep_ray.settings import Settings, Stage
+from acestep_ray.scaling import Stage
+from acestep_ray.settings import Settings
 from deployments.autoscaling import POLICY
 from deployments.decoder import Decoder
 from deployments.door_guard import refuse_open_door
@@ -81,6 +82,7 @@ def _autoscaling(stage: Stage, most: int, settings: Settings) -> dict[str, Any]:
         "max_replicas": most,
         "upscale_delay_s": UPSCALE_DELAY,
         "downscale_delay_s": scaling.idle_seconds,
+        "target_ongoing_requests": 1,  # not used by our policy; Serve warns if it seems too high
         "policy": {
             "policy_function": POLICY,
             "policy_kwargs": {"target_seconds": scaling.target_seconds},

@@ -7,7 +7,8 @@ import ray
 
 from acestep_ray.cards.packing import Wish, free_after, room_for
 from acestep_ray.planner.pairs import PlannerSpec
-from acestep_ray.settings import Settings, Stage
+from acestep_ray.scaling import Stage
+from acestep_ray.settings import Settings
 from deployments.names import DECODER
 
 

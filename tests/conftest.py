@@ -8,7 +8,7 @@ import pytest
 
 from tests.s3 import BUCKET, S3Server
 
-FOLDERS = {"unit", "integration", "models", "e2e", "faults"}
+FOLDERS = {"unit", "integration", "models", "e2e", "faults", "cluster"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -18,7 +18,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         assert folder in FOLDERS, f"{item.path}: tests live in one of {sorted(FOLDERS)}"
         item.add_marker(folder)
     # Quick ones first: a mistake shows in seconds, before anything is started.
-    order = ["unit", "models", "integration", "e2e", "faults"]
+    order = ["unit", "models", "integration", "e2e", "faults", "cluster"]
     items.sort(key=lambda item: order.index(item.path.relative_to(here).parts[0]))
 
 

@@ -11,7 +11,8 @@ from acestep_ray.checkpoint_error import CheckpointError
 from acestep_ray.planner.lm_folder import find_lm
 from acestep_ray.planner.mock.names import PUBLISHED
 from acestep_ray.planner.protocol import PlannerDescription, PlannerError, PlanRequest
-from acestep_ray.settings import PlannerPair, Settings
+from acestep_ray.scaling import PlannerPair
+from acestep_ray.settings import Settings
 
 PLANNER = "Planner"
 """Name of the only planner, and what the names of several begin with."""

@@ -41,3 +41,16 @@ def test_idle_stages_rest_and_a_job_wakes_them(service: Service) -> None:
 def test_a_job_longer_than_the_idle_time_is_not_cut(service: Service) -> None:
     job = service.make(**SONG, inference_steps=40)  # 8 s at a decoder
     assert job["attempts"] == 1
+
+
+def test_a_job_waits_in_the_queue_while_an_engine_starts(service: Service) -> None:
+    """Nobody has it, so no clock runs, and it is let go at once when it is cancelled."""
+    until(lambda: gone(service, "Decoder"), "the decoder did not rest")
+    cancelled, waiting = service.submit(**SONG), service.submit(**SONG)
+    answer = service.http.post(f"/v1/jobs/{cancelled}/cancel")
+    assert answer.json()["error_code"] == "cancelled"
+    seen = service.job(waiting)
+    assert (seen["status"], seen["queue_position"]) == ("queued", 1)
+    assert seen["eta_seconds"] > 0
+    assert service.finish(waiting)["attempts"] == 1
+    assert service.job(cancelled)["attempts"] == 0

@@ -1,0 +1,38 @@
+"""Two dozen decoders on three nodes, each on a GPU of its own; a node that dies costs no job."""
+
+from collections import Counter
+
+from tests.cluster.conftest import GPUS, NODES
+from tests.cluster.nodes import ClusterService
+from tests.service import until
+
+JOBS = 500
+SONG = {"audio_duration": 1, "batch_size": 1, "audio_format": "wav"}
+
+
+def test_each_decoder_has_a_gpu_of_its_own(service: ClusterService) -> None:
+    service.until_replicas("Decoder", NODES * GPUS)
+    decoders = service.replicas("Decoder")
+    # A replica that saw other cards than those it was given would not have started.
+    assert {len(word.cards) for word in decoders} == {1}
+    assert len({(word.node, word.cards) for word in decoders}) == NODES * GPUS
+    assert set(Counter(word.node for word in decoders).values()) == {GPUS}
+    planners = service.replicas("Planner")
+    assert [word.cards for word in planners] == [()]  # it asked for none, and sees none
+
+
+def test_a_node_dies_in_the_middle_of_its_jobs(service: ClusterService) -> None:
+    """What would break for whom: a third of the clients would wait for ever."""
+    ids = [service.submit(caption=f"job {n}", **SONG) for n in range(JOBS)]
+    until(lambda: service.ended() >= JOBS // 10, "no jobs ended", 120)
+    assert service.ended() < JOBS * 3 // 4
+    service.kill_node(service.nodes[0])
+    until(lambda: service.ended() == JOBS, "not all jobs ended", 300)
+    jobs = [service.job(job_id) for job_id in ids]
+    assert {job["status"] for job in jobs} == {"succeeded"}
+    for job in jobs:
+        (path,) = job["result"]["audio_paths"]
+        assert service.http.head(path).status_code == 200, job
+    lost = [job for job in jobs if job["attempts"] > 1]
+    assert lost  # it did die with work in its hands
+    service.until_replicas("Decoder", (NODES - 1) * GPUS)

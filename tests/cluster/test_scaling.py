@@ -1,0 +1,55 @@
+"""Replicas follow the work that waits: from none to many, and to none; deployed anew meanwhile."""
+
+from typing import Any
+
+from tests.cluster.nodes import ClusterService
+from tests.service import until
+
+SONG = {"caption": "a song", "audio_duration": 10, "batch_size": 1, "audio_format": "wav"}
+
+
+def test_deployed_anew_while_jobs_run(service: ClusterService, changed: dict[str, Any]) -> None:
+    """Other settings are other code for Serve: every replica is replaced, and drained before."""
+    app = changed["applications"][0]
+    app["args"]["defaults"] = {"job_seconds": 7.0}
+    decoder = {"num_gpus": 1, "min_replicas": 0, "max_replicas": 4}
+    app["args"]["scaling"] |= {"decoder": decoder, "planner": {"min_replicas": 0}}
+    before = {word.replica for word in service.replicas("Decoder")}
+    ids = [service.submit(**SONG) for _ in range(60)]
+    until(lambda: any(service.job(job_id)["status"] == "running" for job_id in ids), "none runs")
+    service.deploy(changed)
+    jobs = [service.finish(job_id, 300) for job_id in ids]
+    assert {job["status"] for job in jobs} == {"succeeded"}
+    # Drained, not killed: nobody's work was lost.
+    assert {job["attempts"] for job in jobs} == {1}
+
+    def replaced() -> bool:
+        now = {word.replica for word in service.replicas("Decoder")}
+        return not now & before and len(now) <= decoder["max_replicas"]
+
+    until(replaced, "old decoders are left", 120)
+
+
+def test_from_none_to_many_and_to_none(service: ClusterService) -> None:
+    """With the settings that the test before has deployed."""
+    service.until_replicas("Decoder", 0)
+    service.until_replicas("Planner", 0)
+    assert service.http.get("/ready").status_code == 200  # asleep, not broken
+    ids = [service.submit(**SONG, use_5hz_lm=True) for _ in range(60)]
+    most = 0
+    waits = []
+
+    def ended() -> bool:
+        nonlocal most
+        most = max(most, len(service.replicas("Decoder")))
+        last = service.job(ids[-1])
+        if last["status"] == "queued":
+            waits.append(last["eta_seconds"])
+        return all(service.job(job_id)["status"] == "succeeded" for job_id in ids)
+
+    until(ended, "not all jobs succeeded", 300)
+    assert 1 < most <= 4
+    assert all(wait > 0 for wait in waits)
+    service.until_replicas("Decoder", 0)
+    service.until_replicas("Planner", 0)
+    assert service.finish(service.submit(**SONG))["attempts"] == 1
