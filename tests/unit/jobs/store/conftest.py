@@ -7,7 +7,7 @@ import pytest
 
 from acestep_ray.jobs.store.redis import RedisStore
 from acestep_ray.jobs.store.sqlite import SqliteStore
-from tests.redis_server import empty_redis
+from tests.redis_server import RedisServer, empty_redis
 from tests.unit.jobs.store.contract import Bench, StoreFactory
 
 
@@ -33,3 +33,20 @@ def bench(store_factory: StoreFactory) -> Iterator[Bench]:
     bench = Bench(store_factory)
     yield bench
     bench.store.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    """One that the test may harm."""
+    server = RedisServer(tmp_path / "redis")
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def store(server: RedisServer) -> Iterator[RedisStore]:
+    """On that one."""
+    store = RedisStore(server.url)
+    yield store
+    store.close()

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -27,14 +26,6 @@ IN_TIME = 30.0
 
 def submit(to: RedisStore, *job_ids: str) -> None:
     to.apply([Submit(job_id, "{}", False, max_queued=10**6) for job_id in job_ids], 1.0)
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path)
-    server.start()
-    yield server
-    server.kill()
 
 
 @pytest.fixture

@@ -1,0 +1,15 @@
+"""Jobs for the tests of Redis alone."""
+
+from acestep_ray.jobs.store.protocol import ListJobs, Op, Submit
+from acestep_ray.jobs.store.redis import RedisStore
+
+
+def submit(*job_ids: str, spec: str = "x" * 2000) -> list[Op]:
+    return [Submit(job_id, spec, needs_plan=False, max_queued=10**6) for job_id in job_ids]
+
+
+def ids(store: RedisStore) -> list[str]:
+    """Oldest first."""
+    (jobs,) = store.apply([ListJobs(limit=10**6)], 1.0)
+    assert isinstance(jobs, list)
+    return [job.job_id for job in reversed(jobs)]

@@ -1,0 +1,99 @@
+"""Several stores on one Redis: one queue, and grace for runners that others heard."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from acestep_ray.jobs.job import Status
+from acestep_ray.jobs.store.protocol import (
+    Finish,
+    Grace,
+    KeepAlive,
+    Lease,
+    ListJobs,
+    Op,
+    Owns,
+    Start,
+    Submit,
+    Submitted,
+    Sweep,
+)
+from acestep_ray.jobs.store.redis import RedisStore
+from tests.redis_server import empty_redis
+from tests.unit.jobs.store.redis_jobs import submit
+
+
+def test_many_threads_each_with_a_store_share_one_queue() -> None:
+    """Each job is leased once and ends once; a key names one job; places are given once."""
+    url = empty_redis().url
+    clusters, jobs = 4, 40
+    ended: list[str] = []
+
+    def client(number: int) -> list[str]:
+        store = RedisStore(url)
+        accepted = []
+        for job in range(jobs):
+            op = Submit(f"{number}-{job}", "{}", False, idempotency_key=f"{job}", max_queued=10**6)
+            (answer,) = store.apply([op], 1.0)
+            assert isinstance(answer, Submitted)
+            accepted.append(answer.job_id)
+        store.close()
+        return accepted
+
+    def runner(number: int) -> None:
+        store = RedisStore(url)
+        name = f"runner {number}"
+        store.apply([KeepAlive(name, 1e6)], 1.0)
+        request = 0
+        while len(ended) < jobs:
+            request += 1
+            lease = Lease(name, f"{request}", 0, 3, cluster=f"cluster {number % 2}")
+            (leased,) = store.apply([lease], 1.0)
+            assert isinstance(leased, list)
+            for job in leased:
+                told: list[Op] = [
+                    Start(job.job_id, job.attempt),
+                    Finish(job.job_id, job.attempt, "{}"),
+                ]
+                assert store.apply(told, 2.0) == [True, True]
+                ended.append(job.job_id)
+        store.close()
+
+    with ThreadPoolExecutor(2 * clusters) as pool:
+        runners = [pool.submit(runner, number) for number in range(clusters)]
+        answers = list(pool.map(client, range(clusters)))
+        for each in runners:
+            each.result()
+    assert all(answer == answers[0] for answer in answers)
+    assert sorted(ended) == sorted(answers[0])
+    store = RedisStore(url)
+    (found,) = store.apply([ListJobs(limit=1000)], 3.0)
+    assert isinstance(found, list)
+    assert {(job.status, job.attempt, job.starts) for job in found} == {(Status.SUCCEEDED, 1, 1)}
+    assert sorted(job.place for job in found) == list(range(1, jobs + 1))
+    store.close()
+
+
+def test_a_desk_that_was_away_gives_no_grace_where_others_heard_the_runners() -> None:
+    url = empty_redis().url
+    here, there = RedisStore(url), RedisStore(url)
+    here.apply([KeepAlive("r", 3), *submit("a"), Lease("r", "1", 0, 1), Sweep()], 10.0)
+    there.apply([Sweep()], 12.0)
+    # It lapsed at 13. Whoever looks at it first has swept at 10 himself, and the other at 12.
+    assert here.apply([Grace(3, since=12.0)], 14.0) == [None]
+    there.apply([Grace(3, since=11.0)], 14.0)  # from now on it lives until 17
+    assert there.apply([Sweep()], 15.0) == [[]]
+    assert here.apply([Grace(3, since=13.0), Sweep()], 18.0) == [None, ["a"]]
+    here.close()
+    there.close()
+
+
+def test_a_lapsed_runner_that_nobody_swept_goes_on() -> None:
+    url = empty_redis().url
+    here, there = RedisStore(url), RedisStore(url)
+    here.apply([KeepAlive("r", 3), *submit("a"), Lease("r", "1", 0, 1), Start("a", 1)], 1.0)
+    here.apply([KeepAlive("r", 3)], 9.0)
+    assert there.apply([Sweep(), Owns("a", 1)], 10.0) == [[], True]
+    # And one that was swept does not.
+    assert there.apply([Sweep(), Owns("a", 1)], 13.0) == [["a"], False]
+    assert here.apply([KeepAlive("r", 3), Finish("a", 1, result="{}")], 13.0) == [None, False]
+    here.close()
+    there.close()
