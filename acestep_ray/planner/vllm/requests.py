@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from uuid import uuid4
@@ -17,6 +18,9 @@ from acestep_ray.planner.vllm.row_order import RowOrder
 
 logger = logging.getLogger(__name__)
 _CLOSE_SECONDS = 10.0
+HANG_SECONDS = 300.0
+"""An engine that writes nothing for so long, though it should, hangs. A long prompt on a CPU may
+take minutes."""
 
 
 class Requests:
@@ -25,6 +29,7 @@ class Requests:
     def __init__(self, engine: AsyncLLM) -> None:
         self._engine = engine
         self._open: set[str] = set()
+        self._heard = 0.0  # when anything was written last, while there are requests
         self._closing = False
 
     async def write(
@@ -38,6 +43,8 @@ class Requests:
             raise EngineDied("The planner's engine is closing.")
         rules = None if grammar is None else StructuredOutputsParams(grammar=grammar)
         request_id = uuid4().hex
+        if not self._open:
+            self._heard = time.monotonic()
         self._open.add(request_id)
         try:
             stream = self._engine.generate(
@@ -45,6 +52,7 @@ class Requests:
             )
             async with aclosing(stream) as outputs:
                 async for output in outputs:
+                    self._heard = time.monotonic()
                     (completion,) = output.outputs
                     if completion.finish_reason == "abort":
                         raise EngineDied("The planner's engine is closing.")
@@ -62,6 +70,8 @@ class Requests:
         """Raise EngineDied where nothing can be written any more."""
         if self._closing or self._engine.errored:
             raise EngineDied("The planner's engine has died.")
+        if self._open and time.monotonic() - self._heard > HANG_SECONDS:
+            raise EngineDied(f"The planner's engine has written nothing for {HANG_SECONDS:g} s.")
 
     async def close(self) -> None:
         """End every request, wait for their readers to know, then end vLLM's processes.

@@ -37,6 +37,7 @@ from acestep_ray.planner.sampling import Phase, Sampling
 from acestep_ray.planner.transformers.language_model import LanguageModel
 from acestep_ray.planner.transformers.phases import write_codes
 from acestep_ray.planner.transformers.planning import Planning
+from acestep_ray.planner.vllm import requests
 from acestep_ray.planner.vllm.engine import VllmPlanner
 from acestep_ray.planner.vllm.planning import Planning as VllmPlanning
 from acestep_ray.settings import Lm, Settings
@@ -313,6 +314,29 @@ def prefixless(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     named = {name.removeprefix("model."): tensor for name, tensor in tensors.items()}
     save_file(named | {"extra": torch.ones(1)}, there / "model.safetensors")
     return checkpoints
+
+
+async def test_an_engine_that_hangs_is_told_from_one_that_works(
+    engine: VllmPlanner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a kernel that never ends does it; without this every later job would wait for it."""
+    monkeypatch.setattr(requests, "HANG_SECONDS", 0.5)
+    wanted = request(duration=60, **FORCED)
+    alone = await plan_of(engine, wanted)
+    (core,) = [process for process in processes() if "EngineCore" in process.name()]
+    async with aclosing(engine.plan(wanted)) as events:
+        await anext(events)
+        core.suspend()
+        with pytest.raises(EngineDied, match="has written nothing for"):
+            async with asyncio.timeout(60):
+                while True:
+                    await engine.check()
+                    await asyncio.sleep(0.05)
+        core.resume()
+    monkeypatch.undo()
+    await nothing_left(engine)
+    await engine.check()  # idle, it is not expected to write
+    assert (await plan_of(engine, wanted)).codes == alone.codes
 
 
 async def test_a_dead_engine_says_so_and_another_takes_its_place(
