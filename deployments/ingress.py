@@ -4,12 +4,10 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from fastapi import FastAPI
 from ray import serve
-from ray.serve._private.common import DeploymentStatus, ReplicaState
 from ray.serve.handle import DeploymentHandle
 
 from acestep_ray.api.app import create_app
@@ -30,7 +28,8 @@ from acestep_ray.jobs.store.protocol import (
 )
 from acestep_ray.planner.pairs import PlannerSpec, planners_of
 from acestep_ray.settings import Settings
-from deployments.names import APP, DECODER
+from deployments.names import DECODER
+from deployments.serve_status import ServeStatus
 from deployments.storage_guard import storage_ready
 from deployments.store_client import StoreClient
 from deployments.store_guard import store_ready
@@ -49,6 +48,7 @@ class StoreService:
         self._looked = asyncio.Lock()
         self._looked_at = float("-inf")
         self._deployed = Deployed((), (), ready=False)
+        self._serve = ServeStatus()
 
     async def submit(self, submit: Submit) -> Submitted:
         """See JobService."""
@@ -100,62 +100,49 @@ class StoreService:
         async with self._looked:
             if time.monotonic() - self._looked_at > ROSTER_SECONDS:
                 view = await self._client.roster()
-                starting, resting = await self._without_replica(view)
-                deployed = merge(self._deployed, view, self._planners, resting)
-                self._deployed = replace(deployed, starting=starting)
+                self._deployed = merge(
+                    self._deployed, view, self._planners, await self._serve_of(view)
+                )
                 self._looked_at = time.monotonic()
             return self._deployed
 
-    async def _without_replica(self, view: RosterView) -> tuple[frozenset[str], frozenset[str]]:
-        """Of the planners that have no replica, those that are about to have one, and those that
-        Serve wants none of now."""
-        slots = view.capacity().planner_slots
-        missing = [spec.name for spec in self._planners if spec.name not in slots]
-        if not missing:
-            return frozenset(), frozenset()
-        status = await asyncio.to_thread(serve.status)
-        app = status.applications.get(APP)
-        deployments = app.deployments if app else {}
-        there = {name: deployments[name] for name in missing if name in deployments}
-        return (
-            frozenset(n for n, d in there.items() if d.replica_states.get(ReplicaState.STARTING)),
-            frozenset(
-                n
-                for n, d in there.items()
-                if d.status is DeploymentStatus.HEALTHY and not d.replica_states
-            ),
-        )
+    async def _serve_of(self, view: RosterView) -> ServeStatus:
+        """What Serve says, asked anew where a deployment has no replica."""
+        living = {word.deployment for word in view.live}
+        if not living.issuperset({DECODER, *(spec.name for spec in self._planners)}):
+            await self._serve.look()
+        return self._serve
 
 
 def merge(
-    known: Deployed,
-    view: RosterView,
-    planners: Sequence[PlannerSpec],
-    resting: frozenset[str] = frozenset(),
+    known: Deployed, view: RosterView, planners: Sequence[PlannerSpec], status: ServeStatus
 ) -> Deployed:
     """What is deployed, given what was known before, who lives now, which planners are to be, and
-    which of them need no replica now.
+    what Serve says of those that have no replica.
 
-    A planner that no replica has told of is described by its settings, as far as they can.
+    A planner that no replica has told of is described by its settings, as far as they can; a
+    decoder that none has told of is not known, and rests only once it was.
     """
     capacity = view.capacity()
+    resting, starting = status.resting(), status.starting()
     told = {d.deployment: d for d in (*known.planners, *view.planners())}
     described = (told.get(spec.name) or spec.describe() for spec in planners)
+    missing = {spec.name for spec in planners} - capacity.planner_slots.keys()
+    decoders = view.decoders() or known.decoders
     reasons = [
         f"No {spec.name} replica is up yet."
         for spec in planners
-        if spec.pair.min_replicas
-        and spec.name not in capacity.planner_slots
-        and spec.name not in view.resting() | resting
+        if spec.pair.min_replicas and spec.name in missing - resting
     ]
-    if not capacity.decoders and DECODER not in view.resting():
+    if not capacity.decoders and not (decoders and DECODER in resting):
         reasons.append("No decoder replica is up yet.")
     return Deployed(
         planners=tuple(d for d in described if d.models),
-        decoders=view.decoders() or known.decoders,
+        decoders=decoders,
         ready=not reasons,
         reasons=tuple(reasons),
         planner_slots=capacity.planner_slots,
+        starting=starting & missing,
     )
 
 

@@ -24,15 +24,12 @@ class Presence:
         self, client: StoreClient, description: PlannerDescription | DecoderDescription
     ) -> None:
         context = serve.get_replica_context()
-        config = context._deployment_config
         self._client = client
         self._word = Announcement(
             replica=context.replica_id.unique_id,
             deployment=context.deployment,
             description=description,
-            slots=config.max_ongoing_requests,
-            may_rest=config.autoscaling_config is not None
-            and config.autoscaling_config.min_replicas == 0,
+            slots=context._deployment_config.max_ongoing_requests,
             node=ray.get_runtime_context().get_node_id(),
             cards=cards(),
         )

@@ -18,14 +18,12 @@ FORGET_AFTER = 4.0
 @dataclass(frozen=True)
 class Announcement:
     """One replica's word: what it is and how many jobs it holds at a time. ``slots`` 0: leaving.
-    ``may_rest``: its deployment may have no replica while there is no work for it. ``cards``: the
-    GPUs that it sees, of its ``node``."""
+    ``cards``: the GPUs that it sees, of its ``node``."""
 
     replica: str
     deployment: str
     description: PlannerDescription | DecoderDescription
     slots: int
-    may_rest: bool = False
     node: str = ""
     cards: tuple[str, ...] = ()
 
@@ -68,13 +66,6 @@ class RosterView:
         words = [a for a in self.live if a.kind == "decoder"] or self.known
         found = (a.description for a in words)
         return tuple(dict.fromkeys(d for d in found if isinstance(d, DecoderDescription)))
-
-    def resting(self) -> frozenset[str]:
-        """Deployments that were seen, have no replica, and need none while nobody asks."""
-        living = {a.deployment for a in self.live}
-        return frozenset(
-            a.deployment for a in self.known if a.may_rest and a.deployment not in living
-        )
 
 
 def _slots_by_name(planners: list[Announcement]) -> dict[str, int]:

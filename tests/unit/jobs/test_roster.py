@@ -5,11 +5,11 @@ from acestep_ray.planner.protocol import PlannerDescription
 from tests.unit.jobs.engines import DESCRIPTION
 
 
-def planner(replica: str, deployment: str, slots: int = 4, may_rest: bool = False) -> Announcement:
+def planner(replica: str, deployment: str, slots: int = 4) -> Announcement:
     description = PlannerDescription(
         engine="mock", models=(deployment,), mock=True, deployment=deployment
     )
-    return Announcement(replica, deployment, description, slots, may_rest)
+    return Announcement(replica, deployment, description, slots)
 
 
 def test_slots_are_told_by_planner() -> None:
@@ -23,19 +23,18 @@ def test_slots_are_told_by_planner() -> None:
     assert (capacity.decoders, capacity.decode_slots) == (1, 2)
 
 
-def test_a_deployment_without_replicas_is_still_known_and_may_rest() -> None:
+def test_a_deployment_without_replicas_is_still_known() -> None:
     roster = Roster(0)
-    roster.announce(planner("1", "a", may_rest=True), 0)
+    roster.announce(planner("1", "a"), 0)
     roster.announce(planner("2", "b"), 0)
-    assert roster.view(1).resting() == frozenset()
     view = roster.view(FORGET_AFTER)
     assert view.live == ()
     assert [d.deployment for d in view.planners()] == ["a", "b"]
-    assert view.resting() == {"a"}
-    roster.announce(planner("3", "a", may_rest=True), 10)
-    assert roster.view(10).resting() == frozenset()
-    roster.announce(planner("3", "a", slots=0, may_rest=True), 11)  # it leaves
-    assert roster.view(11).resting() == {"a"}
+    roster.announce(planner("3", "a"), 10)
+    assert [word.replica for word in roster.view(10).live] == ["3"]
+    roster.announce(planner("3", "a", slots=0), 11)  # it leaves
+    assert roster.view(11).live == ()
+    assert [d.deployment for d in roster.view(11).planners()] == ["a", "b"]
 
 
 def test_the_decoders_that_live_hide_those_that_are_gone() -> None:

@@ -1,0 +1,123 @@
+"""When the service is ready: which deployments may have no replica, by what Serve says of them."""
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from ray.serve._private.common import (
+    DeploymentStatus,
+    DeploymentStatusTrigger,
+    ReplicaState,
+)
+from ray.serve.schema import DeploymentStatusOverview
+
+from acestep_ray.api.service import Deployed
+from acestep_ray.jobs.roster import Announcement, RosterView
+from acestep_ray.planner.pairs import planners_of
+from acestep_ray.settings import Settings
+from deployments import serve_status
+from deployments.ingress import merge
+from deployments.names import DECODER
+from deployments.serve_status import ServeStatus
+from tests.unit.jobs.engines import DESCRIPTION
+
+Told = Mapping[str, DeploymentStatusOverview]
+UNKNOWN = Deployed((), (), ready=False)
+
+
+def told(states: dict[ReplicaState, int], status: str = "HEALTHY") -> DeploymentStatusOverview:
+    trigger = DeploymentStatusTrigger.UNSPECIFIED
+    return DeploymentStatusOverview(DeploymentStatus(status), trigger, states, "")
+
+
+def view(*live: Announcement, known: tuple[Announcement, ...] = ()) -> RosterView:
+    return RosterView(live, 100.0, known)
+
+
+async def merged(
+    seen: RosterView, said: Told, known: Deployed = UNKNOWN, **fields: Any
+) -> Deployed:
+    status = ServeStatus(lambda: said)
+    await status.look()
+    return merge(known, seen, planners_of(Settings.model_validate(fields)), status)
+
+
+DECODING = Announcement("1", DECODER, DESCRIPTION, 2)
+PLANNING = Announcement("2", "Planner", planners_of(Settings())[0].describe(), 4)
+
+
+async def test_ready_when_each_stage_has_a_replica() -> None:
+    deployed = await merged(view(DECODING, PLANNING), {})
+    assert (deployed.ready, deployed.reasons) == (True, ())
+
+
+async def test_a_replica_that_is_missing_is_named() -> None:
+    starting = {ReplicaState.STARTING: 1}
+    deployed = await merged(
+        view(), {DECODER: told(starting, "UPDATING"), "Planner": told(starting, "UPDATING")}
+    )
+    assert deployed.reasons == ("No Planner replica is up yet.", "No decoder replica is up yet.")
+    assert deployed.starting == {"Planner"}
+
+
+async def test_what_rests_by_serve_s_will_is_not_missed() -> None:
+    """Whatever a replica of an earlier configuration said last."""
+    asleep = {DECODER: told({}), "Planner": told({})}
+    deployed = await merged(view(known=(DECODING, PLANNING)), asleep)
+    assert deployed.ready
+    assert deployed.decoders == (DESCRIPTION,)
+    # Also where the roster, too, was restarted meanwhile.
+    assert (await merged(view(), asleep, known=deployed)).ready
+
+
+async def test_a_decoder_that_nobody_has_heard_of_does_not_rest() -> None:
+    """Nothing could be asked of the service: only a decoder can tell what it serves."""
+    deployed = await merged(view(), {DECODER: told({}), "Planner": told({})})
+    assert deployed.reasons == ("No decoder replica is up yet.",)
+
+
+@pytest.mark.parametrize("status", ["UNHEALTHY", "UPDATING", "DEPLOY_FAILED"])
+async def test_what_cannot_start_does_not_rest(status: str) -> None:
+    deployed = await merged(view(PLANNING, known=(DECODING,)), {DECODER: told({}, status)})
+    assert not deployed.ready
+
+
+async def test_a_planner_that_may_rest_is_never_missed() -> None:
+    scaling = {"planner": {"min_replicas": 0}}
+    assert (await merged(view(DECODING), {}, scaling=scaling)).ready
+
+
+async def test_a_controller_that_does_not_answer_is_asked_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where the head is away: threads that wait for it do not pile up, and nobody else waits."""
+    monkeypatch.setattr(serve_status, "PATIENCE", 0.05)
+    answer, asked = threading.Event(), []
+
+    def ask() -> Told:
+        asked.append(1)
+        answer.wait()
+        return {DECODER: told({})}
+
+    status = ServeStatus(ask)
+    for _ in range(3):
+        await status.look()
+    assert (len(asked), status.resting()) == (1, frozenset())
+    answer.set()
+    async with asyncio.timeout(60):
+        while not status.resting():
+            await status.look()
+    assert len(asked) == 1
+
+
+async def test_a_controller_that_fails_leaves_what_was_known(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    answers: list[Told] = [{DECODER: told({})}]
+    status = ServeStatus(answers.pop)
+    await status.look()
+    await status.look()
+    assert status.resting() == {DECODER}
+    assert "does not say what is deployed" in caplog.text
