@@ -45,7 +45,7 @@ def build(args: Settings) -> Application:
         # One on the device, one whose takes are encoded and stored meanwhile.
         max_ongoing_requests=2,
         autoscaling_config=_autoscaling(settings.scaling.decoder, most[DECODER], settings),
-        ray_actor_options=_resources(settings.scaling.decoder, settings.decoder),
+        ray_actor_options=_resources(settings.scaling.decoder),
         graceful_shutdown_timeout_s=drain,
         health_check_period_s=2,
     )(Decoder).bind(settings)
@@ -69,7 +69,7 @@ def _planner(spec: PlannerSpec, most: int, drain: float) -> Application:
         name=spec.name,
         max_ongoing_requests=spec.plans_at_once,
         autoscaling_config=_autoscaling(spec.pair, most, spec.settings),
-        ray_actor_options=_resources(spec.pair, spec.pair.backend),
+        ray_actor_options=_resources(spec.pair),
         graceful_shutdown_timeout_s=drain,
         health_check_period_s=2,
     )(Planner).bind(spec)
@@ -90,6 +90,7 @@ def _autoscaling(stage: Stage, most: int, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _resources(stage: Stage, engine: str) -> dict[str, Any]:
-    gpus = {} if stage.num_gpus is None else {"num_gpus": stage.num_gpus}
-    return {"num_cpus": 0 if engine == "mock" else 1, **gpus}
+def _resources(stage: Stage) -> dict[str, Any]:
+    """Cards, where they are asked for. No CPUs: a replica that waits for one, on a machine that has
+    fewer than replicas, would wait for ever."""
+    return {"num_cpus": 0} | ({} if stage.num_gpus is None else {"num_gpus": stage.num_gpus})

@@ -29,9 +29,6 @@ def config() -> dict[str, Any]:
     """The shipped config, with two decoders from the start."""
     document: dict[str, Any] = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
     document["applications"][0]["args"]["scaling"]["decoder"]["min_replicas"] = 2
-    for deployment in document["applications"][0]["deployments"]:
-        if deployment["name"] in ("Decoder", "Planner"):
-            deployment["ray_actor_options"] = {"num_cpus": 0}
     return document
 
 
