@@ -260,6 +260,10 @@ class Settings(BaseSettings):
     store_password: Annotated[SecretStr | None, AfterValidator(_only_password)] = Field(
         None, description="Password of the Redis that `store` names without one."
     )
+    store_resource: str = Field(
+        "",
+        description="Ray resource of the nodes that the job store actor may run on. Empty: any.",
+    )
     artifacts: Annotated[str, AfterValidator(_artifacts_url)] = Field(
         "", description="Object-store URL for audio (file, s3, gs, az). Empty: artifacts in data."
     )

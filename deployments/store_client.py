@@ -29,6 +29,8 @@ PATIENCE = 20.0
 """Seconds a call waits out a store that is away, unless told otherwise."""
 MAX_BATCH = 500
 """Operations a call carries at most."""
+NEXT_TO_NOTHING = 0.001
+"""Of the resource that tells where the actor may run; it is there to tell, not to be used up."""
 
 
 def store_actors() -> dict[int, str]:
@@ -61,6 +63,7 @@ def find_or_create(settings: Settings, protocol: int = STORE_PROTOCOL) -> ActorH
         lifetime="detached",
         get_if_exists=True,
         num_cpus=0,
+        resources={settings.store_resource: NEXT_TO_NOTHING} if settings.store_resource else {},
         max_restarts=-1,
         max_task_retries=-1,
         max_concurrency=MAX_CALLS,

@@ -71,6 +71,16 @@ def test_a_replica_fits_its_group_and_no_other(overlay: str) -> None:
 
 
 @pytest.mark.parametrize("overlay", CLUSTERS)
+def test_the_job_store_actor_is_on_no_pod_that_comes_and_goes(overlay: str) -> None:
+    config = yaml.safe_load(rayservice(overlay)["spec"]["serveConfigV2"])
+    resource = Settings.model_validate(config["applications"][0]["args"]).store_resource
+    has = {name for name, t in node_types(overlay).items() if t["resources"].get(resource)}
+    assert has == {"ingress"}
+    replicas = sum(replicas_of(overlay, d)[1] for d in deployments(overlay))
+    assert node_types(overlay)["ingress"]["resources"][resource] > replicas  # all on one pod
+
+
+@pytest.mark.parametrize("overlay", CLUSTERS)
 def test_there_may_be_pods_for_all_replicas(overlay: str) -> None:
     types = node_types(overlay)
     most = dict.fromkeys(types, 0)
