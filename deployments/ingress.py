@@ -70,7 +70,8 @@ class StoreService:
                 if snapshot.record.status != seen or left <= 0:
                     return snapshot
                 try:
-                    await asyncio.wait_for(changed.wait(), left)
+                    async with asyncio.timeout(left):
+                        await changed.wait()
                 except TimeoutError:
                     return await self.get(job_id)
 

@@ -146,7 +146,8 @@ class StoreClient:
                 if self._actor is None:
                     self._actor = await asyncio.to_thread(self._find)
                 left = max(0.1, deadline - time.monotonic())
-                return await asyncio.wait_for(_plain(method(self._actor)), left)
+                async with asyncio.timeout(left):
+                    return await _plain(method(self._actor))
             except StoreFull:
                 raise  # it will be so for a while, and not for all operations
             except (RayActorError, StoreUnavailable, TimeoutError, _Vanished) as error:

@@ -73,7 +73,8 @@ async def _drain(receive: Receive, unread: Callable[[], bool]) -> None:
     deadline = time.monotonic() + TOTAL_SECONDS
     while unread() and (left := deadline - time.monotonic()) > 0:
         try:
-            await asyncio.wait_for(receive(), min(QUIET_SECONDS, left))
+            async with asyncio.timeout(min(QUIET_SECONDS, left)):
+                await receive()
         except TimeoutError:
             return
 

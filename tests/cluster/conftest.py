@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cluster.nodes import ClusterService, cluster_of
+from tests.cluster.nodes import STEADY, ClusterService, cluster_of
 from tests.redis_server import RedisServer
 from tests.service import ROOT
 
@@ -29,10 +29,11 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]
     app["args"] |= {
         "data": str(folder / "data"),
         "store": redis.url,
+        "store_resource": STEADY,
         "artifacts": (folder / "audio").as_uri(),
         "artifacts_shared": True,  # all nodes are on this machine
         "limits": {"queue": 1000},
-        "mock": {"step_seconds": 0.5},
+        "mock": {"step_seconds": 0.25},
         "scaling": {"decoder": everywhere, "target_seconds": 5, "idle_seconds": 3},
     }
     yield document

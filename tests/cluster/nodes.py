@@ -14,6 +14,7 @@ import httpx
 import pytest
 import ray
 import yaml
+from ray import serve
 from ray.cluster_utils import Cluster
 
 from acestep_ray.jobs.roster import Announcement, RosterView
@@ -23,7 +24,9 @@ from deployments.store_client import store_actors
 from tests.service import ROOT, Service, free_port, until
 
 SERVE = Path(sys.executable).with_name("serve")
-ALL_UP_SECONDS = 300.0
+STEADY = "steady"
+"""Ray resource of the nodes that the job store actor may be on."""
+ALL_UP_SECONDS = 200.0
 """Longest that replicas may take to come; two dozen Python processes start on few cores."""
 
 
@@ -68,11 +71,34 @@ class ClusterService(Service):
         self.nodes.remove(node)
         self.cluster.remove_node(node, allow_graceful=False)
 
+    def insist(self, key: str, **fields: Any) -> str:
+        """Submit a job as a client does that repeats what failed, and answer its id."""
+
+        def accepted() -> str | None:
+            try:
+                answer = self.http.post(
+                    "/v1/music/generate", json=fields, headers={"Idempotency-Key": key}
+                )
+            except httpx.HTTPError:
+                return None
+            return answer.json()["job_id"] if answer.status_code == 200 else None
+
+        job_id: str = until(accepted, f"{key} was not accepted", ALL_UP_SECONDS)
+        return job_id
+
+    def store_actor(self) -> Any:
+        """The job store actor."""
+        names = store_actors()
+        return ray.get_actor(names[max(names)], namespace=NAMESPACE)
+
+    def node_of_store(self) -> Any:
+        """The node that the job store actor is on, of those with GPUs."""
+        node_id = ray.get(self.store_actor().__ray_call__.remote(_node_id))
+        return next(node for node in self.nodes if node.node_id == node_id)
+
     def roster(self) -> RosterView:
         """Which engine replicas live, as the job store actor knows them."""
-        names = store_actors()
-        actor: Any = ray.get_actor(names[max(names)], namespace=NAMESPACE)
-        view: RosterView = ray.get(actor.roster.remote())
+        view: RosterView = ray.get(self.store_actor().roster.remote())
         return view
 
     def replicas(self, deployment: str) -> list[Announcement]:
@@ -81,11 +107,12 @@ class ClusterService(Service):
 
     def until_replicas(self, deployment: str, count: int, seconds: float = ALL_UP_SECONDS) -> None:
         """Wait until a deployment has ``count`` live replicas."""
-        until(
-            lambda: len(self.replicas(deployment)) == count,
-            f"{deployment} did not come to {count} replicas",
-            seconds,
-        )
+        try:
+            until(lambda: len(self.replicas(deployment)) == count, "other replicas", seconds)
+        except AssertionError as error:
+            raise AssertionError(
+                f"{deployment} did not come to {count} replicas: {self.roster()} {serve.status()}"
+            ) from error
 
     def ended(self) -> int:
         """How many jobs have ended, well or not."""
@@ -96,9 +123,17 @@ class ClusterService(Service):
         return int(stats["succeeded"] + stats["failed"])
 
 
+def _node_id(_: object) -> str:
+    node_id: str = ray.get_runtime_context().get_node_id()
+    return node_id
+
+
 @contextmanager
 def cluster_of(nodes: int, gpus: int) -> Iterator[Cluster]:
-    """A head without GPUs, and ``nodes`` with ``gpus`` each; this process is connected to it."""
+    """A head without GPUs, and ``nodes`` with ``gpus`` each; this process is connected to it.
+
+    All but the last of them have the resource STEADY.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder,
         pytest.MonkeyPatch.context() as patch,
@@ -112,8 +147,9 @@ def cluster_of(nodes: int, gpus: int) -> Iterator[Cluster]:
         head = {"num_cpus": 4, "include_dashboard": False, "dashboard_port": free_port()}
         cluster = Cluster(initialize_head=True, head_node_args={**head, "temp_dir": folder})
         try:
-            for _ in range(nodes):
-                cluster.add_node(num_cpus=4, num_gpus=gpus, temp_dir=folder)
+            for number in range(1, nodes + 1):
+                resources = {STEADY: 1} if number < nodes else {}
+                cluster.add_node(num_cpus=4, num_gpus=gpus, resources=resources, temp_dir=folder)
             ray.init(address=cluster.address, logging_level=logging.ERROR, log_to_driver=False)
             yield cluster
         finally:

@@ -115,7 +115,8 @@ class StoreService:
         async with self._changed:
             change = self._changed.wait_for(lambda: self.apply(Get(job_id)).status is not seen)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(change, seconds)
+                async with asyncio.timeout(seconds):
+                    await change
         return await self.get(job_id)
 
     async def list(self, query: ListJobs) -> list[Snapshot]:

@@ -191,14 +191,16 @@ async def test_waiting_for_a_change(bench: Bench) -> None:
     while not bench.service._changed._waiters:
         await asyncio.sleep(0)
     await bench.service.start()
-    assert (await asyncio.wait_for(waiting, 10))["status"] == "running"
+    async with asyncio.timeout(10):
+        assert (await waiting)["status"] == "running"
     waiting = asyncio.create_task(job(bench, job_id, "?wait=60"))
     while not bench.service._changed._waiters:
         await asyncio.sleep(0)
     await bench.http.post(f"/v1/jobs/{job_id}/cancel")
     await bench.service._tell()
-    assert (await asyncio.wait_for(waiting, 10))["status"] == "failed"
-    assert (await asyncio.wait_for(job(bench, job_id, "?wait=60"), 10))["status"] == "failed"
+    async with asyncio.timeout(10):
+        assert (await waiting)["status"] == "failed"
+        assert (await job(bench, job_id, "?wait=60"))["status"] == "failed"
 
 
 async def test_waiting_in_vain(bench: Bench) -> None:

@@ -63,7 +63,8 @@ async def test_a_job_cancelled_while_the_store_is_away_is_cancelled(
     s3.kill()
     try:
         job = asyncio.create_task(listen())
-        await asyncio.wait_for(storing.wait(), 60)
+        async with asyncio.timeout(60):
+            await storing.wait()
         job.cancel()
         with pytest.raises(asyncio.CancelledError):
             await job
