@@ -45,6 +45,7 @@ from acestep_ray.jobs.store.protocol import Get, Owns, Submit
 from acestep_ray.settings import Settings
 from deployments.names import APP, DECODER, RUNNER
 from deployments.presence import Presence
+from deployments.routing import ROUTING
 from deployments.runner import Runner
 from deployments.store_client import StoreClient
 
@@ -222,6 +223,7 @@ async def compare(settings: Settings, counts: list[int], rounds: int, seconds: f
             num_replicas=decoders,
             # As deployed: the next job is at the replica before the device is free.
             max_ongoing_requests=2,
+            request_router_config=ROUTING,
             health_check_period_s=2,
             graceful_shutdown_timeout_s=seconds + 10,
             ray_actor_options={"num_cpus": 0},

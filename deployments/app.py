@@ -17,6 +17,7 @@ from deployments.node_guard import refuse_data_on_one_node
 from deployments.placement import cards_of_nodes, most_replicas
 from deployments.planner import Planner
 from deployments.port_guard import refuse_shared_port
+from deployments.routing import ROUTING
 from deployments.runner import Runner
 
 GRACE = 60.0
@@ -46,6 +47,7 @@ def build(args: Settings) -> Application:
         max_ongoing_requests=2,
         autoscaling_config=_autoscaling(settings.scaling.decoder, most[DECODER], settings),
         ray_actor_options=_resources(settings.scaling.decoder),
+        request_router_config=ROUTING,
         graceful_shutdown_timeout_s=drain,
         health_check_period_s=2,
     )(Decoder).bind(settings)
@@ -70,6 +72,7 @@ def _planner(spec: PlannerSpec, most: int, drain: float) -> Application:
         max_ongoing_requests=spec.plans_at_once,
         autoscaling_config=_autoscaling(spec.pair, most, spec.settings),
         ray_actor_options=_resources(spec.pair),
+        request_router_config=ROUTING,
         graceful_shutdown_timeout_s=drain,
         health_check_period_s=2,
     )(Planner).bind(spec)
