@@ -1,4 +1,4 @@
-"""Which replica gets a job: of all, one with the fewest in hand.
+"""Which replica gets a job: an idle one, if there is one.
 
 Serve's own way looks at two replicas by chance. A runner leases as many jobs as all replicas hold,
 so the last of them finds the one free place among dozens by luck, a try every half second, while a
@@ -10,21 +10,37 @@ import random
 from ray.serve.config import RequestRouterConfig
 from ray.serve.request_router import FIFOMixin, PendingRequest, RequestRouter, RunningReplica
 
+FULL_ASKED = 2
+"""Of replicas that are all thought to be full, so many are asked at a try, as Serve does it."""
 
-class FewestInHand(FIFOMixin, RequestRouter):
-    """Serve takes, of what is offered here, the replica with the fewest requests; it knows how many
-    each has, and asks those that seem full."""
+
+class IdleFirst(FIFOMixin, RequestRouter):
+    """Goes by the counts of requests that Serve keeps, and forgets where it hears nothing."""
 
     async def choose_replicas(
         self,
         candidate_replicas: list[RunningReplica],
         pending_request: PendingRequest | None = None,
     ) -> list[list[RunningReplica]]:
-        """All of them, in an order by chance: the first of equals is taken."""
-        return [random.sample(candidate_replicas, len(candidate_replicas))]
+        """Replicas to be tried, group by group: the idle, those not known of, and those that have
+        room. Serve takes of a group the one with the fewest requests."""
+        if pending_request is not None:
+            pending_request.routing_context.should_backoff = True  # a pause between two tries
+        idle, unknown, with_room = [], [], []
+        for replica in random.sample(candidate_replicas, len(candidate_replicas)):
+            count = self.replica_queue_len_cache.get(replica.replica_id)
+            if count is None:
+                unknown.append(replica)
+            elif count == 0:
+                idle.append(replica)
+            elif count < replica.max_ongoing_requests:
+                with_room.append(replica)
+        groups = [group for group in (idle, unknown, with_room) if group]
+        few = min(FULL_ASKED, len(candidate_replicas))
+        return groups or [random.sample(candidate_replicas, few)]
 
 
 ROUTING = RequestRouterConfig.model_validate(
-    {"request_router_class": "deployments.routing:FewestInHand"}
+    {"request_router_class": "deployments.routing:IdleFirst"}
 )
 """For each engine deployment."""

@@ -95,8 +95,9 @@ class Service:
 
     def kill(self, title: str) -> list[int]:
         """kill -9 every process with that title, and answer their ids; there must be one."""
-        found = self.processes(title)
-        assert found, f"no process of the service is called {title!r}"
+        found: list[int] = until(
+            lambda: self.processes(title), f"no process of the service is called {title!r}", 10
+        )
         for pid in found:
             os.kill(pid, signal.SIGKILL)
         return found

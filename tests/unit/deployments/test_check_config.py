@@ -32,7 +32,7 @@ def test_misspelt_keys_are_found_at_every_level(config: dict[str, Any]) -> None:
     app["arg"] = {}
     decoder["max_ongoing_request"] = 1
     decoder["autoscaling_config"] = {"min_replica": 1}
-    decoder["ray_actor_options"]["num_gpu"] = 1
+    decoder["ray_actor_options"] = {"num_gpu": 1}
     found = "\n".join(mistakes(config))
     for key in ("http_option:", "prot", "arg", "max_ongoing_request", "min_replica", "num_gpu"):
         assert key in found, found
