@@ -41,6 +41,6 @@ class IdleFirst(FIFOMixin, RequestRouter):
 
 
 ROUTING = RequestRouterConfig.model_validate(
-    {"request_router_class": "deployments.routing:IdleFirst"}
+    {"request_router_class": "deployments.routing:IdleFirst", "max_backoff_s": 0.1}
 )
 """For each engine deployment."""
