@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -24,20 +23,11 @@ from acestep_ray.audio.storage_check import check_storage
 from acestep_ray.audio.storage_error import StorageError
 from acestep_ray.jobs.store.open import open_store
 from acestep_ray.jobs.store.protocol import StoreUnavailable, StoreUnsuitable
+from acestep_ray.launch_log import LaunchLog
 from acestep_ray.open_door import open_door
 from acestep_ray.settings import Settings
 
 POLL_SECONDS = 0.25
-ROUTINE = re.compile(r"\bINFO\b|\bSUCC\b|^\s*$|Cannot deregister autoscaling state")
-"""Log lines that only tell that all is well."""
-FAILED = re.compile(
-    r"Exception importing application|Failed to update the deployments|DEPLOY_FAILED"
-)
-"""Log lines after which the application never comes up."""
-FAULT = re.compile(
-    r"(?:CheckpointError|SettingError|DoesNotFit|DataOnOneNode|StoreUnsuitable|SchemaTooNew): (.+)"
-)
-"""A sentence that names what is wrong and the cure."""
 STARTING = "the application is starting"
 
 
@@ -182,14 +172,14 @@ def _run(
             text=True,
             errors="replace",
         )
-        failed = threading.Event()
-        faults: list[str] = []
-        log = (child, verbose, failed, faults)
-        threading.Thread(target=_show_log, args=log, daemon=True).start()
+        log = LaunchLog(verbose)
+        threading.Thread(target=log.read, args=(child.stdout,), daemon=True).start()
         try:
-            if _wait_until_ready(child, url, failed):
+            if _wait_until_ready(child, url, log.failed):
+                log.started()
                 return child.wait()
-            why = faults[0] if faults else "the lines above say why"
+            log.let_go()
+            why = log.faults[0] if log.faults else "the lines above say why"
             _say(f"the application failed to start: {why}")
         except KeyboardInterrupt:
             _say("stopping; jobs that have not ended are kept and run at the next start")
@@ -197,24 +187,6 @@ def _run(
             return 0
         _stop(child)
         return 1
-
-
-def _show_log(
-    child: subprocess.Popen[str], verbose: bool, failed: threading.Event, faults: list[str]
-) -> None:
-    """Pass the child's output on, without Ray's and Serve's news of routine.
-
-    Sets ``failed`` when the application will never come up, and notes the sentence that says why
-    in ``faults``.
-    """
-    assert child.stdout is not None
-    for line in child.stdout:
-        if verbose or not ROUTINE.search(line):
-            sys.stderr.write(line)
-        if fault := FAULT.search(line):
-            faults.append(fault[1])
-        if fault or FAILED.search(line):
-            failed.set()
 
 
 def _interrupt(number: int, frame: object) -> None:

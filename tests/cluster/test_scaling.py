@@ -35,7 +35,7 @@ def test_from_none_to_many_and_to_none(service: ClusterService) -> None:
     service.until_replicas("Decoder", 0)
     service.until_replicas("Planner", 0)
     assert service.http.get("/ready").status_code == 200  # asleep, not broken
-    ids = [service.submit(**SONG, use_5hz_lm=True) for _ in range(40)]
+    ids = [service.submit(**SONG, use_5hz_lm=True) for _ in range(30)]
     most = 0
     waits = []
 

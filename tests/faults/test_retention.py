@@ -40,7 +40,7 @@ def test_retention(
 ) -> None:
     environment = environment | {
         "ACESTEP_MOCK__STEP_SECONDS": "0",
-        "ACESTEP_JOBS__KEEP": "20",
+        "ACESTEP_JOBS__KEEP": "20" if FULL else "5",
         "ACESTEP_JOBS__PURGE_EVERY": "1",
         "ACESTEP_LIMITS__QUEUE": str(2 * JOBS),
     }

@@ -215,7 +215,7 @@ def legal(wanted: PlanRequest, plan: Plan) -> None:
 
 
 async def test_metadata_is_legal_every_time(engine: VllmPlanner) -> None:
-    requests = [text_alone(number) for number in range(200)]
+    requests = [text_alone(number) for number in range(100)]
     places = asyncio.Semaphore(2 * PLANS)  # a row each
 
     async def planned(one: PlanRequest) -> Plan:

@@ -1,0 +1,75 @@
+"""What of the service's log is shown to who starts it."""
+
+import re
+import sys
+import threading
+from collections.abc import Iterable
+
+ROUTINE = re.compile(r"\bINFO\b|\bSUCC\b|^\s*$|Cannot deregister autoscaling state")
+"""Log lines that only tell that all is well."""
+FAILED = re.compile(
+    r"Exception importing application|Failed to update the deployments|DEPLOY_FAILED"
+)
+"""Log lines after which the application never comes up."""
+FAULT = re.compile(
+    r"(?:CheckpointError|SettingError|DoesNotFit|DataOnOneNode|StoreUnsuitable|SchemaTooNew): (.+)"
+)
+"""A sentence that names what is wrong and the cure."""
+TRACEBACK = re.compile(r"Exception in Replica|Exception importing|Traceback \(most recent call")
+"""Where pages begin that may end in such a sentence."""
+HELD_SECONDS = 3.0
+"""So long a traceback is held back for the sentence that it may end in."""
+
+
+class LaunchLog:
+    """Passes the log on, without Ray's and Serve's news of routine unless ``verbose``.
+
+    While the service starts, a traceback that ends in a sentence of ours is left out: ``faults``
+    has the sentences. ``failed`` is set once the application will never come up.
+    """
+
+    def __init__(self, verbose: bool) -> None:
+        self.failed = threading.Event()
+        self.faults: list[str] = []
+        self._verbose = verbose
+        self._held: list[str] | None = None
+        self._may_hold = not verbose
+        self._lock = threading.Lock()
+
+    def read(self, lines: Iterable[str]) -> None:
+        """Pass lines on until there are no more."""
+        for line in lines:
+            fault = FAULT.search(line)
+            if fault:
+                self.faults.append(fault[1])
+            if self._verbose or fault or not ROUTINE.search(line):
+                self._take(line, fault is not None)
+            if fault or FAILED.search(line):
+                self.failed.set()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Show what was held back, unless a sentence has told it."""
+        with self._lock:
+            if self._held and not self.faults:
+                sys.stderr.writelines(self._held)
+            self._held = None
+
+    def started(self) -> None:
+        """From now on, hold nothing back: nobody else would tell."""
+        self._may_hold = False
+        self.let_go()
+
+    def _take(self, line: str, fault: bool) -> None:
+        with self._lock:
+            if fault and self._may_hold:
+                self._held = None
+            elif self._held is not None:
+                self._held.append(line)
+            elif self._may_hold and TRACEBACK.search(line):
+                self._held = [line]
+                timer = threading.Timer(HELD_SECONDS, self.let_go)
+                timer.daemon = True
+                timer.start()
+            else:
+                sys.stderr.write(line)

@@ -1,0 +1,78 @@
+"""What of the service's log is shown to who starts it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from acestep_ray import launch_log
+from acestep_ray.launch_log import LaunchLog
+from tests.service import until
+
+CONTROLLER = "(ServeController pid=1) "
+TRACEBACK = [
+    f"{CONTROLLER}ERROR controller 1 -- Exception in Replica(id='x', deployment='Planner'\n",
+    f"{CONTROLLER}Traceback (most recent call last):\n",
+    f'{CONTROLLER}  File "serve/deployment_state.py", line 1, in check_ready\n',
+]
+SENTENCE = "ACESTEP_LM__DEVICE=cuda cannot be had: leave the setting empty."
+FAULT = f"{CONTROLLER}acestep_ray.setting_error.SettingError: {SENTENCE}\n"
+NEWS = "INFO 2026 serve 1 -- all is well\n"
+WARNING = "WARNING 2026 serve 1 -- something\n"
+
+
+def test_news_of_routine_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    log = LaunchLog(verbose=False)
+    log.read([NEWS, WARNING, "\n"])
+    assert capsys.readouterr().err == WARNING
+    assert not log.failed.is_set()
+
+
+def test_a_traceback_that_ends_in_our_sentence_is_left_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log = LaunchLog(verbose=False)
+    log.read([WARNING, *TRACEBACK, FAULT, *TRACEBACK])
+    assert capsys.readouterr().err == WARNING
+    assert log.faults == [SENTENCE]
+    assert log.failed.is_set()
+
+
+def test_any_other_traceback_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [*TRACEBACK, f"{CONTROLLER}ZeroDivisionError: division by zero\n", WARNING]
+    LaunchLog(verbose=False).read(lines)
+    assert capsys.readouterr().err == "".join(lines)
+
+
+def test_it_is_shown_though_nothing_comes_after_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where Serve tries a replica again and again."""
+    monkeypatch.setattr(launch_log, "HELD_SECONDS", 0.1)
+    log = LaunchLog(verbose=False)
+    shown = ""
+
+    def all_shown() -> bool:
+        nonlocal shown
+        shown += capsys.readouterr().err
+        return shown == "".join(TRACEBACK)
+
+    def lines() -> Iterator[str]:
+        yield from TRACEBACK
+        until(all_shown, "the traceback is held back for ever")
+
+    log.read(lines())
+
+
+def test_a_service_that_is_up_shows_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    """A replica that is started later is nobody's to report on."""
+    log = LaunchLog(verbose=False)
+    log.started()
+    log.read([*TRACEBACK, FAULT])
+    assert capsys.readouterr().err == "".join([*TRACEBACK, FAULT])
+
+
+def test_verbose_shows_all_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    log = LaunchLog(verbose=True)
+    log.read([NEWS, *TRACEBACK, FAULT])
+    assert capsys.readouterr().err == "".join([NEWS, *TRACEBACK, FAULT])
+    assert log.faults == [SENTENCE]
