@@ -8,6 +8,7 @@ defaults below; the first that names a setting wins. An unknown key is refused.
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -35,6 +36,13 @@ _STORE_URL = re.compile(
 _STORE_OPTIONS = re.compile(r"volatile=allow|db=\d+|ssl_(ca_certs|certfile|keyfile)=.+")
 
 
+def _port(url: str) -> None:
+    try:
+        urlsplit(url).port  # noqa: B018  # raises where it is none, with the whole of it
+    except ValueError:
+        raise ValueError("the job store's port must be a number from 0 to 65535") from None
+
+
 def checked_store_url(secret: SecretStr) -> SecretStr:
     """The stores there are; a wrong one must not wait for a replica to fail on it. ValueError."""
     url = secret.get_secret_value()
@@ -45,6 +53,8 @@ def checked_store_url(secret: SecretStr) -> SecretStr:
             "the job store is sqlite:///FILE, redis://HOST:PORT/DB, rediss://HOST:PORT/DB (TLS) or "
             "unix:///SOCKET"
         )
+    if not url.startswith("sqlite"):
+        _port(url)
     _, _, options = url.partition("?")
     if not url.startswith("sqlite") and options:
         for option in options.split("&"):

@@ -14,7 +14,11 @@ from deployments.door_guard import refuse_open_door
 from deployments.ingress import Ingress
 from deployments.names import DECODER, INGRESS, RUNNER
 from deployments.node_guard import refuse_data_on_one_node
-from deployments.placement import cards_of_nodes, most_replicas
+from deployments.placement import (
+    cards_of_nodes,
+    most_replicas,
+    refuse_no_place_for_the_store,
+)
 from deployments.planner import Planner
 from deployments.port_guard import refuse_shared_port
 from deployments.routing import ROUTING
@@ -30,13 +34,14 @@ def build(args: Settings) -> Application:
     """The whole application from its settings (the ``args`` of a Serve config).
 
     Raises pydantic.ValidationError for an unknown or illegal setting, PortShared, DoorOpen,
-    DataOnOneNode and DoesNotFit. Options given in the config for a deployment beat those named
-    here.
+    DataOnOneNode, SettingError and DoesNotFit. Options given in the config for a deployment beat
+    those named here.
     """
     refuse_shared_port()
     settings = args
     refuse_open_door(settings)
     refuse_data_on_one_node(settings)
+    refuse_no_place_for_the_store(settings)
     drain = settings.jobs.timeout + GRACE
     specs = planners_of(settings)
     most = most_replicas(settings, specs, cards_of_nodes())

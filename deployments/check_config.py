@@ -25,6 +25,8 @@ from deployments.autoscaling import POLICY
 FIXED = (names.INGRESS, names.RUNNER, names.DECODER)
 SECRET = re.compile("//[^/]*@")
 """User and password of a URL: no message may repeat them."""
+UNREAD = re.compile(r'error parsing value for field "(\w+)" from source "EnvSettingsSource"')
+"""What the settings' library says of a variable that is no JSON."""
 
 
 def mistakes(config: object) -> list[str]:
@@ -73,25 +75,43 @@ def _sentences(error: ValidationError, prefix: str) -> list[str]:
 
 
 def _said(entry: ErrorDetails) -> str:
+    if entry["type"] == "tuple_type":
+        return "Input should be a list"
     return entry["msg"].removeprefix("Value error, ")
 
 
 def _of_setting(entry: ErrorDetails, prefix: str) -> str:
     """A wrong setting, blamed on the variable where it came from the environment."""
     place = [str(step) for step in entry["loc"]]
+    if not place and (unread := UNREAD.search(entry["msg"])):
+        return f"environment variable ACESTEP_{unread[1].upper()}: it must be JSON."
     if entry["type"] == "extra_forbidden":
         model: Any = Settings
         for step in place[:-1]:
-            model = _model_in(model.model_fields[step].annotation)
+            model = model if step.isdigit() else _model_in(model.model_fields[step].annotation)
         known = ", ".join(sorted(model.model_fields))
+        if variable := _variable_of(place):
+            return f"environment variable {variable}: unknown setting; known here are {known}."
         return f"{prefix}{'.'.join(place)}: unknown key; known here are {known}."
-    variable = "ACESTEP_" + "__".join(place).upper()
-    if variable in os.environ and Settings.model_fields[place[0]].annotation is SecretStr:
-        return f"environment variable {variable}: {_said(entry)}."
-    if variable in os.environ:
+    if variable := _variable_of(place):
+        if Settings.model_fields[place[0]].annotation is SecretStr:
+            return f"environment variable {variable}: {_said(entry)}."
         given = SECRET.sub("//***@", os.environ[variable])
-        return f"environment variable {variable}={given!r}: {_said(entry)}."
+        inside = ".".join(place[len(variable.split("__")) :])
+        where = f" ({inside})" if inside else ""
+        return f"environment variable {variable}={given!r}{where}: {_said(entry)}."
     return f"{prefix}{'.'.join(place)}: {_said(entry)}."
+
+
+def _variable_of(place: list[str]) -> str:
+    """The variable that gave the setting at ``place``, or one above it; where a rule of a group is
+    broken, one that is in it. Empty: none."""
+    for length in range(len(place), 0, -1):
+        variable = "ACESTEP_" + "__".join(place[:length]).upper()
+        if variable in os.environ:
+            return variable
+    inside = "ACESTEP_" + "__".join(place).upper() + "__"
+    return next((name for name in sorted(os.environ) if name.startswith(inside)), "")
 
 
 def _unknown(model: type[BaseModel], value: dict[Any, Any], where: str) -> list[str]:
@@ -118,7 +138,7 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     """The model inside ``Model``, ``Optional[Model]``, ``list[Model]`` and the like."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    if get_origin(annotation) in (Union, UnionType, list):
+    if get_origin(annotation) in (Union, UnionType, list, tuple):
         return next((m for m in map(_model_in, get_args(annotation)) if m), None)
     return None
 

@@ -11,7 +11,7 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from acestep_ray.api.app import create_app
-from acestep_ray.api.service import Deployed
+from acestep_ray.api.service import Deployed, ServiceUnavailable, StoreIsFull, SubmitInDoubt
 from acestep_ray.audio.artifacts import Artifacts
 from acestep_ray.jobs.feed import FeedWatch
 from acestep_ray.jobs.job import Status
@@ -52,7 +52,12 @@ class StoreService:
 
     async def submit(self, submit: Submit) -> Submitted:
         """See JobService."""
-        answer: Submitted = await self._client.apply(submit)
+        try:
+            answer: Submitted = await self._client.apply(submit)
+        except StoreIsFull:
+            raise
+        except ServiceUnavailable as error:
+            raise SubmitInDoubt(str(error)) from error
         return answer
 
     async def get(self, job_id: str) -> Snapshot:

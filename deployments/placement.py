@@ -8,6 +8,7 @@ import ray
 from acestep_ray.cards.packing import Wish, free_after, room_for
 from acestep_ray.planner.pairs import PlannerSpec
 from acestep_ray.scaling import Stage
+from acestep_ray.setting_error import SettingError
 from acestep_ray.settings import Settings
 from deployments.names import DECODER
 
@@ -48,6 +49,20 @@ def cards_of_nodes() -> list[int] | None:
     nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     alive = [node for node in nodes if node["Alive"]]
     return [int(node["Resources"].get("GPU", 0)) for node in alive]
+
+
+def refuse_no_place_for_the_store(settings: Settings) -> None:
+    """Raise SettingError where the job store actor would wait for a node that does not exist."""
+    wanted = settings.store_resource
+    if not wanted or settings.scaling.elastic or not ray.is_initialized():
+        return
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    if wanted not in resources:
+        there = sorted(name for name in resources if ":" not in name)
+        raise SettingError(
+            f"ACESTEP_STORE_RESOURCE={wanted}: no node of this cluster has that Ray resource; "
+            f"there are {', '.join(there)}."
+        )
 
 
 def _wish(name: str, stage: Stage, planners: int) -> Wish:

@@ -51,9 +51,11 @@ class ServeStatus:
         )
 
     def resting(self) -> frozenset[str]:
-        """Deployments that have no replica, and by Serve's will: there is no work for them."""
+        """Deployments that have no replica, and by Serve's will: there is no work for them, or it
+        came just now and they follow it."""
         return frozenset(
             name
             for name, told in self._known.items()
-            if told.status is DeploymentStatus.HEALTHY and not told.replica_states
+            if told.status is DeploymentStatus.UPSCALING
+            or (told.status is DeploymentStatus.HEALTHY and not told.replica_states)
         )

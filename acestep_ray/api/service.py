@@ -17,6 +17,15 @@ class ServiceUnavailable(Exception):
     sentence = "The job store cannot be reached right now; please try again."
 
 
+class SubmitInDoubt(ServiceUnavailable):
+    """Nobody knows whether it has the job that was submitted."""
+
+    sentence = (
+        "The job store cannot be reached right now, and may have taken the job all the same; "
+        "please try again, with the Idempotency-Key of the first time if it had one."
+    )
+
+
 class StoreIsFull(ServiceUnavailable):
     """It can be reached, and has no room for a new job."""
 

@@ -73,3 +73,25 @@ def test_an_engine_scaled_without_our_policy_is_found(config: dict[str, Any]) ->
     (mistake,) = mistakes(config)
     assert "Decoder" in mistake
     assert "deployments.autoscaling:FollowDemand" in mistake
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("SCALING__DECODER__NUM_GPU", "1", "unknown setting; known here are max_replicas"),
+        ("SCALING__DECODER__MIN_REPLICAS", "3", "must not be above max_replicas"),
+        ("PLANNERS", "nope", "it must be JSON"),
+        ("PLANNERS", '{"backend": "mock"}', "Input should be a list"),
+        ("PLANNERS", '[{"backend": "pt", "gpus": 1}]', "unknown setting; known here are backend"),
+        ("PLANNERS", '[{"backend": "mcok"}]', "(0.backend): Input should be 'mock'"),
+        ("STORE", "redis://localhost:notaport/1", "port must be a number"),
+    ],
+)
+def test_a_variable_is_blamed_for_what_came_from_it(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
+    """The file has none of it, and who looks there looks in vain."""
+    monkeypatch.setenv(f"ACESTEP_{variable}", value)
+    (mistake,) = mistakes(config)
+    assert mistake.startswith(f"environment variable ACESTEP_{variable}")
+    assert said in mistake

@@ -72,6 +72,13 @@ async def test_what_rests_by_serve_s_will_is_not_missed() -> None:
     assert (await merged(view(), asleep, known=deployed)).ready
 
 
+async def test_what_rises_from_its_rest_is_not_missed_either() -> None:
+    """A balancer would take the service out just when work has come."""
+    rising = {DECODER: told({ReplicaState.STARTING: 1}, "UPSCALING")}
+    assert (await merged(view(PLANNING, known=(DECODING,)), rising)).ready
+    assert not (await merged(view(PLANNING), rising)).ready
+
+
 async def test_a_decoder_that_nobody_has_heard_of_does_not_rest() -> None:
     """Nothing could be asked of the service: only a decoder can tell what it serves."""
     deployed = await merged(view(), {DECODER: told({}), "Planner": told({})})

@@ -127,6 +127,8 @@ def _why(error: redis.RedisError) -> str | None:
             return "is a read-only replica; name its primary in ACESTEP_STORE"
         case r.ConnectionError() | r.ClusterDownError() | r.MasterDownError():
             return f"cannot be reached ({said})"
+        case r.ResponseError() if "DB index" in said:
+            return "has no database of that number; mind its `databases`"
         case r.ResponseError() if said.startswith(_UNAVAILABLE):
             return f"cannot be used now ({said})"
     return None

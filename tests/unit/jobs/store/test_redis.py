@@ -61,6 +61,11 @@ def test_a_socket_will_do(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_database_that_is_not_there_is_told_in_a_sentence(server: RedisServer) -> None:
+    with pytest.raises(StoreUnavailable, match="has no database of that number"):
+        RedisStore(server.url.replace("/0", "/99"))
+
+
 def test_an_encrypted_connection_wants_a_certificate_that_is_trusted(tmp_path: Path) -> None:
     authority = trustme.CA()
     trusted, chain = tmp_path / "ca.pem", tmp_path / "server.pem"
