@@ -15,7 +15,10 @@ FAULT = re.compile(
     r"(?:CheckpointError|SettingError|DoesNotFit|DataOnOneNode|StoreUnsuitable|SchemaTooNew): (.+)"
 )
 """A sentence that names what is wrong and the cure."""
-TRACEBACK = re.compile(r"Exception in Replica|Exception importing|Traceback \(most recent call")
+TRACEBACK = re.compile(
+    r"Exception in Replica|Exception importing|Traceback \(most recent call|"
+    r"Task build_serve_application failed"
+)
 """Where pages begin that may end in such a sentence."""
 HELD_SECONDS = 3.0
 """So long a traceback is held back for the sentence that it may end in."""
@@ -43,7 +46,7 @@ class LaunchLog:
             if fault:
                 self.faults.append(fault[1])
             if self._verbose or fault or not ROUTINE.search(line):
-                self._take(line, fault is not None)
+                self._take(line)
             if fault or FAILED.search(line):
                 self.failed.set()
         self.let_go()
@@ -60,10 +63,10 @@ class LaunchLog:
         self._may_hold = False
         self.let_go()
 
-    def _take(self, line: str, fault: bool) -> None:
+    def _take(self, line: str) -> None:
         with self._lock:
-            if fault and self._may_hold:
-                self._held = None
+            if self._may_hold and self.faults:
+                self._held = None  # all is told, and the rest is how it came about
             elif self._held is not None:
                 self._held.append(line)
             elif self._may_hold and TRACEBACK.search(line):

@@ -31,7 +31,7 @@ def test_a_traceback_that_ends_in_our_sentence_is_left_out(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     log = LaunchLog(verbose=False)
-    log.read([WARNING, *TRACEBACK, FAULT, *TRACEBACK])
+    log.read([WARNING, *TRACEBACK, FAULT, "System error:\n", *TRACEBACK])
     assert capsys.readouterr().err == WARNING
     assert log.faults == [SENTENCE]
     assert log.failed.is_set()
