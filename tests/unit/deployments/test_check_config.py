@@ -80,6 +80,7 @@ def test_an_engine_scaled_without_our_policy_is_found(config: dict[str, Any]) ->
     [
         ("SCALING__DECODER__NUM_GPU", "1", "unknown setting; known here are max_replicas"),
         ("SCALING__DECODER__MIN_REPLICAS", "3", "must not be above max_replicas"),
+        ("SCALING__IDLE_SECONDS", "inf", "should be a finite number"),
         ("PLANNERS", "nope", "it must be JSON"),
         ("PLANNERS", '{"backend": "mock"}', "Input should be a list"),
         ("PLANNERS", '[{"backend": "pt", "gpus": 1}]', "unknown setting; known here are backend"),
