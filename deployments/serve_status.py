@@ -12,6 +12,8 @@ from deployments.names import APP
 
 logger = logging.getLogger(__name__)
 
+FOLLOWING = (DeploymentStatus.UPSCALING, DeploymentStatus.DOWNSCALING)
+LEAVING = {ReplicaState.STOPPING}
 PATIENCE = 2.0
 """Seconds that an answer is waited for. A cluster whose head is away has no controller."""
 
@@ -51,11 +53,11 @@ class ServeStatus:
         )
 
     def resting(self) -> frozenset[str]:
-        """Deployments that have no replica, and by Serve's will: there is no work for them, or it
-        came just now and they follow it."""
+        """Deployments that have no replica, if they have none, by Serve's will: there is no work for
+        them, or they just follow it, up or down."""
         return frozenset(
             name
             for name, told in self._known.items()
-            if told.status is DeploymentStatus.UPSCALING
-            or (told.status is DeploymentStatus.HEALTHY and not told.replica_states)
+            if told.status in FOLLOWING
+            or (told.status is DeploymentStatus.HEALTHY and set(told.replica_states) <= LEAVING)
         )

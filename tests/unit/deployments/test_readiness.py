@@ -72,11 +72,22 @@ async def test_what_rests_by_serve_s_will_is_not_missed() -> None:
     assert (await merged(view(), asleep, known=deployed)).ready
 
 
-async def test_what_rises_from_its_rest_is_not_missed_either() -> None:
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [("STARTING", "UPSCALING"), ("STOPPING", "DOWNSCALING"), ("STOPPING", "HEALTHY")],
+)
+async def test_what_goes_to_its_rest_or_rises_from_it_is_not_missed(
+    state: str, status: str
+) -> None:
     """A balancer would take the service out just when work has come."""
-    rising = {DECODER: told({ReplicaState.STARTING: 1}, "UPSCALING")}
-    assert (await merged(view(PLANNING, known=(DECODING,)), rising)).ready
-    assert not (await merged(view(PLANNING), rising)).ready
+    said = {DECODER: told({ReplicaState(state): 1}, status)}
+    assert (await merged(view(PLANNING, known=(DECODING,)), said)).ready
+    assert not (await merged(view(PLANNING), said)).ready
+
+
+async def test_a_replica_that_serve_has_and_nobody_hears_is_missed() -> None:
+    said = {DECODER: told({ReplicaState.RUNNING: 1})}
+    assert not (await merged(view(PLANNING, known=(DECODING,)), said)).ready
 
 
 async def test_a_decoder_that_nobody_has_heard_of_does_not_rest() -> None:
