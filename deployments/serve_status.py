@@ -53,8 +53,8 @@ class ServeStatus:
         )
 
     def resting(self) -> frozenset[str]:
-        """Deployments that have no replica, if they have none, by Serve's will: there is no work for
-        them, or they just follow it, up or down."""
+        """Deployments that have no replica, if they have none, by Serve's will: there is no work
+        for them, or they just follow it, up or down."""
         return frozenset(
             name
             for name, told in self._known.items()
