@@ -16,8 +16,7 @@ import tempfile
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import aclosing
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -28,7 +27,6 @@ from ray import serve
 from ray.serve.schema import LoggingConfig
 
 from acestep_ray.audio.artifacts import Artifacts
-from acestep_ray.decoder.events import DecodeEvent
 from acestep_ray.decoder.protocol import (
     DecoderDescription,
     DecodeRequest,
@@ -37,14 +35,13 @@ from acestep_ray.decoder.protocol import (
     Report,
     Sources,
 )
-from acestep_ray.decoder.worker import DecodeWorker
 from acestep_ray.jobs.result import JobResult
 from acestep_ray.jobs.snapshot import QueueStats, Snapshot
 from acestep_ray.jobs.spec import JobSpec
-from acestep_ray.jobs.store.protocol import Get, Owns, Submit
+from acestep_ray.jobs.store.protocol import Get, Submit
 from acestep_ray.settings import Settings
+from deployments.decoder import Decoder
 from deployments.names import APP, DECODER, RUNNER
-from deployments.presence import Presence
 from deployments.routing import ROUTING
 from deployments.runner import Runner
 from deployments.store_client import StoreClient
@@ -121,24 +118,11 @@ class Nowhere(Artifacts):
         """See Artifacts."""
 
 
-class SleepingDecoder:
-    """The decoder deployment with that engine."""
+class SleepingDecoder(Decoder):
+    """The decoder deployment with that engine and that storage."""
 
-    def __init__(self, settings: Settings, seconds: float) -> None:
-        engine = Sleeper(seconds)
-        self._worker = DecodeWorker(engine, Nowhere(settings.artifacts_url))
-        self._client = StoreClient(settings)
-        self._presence = Presence(self._client, engine.describe())
-
-    async def decode(self, request: DecodeRequest) -> AsyncGenerator[DecodeEvent, None]:
-        """See DecodeWorker.decode."""
-
-        async def owns() -> bool:
-            return bool(await self._client.apply(Owns(request.job_id, request.attempt)))
-
-        async with aclosing(self._worker.decode(request, owns)) as events:
-            async for event in events:
-                yield event
+    async def __init__(self, settings: Settings, seconds: float) -> None:  # type: ignore[misc]
+        self._serve(settings, Sleeper(seconds), Nowhere(settings.artifacts_url))
 
 
 @dataclass(frozen=True)

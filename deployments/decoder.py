@@ -9,7 +9,7 @@ from acestep_ray.audio.artifacts import Artifacts
 from acestep_ray.cards.needs import needs_of_decoder
 from acestep_ray.decoder.engines import make_decoder
 from acestep_ray.decoder.events import Decoded, DecodeEvent
-from acestep_ray.decoder.protocol import DecodeRequest
+from acestep_ray.decoder.protocol import DecoderEngine, DecodeRequest
 from acestep_ray.decoder.worker import DecodeWorker
 from acestep_ray.jobs.store.protocol import Owns
 from acestep_ray.settings import Settings
@@ -34,7 +34,10 @@ class Decoder:
     async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]  # Serve awaits it
         await until_storage_ready(settings)
         engine = start(DECODER, needs_of_decoder(settings), lambda: make_decoder(settings))
-        artifacts = Artifacts(settings.artifacts_url, STORAGE_PATIENCE)
+        self._serve(settings, engine, Artifacts(settings.artifacts_url, STORAGE_PATIENCE))
+
+    def _serve(self, settings: Settings, engine: DecoderEngine, artifacts: Artifacts) -> None:
+        """Serve ``engine``, and announce it."""
         self._worker = DecodeWorker(engine, artifacts)
         self._client = StoreClient(settings)
         self._phase_seconds = metrics.Histogram(

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import redis
 
@@ -27,6 +27,13 @@ class RedisServer:
         self.port = free_port()
         self.options = {"appendonly": "yes", "appendfsync": "always", "save": "", **options}
         self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.kill()
 
     @property
     def url(self) -> str:

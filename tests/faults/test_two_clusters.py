@@ -23,10 +23,8 @@ SLOTS = 4
 
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    redis = RedisServer(tmp_path / "redis")
-    redis.start()
-    yield redis
-    redis.kill()
+    with RedisServer(tmp_path / "redis") as redis:
+        yield redis
 
 
 @pytest.fixture

@@ -38,10 +38,8 @@ def bench(store_factory: StoreFactory) -> Iterator[Bench]:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RedisServer]:
     """One that the test may harm."""
-    server = RedisServer(tmp_path / "redis")
-    server.start()
-    yield server
-    server.kill()
+    with RedisServer(tmp_path / "redis") as server:
+        yield server
 
 
 @pytest.fixture
