@@ -62,6 +62,7 @@ class _Admission:
         wants_source = self.source(codes)
         self.duration(codes, lm)
         self.unused(codes, lm)
+        self.nothing_said(codes)
         if request.cfg_interval_start > request.cfg_interval_end:
             self.found.refuse(
                 "cfg_interval_end",
@@ -121,17 +122,23 @@ class _Admission:
         try:
             decoder = choose_decoder(self.deployed, request.model, request.task_type)
         except NoSuchModel as error:
-            self.found.refuse(error.field, str(error))
+            self.found.refuse(error.field, str(error), error.legal)
             return ""
         if decoder.turbo:
             if request.inference_steps > TURBO_STEPS:
                 self.found.warn(
-                    f"{decoder.model} is a turbo model, made for 8 steps; "
-                    f"{request.inference_steps} are run as asked."
+                    f"{decoder.model} is a turbo model, made for {decoder.recommended_steps} "
+                    f"steps; {request.inference_steps} are run as asked."
                 )
             guidance = ("guidance_scale", "cfg_interval_start", "cfg_interval_end")
             if given := [name for name in guidance if name in self.sent]:
                 self.found.warn(f"Not used by {decoder.model}, a turbo model: {', '.join(given)}.")
+        elif "inference_steps" not in self.sent:
+            self.found.warn(
+                f"{decoder.model} is made for {decoder.recommended_steps} steps, and "
+                f"inference_steps was not sent: its default, {request.inference_steps}, is run; "
+                f"send inference_steps: {decoder.recommended_steps}."
+            )
         only_one = request.model is None and decoder == self.deployed.decoders[0]
         return "" if only_one else decoder.model
 
@@ -209,6 +216,16 @@ class _Admission:
                     f"repainting_end ({end:g}) must lie after repainting_start ({start:g}).",
                 )
 
+    def nothing_said(self, codes: tuple[tuple[int, ...], ...]) -> None:
+        """Warn of a new song that nothing is known of: often a field's name was wrong."""
+        request = self.request
+        words = request.caption.strip() or request.lyrics.strip()
+        if request.task_type == "text2music" and not (words or codes or self.has_reference):
+            self.found.warn(
+                "Nothing says what the song is about: caption and lyrics are empty; send caption, "
+                'such as "upbeat pop song".'
+            )
+
     def unused(self, codes: tuple[tuple[int, ...], ...], lm: LmSpec | None) -> None:
         """Warn of values that were sent and that the task does not use."""
         request = self.request
@@ -226,4 +243,7 @@ class _Admission:
         if given:
             self.found.warn(f"Not used for {task}: {', '.join(given)}.")
         if request.use_random_seed and set(request.seed) != {RANDOM}:
-            self.found.warn("seed is not used: use_random_seed is true.")
+            self.found.warn(
+                "seed is not used: use_random_seed is true, which is its default; send "
+                "use_random_seed: false with it."
+            )

@@ -1,7 +1,8 @@
 """Other names that clients of later versions of the same routes send for our fields.
 
 A field's own name wins over its aliases, those win in the order of the table, and all of them win
-over the nested objects. What loses is reported, so that nothing is dropped in silence.
+over the nested objects, which may hold any field. What loses is reported, so that nothing is
+dropped in silence.
 """
 
 import json
@@ -9,19 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from acestep_ray.api.fields import GenerateRequest
-from acestep_ray.api.kinds import FALSE
+from acestep_ray.api.unserved import IGNORED, REFUSED, REFUSED_ALIASES, asks, is_lost
 
-NESTED = ("metas", "metadata", "user_metadata")
-NESTED_FIELDS = ("bpm", "audio_duration", "key_scale", "time_signature", "vocal_language")
-LATER = ("sample_query", "use_format")
-"""Fields of a later step; until then a request that uses one is refused."""
+NESTED = ("param_obj", "metas", "meta", "metadata", "user_metadata")
+"""Objects, or the JSON text of one, whose fields count where the request itself has none."""
 FILES = ("src_audio", "reference_audio")
 """Names of the files of a multipart form; their text counterparts end in ``_path``."""
 LEGAL = {
-    **dict.fromkeys(
-        NESTED, "an object with bpm, duration, keyscale, timesignature and language, or its JSON"
-    ),
-    **dict.fromkeys(LATER, "left out: it comes with a later version"),
+    **dict.fromkeys(NESTED, "an object of fields, such as bpm, duration and keyscale, or its JSON"),
+    **dict.fromkeys(REFUSED, "left out: it is not served yet"),
     **dict.fromkeys(
         FILES, "a file of a multipart/form-data body: MP3, WAV, FLAC, Ogg Vorbis, Opus or AIFF"
     ),
@@ -29,13 +26,21 @@ LEGAL = {
 """What is accepted under the names that are no fields of GenerateRequest."""
 
 _OTHER_NAMES = {
-    "caption": ("prompt",),
+    "caption": ("prompt", "tags"),
     "use_5hz_lm": ("thinking", "use5HzLm"),
-    "audio_duration": ("duration", "target_duration", "targetDuration"),
-    "key_scale": ("keyscale",),
+    "audio_duration": ("duration", "target_duration"),
+    "key_scale": ("keyscale", "key"),
     "time_signature": ("timesignature",),
     "vocal_language": ("language",),
+    "audio_cover_strength": ("cover_strength",),
+    "audio_code_string": ("audio_codes",),
+    "track_classes": ("instruments",),
+    "use_cot_caption": ("cot_caption", "cot-caption"),
+    "reference_audio_path": ("ref_audio_path",),
+    "src_audio_path": ("ctx_audio_path", "source_audio_path"),
+    "model": ("model_name", "dit_model"),
 }
+_OTHER_FILES = {"src_audio": "ctx_audio", "reference_audio": "ref_audio"}
 
 
 def camel(name: str) -> str:
@@ -44,18 +49,30 @@ def camel(name: str) -> str:
     return first + "".join(part.capitalize() for part in others)
 
 
+def _spellings(*names: str) -> tuple[str, ...]:
+    """Each name, and each in camelCase, once."""
+    return tuple(dict.fromkeys((*names, *map(camel, names))))
+
+
 ALIASES: dict[str, tuple[str, ...]] = {
-    name: tuple(a for a in (*_OTHER_NAMES.get(name, ()), camel(name)) if a != name)
-    for name in GenerateRequest.model_fields
+    name: _spellings(name, *_OTHER_NAMES.get(name, ()))[1:] for name in GenerateRequest.model_fields
 }
 """Field -> its other names, the first that came wins."""
-FILE_NAMES = {spelling: name for name in FILES for spelling in (name, camel(name))}
+FILE_NAMES = {spelling: name for name in FILES for spelling in _spellings(name, _OTHER_FILES[name])}
 """What a file may be called -> its name."""
+_REFUSED_NAMES = {
+    spelling: name
+    for name in REFUSED
+    for spelling in _spellings(name, *REFUSED_ALIASES.get(name, ()))
+}
+_IGNORED_NAMES = {spelling: name for name in IGNORED for spelling in _spellings(name)}
+_NESTED_NAMES = {spelling: name for name in NESTED for spelling in _spellings(name)}
 TEXT_NAMES = frozenset(
     (
         *ALIASES,
         *(other for others in ALIASES.values() for other in others),
-        *(spelling for name in (*NESTED, *LATER) for spelling in (name, camel(name))),
+        *_REFUSED_NAMES,
+        *_NESTED_NAMES,
     )
 )
 """All that a request's fields may be called, but for files."""
@@ -63,11 +80,15 @@ TEXT_NAMES = frozenset(
 
 @dataclass
 class Resolved:
-    """``values`` by the fields' own names, ``sent_as`` the names they came under."""
+    """``values`` by the fields' own names, ``sent_as`` the names they came under.
+
+    ``lost`` are fields of the later API whose values ask for what is not done.
+    """
 
     values: dict[str, object] = field(default_factory=dict)
     sent_as: dict[str, str] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
     errors: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
@@ -75,74 +96,78 @@ class Resolved:
 def resolve(fields: Mapping[str, object], *, form: bool) -> Resolved:
     """Bring every value that was sent under its field's own name.
 
-    ``null``, and in a form an empty value, means that the field was not sent.
+    ``null``, and in a form an empty value, means that the field was not sent. In a nested object
+    "N/A" does too.
     """
     found = Resolved()
     left = {name: value for name, value in fields.items() if not _unset(value, form)}
-    for name, others in ALIASES.items():
-        _take(found, left, name, (name, *others))
-    for nested in NESTED:
-        _take_nested(found, left, nested)
-    for name in LATER:
-        for spelling in (name, camel(name)):
-            if spelling in left and _asks(left.pop(spelling)):
-                found.errors[name] = f"{spelling} is not served yet; leave it out."
-    for name in FILES:
-        for spelling in (name, camel(name)):
-            if spelling in left:
-                del left[spelling]
-                found.errors[name] = (
-                    f"{spelling} must be a file of a multipart/form-data body "
-                    f'(curl -F "{name}=@song.mp3"); for a file on the server use {name}_path.'
-                )
-    found.unknown += list(left)
+    nested = [
+        (spelling, _object(found, spelling, left.pop(spelling)))
+        for spelling in _NESTED_NAMES
+        if spelling in left
+    ]
+    _resolve_level(found, left, "")
+    for spelling, inner in nested:
+        said = {str(k): v for k, v in inner.items() if not _unset(v, form=True) and v != "N/A"}
+        _resolve_level(found, said, f"{spelling}.")
     return found
 
 
+def _resolve_level(found: Resolved, left: dict[str, object], path: str) -> None:
+    """Bring the request's own fields (``path`` is empty), or those of a nested object, into
+    ``found``."""
+    for name, others in ALIASES.items():
+        _take(found, left, name, (name, *others), path)
+    for spelling in [spelling for spelling in _REFUSED_NAMES if spelling in left]:
+        asking = asks(spelling, left[spelling])
+        if asking is None:
+            continue
+        del left[spelling]
+        if asking:
+            name = _REFUSED_NAMES[spelling]
+            sentence = f"{path}{spelling} is not served yet: {REFUSED[name]}."
+            found.errors.setdefault(name, sentence)
+    for spelling in [spelling for spelling in FILE_NAMES if spelling in left]:
+        del left[spelling]
+        name = FILE_NAMES[spelling]
+        found.errors[name] = (
+            f"{path}{spelling} must be a file of a multipart/form-data body "
+            f'(curl -F "{name}=@song.mp3"); for a file on the server use {name}_path.'
+        )
+    for spelling in [spelling for spelling in _IGNORED_NAMES if spelling in left]:
+        if is_lost(_IGNORED_NAMES[spelling], left.pop(spelling)):
+            found.lost.append(path + spelling)
+    found.unknown += [path + name for name in left]
+
+
 def _take(
-    found: Resolved, left: dict[str, object], name: str, spellings: tuple[str, ...], path: str = ""
+    found: Resolved, left: dict[str, object], name: str, spellings: tuple[str, ...], path: str
 ) -> None:
     """Move the first of ``spellings`` that came into ``found``, and report the others."""
     for spelling in spellings:
         if spelling not in left:
             continue
         value = left.pop(spelling)
-        if name in found.values:
-            found.warnings.append(f"{path}{spelling} is not used: {found.sent_as[name]} came too.")
-        else:
+        if name not in found.values:
             found.values[name] = value
             found.sent_as[name] = path + spelling
+        elif isinstance(value, list | dict) or value != found.values[name]:
+            found.warnings.append(f"{path}{spelling} is not used: {found.sent_as[name]} came too.")
 
 
-def _take_nested(found: Resolved, left: dict[str, object], nested: str) -> None:
-    """Metadata as an object, or as the text of one. "N/A" stands for unknown there."""
-    for spelling in dict.fromkeys((nested, camel(nested))):
-        if spelling not in left:
-            continue
-        value = left.pop(spelling)
-        if isinstance(value, str):
-            try:
-                value = json.loads(value)
-            except (ValueError, RecursionError):
-                value = None
-        if not isinstance(value, dict):
-            found.errors[nested] = (
-                f"{spelling} must be an object with bpm, duration, keyscale, timesignature and "
-                "language."
-            )
-            continue
-        inner = {str(k): v for k, v in value.items() if not _unset(v, form=True) and v != "N/A"}
-        for name in NESTED_FIELDS:
-            _take(found, inner, name, (name, *ALIASES[name]), f"{spelling}.")
-        found.unknown += [f"{spelling}.{name}" for name in inner]
+def _object(found: Resolved, spelling: str, value: object) -> Mapping[object, object]:
+    """A nested object, or the text of one; empty, with an error, where it is none."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            value = None
+    if isinstance(value, dict):
+        return value
+    name = _NESTED_NAMES[spelling]
+    found.errors[name] = f"{spelling} must be {LEGAL[name]}."
+    return {}
 
 
 def _unset(value: object, form: bool) -> bool:
     return value is None or (form and value == "")
-
-
-def _asks(value: object) -> bool:
-    """Whether the value turns a field on: anything but false, "no", 0, "" and empty lists."""
-    if isinstance(value, str):
-        return value.strip().lower() not in FALSE | {""}
-    return bool(value)

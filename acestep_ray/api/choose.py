@@ -1,5 +1,7 @@
 """Which of the deployed engines serve a request."""
 
+from collections.abc import Iterable
+
 from acestep_ray.api.problems import Problem
 from acestep_ray.api.service import Deployed
 from acestep_ray.decoder.protocol import DecoderDescription, Task
@@ -7,11 +9,13 @@ from acestep_ray.planner.protocol import PlannerDescription
 
 
 class NoSuchModel(Exception):
-    """Nothing that is deployed fits. ``field`` asked for it; the message lists what there is."""
+    """Nothing that is deployed fits. ``field`` asked for it; the message lists what there is, and
+    ``legal`` too, in words that complete "FIELD must be"."""
 
-    def __init__(self, field: str, message: str) -> None:
+    def __init__(self, field: str, message: str, legal: str) -> None:
         super().__init__(message)
         self.field = field
+        self.legal = legal
 
 
 def choose_decoder(deployed: Deployed, model: str | None, task: Task) -> DecoderDescription:
@@ -23,9 +27,11 @@ def choose_decoder(deployed: Deployed, model: str | None, task: Task) -> Decoder
         raise _not_ready("decoder", deployed)
     named = [d for d in deployed.decoders if model is None or _same(d.model, model)]
     if not named:
-        known = ", ".join(dict.fromkeys(d.model for d in deployed.decoders))
+        known = list(dict.fromkeys(d.model for d in deployed.decoders))
         raise NoSuchModel(
-            "model", f"model {_last(model or '')!r} is not deployed; deployed: {known}."
+            "model",
+            f"model {_last(model or '')!r} is not deployed; deployed: {', '.join(known)}.",
+            f"{one_of(known)}, or null",
         )
     able = [d for d in named if task in d.tasks]
     if not able:
@@ -33,7 +39,9 @@ def choose_decoder(deployed: Deployed, model: str | None, task: Task) -> Decoder
             dict.fromkeys(f"{d.model} does {', '.join(d.tasks)}" for d in deployed.decoders)
         )
         raise NoSuchModel(
-            "task_type", f"task_type {task} is not supported by the deployed model: {what}."
+            "task_type",
+            f"task_type {task} is not supported by the deployed model: {what}.",
+            one_of(dict.fromkeys(task for d in named for task in d.tasks)),
         )
     return able[0]
 
@@ -56,12 +64,19 @@ def choose_planner(
         if model is None or _same(name, model)
     ]
     if not found:
-        known = ", ".join(dict.fromkeys(n for p in deployed.planners for n in p.models))
+        known = list(dict.fromkeys(n for p in deployed.planners for n in p.models))
         raise NoSuchModel(
             "lm_model_path",
-            f"lm_model_path {_last(model or '')!r} is not deployed; deployed: {known}.",
+            f"lm_model_path {_last(model or '')!r} is not deployed; deployed: {', '.join(known)}.",
+            f"{one_of(known)}, or null",
         )
     return next((one for one in found if one[0].engine == backend), found[0])
+
+
+def one_of(words: Iterable[str]) -> str:
+    """``text2music, cover or repaint``."""
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _not_ready(engine: str, deployed: Deployed) -> Problem:

@@ -119,7 +119,8 @@ class GenerateRequest(BaseModel):
     )
     inference_steps: Annotated[int, Ge(1), Le(200), WHOLE] = Field(
         8,
-        description="Diffusion steps. A turbo model is made for 8 and warns above 20.",
+        description="Diffusion steps. A turbo model is made for 8 and warns above 20; base and SFT "
+        "models are made for 50, and warn where none are sent.",
         examples=[8],
         json_schema_extra=_legal("a whole number from 1 to 200"),
     )
@@ -131,7 +132,7 @@ class GenerateRequest(BaseModel):
     )
     use_random_seed: Annotated[bool, FLAG] = Field(
         True,
-        description="Draw the seeds at random, whatever seed says.",
+        description="Draw the seeds at random, whatever seed says: send false with a seed.",
         examples=[False],
         json_schema_extra=_FLAG,
     )
@@ -236,7 +237,9 @@ class GenerateRequest(BaseModel):
         "text2music",
         description="What to do. lego, extract and complete need a base model.",
         examples=["text2music"],
-        json_schema_extra=_legal("text2music, cover, repaint, lego, extract or complete"),
+        json_schema_extra=_legal(
+            "text2music, cover or repaint; with a base model also lego, extract or complete"
+        ),
     )
     instruction: Annotated[str, MaxLen(4000), TEXT] = Field(
         "",

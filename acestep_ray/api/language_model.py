@@ -72,7 +72,7 @@ def _choose(
     try:
         return choose_planner(deployed, request.lm_model_path, backend)
     except NoSuchModel as error:
-        found.refuse(error.field, str(error))
+        found.refuse(error.field, str(error), error.legal)
         return None
 
 

@@ -19,7 +19,7 @@ class SubmittedView(BaseModel):
     warnings: list[str] | None = Field(
         None,
         description="Values that were accepted and will not be used; left out where none.",
-        examples=[["seed is not used: use_random_seed is true."]],
+        examples=[["use_adg is accepted but not done."]],
     )
 
 
@@ -203,6 +203,7 @@ class DecoderView(BaseModel):
     engine: str = Field(description="What runs it.", examples=["mock"])
     mock: bool = Field(description="Whether it stands in for a real model.", examples=[True])
     turbo: bool = Field(description="Made for few steps without guidance.", examples=[True])
+    recommended_steps: int = Field(description="inference_steps that it is made for.", examples=[8])
     device: str = Field(description="Where it runs.", examples=["cpu"])
     tasks: list[str] = Field(
         description="For task_type.", examples=[["text2music", "cover", "repaint"]]

@@ -13,12 +13,13 @@ from fastapi.openapi.utils import get_openapi
 
 from acestep_ray import __version__
 from acestep_ray.api import audio, generate, jobs, service_routes
-from acestep_ray.api.aliases import LATER, NESTED
+from acestep_ray.api.aliases import NESTED
 from acestep_ray.api.auth import OPEN_PATHS
 from acestep_ray.api.examples import fill_examples
 from acestep_ray.api.fields import GenerateRequest
 from acestep_ray.api.models import FieldErrorView, ProblemView
 from acestep_ray.api.problems import MEDIA_TYPE
+from acestep_ray.api.unserved import REFUSED
 from acestep_ray.api.validate import legal_values
 from acestep_ray.audio.formats import FORMATS
 from acestep_ray.settings import Settings
@@ -68,6 +69,15 @@ _METAS = {
     "keyscale": "C major",
     "timesignature": "4",
     "language": "en",
+}
+_REFUSED = {
+    "sample_query": ("string", "A song in a few words, for the LM to write. Alias: description."),
+    "sample_mode": ("boolean", "Have the LM invent the song."),
+    "use_format": ("boolean", "Have the LM rewrite caption and lyrics."),
+    "global_caption": ("string", "The whole song, where caption is about one track of it."),
+    "analysis_only": ("boolean", "Have the LM write metadata, and make no song."),
+    "full_analysis_only": ("boolean", "Tell what is in a source, and make no song."),
+    "extract_codes_only": ("boolean", "Make audio codes of a source, and no song."),
 }
 _FORM_ABOUT = (
     "A request for music. Everything has a default, which an empty value stands for too; unknown "
@@ -153,22 +163,17 @@ def _other_fields(settings: Settings) -> dict[str, Any]:
     for name in NESTED:
         fields[name] = {
             "anyOf": [{"type": "object"}, {"type": "string"}],
-            "description": "bpm, audio_duration, key_scale, time_signature and vocal_language in "
-            'one object, as a result\'s metas; "N/A" is unknown. A field that is sent by itself '
-            "wins.",
+            "description": 'Any fields in one object, such as a result\'s metas; "N/A" is unknown. '
+            "A field that is sent by itself wins.",
             "examples": [_METAS],
         }
-    fields["sample_query"] = {
-        "type": "string",
-        "description": "A song in a few words, for the LM to write. Not served yet: a 422.",
-        "examples": [""],
-    }
-    fields["use_format"] = {
-        "type": "boolean",
-        "description": "Have the LM rewrite caption and lyrics. Not served yet: true is a 422.",
-        "examples": [False],
-    }
-    for name in (*NESTED, *LATER):
+    for name, (kind, about) in _REFUSED.items():
+        fields[name] = {
+            "type": kind,
+            "description": f"{about} Not served yet: it is refused.",
+            "examples": ["" if kind == "string" else False],
+        }
+    for name in (*NESTED, *REFUSED):
         fields[name]["title"] = name.replace("_", " ").title()
         fields[name]["description"] += f" Legal: {legal_values(name, settings.limits)}."
     return fields

@@ -73,6 +73,7 @@ async def models(here: Here) -> ModelsView:
                 engine=decoder.engine,
                 mock=decoder.mock,
                 turbo=decoder.turbo,
+                recommended_steps=decoder.recommended_steps,
                 device=decoder.device,
                 tasks=list(decoder.tasks),
                 ignores=_ignores(decoder),

@@ -57,6 +57,8 @@ def check(body: Body, limits: Limits) -> Checked:
         warnings.insert(
             0, f"Sent more than once, only the first is used: {_names([*body.repeated])}."
         )
+    if found.lost:
+        warnings.insert(0, f"Not served yet, ignored: {_names(found.lost)}.")
     if unknown := [*found.unknown, *body.ignored]:
         warnings.insert(0, f"Unknown fields, ignored: {_names(unknown)}.")
     return Checked(

@@ -120,6 +120,11 @@ class DecoderDescription(BaseModel):
     mock: bool
     device: str
 
+    @property
+    def recommended_steps(self) -> int:
+        """Diffusion steps that the publisher names for the model's kind: turbo, or base and SFT."""
+        return 8 if self.turbo else 50
+
 
 @dataclass(frozen=True)
 class DeviceMemory:

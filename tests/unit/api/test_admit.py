@@ -95,6 +95,10 @@ async def test_unknown_models_are_refused_with_those_there_are(bench: Bench) -> 
         assert name in errors["lm_model_path"]
     assert "/etc" not in errors["lm_model_path"]
     assert "acestep-v15-turbo" in errors["model"]
+    unknown = await bench.submit(use_5hz_lm=True, lm_model_path="other")
+    assert unknown.json()["errors"][0]["legal"] == (
+        "acestep-5Hz-lm-0.6B, acestep-5Hz-lm-1.7B or acestep-5Hz-lm-4B, or null"
+    )
     unused = field_errors(await bench.submit(lm_model_path="other"))
     assert "acestep-5Hz-lm-0.6B" in unused["lm_model_path"]
 
@@ -105,11 +109,12 @@ async def test_a_backend_that_is_not_deployed_is_served_with_a_warning(bench: Be
         assert "warnings" not in quiet.json()  # the mock stands for both
     pt = PlannerDescription(engine="pt", models=("acestep-5Hz-lm-1.7B",), mock=False)
     bench.service.deploy = Deployed((pt,), (BASE,), ready=True)
-    answer = await bench.submit(use_5hz_lm=True, lm_backend="vllm")
+    answer = await bench.submit(use_5hz_lm=True, lm_backend="vllm", inference_steps=50)
     assert warnings_of(answer) == "lm_backend vllm is not deployed; pt serves the LM."
     lm = bench.stored(answer.json()["job_id"]).lm
     assert lm and lm.backend == "pt"
-    assert "warnings" not in (await bench.submit(use_5hz_lm=True)).json()  # not asked for
+    quiet = await bench.submit(use_5hz_lm=True, inference_steps=50)
+    assert "warnings" not in quiet.json()  # not asked for
 
 
 async def test_the_backend_chooses_among_planners(bench: Bench) -> None:
@@ -147,7 +152,9 @@ async def test_a_job_waits_for_the_planner_of_its_model_and_backend(bench: Bench
     bench.service.deploy = replace(deployed, planners=deployed.planners[::-1])
     await bench.submit(use_5hz_lm=True)
     assert bench.service.submits[-1].planner == "large on pt"
-    answer = await bench.submit(use_5hz_lm=True, lm_model_path="small", lm_backend="pt")
+    answer = await bench.submit(
+        use_5hz_lm=True, lm_model_path="small", lm_backend="pt", inference_steps=50
+    )
     assert warnings_of(answer) == "lm_backend pt is not deployed for small; vllm serves the LM."
     assert bench.service.submits[-1].planner == "small on vllm"
     errors = field_errors(await bench.submit(use_5hz_lm=True, lm_model_path="huge"))
@@ -236,14 +243,59 @@ async def test_what_a_turbo_model_does_not_do(bench: Bench) -> None:
     assert "warnings" not in base.json()
 
 
+@pytest.mark.parametrize("model", ["acestep-v15-base", "acestep-v15-sft"])
+async def test_a_base_model_is_told_of_its_steps(bench: Bench, model: str) -> None:
+    decoder = BASE.model_copy(update={"model": model})
+    bench.service.deploy = Deployed((MOCK_LM,), (decoder,), ready=True)
+    answer = await bench.submit()
+    assert answer.json()["warnings"] == [
+        f"{model} is made for 50 steps, and inference_steps was not sent: its default, 8, is run; "
+        "send inference_steps: 50."
+    ]
+    assert bench.stored(answer.json()["job_id"]).steps == 8
+    for steps in (8, 50):  # who says so gets what was asked for
+        assert "warnings" not in (await bench.submit(inference_steps=steps)).json()
+    bench.service.deploy = Deployed((MOCK_LM,), (TURBO, decoder), ready=True)
+    assert "warnings" not in (await bench.submit()).json()
+    assert "made for 50 steps" in warnings_of(await bench.submit(model=model))
+
+
+async def test_a_song_that_nothing_is_said_about(bench: Bench) -> None:
+    nothing = (
+        "Nothing says what the song is about: caption and lyrics are empty; send caption, such as "
+        '"upbeat pop song".'
+    )
+    for body in ({}, {"caption": " \n"}, {"bpm": 90, "use_5hz_lm": True}):
+        answer = await bench.submit(**{"caption": None, **body})
+        assert answer.json()["warnings"] == [nothing]
+        job = (await bench.http.get(f"/v1/jobs/{answer.json()['job_id']}")).json()
+        assert job["warnings"] == [nothing]
+    typo = warnings_of(await bench.submit(caption=None, captoin="jazz"))
+    assert typo == f"Unknown fields, ignored: captoin. {nothing}"
+    for body in ({"lyrics": "la"}, {"prompt": "jazz"}, {"audio_code_string": CODES}):
+        assert "warnings" not in (await bench.submit(**{"caption": None, **body})).json()
+
+
 async def test_tasks_that_the_model_does_not_do(bench: Bench) -> None:
     for task in ("lego", "extract", "complete"):
-        errors = field_errors(await bench.submit(task_type=task))
+        answer = await bench.submit(task_type=task)
+        errors = field_errors(answer)
         assert "acestep-v15-turbo does text2music, cover, repaint" in errors["task_type"]
+        legal = {entry["field"]: entry["legal"] for entry in answer.json()["errors"]}
+        assert legal["task_type"] == "text2music, cover or repaint"
     bench.service.deploy = Deployed((MOCK_LM,), (TURBO, BASE), ready=True)
     assert set(field_errors(await bench.submit(task_type="lego"))) == {"src_audio_path"}
-    wrong = field_errors(await bench.submit(task_type="lego", model="acestep-v15-turbo"))
+    answer = await bench.submit(task_type="lego", model="acestep-v15-turbo")
+    wrong = field_errors(answer)
     assert "acestep-v15-base does" in wrong["task_type"]
+    legal = {entry["field"]: entry["legal"] for entry in answer.json()["errors"]}
+    assert legal["task_type"] == "text2music, cover or repaint"
+    unknown = (await bench.submit(task_type="stems", model="none")).json()["errors"]
+    assert {entry["field"]: entry["legal"] for entry in unknown} == {
+        "task_type": "text2music, cover or repaint; with a base model also lego, extract or "
+        "complete",
+        "model": "acestep-v15-turbo or acestep-v15-base, or null",
+    }
 
 
 async def test_the_model_is_fixed_where_it_matters(bench: Bench) -> None:

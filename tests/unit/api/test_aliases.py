@@ -31,7 +31,7 @@ OTHER_NAMES: list[tuple[str, Any, str, Any]] = [
 async def test_other_names(
     bench: Bench, alias: str, value: Any, attribute: str, stored: Any
 ) -> None:
-    assert getattr(await bench.spec(**{alias: value}), attribute) == stored
+    assert getattr(await bench.spec(**{"caption": None, alias: value}), attribute) == stored
     form = await bench.http.post(URL, data={alias: str(value).lower() if value is False else value})
     assert getattr(bench.stored(form.json()["job_id"]), attribute) == stored
 

@@ -11,16 +11,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from acestep_ray.api.aliases import ALIASES, FILES, LATER, NESTED
+from acestep_ray.api.aliases import ALIASES, FILES, NESTED
 from acestep_ray.api.app import create_app
 from acestep_ray.api.fields import GenerateRequest
+from acestep_ray.api.unserved import REFUSED
 from acestep_ray.audio.artifacts import Artifacts
 from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.jobs.store.sqlite import SqliteStore
 from acestep_ray.settings import Limits, Settings
 from tests.unit.api.bench import URL, StoreService
 
-NAMES = [*ALIASES, *(a for names in ALIASES.values() for a in names), *NESTED, *LATER, *FILES]
+NAMES = [*ALIASES, *(a for names in ALIASES.values() for a in names), *NESTED, *REFUSED, *FILES]
 NUMBERS = st.one_of(st.integers(), st.floats(), st.sampled_from([0, -1, 1, 8, 30, 120, 600, 2**32]))
 TEXTS = st.one_of(
     st.text(st.characters(), max_size=20),
@@ -67,7 +68,7 @@ class Poster:
         assert 400 <= answer.status_code < 500 and not self._service.submits
         assert answer.headers["content-type"] == "application/problem+json"
         for entry in body.get("errors", []):
-            assert entry["field"] in {*GenerateRequest.model_fields, *NESTED, *LATER, *FILES}
+            assert entry["field"] in {*GenerateRequest.model_fields, *NESTED, *REFUSED, *FILES}
 
 
 @pytest.fixture

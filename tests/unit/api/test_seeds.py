@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acestep_ray.api.seeds import MAX_SEED, RANDOM, fix_seeds
-from tests.unit.api.bench import Bench, field_errors, warnings_of
+from tests.unit.api.bench import Bench, field_errors
 
 
 async def test_random_seeds_differ_and_are_kept(bench: Bench) -> None:
@@ -55,7 +55,13 @@ async def test_a_seed_beside_use_random_seed_is_reported(bench: Bench) -> None:
         await bench.submit(seed=0),
         await bench.submit(seed=[1, 2, 3], use_random_seed=True, batch_size=2),
     ):
-        assert "seed is not used" in warnings_of(answer)
+        told = (
+            "seed is not used: use_random_seed is true, which is its default; send "
+            "use_random_seed: false with it."
+        )
+        assert answer.json()["warnings"] == [told]
+        job = await bench.http.get(f"/v1/jobs/{answer.json()['job_id']}")
+        assert job.json()["warnings"] == [told]
     for quiet in (await bench.submit(seed=-1), await bench.submit(seed=0, use_random_seed=False)):
         assert "warnings" not in quiet.json()
 

@@ -70,6 +70,7 @@ async def test_models(bench: Bench) -> None:
         "engine": "mock",
         "mock": True,
         "turbo": True,
+        "recommended_steps": 8,
         "device": "cpu",
         "tasks": ["text2music", "cover", "repaint"],
         "ignores": ["guidance_scale", "cfg_interval_start", "cfg_interval_end", "use_adg"],
@@ -79,6 +80,7 @@ async def test_models(bench: Bench) -> None:
         False,
         ["use_adg"],
     )
+    assert base["recommended_steps"] == 50
     assert [lm["name"] for lm in answer["planners"]] == list(MOCK_LM.models)
     assert [lm["default"] for lm in answer["planners"]] == [True, False, False]
     assert answer["audio_formats"] == ["mp3", "wav", "flac", "opus", "ogg"]

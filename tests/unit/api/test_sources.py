@@ -177,7 +177,7 @@ async def test_windows(make_bench: MakeBench, start: float, end: float) -> None:
 
 
 async def test_audio_that_is_not_needed_is_not_kept(bench: Bench) -> None:
-    told = warnings_of(await send(bench, {"src_audio": SONG}))
+    told = warnings_of(await send(bench, {"src_audio": SONG}, caption="a tune"))
     assert told == "The source audio is not used for text2music."
     codes = await send(
         bench, {"src_audio": SONG}, task_type="cover", audio_code_string="<|audio_code_1|>"
