@@ -34,3 +34,13 @@ def normalise_peak(samples: Samples, peak: float = PEAK) -> None:
     now = peak_of(samples)
     if now >= _SILENCE:
         samples *= np.float32(peak / now)
+
+
+def limit_peak(samples: Samples) -> None:
+    """Divide ``samples``, in place, by their peak where that is above 1, so that nothing clips.
+
+    Raises ValueError as ``peak_of`` does.
+    """
+    now = peak_of(samples)
+    if now > 1:
+        samples /= np.float32(now)

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from diffusers.utils.torch_utils import randn_tensor
 
-from acestep_ray.audio.level import normalise_peak, peak_of
+from acestep_ray.audio.level import limit_peak, normalise_peak
 from acestep_ray.decoder.checkpoints.load import Loaded, load
 from acestep_ray.decoder.diffusers.decode import decode
 from acestep_ray.decoder.diffusers.device import (
@@ -177,7 +177,11 @@ class DiffusersDecoder:
 
     @torch.inference_mode()
     def _decode(self, job: Job, latents: torch.Tensor, tick: Callable[[], None]) -> Samples:
-        """One take at its final level: -1 dBFS, or its source's where that is repainted."""
+        """One take at its final level: -1 dBFS, or its source's where that is repainted.
+
+        What is new in a repainted source is brought down as a whole where it would clip. Upstream
+        goes by the peak of the whole decoded take; here by that of the part that is kept of it.
+        """
         repainted = job.canvas.repainted
         window = repainted and repainted.window
         first, last = (window.first, window.last) if window else (0, job.canvas.frames)
@@ -186,7 +190,7 @@ class DiffusersDecoder:
             if repainted is None:
                 normalise_peak(samples)
                 return samples
-            peak_of(samples)
+            limit_peak(samples)
         except ValueError as error:
             raise DecoderError(
                 f"The model's numbers overflowed in {self._pipeline.transformer.dtype}."

@@ -67,14 +67,14 @@ class Window:
     def splice(self, padded: Samples, fresh: Samples) -> Samples:
         """Set ``fresh``, the latent frames ``first`` to ``last`` as audio, into the padded source.
 
-        Both [samples, 2] at 48 kHz. Outside the window the result [frames * 1920, 2] holds the
-        source's very samples.
+        Both [samples, 2] at 48 kHz, in [-1, 1]. Outside the window the result [frames * 1920, 2]
+        holds the source's very samples.
         """
         out = padded[: self.frames * FRAME].copy()
         # What the window has beyond the frames that the model paints stays the source's.
         begin, end = self.begin, min(self.end, self.last * FRAME)
         offset = self.first * FRAME
-        music = np.clip(fresh[begin - offset : end - offset], -1, 1)
+        music = fresh[begin - offset : end - offset]
         inside = out[begin:end].copy()
         out[begin:end] = music
         # At an edge of the result, and where the window reaches past the source, there is nothing

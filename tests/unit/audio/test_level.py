@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from acestep_ray.audio.level import PEAK, normalise_peak, peak_of
+from acestep_ray.audio.level import PEAK, limit_peak, normalise_peak, peak_of
 
 
 def test_the_peak_is_minus_one_decibel() -> None:
@@ -44,8 +44,25 @@ def test_no_samples_are_silent() -> None:
 def test_samples_that_are_no_numbers_are_refused(value: float) -> None:
     samples = np.zeros((8, 2), dtype=np.float32)
     samples[3, 1] = value
-    with pytest.raises(ValueError, match="finite"):
-        normalise_peak(samples)
+    for bring_to_level in (normalise_peak, limit_peak):
+        with pytest.raises(ValueError, match="finite"):
+            bring_to_level(samples)
+
+
+@pytest.mark.parametrize("peak", [1.0000001, 1.7, -37.0])
+def test_what_would_clip_is_divided_by_its_peak(peak: float) -> None:
+    samples = np.array([[0.1, 0.0], [-0.5, 1.0]], dtype=np.float32) * np.float32(peak)
+    limit_peak(samples)
+    assert samples.dtype == np.float32
+    assert peak_of(samples) == 1
+    assert samples[1, 0] / samples[1, 1] == pytest.approx(-0.5, abs=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, -1.0, 1.0])
+def test_what_does_not_clip_keeps_its_level(value: float) -> None:
+    samples = np.full((8, 2), value, dtype=np.float32)
+    limit_peak(samples)
+    assert np.all(samples == np.float32(value))
 
 
 @pytest.mark.parametrize("value", [0.25, -0.75])

@@ -59,13 +59,6 @@ def test_splice_fades_within_the_window_alone() -> None:
     assert np.all(whole == 0.5), "the source itself was changed"
 
 
-def test_new_music_louder_than_full_scale_is_clipped() -> None:
-    window = Window.of(1.0, 2.0, SOURCE)
-    fresh = np.full((25 * FRAME, 2), 3.0, dtype=np.float32)
-    out = window.splice(np.zeros((SOURCE, 2), dtype=np.float32), fresh)
-    assert out.max() == 1.0
-
-
 def test_nothing_is_faded_where_the_window_reaches_past_the_source() -> None:
     window = Window.of(-1.0, 6.0, SOURCE)
     fresh = np.full((window.frames * FRAME, 2), 0.25, dtype=np.float32)
@@ -117,6 +110,33 @@ def test_a_repainted_source_keeps_its_level_and_the_others_do_not(turbo: Tiny) -
     assert np.abs(take[: SECOND - 1]).max() == np.abs(quiet.source[: SECOND - 1]).max()
     (cover,) = turbo.samples(request(task="cover"), quiet)
     assert np.abs(cover).max() == pytest.approx(10 ** (-1 / 20), abs=1e-6)
+
+
+def test_new_music_that_would_clip_is_brought_down_take_by_take(turbo: Tiny) -> None:
+    """Divided by its peak, as upstream does: clipping distorts. The source keeps its level."""
+    sources = source(SOURCE)
+    assert sources.source is not None
+    asked = request(task="repaint", repaint_start=1.0, repaint_end=2.0, seeds=(1, 2, 3))
+    fresh = slice(SECOND + CROSSFADE, 2 * SECOND - CROSSFADE)
+    quiet = [take[fresh] for take in turbo.samples(asked, sources)]
+    assert max(np.abs(take).max() for take in quiet) < 1
+    gain = 20.0
+    hook = turbo.voice.register_forward_hook(lambda _module, _args, audio: audio * gain)
+    try:
+        loud = turbo.samples(asked, sources)
+    finally:
+        hook.remove()
+    ratios = []
+    for take, before in zip(loud, quiet, strict=True):
+        assert np.abs(take).max() <= 1
+        assert np.array_equal(take[:SECOND], sources.source[:SECOND])
+        assert np.array_equal(take[2 * SECOND :], sources.source[2 * SECOND : len(take)])
+        at = np.abs(before) > 0.01
+        ratio = take[fresh][at] / before[at]
+        assert ratio.max() == pytest.approx(ratio.min(), rel=1e-4), "its shape was changed"
+        assert ratio.mean() < gain
+        ratios.append(float(ratio.mean()))
+    assert len(set(ratios)) == 3
 
 
 def test_mono_at_another_rate_is_repainted_as_stereo_at_48_khz(turbo: Tiny) -> None:
