@@ -61,14 +61,14 @@ def prepare(
             reference = None
             warnings.append("The reference audio is silent, so it is not used.")
     timbre = encode_timbre(pipeline, reference)
-    prompt = Prompt.of(request, task_instruction(request), canvas.frames)
+    prompt = Prompt.of(request, task_instruction(request), canvas.seconds)
     warnings += prompt.cuts(pipeline)
     first = Condition(encode_conditions(pipeline, prompt, timbre), canvas.context)
     then = None
     # A cover follows its source for that share of the steps, then only the text.
     switch = int(request.steps * request.cover_strength)
     if canvas.cover and switch < request.steps:
-        prompt = Prompt.of(request, text2music_instruction(), canvas.frames)
+        prompt = Prompt.of(request, text2music_instruction(), canvas.seconds)
         then = Condition(
             encode_conditions(pipeline, prompt, timbre), silent_context(pipeline, canvas.frames)
         )

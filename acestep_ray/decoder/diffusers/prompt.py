@@ -31,14 +31,14 @@ class Prompt:
     time_signature: str
 
     @classmethod
-    def of(cls, request: DecodeRequest, instruction: str, frames: int) -> "Prompt":
-        """The prompt for a piece of ``frames`` latents: its true length, whatever was asked."""
+    def of(cls, request: DecodeRequest, instruction: str, seconds: float) -> "Prompt":
+        """The prompt for a piece that is said to last ``seconds``, whatever was asked."""
         return cls(
             instruction if instruction.endswith(":") else instruction + ":",
             _without_template(request.caption),
             request.lyrics,
             request.vocal_language,
-            frames / FRAMES_A_SECOND,
+            seconds,
             request.bpm,
             request.key_scale,
             request.time_signature,

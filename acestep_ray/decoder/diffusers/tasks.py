@@ -6,9 +6,11 @@ import torch
 from diffusers import AceStepPipeline
 
 from acestep_ray.decoder.diffusers.audio import encode, is_silent
+from acestep_ray.decoder.diffusers.prompt import FRAMES_A_SECOND
 from acestep_ray.decoder.diffusers.window import Window
 from acestep_ray.decoder.protocol import (
     FRAME,
+    SAMPLE_RATE,
     DecodeRequest,
     DecoderError,
     frames_of_seconds,
@@ -35,6 +37,9 @@ class Canvas:
     """Source latents and mask, [1 or takes, max(frames, SHORTEST), 2 * channels]."""
     frames: int
     """Latents of the result."""
+    seconds: float
+    """The length that the model is told: the result's, but for what is outpainted, as upstream has
+    it."""
     cover: bool
     """Whether the source is a melody to follow, as far as ``cover_strength`` says."""
     repainted: Repainted | None = None
@@ -50,7 +55,9 @@ def canvas_for(
         frames = frames_of_seconds(request.seconds)
         if frames < 1:
             raise DecoderError(f"{request.seconds:g} s is shorter than one frame (40 ms).")
-        return Canvas(silent_context(pipeline, frames), frames, cover=False)
+        return Canvas(
+            silent_context(pipeline, frames), frames, frames / FRAMES_A_SECOND, cover=False
+        )
     if source is None:
         raise DecoderError(f"The task {request.task} needs source audio.")
     if source.shape[-1] < FRAME:
@@ -61,7 +68,8 @@ def canvas_for(
     latents = _source_latents(pipeline, source, frames)
     if request.task == "cover":
         latents = _as_codes_and_back(pipeline, latents)
-    return Canvas(_with_mask(latents), frames, cover=request.task == "cover")
+    seconds = frames / FRAMES_A_SECOND
+    return Canvas(_with_mask(latents), frames, seconds, cover=request.task == "cover")
 
 
 def silent_context(pipeline: AceStepPipeline, frames: int) -> torch.Tensor:
@@ -83,7 +91,8 @@ def _window_canvas(
         latents = torch.where(mask > 0, _silence(pipeline, latents.shape[1]), latents)
         repainted = Repainted(window, padded)
     context = torch.cat([latents, mask], dim=-1)
-    return Canvas(context, window.frames, cover=False, repainted=repainted)
+    seconds = source.shape[-1] / SAMPLE_RATE
+    return Canvas(context, window.frames, seconds, cover=False, repainted=repainted)
 
 
 def _codes_canvas(pipeline: AceStepPipeline, codes: tuple[tuple[int, ...], ...]) -> Canvas:
@@ -107,7 +116,8 @@ def _codes_canvas(pipeline: AceStepPipeline, codes: tuple[tuple[int, ...], ...])
         batch_size=len(codes),
         audio_codes=["".join(f"<|audio_code_{code}|>" for code in row) for row in codes],
     )
-    return Canvas(_with_mask(_lengthened(pipeline, latents)), frames, cover=True)
+    seconds = frames / FRAMES_A_SECOND
+    return Canvas(_with_mask(_lengthened(pipeline, latents)), frames, seconds, cover=True)
 
 
 def _source_latents(pipeline: AceStepPipeline, source: torch.Tensor, frames: int) -> torch.Tensor:

@@ -47,21 +47,21 @@ def test_the_texts(turbo: Tiny) -> None:
 
 def test_what_is_not_known_is_not_available(turbo: Tiny) -> None:
     asked = request(bpm=None, key_scale="", time_signature="")
-    text, _ = Prompt.of(asked, "Do this:", 250).texts(turbo.pipeline)
+    text, _ = Prompt.of(asked, "Do this:", 10.0).texts(turbo.pipeline)
     assert "- bpm: N/A\n- timesignature: N/A\n- keyscale: N/A\n- duration: 10 seconds" in text
 
 
 def test_a_caption_that_is_a_whole_prompt_is_unwrapped(turbo: Tiny) -> None:
     inner = "slow blues"
     wrapped = f"# Instruction\nFill:\n\n# Caption\n{inner}\n\n# Metas\n- bpm: 60\n<|endoftext|>\n"
-    assert Prompt.of(request(caption=wrapped), "Do this:", 250).caption == inner
+    assert Prompt.of(request(caption=wrapped), "Do this:", 10.0).caption == inner
     plain = "# Caption of a song"
-    assert Prompt.of(request(caption=plain), "Do this:", 250).caption == plain
+    assert Prompt.of(request(caption=plain), "Do this:", 10.0).caption == plain
 
 
 def cuts(tiny: Tiny, **values: Any) -> tuple[str, ...]:
     asked = request(**values)
-    return Prompt.of(asked, task_instruction(asked), 250).cuts(tiny.pipeline)
+    return Prompt.of(asked, task_instruction(asked), 10.0).cuts(tiny.pipeline)
 
 
 def test_short_texts_are_not_cut(turbo: Tiny) -> None:
@@ -74,7 +74,7 @@ def test_the_longest_caption_that_is_read(turbo: Tiny) -> None:
     fits = next(n for n in range(300, 0, -1) if not cuts(turbo, caption="drum" + " drum" * (n - 1)))
     tokens = turbo.pipeline.tokenizer(
         Prompt.of(
-            request(caption="drum" + " drum" * (fits - 1)), task_instruction(request()), 250
+            request(caption="drum" + " drum" * (fits - 1)), task_instruction(request()), 10.0
         ).texts(turbo.pipeline)[0]
     )["input_ids"]
     # The end marks and a newline may go: nothing of the client's is lost with them.

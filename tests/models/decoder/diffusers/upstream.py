@@ -19,6 +19,8 @@ class Side:
 
     instruction: str
     context: torch.Tensor
+    seconds: float | None = None
+    """What the text says of the length, where that is not the result's."""
 
 
 def silence(pipeline: AceStepPipeline, frames: int) -> torch.Tensor:
@@ -50,7 +52,7 @@ def upstream(
     plain: Side | None = None,
 ) -> torch.Tensor:
     """Latents [takes, frames, 64] from noise [takes, max(frames, 128), 64]."""
-    condition = _encoded(pipeline, asked, side.instruction, frames)
+    condition = _encoded(pipeline, asked, side, frames)
     context = side.context
     steps = asked.steps
     times = [_time(step / steps, asked.shift) for step in range(steps + 1)]
@@ -58,7 +60,7 @@ def upstream(
     running: Any = 0
     for step in range(steps):
         if plain is not None and step == int(steps * asked.cover_strength):
-            condition = _encoded(pipeline, asked, plain.instruction, frames)
+            condition = _encoded(pipeline, asked, plain, frames)
             context = plain.context
         t = times[step]
         velocity = _velocity(pipeline, latents, t, condition, context)
@@ -82,7 +84,7 @@ def _time(done: float, shift: float) -> float:
 
 
 def _encoded(
-    pipeline: AceStepPipeline, asked: DecodeRequest, instruction: str, frames: int
+    pipeline: AceStepPipeline, asked: DecodeRequest, side: Side, frames: int
 ) -> torch.Tensor:
     device = pipeline.transformer.device
     text, text_mask, lyrics, lyric_mask = pipeline.encode_prompt(
@@ -90,8 +92,8 @@ def _encoded(
         lyrics=asked.lyrics,
         device=device,
         vocal_language=asked.vocal_language,
-        audio_duration=frames / 25,
-        instruction=instruction,
+        audio_duration=frames / 25 if side.seconds is None else side.seconds,
+        instruction=side.instruction,
         bpm=asked.bpm,
         keyscale=asked.key_scale,
         timesignature=asked.time_signature,
