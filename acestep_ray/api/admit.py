@@ -9,6 +9,7 @@ from acestep_ray.api.language_model import plan_with
 from acestep_ray.api.seeds import RANDOM, fix_seeds
 from acestep_ray.api.service import Deployed
 from acestep_ray.api.validate import Checked
+from acestep_ray.decoder.instruction import own_instruction
 from acestep_ray.jobs.spec import JobSpec, LmSpec
 from acestep_ray.planner.metadata import DURATION_RANGE
 from acestep_ray.settings import Settings
@@ -76,7 +77,7 @@ class _Admission:
             caption=request.caption,
             lyrics=request.lyrics,
             vocal_language=request.vocal_language,
-            instruction=request.instruction,
+            instruction=own_instruction(request.instruction),
             bpm=request.bpm,
             key_scale=request.key_scale,
             time_signature=request.time_signature,
@@ -242,6 +243,8 @@ class _Admission:
         given = [name for name, used in uses.items() if name in self.sent and not used]
         if given:
             self.found.warn(f"Not used for {task}: {', '.join(given)}.")
+        if task == "text2music" and plans_codes and own_instruction(request.instruction):
+            self.found.warn("instruction is not used: audio codes have the cover's.")
         if request.use_random_seed and set(request.seed) != {RANDOM}:
             self.found.warn(
                 "seed is not used: use_random_seed is true, which is its default; send "

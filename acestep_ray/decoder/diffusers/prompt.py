@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from diffusers import AceStepPipeline
 from diffusers.pipelines.ace_step.pipeline_ace_step import SFT_GEN_PROMPT
 
+from acestep_ray.decoder.instruction import own_instruction
 from acestep_ray.decoder.protocol import DecodeRequest
 
 FRAMES_A_SECOND = 25
@@ -88,9 +89,13 @@ class Prompt:
 
 
 def task_instruction(request: DecodeRequest) -> str:
-    """The request's own instruction, else its task's; with codes, that of a cover."""
-    if request.instruction:
-        return request.instruction
+    """The request's own instruction, else its task's; with codes, that of a cover.
+
+    A new song that is made of codes has the cover's always, as upstream has it.
+    """
+    own = own_instruction(request.instruction)
+    if own and not (request.codes and request.task == "text2music"):
+        return own
     instruction: str = AceStepPipeline._get_task_instruction(
         "cover" if request.codes else request.task,
         request.track_name or None,

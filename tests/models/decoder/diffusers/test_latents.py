@@ -347,6 +347,47 @@ def test_everything_asked_changes_the_music(turbo: Tiny, values: dict[str, Any])
     far(turbo.latents(request()), turbo.latents(request(**values)))
 
 
+@pytest.mark.parametrize(
+    ("values", "sources"),
+    [
+        ({}, Sources()),
+        ({"codes": (CODES,)}, Sources()),
+        ({"task": "cover"}, SOURCE),
+        ({"task": "cover", "cover_strength": 0.5}, SOURCE),
+        ({"task": "repaint", "repaint_start": 1.0, "repaint_end": 3.0}, SOURCE),
+        ({"task": "lego", "track_name": "drums"}, SOURCE),
+        ({"task": "extract", "track_name": "vocals"}, SOURCE),
+        ({"task": "complete", "track_classes": ("bass",)}, SOURCE),
+    ],
+)
+def test_the_default_sentences_change_no_music(
+    base: Tiny, values: dict[str, Any], sources: Sources
+) -> None:
+    without = base.latents(request(**values), sources)
+    for sentence in ("Fill the mask based on the given conditions:", f" {TEXT2MUSIC}\n"):
+        asked = request(**values, instruction=sentence)
+        assert torch.equal(base.latents(asked, sources), without)
+    own = base.latents(request(**values, instruction="Fill the gap:"), sources)
+    if "codes" in values:
+        assert torch.equal(own, without)
+    else:
+        far(own, without)
+
+
+def test_lego_beyond_its_source_names_the_sources_length(base: Tiny) -> None:
+    asked = request(task="lego", track_name="drums", repaint_start=4.0, repaint_end=8.0)
+    assert SOURCE.source is not None
+    samples = SOURCE.source.shape[0]
+    padded = torch.nn.functional.pad(on_device(SOURCE.source), (0, 8 * 48_000 - samples))
+    latents = encoded(base, Sources(source=padded.T.cpu().numpy(), source_rate=48_000))
+    mask = torch.zeros_like(latents)
+    mask[:, 100:200] = 1
+    instruction = "Generate the DRUMS track based on the audio context:"
+    side = Side(instruction, torch.cat([latents, mask], dim=-1), samples / 48_000)
+    start = noise(asked.seeds, 200)
+    close(base.latents(asked, SOURCE), upstream(base.pipeline, asked, start, 200, side))
+
+
 def test_the_model_is_told_the_true_length(turbo: Tiny) -> None:
     """60 s were asked, but the codes make 5.4 s."""
     long, short = (request(codes=(CODES,), seconds=seconds) for seconds in (60.0, 5.4))

@@ -28,15 +28,61 @@ from tests.models.decoder.diffusers.tiny import Tiny, request, source
         ),
         ({"task": "complete"}, "Complete the input track:"),
         ({"task": "cover", "instruction": "Sing it low:"}, "Sing it low:"),
+        ({"task": "cover", "codes": ((1,),), "instruction": "Sing it low:"}, "Sing it low:"),
+        # Codes make a new song a cover, whatever was said.
+        (
+            {"codes": ((1,),), "instruction": "Sing it low:"},
+            "Generate audio semantic tokens based on the given conditions:",
+        ),
     ],
 )
 def test_instructions(values: dict[str, Any], expected: str) -> None:
     assert task_instruction(request(**values)) == expected
 
 
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Fill the mask based on the given conditions:",
+        "Fill the audio semantic mask based on the given conditions:",
+        "Generate audio semantic tokens based on the given conditions:",
+        "  Fill the audio semantic mask\nbased on the given conditions:\r\n",
+        "fill the mask based on the given conditions",
+        "Fill the mask based on the given conditions :",
+        " \n",
+    ],
+)
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"codes": ((1,),)},
+        {"task": "cover"},
+        {"task": "cover", "codes": ((1,),)},
+        {"task": "repaint"},
+        {"task": "lego", "track_name": "drums"},
+        {"task": "extract", "track_name": "vocals"},
+        {"task": "complete", "track_classes": ("bass",)},
+    ],
+)
+def test_the_default_sentences_mean_that_no_instruction_is_given(
+    values: dict[str, Any], sentence: str
+) -> None:
+    """Clients send them with every task: what they see as the field's default."""
+    asked = request(**values, instruction=sentence)
+    assert task_instruction(asked) == task_instruction(request(**values))
+
+
+def test_an_instruction_ends_with_one_colon(turbo: Tiny) -> None:
+    for given in ("Sing it low", " Sing it low:\n", "Sing it low: "):
+        asked = request(task="cover", instruction=given)
+        text, _ = Prompt.of(asked, task_instruction(asked), 10.0).texts(turbo.pipeline)
+        assert text.startswith("# Instruction\nSing it low:\n\n# Caption")
+
+
 def test_the_texts(turbo: Tiny) -> None:
     asked = request(lyrics="la la", caption="a {tune} with 100 % braces")
-    text, lyrics = Prompt.of(asked, "Do this", 422).texts(turbo.pipeline)
+    text, lyrics = Prompt.of(asked, "Do this", 16.88).texts(turbo.pipeline)
     assert text == (
         "# Instruction\nDo this:\n\n# Caption\na {tune} with 100 % braces\n\n# Metas\n"
         "- bpm: 92\n- timesignature: 3\n- keyscale: F# minor\n- duration: 16 seconds\n"
