@@ -2,7 +2,7 @@
 
 from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.planner.codes import CODES_PER_SECOND
-from acestep_ray.planner.duration import estimate_seconds
+from acestep_ray.planner.duration import estimate_seconds, is_sung
 from acestep_ray.settings import Settings
 
 
@@ -23,6 +23,6 @@ def length_of(spec: JobSpec, settings: Settings) -> float:
         return spec.source.seconds
     if spec.duration is not None:
         return spec.duration
-    if spec.lm is not None and spec.lyrics.strip():
+    if spec.lm is not None and is_sung(spec.lyrics):
         return estimate_seconds(spec.lyrics, settings.lyrics)
     return settings.defaults.duration

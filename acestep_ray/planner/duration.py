@@ -17,6 +17,12 @@ from acestep_ray.planner.metadata import DURATION_RANGE
 from acestep_ray.settings import Lyrics
 
 _WORD = re.compile(r"[A-Za-z0-9']+")
+_INSTRUMENTAL = frozenset({"", "[inst]", "[instrumental]"})
+
+
+def is_sung(lyrics: str) -> bool:
+    """Whether there are words to sing: not where the lyrics are blank or say "[Instrumental]"."""
+    return lyrics.strip().lower() not in _INSTRUMENTAL
 
 
 def estimate_seconds(lyrics: str, settings: Lyrics) -> float:
@@ -49,7 +55,7 @@ def choose_duration(
     """
     if given is not None:
         return given
-    has_lyrics = bool(lyrics.strip())
+    has_lyrics = is_sung(lyrics)
     if lm is not None and not (has_lyrics and lm < settings.lm_min_duration):
         seconds = float(lm)
     elif has_lyrics and estimate:

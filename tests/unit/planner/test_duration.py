@@ -37,6 +37,10 @@ def test_the_estimate_has_bounds() -> None:
         (None, 29, WORDS, True, 100.0),  # too short for a song with lyrics
         (None, 29, WORDS, False, 60.0),
         (None, 29, " \n", True, 29.0),  # blank lyrics are none
+        (None, 29, "[Instrumental]", True, 29.0),  # nor are the marks of an instrumental
+        (None, 29, " [inst]\n", True, 29.0),
+        (None, None, "[instrumental]", True, 60.0),
+        (None, 29, "[Instrumental]\nla la", True, 45.0),
         (None, None, WORDS, True, 100.0),
         (None, None, WORDS, False, 60.0),
         (None, None, "", True, 60.0),
