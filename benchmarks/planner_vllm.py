@@ -57,6 +57,7 @@ class Contest:
             duration=self._seconds,
             seed=self._made,
             cfg_scale=SCALE if guided else 1.0,
+            use_cot_caption=True,
         )
 
     async def at_once(self, engine: PlannerEngine, count: int, guided: bool) -> float:

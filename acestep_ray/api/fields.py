@@ -194,7 +194,8 @@ class GenerateRequest(BaseModel):
     )
     lm_negative_prompt: Annotated[str, MaxLen(4000), TEXT] = Field(
         "NO USER INPUT",
-        description="What the LM is guided away from, with lm_cfg_scale above 1.",
+        description="What the LM is guided away from, with lm_cfg_scale above 1. Blank or NO USER "
+        "INPUT: nothing in particular.",
         examples=["NO USER INPUT"],
         json_schema_extra=_legal("text of up to 4,000 characters"),
     )
@@ -243,8 +244,11 @@ class GenerateRequest(BaseModel):
     )
     instruction: Annotated[str, MaxLen(4000), TEXT] = Field(
         "",
-        description="The instruction line of the model's prompt. Empty: the task's own.",
-        examples=["Fill the audio semantic mask based on the given conditions:"],
+        description="The instruction line of the model's prompt, for who knows it better than the "
+        "task. Empty, and the reference server's defaults (Fill the mask based on the given "
+        "conditions: and Fill the audio semantic mask based on the given conditions:): the task's "
+        "own. For text2music with audio codes it is always the cover's.",
+        examples=[""],
         json_schema_extra=_legal("text of up to 4,000 characters"),
     )
     repainting_start: Annotated[float, REAL] = Field(
@@ -317,7 +321,8 @@ class GenerateRequest(BaseModel):
     )
     use_cot_caption: Annotated[bool, FLAG] = Field(
         False,
-        description="Give the decoder the LM's own wording of the caption.",
+        description="Let the LM word the caption anew, for its codes and for the decoder. Without "
+        "it both go by yours.",
         examples=[False],
         json_schema_extra=_FLAG,
     )

@@ -5,10 +5,8 @@ from acestep_ray.api.fields import GenerateRequest
 from acestep_ray.api.findings import Findings
 from acestep_ray.api.service import Deployed
 from acestep_ray.jobs.spec import LmSpec
+from acestep_ray.planner.prompts import says_something
 from acestep_ray.planner.protocol import PlannerDescription
-
-NO_NEGATIVE_PROMPT = "NO USER INPUT"
-"""What the LM was trained to read as none."""
 
 
 def plan_with(
@@ -46,11 +44,14 @@ def plan_with(
             f"lm_backend {request.lm_backend} is not deployed{where}; "
             f"{planner.engine} serves the LM."
         )
-    if request.lm_cfg_scale <= 1 and request.lm_negative_prompt.strip() not in (
-        "",
-        NO_NEGATIVE_PROMPT,
-    ):
+    if request.lm_cfg_scale <= 1 and says_something(request.lm_negative_prompt):
         found.warn("lm_negative_prompt is not used: lm_cfg_scale is not above 1.")
+    metadata = (request.bpm, request.key_scale, request.time_signature, request.audio_duration)
+    if request.use_cot_caption and all(metadata):
+        found.warn(
+            "use_cot_caption is not used: with bpm, key_scale, time_signature and audio_duration "
+            "given the LM writes no caption."
+        )
     return LmSpec(
         model=name,
         backend=planner.engine,

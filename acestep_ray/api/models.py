@@ -85,7 +85,9 @@ class ResultView(BaseModel):
         examples=["<|audio_code_1024|><|audio_code_77|>"],
     )
     lm_caption: str | None = Field(
-        description="The caption as the LM words it.", examples=["An upbeat pop song."]
+        description="The caption as the LM words it, which the decoder read; null where it wrote "
+        "none (use_cot_caption).",
+        examples=["An upbeat pop song."],
     )
 
 

@@ -211,6 +211,7 @@ def plan_request(job_id: str, attempt: int, spec: JobSpec, settings: Settings) -
         temperature=lm.temperature,
         cfg_scale=lm.cfg_scale,
         negative_prompt=lm.negative_prompt,
+        use_cot_caption=spec.use_cot_caption,
         top_k=lm.top_k,
         top_p=lm.top_p,
         repetition_penalty=lm.repetition_penalty,

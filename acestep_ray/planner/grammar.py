@@ -157,14 +157,16 @@ def body_regex(given: Given, max_duration: int, with_caption: bool) -> str:
     )
 
 
-def body_grammar(given: Given, max_duration: int, caption_tokens: int) -> str:
-    """``body_regex`` with a caption, as llguidance's Lark: where CAPTION_CHARS characters would be
-    more tokens than ``caption_tokens``, the caption ends there.
+def body_grammar(
+    given: Given, max_duration: int, caption_tokens: int, *, with_caption: bool = True
+) -> str:
+    """``body_regex`` as llguidance's Lark: where CAPTION_CHARS characters would be more tokens than
+    ``caption_tokens``, the caption ends there.
 
     That may be inside a character or right behind a line's indent, which read_metadata's callers
     drop; so ends every text in a known number of tokens.
     """
-    before, caption, after = body_regex(given, max_duration, True).partition(_CAPTION)
+    before, caption, after = body_regex(given, max_duration, with_caption).partition(_CAPTION)
     rules = [f"start: /{_slashed(before)}/"]
     if caption:
         rules = [

@@ -57,11 +57,15 @@ def codes_prompt(caption: str, lyrics: str, cot: Given) -> str:
     return f"{song_prompt(caption, lyrics)}{cot_text(cot)}{_BEFORE_CODES}"
 
 
+def says_something(negative_prompt: str) -> bool:
+    """Whether it is more than white space, and more than the words that stand for none."""
+    return negative_prompt.strip().upper() not in ("", NO_USER_INPUT)
+
+
 def unconditional_prompt(negative_prompt: str) -> str:
     """For the codes phase, what guidance leads away from: the negative prompt, if it says anything,
     and an empty CoT."""
-    meaningful = bool(negative_prompt.strip())
-    user = plain(negative_prompt) if meaningful else NO_USER_INPUT
+    user = plain(negative_prompt) if says_something(negative_prompt) else NO_USER_INPUT
     return f"{frame(GENERATE, user)}{cot_text(Given())}{_BEFORE_CODES}"
 
 

@@ -29,6 +29,9 @@ class PlanRequest(BaseModel):
     temperature: float = Field(0.6, ge=0, le=2)
     cfg_scale: float = Field(1.0, ge=0, le=20, description="Above 1: guidance.")
     negative_prompt: str = "NO USER INPUT"
+    use_cot_caption: bool = Field(
+        False, description="Whether the LM words the caption anew, for itself and for the decoder."
+    )
     top_k: int | None = Field(None, ge=0, le=2**31 - 1, description="0 and None: off.")
     top_p: float | None = Field(None, ge=0, description="1 and None: off.")
     repetition_penalty: float = Field(1.0, gt=0, le=2)
@@ -51,7 +54,7 @@ class Metadata(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     bpm: int
-    caption: str | None
+    caption: str | None = Field(description="The LM's wording; None where it was not to write one.")
     duration: int = Field(description="Seconds, whole, as the LM writes it.")
     keyscale: str
     language: str

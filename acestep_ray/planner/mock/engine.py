@@ -17,12 +17,13 @@ import numpy as np
 
 from acestep_ray.decoder.protocol import codes_of_seconds
 from acestep_ray.planner.codes import MAX_CODE
-from acestep_ray.planner.duration import choose_duration, estimate_seconds
+from acestep_ray.planner.duration import choose_duration, estimate_seconds, is_sung
 from acestep_ray.planner.grammar import CAPTION_CHARS, Given
 from acestep_ray.planner.metadata import DURATION_RANGE
 from acestep_ray.planner.mock.language import detect_language
 from acestep_ray.planner.mock.names import PUBLISHED
 from acestep_ray.planner.mock.words import bpm_of, keyscale_of, pick, time_signature_of
+from acestep_ray.planner.outline import needs_metadata
 from acestep_ray.planner.protocol import (
     Metadata,
     Plan,
@@ -118,7 +119,7 @@ class MockPlanner:
         """The song's length: the user's, else what suits the lyrics, else the default."""
         longest = min(request.max_duration, DURATION_RANGE[1])
         bounds = (DURATION_RANGE[0], longest)
-        sung = request.lyrics.strip()
+        sung = is_sung(request.lyrics)
         wished = estimate_seconds(request.lyrics, self._lyrics) if sung else self._default_duration
         return choose_duration(
             request.duration,
@@ -136,9 +137,12 @@ def _metadata(request: PlanRequest, given: Given, seconds: float) -> Metadata:
     keyscale = given.keyscale or keyscale_of(request.caption, _stream(request, "keyscale"))
     timesignature = given.timesignature or time_signature_of(request.caption)
     language = given.language or detect_language(request.lyrics) or request.vocal_language
+    caption = None
+    if request.use_cot_caption and needs_metadata(given):
+        caption = _caption(request, bpm, keyscale, timesignature)
     return Metadata(
         bpm=bpm,
-        caption=_caption(request, bpm, keyscale, timesignature),
+        caption=caption,
         duration=int(seconds),
         keyscale=keyscale,
         language=language,
@@ -149,7 +153,7 @@ def _metadata(request: PlanRequest, given: Given, seconds: float) -> Metadata:
 def _caption(request: PlanRequest, bpm: int, keyscale: str, timesignature: str) -> str:
     """The user's caption, cut where it is long, with an arrangement added."""
     rng = _stream(request, "caption")
-    voice = "a clear lead voice" if request.lyrics.strip() else "no vocals"
+    voice = "a clear lead voice" if is_sung(request.lyrics) else "no vocals"
     added = (
         f"{pick(_INSTRUMENTS, rng)}, {voice}, {pick(_ROOMS, rng)}, "
         f"{keyscale} at {bpm} beats a minute, {timesignature} beats a bar"

@@ -73,6 +73,7 @@ class Planning:
             self._vocabulary,
             brief.given,
             int(brief.longest),
+            with_caption=request.use_cot_caption,
             caption_tokens=self._caption_tokens,
         )
         write_metadata(

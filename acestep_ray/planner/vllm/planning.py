@@ -90,7 +90,12 @@ class Planning:
         if brief.metadata_prompt is None:
             return
         order = RowOrder(Phase.METADATA, Sampling.of(request, Phase.METADATA), ANSWER_TOKENS)
-        grammar = body_grammar(brief.given, int(brief.longest), self._lm.caption_tokens)
+        grammar = body_grammar(
+            brief.given,
+            int(brief.longest),
+            self._lm.caption_tokens,
+            with_caption=request.use_cot_caption,
+        )
         parts = self._requests.write(brief.metadata_prompt, order, grammar)
         async with aclosing(parts):
             async for part in parts:

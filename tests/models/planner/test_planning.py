@@ -3,6 +3,7 @@
 import math
 import random
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 import pytest
@@ -15,6 +16,7 @@ from acestep_ray.planner.metadata import KEYSCALES, LANGUAGES
 from acestep_ray.planner.protocol import Plan, PlannerError, PlanRequest
 from acestep_ray.planner.transformers.language_model import LanguageModel
 from acestep_ray.planner.transformers.planning import Planning
+from acestep_ray.planner.transformers.rows import Rows
 from acestep_ray.settings import Lm, Lyrics
 
 
@@ -37,6 +39,8 @@ def legal(found: Plan, wanted: PlanRequest) -> None:
     assert metadata.duration == int(found.seconds)
     # Written out as YAML, what was parsed is in the grammar again.
     text = cot_text(Given.all_of(metadata))
+    if not wanted.use_cot_caption:
+        assert metadata.caption is None
     if metadata.caption is None or re.fullmatch(r"[\x20-\x7e]*", metadata.caption):
         regex = metadata_regex(Given(), 600, with_caption=metadata.caption is not None)
         assert re.fullmatch(regex, text)
@@ -63,10 +67,12 @@ def test_fifty_seeds(temperature: float, terse: Planning) -> None:
             cfg_scale=rng.choice([1.0, 1.0, 2.5]),
             top_k=rng.choice([None, None, 40]),
             repetition_penalty=rng.choice([1.0, 1.0, 1.2]),
+            use_cot_caption=rng.choice([False, True]),
         )
         found = terse.plan(wanted, lambda *_: None)
         legal(found, wanted)
         captions.add(found.metadata.caption)
+    assert None in captions
     assert len(captions) > 5
 
 
@@ -76,12 +82,43 @@ def test_captions_as_long_as_they_get_and_the_lms_own_length(
 ) -> None:
     for seed in range(3):
         wanted = request(
-            seed=seed, temperature=temperature, infer_type="dit", lyrics="", max_duration=40
+            seed=seed,
+            temperature=temperature,
+            infer_type="dit",
+            lyrics="",
+            max_duration=40,
+            use_cot_caption=True,
         )
         found = planning.plan(wanted, lambda *_: None)
         legal(found, wanted)
         assert 10 <= found.seconds <= 40
         assert found.metadata.caption
+
+
+def test_codes_follow_a_caption_only_where_the_decoder_reads_it(
+    lm: LanguageModel, terse: Planning, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The LM's own wording in the CoT and the user's at the decoder would be two songs."""
+    read: list[str] = []
+    rows = LanguageModel.rows
+
+    def watched(self: LanguageModel, prompts: Sequence[Sequence[int]], room: int) -> Rows:
+        read.extend(lm.tokenizer.decode(prompt) for prompt in prompts)
+        return rows(self, prompts, room)
+
+    monkeypatch.setattr(LanguageModel, "rows", watched)
+    for use_cot_caption in (False, True):
+        read.clear()
+        wanted = request(duration=10, cfg_scale=2.0, use_cot_caption=use_cot_caption)
+        found = terse.plan(wanted, lambda *_: None)
+        metadata_prompt, codes_prompt, unconditional = read
+        assert metadata_prompt.endswith("<think>\n")
+        assert unconditional.endswith("<think>\n\n</think>\n\n")
+        cot = codes_prompt.partition("<|im_start|>assistant\n")[2]
+        assert cot == f"{cot_text(Given.all_of(found.metadata))}\n\n"
+        assert ("\ncaption: " in cot) is use_cot_caption
+        assert bool(found.metadata.caption) is use_cot_caption
+        assert "# Caption\na sad song\n" in codes_prompt
 
 
 def test_the_lms_length_gives_the_codes(terse: Planning) -> None:
@@ -143,7 +180,8 @@ def test_progress_tells_stages_and_steps(
     infer_type: Literal["dit", "llm_dit"], terse: Planning
 ) -> None:
     told: list[tuple[str, int, int]] = []
-    terse.plan(request(duration=10, infer_type=infer_type), lambda *event: told.append(event))
+    wanted = request(duration=10, infer_type=infer_type, use_cot_caption=True)
+    terse.plan(wanted, lambda *event: told.append(event))
     stages = [stage for stage, _, _ in told]
     assert stages == sorted(stages, key=["metadata", "codes"].index)
     assert told[0] == ("metadata", 0, 6)

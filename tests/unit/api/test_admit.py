@@ -177,9 +177,46 @@ async def test_a_negative_prompt_needs_guidance(bench: Bench) -> None:
         ("noise", 1, False),
         ("noise", 2, True),
         ("NO USER INPUT", 1, True),
+        ("  no user input\n", 1, True),
+        (" \n", 1, True),
     ):
         answer = await bench.submit(use_5hz_lm=True, lm_negative_prompt=prompt, lm_cfg_scale=scale)
         assert ("lm_negative_prompt is not used" in warnings_of(answer)) is not used
+
+
+async def test_the_default_instructions_mean_that_none_is_given(bench: Bench) -> None:
+    for sentence in (
+        "Fill the mask based on the given conditions:",
+        " Fill the audio semantic mask based on the given conditions:\n",
+    ):
+        for more in ({}, {"audio_code_string": CODES}, {"use_5hz_lm": True}):
+            answer = await bench.submit(instruction=sentence, **more)
+            assert warnings_of(answer) == ""
+            assert bench.stored(answer.json()["job_id"]).instruction == ""
+
+
+async def test_codes_have_the_covers_instruction_and_the_job_says_so(bench: Bench) -> None:
+    own = {"instruction": "Sing it low:"}
+    told = "instruction is not used: audio codes have the cover's."
+    for codes in ({"audio_code_string": CODES}, {"use_5hz_lm": True}):
+        assert warnings_of(await bench.submit(**own, **codes)) == told
+    for without in ({}, {"use_5hz_lm": True, "infer_type": "dit"}):
+        answer = await bench.submit(**own, **without)
+        assert warnings_of(answer) == ""
+        assert bench.stored(answer.json()["job_id"]).instruction == "Sing it low:"
+    cover = await bench.submit(task_type="cover", audio_code_string=CODES, **own)
+    assert warnings_of(cover) == ""
+
+
+async def test_a_caption_that_the_lm_will_not_write_is_told(bench: Bench) -> None:
+    song: dict[str, Any] = {"use_5hz_lm": True, "use_cot_caption": True, "bpm": 90}
+    song |= {"key_scale": "C major", "time_signature": "4"}
+    assert warnings_of(await bench.submit(**song)) == ""
+    assert "use_cot_caption is not used" in warnings_of(
+        await bench.submit(**song, audio_duration=30)
+    )
+    plain = song | {"use_cot_caption": False, "audio_duration": 30}
+    assert warnings_of(await bench.submit(**plain)) == ""
 
 
 async def test_llm_dit_needs_codes_from_somewhere(bench: Bench) -> None:

@@ -67,7 +67,8 @@ async def test_the_plan_that_is_sent_back(
             "key_scale": result["keyscale"],
             "time_signature": result["timesignature"],
         }
-    if asked.get("use_cot_caption"):
+    assert bool(result["lm_caption"]) is asked.get("use_cot_caption", False)
+    if result["lm_caption"]:
         replay["caption"] = result["lm_caption"]
     again = takes(bench, await bench.spec(**replay), None)
     assert len(first) == len(again) == 2

@@ -29,6 +29,7 @@ def song(number: int) -> PlanRequest:
         top_p=rng.choice([None, 0.5, 0.95]),
         repetition_penalty=rng.choice([1.0, 1.3]),
         duration=rng.choice([10, 11.3, 14]),
+        use_cot_caption=number % 8 == 0,
         **forced,
     )
 
@@ -39,6 +40,7 @@ def text_alone(number: int) -> PlanRequest:
     short = number % 5 == 0
     return request(
         infer_type="dit",
+        use_cot_caption=number % 3 > 0,
         seed=number * 21_474_836,
         temperature=[0.0, 0.6, 1.0, 2.0][number % 4],
         caption=rng.choice(["", "a sad song", "抒情流行", "x: 'y'"]),

@@ -208,9 +208,9 @@ def legal(wanted: PlanRequest, plan: Plan) -> None:
     for name in ("bpm", "duration", "keyscale", "language", "timesignature"):
         assert getattr(given, name) in (None, "", getattr(metadata, name))
     Given.all_of(metadata)  # raises where a value is not legal
-    assert metadata.caption
-    assert "\n" not in metadata.caption
-    assert "\N{REPLACEMENT CHARACTER}" not in metadata.caption
+    assert bool(metadata.caption) is wanted.use_cot_caption
+    assert "\n" not in (metadata.caption or "")
+    assert "\N{REPLACEMENT CHARACTER}" not in (metadata.caption or "")
     assert metadata.duration <= wanted.max_duration
 
 
@@ -233,7 +233,10 @@ async def test_captions_as_long_as_they_get(engine: VllmPlanner, lm: LanguageMod
     """Random weights do not end them: the grammar does, and in time for the codes."""
     settings = Settings(lm=LM.model_copy(update={"caption_tokens": 512}))
     planning = VllmPlanning(engine._requests, lm.tokenizer, "wordy", settings)
-    wanted = [request(temperature=temperature, bpm=300) for temperature in (0.0, 2.0)]
+    wanted = [
+        request(temperature=temperature, bpm=300, use_cot_caption=True)
+        for temperature in (0.0, 2.0)
+    ]
 
     async def planned(one: PlanRequest) -> Plan:
         *_, plan = [event async for event in planning.plan(one)]

@@ -55,6 +55,16 @@ def test_it_ends_in_time_and_reads_as_legal_metadata(
         assert 10 <= metadata.duration <= 77
 
 
+def test_a_caption_is_left_out_where_none_is_wanted(
+    lm: LanguageModel, vocabulary: TextVocabulary, chooser: Chooser
+) -> None:
+    for way in ("any", "short"):
+        grammar = body_grammar(Given(bpm=90), 77, 8, with_caption=False)
+        text = lm.tokenizer.decode(write(vocabulary, grammar, way, chooser))
+        assert text.startswith("bpm: 90\nduration: ")
+        assert read_metadata(text, Given()).caption is None
+
+
 def test_given_fields_are_literals(
     lm: LanguageModel, vocabulary: TextVocabulary, chooser: Chooser
 ) -> None:

@@ -16,6 +16,7 @@ from acestep_ray.planner.codes import MAX_CODE
 from acestep_ray.planner.grammar import Given, cot_text, metadata_regex, parse
 from acestep_ray.planner.metadata import KEYSCALES
 from acestep_ray.planner.mock import MockPlanner
+from acestep_ray.planner.outline import needs_metadata
 from acestep_ray.planner.protocol import (
     Plan,
     PlannerEngine,
@@ -65,15 +66,16 @@ def test_it_is_a_planner_and_says_that_it_is_mock() -> None:
     assert "acestep-5Hz-lm-1.7B" in described.models
 
 
+@pytest.mark.parametrize("with_caption", [False, True])
 @pytest.mark.parametrize("caption", CAPTIONS)
-async def test_fifty_seeds_give_legal_plans(caption: str) -> None:
-    free = re.compile(metadata_regex(Given(), 600, with_caption=True))
+async def test_fifty_seeds_give_legal_plans(caption: str, with_caption: bool) -> None:
+    free = re.compile(metadata_regex(Given(), 600, with_caption))
     seen = set()
     for seed in range(50):
-        made = await plan(request(caption, seed=seed))
+        made = await plan(request(caption, seed=seed, use_cot_caption=with_caption))
         text = cot_text(Given.all_of(made.metadata))
         assert free.fullmatch(text)
-        assert parse(text) == made.metadata.model_dump()
+        assert parse(text) == made.metadata.model_dump(exclude_none=True)
         assert made.mock
         assert len(made.codes) == codes_of_seconds(made.seconds) == 300
         assert min(made.codes) >= 0 and max(made.codes) <= MAX_CODE
@@ -84,7 +86,7 @@ async def test_fifty_seeds_give_legal_plans(caption: str) -> None:
 @given(st.text(), st.text(), st.sampled_from(("en", "no", "unknown")))
 @hypothesis_settings(deadline=None, max_examples=50)
 async def test_any_text_gives_a_legal_plan(caption: str, lyrics: str, language: str) -> None:
-    made = await plan(request(caption, lyrics, vocal_language=language))
+    made = await plan(request(caption, lyrics, vocal_language=language, use_cot_caption=True))
     text = cot_text(Given.all_of(made.metadata))
     assert re.fullmatch(metadata_regex(Given(), 600, with_caption=True), text)
     assert parse(text) == made.metadata.model_dump()
@@ -98,6 +100,7 @@ REQUESTS = st.builds(
     time_signature=st.sampled_from(("", "2", "3", "4", "6")),
     duration=st.none() | st.floats(10, 600),
     vocal_language=st.sampled_from(("en", "de", "no")),
+    use_cot_caption=st.booleans(),
 )
 
 
@@ -105,7 +108,8 @@ REQUESTS = st.builds(
 @hypothesis_settings(deadline=None, max_examples=60)
 async def test_what_the_user_gave_comes_back_as_given(asked: PlanRequest) -> None:
     made = await plan(asked)
-    regex = metadata_regex(Given.of(asked), 600, with_caption=True)
+    given = Given.of(asked)
+    regex = metadata_regex(given, 600, asked.use_cot_caption and needs_metadata(given))
     assert re.fullmatch(regex, cot_text(Given.all_of(made.metadata)))
     assert asked.bpm in (None, made.metadata.bpm)
     assert asked.key_scale in ("", made.metadata.keyscale)
@@ -147,11 +151,27 @@ async def test_greedy_plans_do_not_depend_on_the_seed() -> None:
 
 
 async def test_the_caption_is_kept_and_enriched() -> None:
-    made = await plan(request("upbeat pop song", LYRICS))
+    made = await plan(request("upbeat pop song", LYRICS, use_cot_caption=True))
     assert made.metadata.caption is not None
     assert made.metadata.caption.startswith("upbeat pop song; ")
     assert "lead voice" in made.metadata.caption
     assert made.metadata.keyscale in made.metadata.caption
+    other = await plan(request("pop", " [Instrumental]\n", use_cot_caption=True))
+    assert "no vocals" in (other.metadata.caption or "")
+
+
+async def test_no_caption_is_written_that_the_decoder_would_not_read() -> None:
+    asked = request("upbeat pop song", LYRICS)
+    without, with_caption = [
+        await plan(asked.model_copy(update={"use_cot_caption": use})) for use in (False, True)
+    ]
+    assert without.metadata.caption is None and with_caption.metadata.caption
+    captioned = with_caption.metadata.model_copy(update={"caption": None})
+    assert captioned == without.metadata
+    assert with_caption.codes == without.codes
+    given = {"bpm": 90, "duration": 30, "key_scale": "C major", "time_signature": "4"}
+    complete = await plan(asked.model_copy(update={**given, "use_cot_caption": True}))
+    assert complete.metadata.caption is None  # as a real LM, which is not asked for metadata then
 
 
 async def test_the_language_is_that_of_the_lyrics_where_none_was_chosen() -> None:
@@ -168,6 +188,7 @@ async def test_the_language_is_that_of_the_lyrics_where_none_was_chosen() -> Non
         ("Hello world", {}, 60.0, 45.0),
         ("", {}, 60.0, 60.0),
         ("", {}, 5.0, 10.0),  # the LM knows nothing shorter
+        (" [INST]\n", {}, 60.0, 60.0),
         ("", {"max_duration": 30.0}, 60.0, 30.0),
         (LYRICS, {"max_duration": 20.0}, 60.0, 20.0),
         (LYRICS, {"infer_type": "dit"}, 60.0, 100.0),
