@@ -108,7 +108,7 @@ def resolve(fields: Mapping[str, object], *, form: bool) -> Resolved:
     ]
     _resolve_level(found, left, "")
     for spelling, inner in nested:
-        said = {str(k): v for k, v in inner.items() if not _unset(v, form=True) and v != "N/A"}
+        said = {str(k): v for k, v in inner.items() if not (_unset(v, form=True) or _unknown(v))}
         _resolve_level(found, said, f"{spelling}.")
     return found
 
@@ -171,3 +171,8 @@ def _object(found: Resolved, spelling: str, value: object) -> Mapping[object, ob
 
 def _unset(value: object, form: bool) -> bool:
     return value is None or (form and value == "")
+
+
+def _unknown(value: object) -> bool:
+    """What metadata hold where there is nothing: "N/A", as people and models spell it."""
+    return isinstance(value, str) and value.strip().upper() == "N/A"

@@ -86,6 +86,18 @@ async def test_nested_metadata_as_text_in_a_form(bench: Bench) -> None:
     assert (spec.bpm, spec.key_scale) == (90, "A minor")
 
 
+@pytest.mark.parametrize("unknown", ["N/A", "n/a", " N/a\n"])
+async def test_what_is_not_available_in_nested_metadata_is_not_sent(
+    bench: Bench, unknown: str
+) -> None:
+    names = ("bpm", "duration", "keyscale", "timesignature", "language")
+    answer = await bench.submit(caption="pop", metas=dict.fromkeys(names, unknown))
+    assert "warnings" not in answer.json()
+    spec = bench.stored(answer.json()["job_id"])
+    assert (spec.bpm, spec.duration, spec.key_scale, spec.time_signature) == (None, None, "", "")
+    assert spec.vocal_language == "en"
+
+
 async def test_the_metas_of_a_result_can_be_sent_back(bench: Bench) -> None:
     metas = {"bpm": 90, "duration": 20.0, "genres": "N/A", "keyscale": "N/A", "timesignature": ""}
     answer = await bench.submit(metas=metas)
