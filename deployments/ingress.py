@@ -28,6 +28,7 @@ from acestep_ray.jobs.store.protocol import (
 )
 from acestep_ray.planner.pairs import PlannerSpec, planners_of
 from acestep_ray.settings import Settings
+from acestep_ray.shared_work import SharedCall
 from deployments.names import DECODER
 from deployments.serve_status import ServeStatus
 from deployments.storage_guard import storage_ready
@@ -45,7 +46,7 @@ class StoreService:
         self._client = client
         self._planners = planners
         self._feed = FeedWatch(client.changes)
-        self._looked = asyncio.Lock()
+        self._look = SharedCall(self._look_anew)
         self._looked_at = float("-inf")
         self._deployed = Deployed((), (), ready=False)
         self._serve = ServeStatus()
@@ -103,14 +104,15 @@ class StoreService:
     async def deployed(self) -> Deployed:
         """See JobService. What was once deployed is remembered: requests for a stage whose
         replicas are just being replaced are still understood, and wait."""
-        async with self._looked:
-            if time.monotonic() - self._looked_at > ROSTER_SECONDS:
-                view = await self._client.roster()
-                self._deployed = merge(
-                    self._deployed, view, self._planners, await self._serve_of(view)
-                )
-                self._looked_at = time.monotonic()
-            return self._deployed
+        if time.monotonic() - self._looked_at > ROSTER_SECONDS:
+            await self._look()
+        return self._deployed
+
+    async def _look_anew(self) -> None:
+        view = await self._client.roster()
+        status = await self._serve_of(view)
+        self._deployed = merge(self._deployed, view, self._planners, status)
+        self._looked_at = time.monotonic()
 
     async def _serve_of(self, view: RosterView) -> ServeStatus:
         """What Serve says, asked anew where a deployment has no replica."""

@@ -16,6 +16,7 @@ from acestep_ray.jobs.snapshot import Capacity, Changes, QueueStats
 from acestep_ray.jobs.store.open import open_store
 from acestep_ray.jobs.store.protocol import Op, StoreUnavailable, StoreUnsuitable
 from acestep_ray.settings import Settings
+from acestep_ray.shared_work import SharedCall, start_task
 from deployments.node_guard import watch_nodes
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class JobStoreActor:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._roster = Roster(time.monotonic())
-        self._opening = asyncio.Lock()
+        self._open_desk = SharedCall(self._try_to_open)
         self._desk: JobDesk | None = None
         self._refused = StoreUnavailable()  # why it could not be opened, and when
         self._refused_at = float("-inf")
@@ -43,14 +44,13 @@ class JobStoreActor:
 
         A store that cannot be opened now raises StoreUnavailable; a later call tries again.
         """
-        async with self._opening:
-            if self._watch is None:
-                self._watch = asyncio.create_task(watch_nodes(self._settings))
-            if self._desk is None:
-                if time.monotonic() - self._refused_at < OPEN_AGAIN:
-                    raise self._refused
-                self._desk = await self._try_to_open()
-            return self._desk
+        if self._watch is None:
+            self._watch = start_task(watch_nodes(self._settings))
+        if self._desk is None:
+            if time.monotonic() - self._refused_at < OPEN_AGAIN:
+                raise self._refused
+            self._desk = await self._open_desk()
+        return self._desk
 
     async def _try_to_open(self) -> JobDesk:
         desk = JobDesk(lambda: open_store(self._settings), self._settings)

@@ -8,6 +8,7 @@ from ray import serve
 from ray.serve._private.common import DeploymentStatus, ReplicaState
 from ray.serve.schema import DeploymentStatusOverview
 
+from acestep_ray.shared_work import start_task
 from deployments.names import APP
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ class ServeStatus:
     async def look(self) -> None:
         """Ask the controller. Raises nothing: what was known stays known."""
         if self._asked is None:
-            self._asked = asyncio.create_task(asyncio.to_thread(self._ask))
+            self._asked = start_task(asyncio.to_thread(self._ask))
         done, _ = await asyncio.wait([self._asked], timeout=PATIENCE)
         if not done:
             return

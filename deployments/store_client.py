@@ -5,6 +5,7 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from typing import Any, TypeVar
 
 import ray
@@ -18,6 +19,7 @@ from acestep_ray.jobs.roster import Announcement, RosterView
 from acestep_ray.jobs.snapshot import Capacity, Changes, QueueStats
 from acestep_ray.jobs.store.protocol import KeepAlive, Op, StoreError, StoreFull, StoreUnavailable
 from acestep_ray.settings import Settings
+from acestep_ray.shared_work import start_task
 from deployments.job_store import MAX_CALLS, RemoteJobStore
 from deployments.names import NAMESPACE, STORE_ACTOR_PREFIX, STORE_PROTOCOL, store_actor_name
 
@@ -103,7 +105,7 @@ class StoreClient:
         future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         self._waiting.append((op, time.monotonic() + patience, future))
         if self._sender is None or self._sender.done():
-            self._sender = asyncio.create_task(self._send())
+            self._sender = start_task(self._send())
         return await future
 
     async def _send(self) -> None:
@@ -144,18 +146,20 @@ class StoreClient:
         while True:
             try:
                 if self._actor is None:
-                    self._actor = await asyncio.to_thread(self._find)
+                    self._actor = await start_task(asyncio.to_thread(self._find))
                 left = max(0.1, deadline - time.monotonic())
                 async with asyncio.timeout(left):
-                    return await _plain(method(self._actor))
+                    # In a request's context, Ray would cancel the call when the client hangs up.
+                    return await _plain(Context().run(method, self._actor))
             except StoreFull:
                 raise  # it will be so for a while, and not for all operations
             except (RayActorError, StoreUnavailable, TimeoutError, _Vanished) as error:
                 if not isinstance(error, StoreUnavailable):
                     self._actor = None
                 if time.monotonic() + pause >= deadline:
-                    logger.warning("The job store does not answer: %s", error)
-                    raise ServiceUnavailable(str(error)) from error
+                    why = str(error) or f"no answer came in {patience:.0f} s"
+                    logger.warning("The job store does not answer: %s", why)
+                    raise ServiceUnavailable(why) from error
                 await asyncio.sleep(pause)
                 pause = min(1.0, pause * 2)
 

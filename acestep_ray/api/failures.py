@@ -32,7 +32,7 @@ class UnforeseenErrors:
         try:
             await self._app(scope, receive, watched_send)
         except ClientDisconnect:
-            logger.info("%s %s: the client hung up.", scope["method"], scope["path"])
+            logger.debug("%s %s: the client hung up.", scope["method"], scope["path"])
         except Exception:
             sent_id = Headers(scope=scope).get("x-request-id", "")
             request_id = sent_id if sent_id.isascii() and sent_id.isprintable() else ""

@@ -44,7 +44,7 @@ class LingeringClose:
             except Exception as error:
                 # Serve cancels its own task that reads when the client is gone: TaskCancelledError.
                 expected = "Cancelled" in type(error).__name__
-                level = logging.INFO if expected else logging.WARNING
+                level = logging.DEBUG if expected else logging.WARNING
                 said = "%s %s: the rest of the body cannot be had: %r"
                 logger.log(level, said, scope["method"], scope["path"], error)
                 message = {"type": "http.disconnect"}

@@ -13,6 +13,7 @@ from acestep_ray.decoder.protocol import SourceAudio
 from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.jobs.store.protocol import JobExpired, JobNotFound, Submit, Submitted
 from acestep_ray.jobs.work import decoder_work, length_of
+from acestep_ray.shared_work import start_task
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ async def _store_and_queue(order: Submit, brought: Sequence[Brought], here: Cont
         submitted = await here.service.submit(order)
     except ServiceUnavailable:
         # The job may be queued all the same, and then it needs its audio.
-        task = asyncio.create_task(_settle(order.job_id, here))
+        task = start_task(_settle(order.job_id, here))
         _settling.add(task)
         task.add_done_callback(_settling.discard)
         raise
@@ -109,11 +110,11 @@ async def _remove(job_id: str, here: Context) -> None:
 
 async def _to_the_end(work: Coroutine[Any, Any, T]) -> T:
     """Await ``work`` to its end even when the client hangs up: a job is queued whole or not."""
-    task = asyncio.create_task(work)
+    task = start_task(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait([task])
         if not task.cancelled() and (error := task.exception()):
-            logger.info("The submit of a client that hung up failed: %s", error)
+            logger.debug("The submit of a client that hung up failed: %s", error)
         raise

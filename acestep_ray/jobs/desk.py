@@ -42,6 +42,7 @@ from acestep_ray.jobs.store.protocol import (
     Sweep,
 )
 from acestep_ray.settings import Settings
+from acestep_ray.shared_work import SharedCall, start_task
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ class JobDesk:
         self._ours = Picture((), Speed(self._default_seconds))
         self._waits = Waits(self._ours, Capacity())
         self._pictured_at = float("-inf")
-        self._looking = asyncio.Lock()
+        self._take_picture = SharedCall(self._take_new_picture)
         self._cluster = ""
         self._store = GroupCommit(store_factory, clock, self._publish)
         self._feed = ChangeFeed()
@@ -95,7 +96,7 @@ class JobDesk:
         self._swept_at = self._graced_at = self._times()
         if (peers := self._store.peers()) is not None:
             self._neighbours = Neighbours(peers, self._board, self._hear)
-        self._maintenance = asyncio.create_task(self._maintain(), name="job desk maintenance")
+        self._maintenance = start_task(self._maintain(), name="job desk maintenance")
 
     async def close(self) -> None:
         """Finish what was asked, answer whoever waits, and let go of the store."""
@@ -194,19 +195,20 @@ class JobDesk:
 
     async def _look(self) -> None:
         """Take the picture anew if it is old. Raises StoreUnavailable."""
-        async with self._looking:
-            now = self._clock()
-            if 0 <= now - self._pictured_at < PICTURE_SECONDS:
-                return
-            backlog, counts = await self._ask([Backlog(), Stats()])
-            assert isinstance(backlog, list)
-            assert isinstance(counts, StoreStats)
-            speed = measured(counts, self._default_seconds)
-            left = self._reports.decode_left
-            self._ours = Picture(backlog, speed, left, self._cluster)
-            everywhere = self._reports.capacity_everywhere(now)
-            self._waits = Waits(Picture(backlog, speed, left), everywhere)
-            self._pictured_at = now
+        if not 0 <= self._clock() - self._pictured_at < PICTURE_SECONDS:
+            await self._take_picture()
+
+    async def _take_new_picture(self) -> None:
+        now = self._clock()
+        backlog, counts = await self._ask([Backlog(), Stats()])
+        assert isinstance(backlog, list)
+        assert isinstance(counts, StoreStats)
+        speed = measured(counts, self._default_seconds)
+        left = self._reports.decode_left
+        self._ours = Picture(backlog, speed, left, self._cluster)
+        everywhere = self._reports.capacity_everywhere(now)
+        self._waits = Waits(Picture(backlog, speed, left), everywhere)
+        self._pictured_at = now
 
     def _seen(self, op: Op, answer: object) -> object:
         if isinstance(op, Get | Cancel) and isinstance(answer, JobRecord):

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 from acestep_ray.jobs.snapshot import Changes
+from acestep_ray.shared_work import start_task
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class FeedWatch:
         changed = asyncio.Event()
         self._watchers[job_id].add(changed)
         if self._follower is None or self._follower.done():
-            self._follower = asyncio.create_task(self._follow())
+            self._follower = start_task(self._follow())
         try:
             yield changed
         finally:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.store.protocol import JobStore, Op, Peers, StoreFull, StoreUnavailable
+from acestep_ray.shared_work import start_task
 
 MAX_GROUP = 1000
 """Operations that one transaction holds at most, if no single caller brings more."""
@@ -74,7 +75,7 @@ class GroupCommit:
         call = _Call(tuple(batch), asyncio.get_running_loop().create_future())
         self._waiting.append(call)
         if self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._write(self._store))
+            self._writer = start_task(self._write(self._store))
         return await call.answers
 
     async def _write(self, store: JobStore) -> None:

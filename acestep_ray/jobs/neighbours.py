@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from acestep_ray.jobs.store.protocol import Heard, Peers, StoreUnavailable
+from acestep_ray.shared_work import start_task
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ class Neighbours:
         self._board = board
         self._heard = heard
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="job-store-peers")
-        self._task = asyncio.create_task(self._listen(), name="job desk neighbours")
+        self._task = start_task(self._listen(), name="job desk neighbours")
 
     async def close(self) -> None:
         """Hear no more."""

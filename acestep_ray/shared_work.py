@@ -1,0 +1,32 @@
+"""Work that many callers share, or that outlasts its caller.
+
+A task inherits the context of whoever starts it, and a server notes there which request is being
+answered. When that request's client hangs up, Ray cancels every actor call that was made in the
+request's context, also by tasks which others wait for. So such tasks get a context of their own.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import Context
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+def start_task(work: Coroutine[Any, Any, T], name: str | None = None) -> asyncio.Task[T]:
+    """Start ``work`` as a task that belongs to no request."""
+    return asyncio.create_task(work, name=name, context=Context())
+
+
+class SharedCall(Generic[T]):
+    """A call that is made once for all who ask while it is under way. In one event loop."""
+
+    def __init__(self, function: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self._function = function
+        self._task: asyncio.Task[T] | None = None
+
+    def __call__(self) -> Awaitable[T]:
+        """What the function answers or raises. The call goes on when one who waits is cancelled."""
+        if self._task is None or self._task.done():
+            self._task = start_task(self._function())
+        return asyncio.shield(self._task)

@@ -1,0 +1,120 @@
+"""Clients that hang up in the middle of anything, beside others that go on."""
+
+import random
+import socket
+import struct
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import count
+from threading import Event
+
+import httpx
+
+from acestep_ray.launch_log import ROUTINE
+from tests.service import Service, until
+
+CUT = 200
+OTHERS = 50
+LONGEST = 0.1
+"""Seconds: by then most requests are answered, so that they are cut at every moment before it."""
+TOLD_WITHIN = 200
+"""Requests that one client has answered, one after the other, before any other hears of a change:
+ten times what it takes."""
+
+LONG = {"audio_duration": 600, "inference_steps": 200, "batch_size": 1}
+READS = ["/ready", "/v1/models", "/v1/stats", "/v1/jobs?limit=5", "/docs"]
+
+
+def get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: test\r\n\r\n".encode()
+
+
+def post(kind: str, body: bytes, length: int) -> bytes:
+    head = f"Host: test\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"
+    return f"POST /v1/music/generate HTTP/1.1\r\n{head}".encode() + body
+
+
+def requests(ids: list[str], take: str) -> list[bytes]:
+    """One of each kind: reads, polls, a submit, an upload that is not whole, a download."""
+    song = b'{"audio_duration": 1, "batch_size": 1}'
+    part = b'--b\r\nContent-Disposition: form-data; name="src_audio"; filename="a.wav"\r\n\r\nRIFF'
+    polls = [get(f"/v1/jobs/{job_id}?wait=60") for job_id in ids[:10]]
+    return [
+        *(get(path) for path in READS),
+        *polls,
+        get(f"/v1/jobs/{ids[0]}"),
+        get(take),
+        post("application/json", song, len(song)),
+        post("multipart/form-data; boundary=b", part, 100_000),
+    ]
+
+
+def hang_up(service: Service, request: bytes, seconds: float, reset: bool) -> None:
+    with socket.create_connection(("127.0.0.1", service.port)) as connection:
+        connection.sendall(request)
+        Event().wait(seconds)
+        if reset:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def read_on(service: Service, stop: Event) -> int:
+    """Ask for this and that until told to stop; answer how often."""
+    with httpx.Client(base_url=service.url, timeout=60) as http:
+        for number in count():
+            if stop.is_set():
+                return number
+            answer = http.get(READS[number % len(READS)])
+            assert answer.status_code == 200, answer.text
+    raise AssertionError
+
+
+def wait_for_the_end(service: Service, job_id: str) -> str:
+    """Poll until the job has ended: each answer must be a change, or the poll was not told."""
+    with httpx.Client(base_url=service.url, timeout=90) as http:
+        status = "queued"
+        while status != "failed":
+            job = http.get(f"/v1/jobs/{job_id}", params={"wait": 60}).raise_for_status().json()
+            assert (job["status"], status) != ("queued", "queued"), "a poll was not told"
+            assert (job["status"], status) != ("running", "running"), "a poll was not told"
+            status = job["status"]
+    return str(job["error_code"])
+
+
+def test_others_go_on_as_if_nothing_was(service: Service) -> None:
+    """What would break for whom: a poll that came first and hung up took with it the answers that
+    all others waited for; some got a 500, the rest heard of their jobs a second late."""
+    log_before = service.log.stat().st_size
+    chance = random.Random(1)
+    take = service.make(audio_duration=10, batch_size=1)["result"]["first_audio_path"]
+    ids = [service.submit(**LONG) for _ in range(OTHERS)]
+    kinds = requests(ids, take)
+    stop = Event()
+    with ThreadPoolExecutor(OTHERS + 3) as others, ThreadPoolExecutor(8) as gone:
+        # The first poll of all, which the others find under way, is one of those that are cut.
+        gone.submit(hang_up, service, get(f"/v1/jobs/{ids[0]}?wait=60"), 1, True)
+        polls = [others.submit(wait_for_the_end, service, job_id) for job_id in ids]
+        readers = [others.submit(read_on, service, stop) for _ in range(2)]
+        cuts: list[Future[None]] = []
+        try:
+            for number in range(CUT):
+                request, seconds = chance.choice(kinds), chance.uniform(0, LONGEST)
+                cuts.append(gone.submit(hang_up, service, request, seconds, number % 2 == 0))
+            for job_id in ids:
+                service.http.post(f"/v1/jobs/{job_id}/cancel").raise_for_status()
+            for cut in cuts:
+                cut.result()
+            for _ in range(TOLD_WITHIN):
+                service.http.get("/v1/stats").raise_for_status()
+                if all(poll.done() for poll in polls):
+                    break
+            assert [poll for poll in polls if not poll.done()] == [], "told late"
+        finally:
+            stop.set()
+            for job_id in ids:
+                service.http.post(f"/v1/jobs/{job_id}/cancel")
+        assert {poll.result() for poll in polls} == {"cancelled"}
+        assert all(reader.result() for reader in readers)
+    until(lambda: service.http.get("/v1/stats").json()["running"] == 0, "engines still run")
+    with service.log.open() as log:
+        log.seek(log_before)
+        shown = [line for line in log if "Ingress" in line and not ROUTINE.search(line)]
+    assert shown == []
