@@ -22,13 +22,13 @@ FROM cpu-packages AS gpu-packages
 RUN /opt/acestep/bin/pip install '.[gpu]'
 
 FROM cpu-packages AS cpu-code
-COPY README.md ./
+COPY README.md serve_config.yaml serve_config.gpu.yaml ./
 COPY acestep_ray acestep_ray
 COPY deployments deployments
 RUN /opt/acestep/bin/pip install --no-deps --force-reinstall .
 
 FROM gpu-packages AS gpu-code
-COPY README.md ./
+COPY README.md serve_config.yaml serve_config.gpu.yaml ./
 COPY acestep_ray acestep_ray
 COPY deployments deployments
 RUN /opt/acestep/bin/pip install --no-deps --force-reinstall .
@@ -48,7 +48,6 @@ EXPOSE 8000
 # Either listens on every address, so it wants ACESTEP_API_KEY, and says so.
 FROM user AS cpu
 COPY --from=cpu-code /opt/acestep /opt/acestep
-COPY serve_config.yaml ./
 USER 1000:1000
 CMD ["acestep-ray", "serve", "serve_config.yaml", "--host", "0.0.0.0", "--port", "8000"]
 
@@ -61,6 +60,5 @@ RUN apt-get update \
 # The driver's libraries come from the node.
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 COPY --from=gpu-code /opt/acestep /opt/acestep
-COPY serve_config.gpu.yaml ./
 USER 1000:1000
 CMD ["acestep-ray", "serve", "serve_config.gpu.yaml", "--host", "0.0.0.0", "--port", "8000"]

@@ -2,9 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(BIN)/python scripts/install.py
 CONFIG ?= serve_config.yaml
-CODE := acestep_ray deployments tests benchmarks
+CODE := acestep_ray deployments tests benchmarks scripts
 
 .PHONY: serve serve-real engines test gpu-check faults bench check fix openapi k8s clean
 
@@ -48,24 +48,24 @@ openapi: $(VENV)/.installed-base  ## write docs/openapi.json from the code
 k8s: $(VENV)/.installed-base  ## write the Serve configs of k8s/overlays
 	$(BIN)/python -m deployments.k8s_config
 
+# A virtual environment knows its own folder by name: after a move it is made anew. (A link leads to
+# one that somebody else looks after.)
+ifneq ($(shell test -L $(VENV) && pwd || { test -x $(BIN)/python && cat $(VENV)/.created; }),$(shell pwd))
+.PHONY: $(VENV)/.created
+endif
 $(VENV)/.created:
-	@echo "== making a virtual environment in $(VENV)"
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; say which with make PYTHON=...") if sys.version_info < (3, 11) else None'
-	@$(PYTHON) -m venv $(VENV)
+	@scripts/make_venv.sh $(PYTHON) $(VENV)
+
+$(VENV)/.installed-base: pyproject.toml $(VENV)/.created
+	@$(INSTALL) "the service (without torch)" -e .
 	@touch $@
 
-$(VENV)/.installed-base: pyproject.toml | $(VENV)/.created
-	@echo "== installing the service (no torch; about a minute)"
-	@$(PIP) install -e .
-	@touch $@
-
-$(VENV)/.installed-test: pyproject.toml scripts/install_tools.sh | $(VENV)/.created
-	@echo "== installing the service and its tests"
-	@$(PIP) install -e '.[test]'
+$(VENV)/.installed-test: pyproject.toml scripts/install_tools.sh $(VENV)/.created
+	@$(INSTALL) "the service and its tests" -e '.[test]'
 	@scripts/install_tools.sh
 	@touch $@ $(VENV)/.installed-base
 
-$(VENV)/.installed-engines: pyproject.toml scripts/install_engines.sh scripts/vllm_cpu_needs.txt | $(VENV)/.created
+$(VENV)/.installed-engines: pyproject.toml scripts/install_engines.sh scripts/vllm_cpu_needs.txt $(VENV)/.created
 	@scripts/install_engines.sh $(BIN)/python
 	@touch $@
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from acestep_ray import __version__
+from acestep_ray import __version__, configs
 from acestep_ray.checkpoint_error import CheckpointError
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.store.migrate import migrate
@@ -28,7 +28,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
     serving = commands.add_parser("serve", help="check the config and the port, then run the app")
-    serving.add_argument("config", nargs="?", type=Path, default=Path("serve_config.yaml"))
+    serving.add_argument(
+        "config",
+        nargs="?",
+        type=Path,
+        default=configs.MOCK,
+        metavar="CONFIG",
+        help=f"a file, or one that comes with the package: {configs.MOCK} (mock models; the "
+        f"default) or {configs.REAL} (real ones, from ACESTEP_CHECKPOINTS)",
+    )
     serving.add_argument("--port", type=int, help="HTTP port (default: ACESTEP_PORT, else 8001)")
     serving.add_argument("--host", help="address to listen on (default: the config's)")
     serving.add_argument("--verbose", action="store_true", help="show the whole log")
@@ -44,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _checkpoints(options)
         if options.command == "migrate-store":
             return _migrate_store(options.source, options.target)
-        return serve(options.config, options.port, options.verbose, options.host)
+        return serve(configs.find(options.config), options.port, options.verbose, options.host)
     except (Refused, CheckpointError, StoreUnavailable, StoreUnsuitable) as refusal:
         print(f"acestep-ray: {refusal}", file=sys.stderr)
         return 2

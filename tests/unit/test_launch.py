@@ -69,6 +69,44 @@ def test_a_bucket_that_is_not_there_is_refused(
     assert "ACESTEP_ARTIFACTS=s3://nowhere" in told and "create it" in told
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "port "),
+        (["serve_config.yaml"], "port "),
+        (["serve_config.gpu.yaml"], "ACESTEP_CHECKPOINTS is not set"),
+        (["nowhere.yaml"], "nowhere.yaml cannot be read"),
+        (["folder/serve_config.yaml"], "folder/serve_config.yaml cannot be read"),
+    ],
+)
+def test_the_configs_come_with_the_package(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    sentence: str,
+) -> None:
+    """In a folder that has none; the first thing there to refuse is then the port."""
+    monkeypatch.chdir(tmp_path)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        assert main(["serve", *words, "--port", str(other.getsockname()[1])]) == 2
+    assert f"acestep-ray: {sentence}" in capsys.readouterr().err
+
+
+def test_a_config_in_the_current_folder_comes_first(
+    tmp_path: Path,
+    config: dict[str, Any],
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config["applications"][0]["args"]["planer"] = "mock"
+    (tmp_path / "serve_config.yaml").write_text(yaml.safe_dump(config))
+    monkeypatch.chdir(tmp_path)
+    assert main(["serve"]) == 2
+    assert "serve_config.yaml: applications.0.args.planer" in capfd.readouterr().err
+
+
 def test_a_config_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "nowhere.yaml"]) == 2
     assert "nowhere.yaml" in capsys.readouterr().err

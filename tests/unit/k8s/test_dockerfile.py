@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
+from acestep_ray import configs
 from acestep_ray.cli import main
 from tests.unit.k8s.manifests import ROOT, containers, everything, pod_templates
 
@@ -82,6 +83,14 @@ def test_what_is_copied_is_there() -> None:
         assert not in_context(path)
 
 
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_configs_are_there_where_the_package_is_built(target: str) -> None:
+    """The package has links to them."""
+    stage = of_target(f"{target}-code")
+    copied = {word for line in stage if line.instruction == "COPY" for word in line.words}
+    assert {file.resolve().name for file in configs.FOLDER.glob("*.yaml")} <= copied
+
+
 def test_what_pip_installs_is_in_pyproject() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     asked = re.findall(r"\.\[(\w+)\]", (ROOT / "Dockerfile").read_text())
@@ -107,8 +116,7 @@ def test_its_command_serves_everybody_and_so_wants_a_key(
 ) -> None:
     command = [line for line in of_target(target) if line.instruction == "CMD"][-1]
     words = [word.strip('[],"') for word in command.words]
-    assert any(line.instruction == "COPY" and words[2] in line.words for line in of_target(target))
-    monkeypatch.chdir(ROOT)
+    monkeypatch.chdir(tmp_path)  # the config comes with the package
     monkeypatch.delenv("ACESTEP_API_KEY", raising=False)
     monkeypatch.setenv("ACESTEP_CHECKPOINTS", str(tmp_path))
     assert words[0] == "acestep-ray"
