@@ -1,34 +1,24 @@
-"""Starts the service on this machine: looks before it leaps, then says when it is up."""
+"""Starts the service on this machine: looks before it leaps, then keeps it up."""
 
-import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
-import tempfile
-import threading
-import time
-import urllib.error
-import urllib.request
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-import psutil
 import yaml
 
 from acestep_ray.audio.storage_check import check_storage
 from acestep_ray.audio.storage_error import StorageError
 from acestep_ray.jobs.store.open import open_store
 from acestep_ray.jobs.store.protocol import StoreUnavailable, StoreUnsuitable
-from acestep_ray.launch_log import LaunchLog
 from acestep_ray.open_door import open_door
+from acestep_ray.ray_node import RayNode
 from acestep_ray.settings import Settings
-
-POLL_SECONDS = 0.25
-STARTING = "the application is starting"
+from acestep_ray.supervisor import keep_serving
+from acestep_ray.terminal import say
 
 
 class Refused(Exception):
@@ -38,7 +28,8 @@ class Refused(Exception):
 def serve(
     config: Path, port: int | None = None, verbose: bool = False, host: str | None = None
 ) -> int:
-    """Check ``config`` and the port, run ``serve run``, and stop it at the first signal.
+    """Check ``config`` and the port, run ``serve run``, start it anew when its node has died, and
+    stop it at the first signal.
 
     ``host`` and ``port`` beat the config's. ``verbose`` shows every line of its log, else only
     warnings and worse.
@@ -66,7 +57,13 @@ def serve(
     if why := open_door(host, settings):
         raise Refused(why)
     _refuse_used_port(host, http["port"])
-    return _run(document, host, http["port"], verbose, without_gpus)
+    reached_at = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    run = [str(Path(sys.executable).with_name("serve")), "run"]
+    return keep_serving(
+        lambda: RayNode(run, document, environment() | without_gpus, verbose),
+        f"http://{reached_at}:{http['port']}",
+        settings.restarts,
+    )
 
 
 def _refuse_missing_checkpoints(settings: Settings) -> None:
@@ -114,7 +111,7 @@ def _leave_out_gpus(application: dict[str, Any], settings: Settings) -> dict[str
     any_stage = settings.scaling.planner.num_gpus or settings.scaling.decoder.num_gpus
     if not (asking or any_pair or any_stage) or Path("/dev/nvidiactl").exists():
         return {}
-    _say("no GPU is here: the models run on the CPU, which is slow")
+    say("no GPU is here: the models run on the CPU, which is slow")
     for options in asking:
         del options["num_gpus"]
     changes = {f"ACESTEP_SCALING__{stage}__NUM_GPUS": "0" for stage in ("PLANNER", "DECODER")}
@@ -149,99 +146,3 @@ def environment() -> dict[str, str]:
         "RAY_SERVE_QUEUE_LENGTH_RESPONSE_DEADLINE_S": "1",
     }
     return defaults | dict(os.environ)
-
-
-def _run(
-    document: dict[str, Any], host: str, port: int, verbose: bool, changes: dict[str, str]
-) -> int:
-    url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
-    # Also the replicas' folder for temporary files: a hard stop leaves some, and this is removed.
-    with tempfile.TemporaryDirectory(prefix="acestep-serve-", ignore_cleanup_errors=True) as folder:
-        file = Path(folder) / "config.yaml"
-        file.write_text(yaml.safe_dump(document))
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, _interrupt)
-        program = Path(sys.executable).with_name("serve")
-        _say("starting Ray and the application (10 to 30 seconds) …")
-        child = subprocess.Popen(
-            [str(program), "run", str(file)],
-            env=environment() | changes | {"TMPDIR": folder},
-            start_new_session=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
-        log = LaunchLog(verbose)
-        threading.Thread(target=log.read, args=(child.stdout,), daemon=True).start()
-        try:
-            if _wait_until_ready(child, url, log.failed):
-                log.started()
-                return child.wait()
-            log.let_go()
-            why = log.faults[0] if log.faults else "the lines above say why"
-            _say(f"the application failed to start: {why}")
-        except KeyboardInterrupt:
-            _say("stopping; jobs that have not ended are kept and run at the next start")
-            _stop(child)
-            return 0
-        _stop(child)
-        return 1
-
-
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
-
-
-def _wait_until_ready(child: subprocess.Popen[str], url: str, failed: threading.Event) -> bool:
-    """Say what is still missing, when it changes; False when the application failed to start."""
-    said = []
-    while child.poll() is None and not failed.is_set():
-        try:
-            with urllib.request.urlopen(f"{url}/ready", timeout=5) as answer:
-                json.load(answer)
-            _say(f"ready: {url}  (try the curl lines of the README; API page: {url}/docs)")
-            return True
-        except urllib.error.HTTPError as error:
-            # 503 of ours says why; a plain 404 is Serve's proxy, whose application still comes up.
-            news = _reasons(error) if error.code == 503 else STARTING
-        except (OSError, HTTPException):
-            news = STARTING if STARTING in said else "Ray is starting"
-        if news not in said:
-            _say(f"{news} …")
-            said.append(news)
-        time.sleep(POLL_SECONDS)
-    return False
-
-
-def _reasons(error: urllib.error.HTTPError) -> str:
-    try:
-        document = json.load(error)
-        return " ".join(document.get("reasons") or [document["detail"]])
-    except (ValueError, KeyError, AttributeError):
-        return STARTING
-
-
-def _stop(child: subprocess.Popen[str]) -> None:
-    """End the child and all that it started, at once.
-
-    Nothing needs to be put in order first: what was answered is on disk, and jobs that run now are
-    run again at the next start, just as after a power cut.
-    """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # whoever sends it twice means it once
-    try:
-        root = psutil.Process(child.pid)
-        processes = [root, *root.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        processes = []
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(processes)
-    child.wait()
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"acestep-ray: {line}\n")
-    sys.stderr.flush()

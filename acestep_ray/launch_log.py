@@ -1,12 +1,15 @@
 """What of the service's log is shown to who starts it."""
 
 import re
-import sys
 import threading
 from collections.abc import Iterable
 
+from acestep_ray.terminal import show
+
 ROUTINE = re.compile(r"\bINFO\b|\bSUCC\b|^\s*$|Cannot deregister autoscaling state")
 """Log lines that only tell that all is well."""
+RAYLET_LOG = re.compile(r"Last \d+ lines of the Raylet logs")
+"""After it come, indented, as many lines of figures."""
 FAILED = re.compile(
     r"Exception importing application|Failed to update the deployments|DEPLOY_FAILED"
 )
@@ -41,12 +44,15 @@ class LaunchLog:
 
     def read(self, lines: Iterable[str]) -> None:
         """Pass lines on until there are no more."""
+        figures = False
         for line in lines:
             fault = FAULT.search(line)
             if fault:
                 self.faults.append(fault[1])
-            if self._verbose or fault or not ROUTINE.search(line):
+            figures = figures and line.startswith(" ")
+            if self._verbose or fault or not (figures or ROUTINE.search(line)):
                 self._take(line)
+            figures = figures or bool(RAYLET_LOG.search(line))
             if fault or FAILED.search(line):
                 self.failed.set()
         self.let_go()
@@ -55,7 +61,7 @@ class LaunchLog:
         """Show what was held back, unless a sentence has told it."""
         with self._lock:
             if self._held and not self.faults:
-                sys.stderr.writelines(self._held)
+                show("".join(self._held))
             self._held = None
 
     def started(self) -> None:
@@ -75,4 +81,4 @@ class LaunchLog:
                 timer.daemon = True
                 timer.start()
             else:
-                sys.stderr.write(line)
+                show(line)

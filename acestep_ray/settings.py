@@ -209,6 +209,21 @@ class Jobs(Group):
     )
 
 
+class Restarts(Group):
+    """What `acestep-ray serve` does when its Ray node has died: it starts another one."""
+
+    limit: int = Field(
+        5,
+        ge=0,
+        description="So often in a row; then it gives up, with exit status 1. 0: at the first "
+        "death. More than jobs.max_starts, for a job that takes the node with it each time is then "
+        "given up before the service is.",
+    )
+    healthy_seconds: float = Field(
+        600.0, gt=0, description="A node that was up for so long ends the row."
+    )
+
+
 def _absolute(path: Path) -> Path:
     """Fixed once, where the settings are read: replicas may run in another folder."""
     return path.expanduser().absolute()
@@ -306,6 +321,7 @@ class Settings(BaseSettings):
     ingest: Ingest = Ingest()
     mock: Mock = Mock()
     jobs: Jobs = Jobs()
+    restarts: Restarts = Restarts()
 
     @field_validator("planners")
     @classmethod

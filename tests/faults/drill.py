@@ -77,8 +77,8 @@ class Drill:
 
         until(there, f"no job was seen running {stage}")
 
-    def recovery(self, fault: Callable[[], Any]) -> float:
-        """Do the fault; answer the seconds until all moves again.
+    def recovery(self, fault: Callable[[], Any], seconds: float = 120.0) -> float:
+        """Do the fault; answer the seconds until all moves again, ``seconds`` at most for either.
 
         That is: the service takes a job, every job that ran when it happened has ended or runs
         in another attempt (or was untouched and runs on), and another job than before has ended.
@@ -101,14 +101,14 @@ class Drill:
                 return True
             return False
 
-        until(takes_jobs, "no job is taken after the fault", 120)
+        until(takes_jobs, "no job is taken after the fault", seconds)
 
         def moves() -> bool:
             now = self.statuses()
             settled = all(now[job_id] != "queued" for job_id in running)
             return settled and len(self.ended()) > done
 
-        until(moves, "jobs do not move after the fault", 120)
+        until(moves, "jobs do not move after the fault", seconds)
         return time.monotonic() - since
 
     def all_end(self, seconds: float = 300.0) -> list[dict[str, Any]]:

@@ -76,3 +76,14 @@ def test_verbose_shows_all_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     log.read([NEWS, *TRACEBACK, FAULT])
     assert capsys.readouterr().err == "".join([NEWS, *TRACEBACK, FAULT])
     assert log.faults == [SENTENCE]
+
+
+def test_the_figures_that_end_a_raylets_log_are_left_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    death = "(raylet) Raylet is terminated. Last 20 lines of the Raylet logs:\n"
+    figures = ["    [state-dump] - objects unsealed: 0\n", "    0 pending objects\n", "\n"]
+    LaunchLog(verbose=False).read([death, *figures, WARNING])
+    assert capsys.readouterr().err == death + WARNING
+    LaunchLog(verbose=True).read([death, *figures, WARNING])
+    assert capsys.readouterr().err == "".join([death, *figures, WARNING])
