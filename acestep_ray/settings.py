@@ -361,3 +361,8 @@ class Settings(BaseSettings):
         """Folders that ``*_audio_path`` may point into, absolute, links resolved."""
         roots = self.audio_roots or (self.data / "inputs",)
         return tuple(root.expanduser().resolve() for root in roots)
+
+    @property
+    def audio_root_names(self) -> str:
+        """The same for a client to read: as they were set, and nothing else of the file system."""
+        return ", ".join(map(str, self.audio_roots)) or "the folder inputs in its data folder"

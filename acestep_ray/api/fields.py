@@ -48,7 +48,10 @@ def _any_of(*schemas: dict[str, Any]) -> WithJsonSchema:
 
 
 _FLAG = _legal("true or false (in a form also 1/0, yes/no, on/off)")
-_PATH = _legal("the absolute path of an audio file under a folder that the server allows")
+_PATH = _legal(
+    "the absolute path of an audio file under a folder that the server allows (its setting "
+    "ACESTEP_AUDIO_ROOTS)"
+)
 _TRACKS = ", ".join(TRACKS)
 
 

@@ -11,7 +11,7 @@ from acestep_ray.api.fields import GenerateRequest
 from acestep_ray.api.problems import FieldError
 from acestep_ray.api.validate import field_error
 from acestep_ray.audio.ingest import AudioRejected, Ingested, ingest
-from acestep_ray.audio.roots import PathRefused, open_under
+from acestep_ray.audio.roots import OutsideRoots, PathRefused, open_under
 from acestep_ray.decoder.protocol import frames_of_seconds
 from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.settings import Limits, Settings
@@ -54,6 +54,14 @@ class SourceReader:
                     audio = await self._read(descriptor, out)
                 finally:
                     os.close(descriptor)
+        except OutsideRoots as error:
+            # The folders as the setting has them, which is for clients; no other path is told.
+            return self._refused(
+                name,
+                f"{error} It allows {self._settings.audio_root_names} (its setting "
+                f"ACESTEP_AUDIO_ROOTS). Or send the file itself, as {field} of a "
+                "multipart/form-data body.",
+            )
         except PathRefused as error:
             return self._refused(name, str(error))
         except AudioRejected as error:

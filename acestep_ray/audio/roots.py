@@ -16,6 +16,13 @@ class PathRefused(Exception):
     """
 
 
+class OutsideRoots(PathRefused):
+    """The path does not lie under an allowed folder. Always in the same words."""
+
+    def __init__(self) -> None:
+        super().__init__(OUTSIDE)
+
+
 def open_under(path: str | os.PathLike[str], roots: Sequence[Path]) -> int:
     """Open the regular file at ``path`` for reading; answers its descriptor, the caller's to close.
 
@@ -23,21 +30,21 @@ def open_under(path: str | os.PathLike[str], roots: Sequence[Path]) -> int:
     resolved). The kernel is asked where the opened file really is, so a link that changes between
     the look and the opening gains nothing; and nothing is opened for reading before it is known to
     be a regular file, since opening a device can act and opening a pipe can wait. Raises
-    PathRefused.
+    PathRefused, and OutsideRoots where it lies elsewhere.
     """
     name = os.fspath(path)
     try:
         encoded = os.fsencode(name)
     except UnicodeEncodeError:
-        raise PathRefused(OUTSIDE) from None
+        raise OutsideRoots from None
     if not name.startswith("/") or "\0" in name or len(encoded) > LONGEST:
-        raise PathRefused(OUTSIDE)
+        raise OutsideRoots
     try:
         real = Path(os.path.realpath(name))
     except OSError:
-        raise PathRefused(OUTSIDE) from None  # a link that changed while it was read
+        raise OutsideRoots from None  # a link that changed while it was read
     if not _allowed(real, roots):
-        raise PathRefused(OUTSIDE)
+        raise OutsideRoots
     try:
         place = os.open(real, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
@@ -51,7 +58,7 @@ def open_under(path: str | os.PathLike[str], roots: Sequence[Path]) -> int:
 def _open_place(place: int, roots: Sequence[Path]) -> int:
     handle = Path(f"/proc/self/fd/{place}")
     if not _allowed(handle.readlink(), roots):
-        raise PathRefused(OUTSIDE)
+        raise OutsideRoots
     if not stat.S_ISREG(os.fstat(place).st_mode):
         raise PathRefused("The path must name a regular file.")
     try:

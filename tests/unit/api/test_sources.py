@@ -111,6 +111,30 @@ async def test_paths_that_are_refused(bench: Bench, inputs: Path, path: str) -> 
     assert bench.queued() == 0 and await bench.stored_keys() == []
 
 
+async def test_a_path_elsewhere_names_the_folders_and_the_setting(make_bench: MakeBench) -> None:
+    bench = await make_bench(audio_roots=("~/songs", "/srv/loops/../takes"))
+    outside = ["/etc/passwd", "/etc/none", "/nowhere/x.wav", "/root/.ssh/id", "song.wav", "/srv/x"]
+    told = set()
+    for path in outside:
+        answer = await bench.submit(task_type="cover", src_audio_path=path)
+        told.add(field_errors(answer, "invalid_audio")["src_audio_path"])
+        assert "ACESTEP_AUDIO_ROOTS" in answer.json()["errors"][0]["legal"]
+    # The same for what is there and what is not; the folders as they were set.
+    assert told == {
+        "src_audio_path is refused: The path must be absolute and lie under a folder that the "
+        "server allows. It allows ~/songs, /srv/loops/../takes (its setting ACESTEP_AUDIO_ROOTS). "
+        "Or send the file itself, as src_audio of a multipart/form-data body."
+    }
+
+
+async def test_the_usual_folder_is_named_without_its_place(bench: Bench) -> None:
+    answer = await bench.submit(reference_audio_path="/etc/passwd")
+    error = field_errors(answer, "invalid_audio")["reference_audio_path"]
+    assert "It allows the folder inputs in its data folder (its setting" in error
+    assert "as reference_audio of a multipart" in error
+    assert str(bench.settings.data) not in answer.text
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"hello, I am a text file\n" * 100, SONG[:5000], SONG[:30], b"ID3" + bytes(5000),
              b"RIFF\xff\xff\xff\xffWAVEfmt "],
