@@ -7,7 +7,7 @@ INGRESS = "Ingress"
 RUNNER = "Runner"
 DECODER = "Decoder"
 
-STORE_PROTOCOL = 2
+STORE_PROTOCOL = 3
 """Raise it when the job store actor's calls or its schema change: an actor of a lower number is
 then replaced by the first client of the higher one, never the other way."""
 

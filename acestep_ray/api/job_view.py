@@ -2,11 +2,12 @@
 
 import logging
 import math
+from typing import Any
 
 from pydantic import ValidationError
 
 from acestep_ray.api.context import Context
-from acestep_ray.api.models import JobView, ProgressView, ResultView
+from acestep_ray.api.models import JobSummaryView, JobView, ProgressView, ResultView
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.result import JobResult
 from acestep_ray.jobs.snapshot import Snapshot
@@ -15,6 +16,8 @@ from acestep_ray.planner.codes import format_code_string
 from acestep_ray.planner.protocol import Plan
 
 UNKNOWN = "N/A"
+CAPTION_LENGTH = 100
+"""Characters of a caption in a list, at most."""
 SUCCEEDED = "✅ Generation completed successfully!"
 UNREADABLE = "The job was stored by another version of the service; ask that one for its result."
 
@@ -25,7 +28,6 @@ def job_view(snapshot: Snapshot, here: Context) -> JobView:
     """The contract's Job. Where clusters of two releases share a store, one may not understand what
     the other wrote of a job; its state is told all the same."""
     record = snapshot.record
-    running = record.status is Status.RUNNING
     try:
         spec = JobSpec.model_validate_json(record.spec)
         found = JobResult.model_validate_json(record.result) if record.result else None
@@ -34,26 +36,51 @@ def job_view(snapshot: Snapshot, here: Context) -> JobView:
     except ValidationError:
         logger.warning("Job %s cannot be read whole", record.job_id, exc_info=True)
         result, warnings = None, [UNREADABLE]
-    return JobView(
-        job_id=record.job_id,
-        status=record.status,
-        created_at=record.created_at,
-        started_at=record.started_at,
-        finished_at=record.finished_at,
-        queue_position=record.position,
-        eta_seconds=snapshot.eta_seconds if record.status is Status.QUEUED else None,
-        progress=(
+    return JobView(**_state(snapshot), result=result, warnings=warnings)
+
+
+def job_summary(snapshot: Snapshot) -> JobSummaryView:
+    """The job's entry in a list. Of the stored texts it needs the spec alone."""
+    try:
+        spec = JobSpec.model_validate_json(snapshot.record.spec)
+    except ValidationError:
+        return JobSummaryView(**_state(snapshot), task_type=None, caption=None, takes=None)
+    return JobSummaryView(
+        **_state(snapshot),
+        task_type=spec.task,
+        caption=_excerpt(spec.caption),
+        takes=len(spec.seeds),
+    )
+
+
+def _excerpt(text: str) -> str:
+    """The beginning of a text, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= CAPTION_LENGTH else f"{line[: CAPTION_LENGTH - 1]}…"
+
+
+def _state(snapshot: Snapshot) -> dict[str, Any]:
+    """The fields of JobStateView."""
+    record = snapshot.record
+    running = record.status is Status.RUNNING
+    return {
+        "job_id": record.job_id,
+        "status": record.status,
+        "created_at": record.created_at,
+        "started_at": record.started_at,
+        "finished_at": record.finished_at,
+        "queue_position": record.position,
+        "eta_seconds": snapshot.eta_seconds if record.status is Status.QUEUED else None,
+        "progress": (
             ProgressView(**snapshot.progress.model_dump())
             if running and snapshot.progress
             else None
         ),
-        result=result,
-        error=record.error,
-        error_code=record.error_code,
-        warnings=warnings,
-        attempts=record.starts,
-        expires_at=snapshot.expires_at,
-    )
+        "error": record.error,
+        "error_code": record.error_code,
+        "attempts": record.starts,
+        "expires_at": snapshot.expires_at,
+    }
 
 
 def poll_headers(view: JobView) -> dict[str, str]:

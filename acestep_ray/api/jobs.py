@@ -11,13 +11,13 @@ from pydantic import BeforeValidator
 
 from acestep_ray.api.context import Here
 from acestep_ray.api.handlers import job_not_found
-from acestep_ray.api.job_view import job_view, poll_headers
+from acestep_ray.api.job_view import job_summary, job_view, poll_headers
 from acestep_ray.api.models import JobListView, JobView
 from acestep_ray.api.parameters import LEGAL, LONGEST_WAIT, MOST_JOBS, parameter_error
 from acestep_ray.api.problems import invalid_values
 from acestep_ray.audio.artifacts import StorageError
 from acestep_ray.audio.keys import sources_prefix, takes_prefix
-from acestep_ray.jobs.job import Status
+from acestep_ray.jobs.job import ErrorCode, Status
 from acestep_ray.jobs.store.protocol import ListJobs
 
 logger = logging.getLogger(__name__)
@@ -70,6 +70,7 @@ async def get_job(
 
 @router.get("/v1/jobs", operation_id="list_jobs", summary="List jobs")
 async def list_jobs(
+    *,
     response: Response,
     here: Here,
     status: Annotated[
@@ -78,6 +79,14 @@ async def list_jobs(
         Query(
             description=f"Only jobs of this status. Legal: {LEGAL['status']}.",
             examples=["succeeded"],
+        ),
+    ] = None,
+    error_code: Annotated[
+        str | None,
+        EMPTY_IS_UNSET,
+        Query(
+            description=f"Only jobs that failed with this code. Legal: {LEGAL['error_code']}.",
+            examples=["cancelled", "!cancelled"],
         ),
     ] = None,
     limit: Annotated[
@@ -90,15 +99,30 @@ async def list_jobs(
         EMPTY_IS_UNSET,
         Query(description=f"Where to go on. Legal: {LEGAL['cursor']}.", examples=["MTAw"]),
     ] = None,
+    full: Annotated[
+        bool | None,
+        EMPTY_IS_UNSET,
+        Query(
+            description="Whole jobs, with results and warnings, as GET /v1/jobs/{job_id} answers "
+            f"them. Legal: {LEGAL['full']}.",
+            examples=[False],
+        ),
+    ] = None,
 ) -> JobListView:
-    """Jobs, newest first."""
+    """Jobs, newest first, in short: a result is under its job."""
     most = limit or 50
-    before = _place(cursor) if cursor else None
-    found = await here.service.list(ListJobs(status, most + 1, before))
+    query = ListJobs(
+        status=status,
+        limit=most + 1,
+        before=_place(cursor) if cursor else None,
+        error_codes=_error_codes(error_code) if error_code else (),
+        brief=not full,
+    )
+    found = await here.service.list(query)
     page = found[:most]
     response.headers["Cache-Control"] = "no-store"
     return JobListView(
-        jobs=[job_view(snapshot, here) for snapshot in page],
+        jobs=[job_view(one, here) if full else job_summary(one) for one in page],
         next_cursor=_cursor(page[-1].record.place) if len(found) > most else None,
     )
 
@@ -128,6 +152,14 @@ async def delete_job(job_id: JobId, here: Here) -> Response:
         # The store knows the audio as garbage: the janitor comes by until it is gone.
         logger.warning("The audio of deleted job %s is still there: %s", job_id, error)
     return Response(status_code=204)  # no Content-Type of a body that there is none of
+
+
+def _error_codes(text: str) -> tuple[ErrorCode, ...]:
+    """The codes that ``cancelled`` or ``!cancelled`` stands for."""
+    name = text.removeprefix("!")
+    if name not in [*ErrorCode]:
+        raise invalid_values([parameter_error("error_code", text)])
+    return tuple(code for code in ErrorCode if (code == name) is (text == name))
 
 
 def _cursor(place: int) -> str:

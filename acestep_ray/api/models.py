@@ -91,8 +91,8 @@ class ResultView(BaseModel):
     )
 
 
-class JobView(BaseModel):
-    """A job, now."""
+class JobStateView(BaseModel):
+    """What a job and its entry in a list have in common."""
 
     job_id: str = Field(description="As the submit answered it.", examples=[_JOB_ID])
     status: Status = Field(description="Poll until succeeded or failed.", examples=["succeeded"])
@@ -113,16 +113,12 @@ class JobView(BaseModel):
         description="Set while it runs.",
         examples=[None, {"stage": "diffusion", "step": 3, "total": 8, "fraction": 0.55}],
     )
-    result: ResultView | None = Field(description="Set when succeeded.")
     error: str | None = Field(
         description="One sentence, set when failed.",
         examples=[None, "A client cancelled the job."],
     )
     error_code: ErrorCode | None = Field(
         description="Stable name of the error, set when failed.", examples=[None, "cancelled"]
-    )
-    warnings: list[str] = Field(
-        description="Values that were not used, and what came up while the job ran.", examples=[[]]
     )
     attempts: int = Field(
         description="How often it was started: more than once where a worker was lost.",
@@ -134,10 +130,38 @@ class JobView(BaseModel):
     )
 
 
+class JobView(JobStateView):
+    """A job, now."""
+
+    result: ResultView | None = Field(description="Set when succeeded.")
+    warnings: list[str] = Field(
+        description="Values that were not used, and what came up while the job ran.", examples=[[]]
+    )
+
+
+class JobSummaryView(JobStateView):
+    """A job in a list: what was asked for, in short, and how it is."""
+
+    task_type: str | None = Field(
+        description="What is done; null where another release wrote the job.",
+        examples=["text2music"],
+    )
+    caption: str | None = Field(
+        description="The beginning of the caption; null where another release wrote the job.",
+        examples=["upbeat pop song"],
+    )
+    takes: int | None = Field(
+        description="How many are asked for; null where another release wrote the job.",
+        examples=[2],
+    )
+
+
 class JobListView(BaseModel):
     """Jobs, newest first."""
 
-    jobs: list[JobView] = Field(description="As GET /v1/jobs/{job_id} answers them.")
+    jobs: list[JobSummaryView | JobView] = Field(
+        description="In short, or with full=true as GET /v1/jobs/{job_id} answers them."
+    )
     next_cursor: str | None = Field(
         description="Send it as cursor for the next ones; null at the end.", examples=["MTAw"]
     )

@@ -1,6 +1,7 @@
 """What the parameters of a query accept: for the OpenAPI document, and for who sends others."""
 
 from acestep_ray.api.problems import FieldError
+from acestep_ray.jobs.job import ErrorCode
 
 LONGEST_WAIT = 60
 MOST_JOBS = 200
@@ -8,7 +9,9 @@ MOST_JOBS = 200
 LEGAL = {
     "wait": f"a number of seconds from 0 to {LONGEST_WAIT}",
     "limit": f"a whole number from 1 to {MOST_JOBS}",
-    "status": "queued, running, succeeded or failed",
+    "status": "queued, running, succeeded or failed (which cancelled jobs are too: see error_code)",
+    "error_code": f"one of {', '.join(ErrorCode)}; with ! before it, any other",
+    "full": "true or false",
     "cursor": "the next_cursor of an earlier answer",
 }
 

@@ -47,6 +47,12 @@ def test_jobs_are_listed_newest_first_by_page(service: Service) -> None:
     assert {job["status"] for job in done} == {"succeeded"}
     assert set(ids) <= {job["job_id"] for job in done}
     assert service.http.get("/v1/jobs", params={"status": "done"}).status_code == 422
+    cancelled = service.submit(audio_duration=1, batch_size=1, inference_steps=200)
+    service.http.post(f"/v1/jobs/{cancelled}/cancel")
+    for query, there in (("cancelled", True), ("!cancelled", False)):
+        listed = service.http.get(f"/v1/jobs?error_code={query}&limit=200").json()["jobs"]
+        assert (cancelled in {job["job_id"] for job in listed}) is there
+        assert all("result" not in job for job in listed)
 
 
 def test_a_full_queue_says_so_and_keeps_nothing(service: Service) -> None:

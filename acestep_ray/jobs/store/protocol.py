@@ -80,12 +80,16 @@ class JobRecord:
 
 @dataclass(frozen=True)
 class ListJobs:
-    """Newest first. ``before`` is the place of the last one seen. Answers list[JobRecord]."""
+    """Newest first. ``before`` is the place of the last one seen. ``error_codes``: only jobs that
+    failed with one of them. ``brief``: without plan and result, which are long. Answers
+    list[JobRecord]."""
 
     status: Status | None = None
     limit: int = 50
     before: int | None = None
     owner: str | None = None  # None: everybody's
+    error_codes: tuple[ErrorCode, ...] = ()
+    brief: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Polling, waiting, listing, cancelling and deleting jobs."""
 
 import asyncio
+import json
 import uuid
 from typing import Any
 
@@ -16,6 +17,7 @@ FIELDS = {
     "job_id", "status", "created_at", "started_at", "finished_at", "queue_position", "eta_seconds",
     "progress", "result", "error", "error_code", "warnings", "attempts", "expires_at",
 }  # fmt: skip
+LISTED = FIELDS - {"result", "warnings"} | {"task_type", "caption", "takes"}
 
 
 async def submit(bench: Bench, **fields: object) -> str:
@@ -178,6 +180,9 @@ async def test_a_job_that_another_release_wrote_is_listed_among_the_others(bench
     assert job["warnings"] == [UNREADABLE]
     page = (await bench.http.get("/v1/jobs")).json()["jobs"]
     assert [job["job_id"] for job in page] == [other, readable]
+    assert [page[0][name] for name in ("task_type", "caption", "takes")] == [None] * 3
+    whole = (await bench.http.get("/v1/jobs?full=yes")).json()["jobs"]
+    assert [job["warnings"] for job in whole] == [[UNREADABLE], []]
 
 
 async def test_ids_in_capitals(bench: Bench) -> None:
@@ -252,7 +257,7 @@ async def test_listing(bench: Bench) -> None:
     seen, cursor = [], ""
     for page in range(3):
         answer = (await bench.http.get(f"/v1/jobs?limit=2&cursor={cursor}")).json()
-        assert all(set(one) == FIELDS for one in answer["jobs"])
+        assert all(set(one) == LISTED for one in answer["jobs"])
         seen += [one["job_id"] for one in answer["jobs"]]
         cursor = answer["next_cursor"]
         assert (cursor is None) == (page == 2)
@@ -264,10 +269,58 @@ async def test_listing(bench: Bench) -> None:
     assert (await bench.http.get("/v1/jobs?limit=200")).status_code == 200
 
 
+async def test_a_list_is_short(bench: Bench) -> None:
+    """Its jobs' plans and results are not even read."""
+    caption = "A very long caption\n" * 100
+    job_id = await submit(bench, caption=caption, use_5hz_lm=True, batch_size=2, task_type=None)
+    await bench.succeed(plan=PLAN.model_copy(update={"codes": tuple(range(3000))}))
+    (short,) = (await bench.http.get("/v1/jobs")).json()["jobs"]
+    whole = await job(bench, job_id)
+    assert len(short["caption"]) == 100
+    assert short["caption"].startswith("A very long caption A very") and short["caption"][-1] == "…"
+    assert (short["task_type"], short["takes"]) == ("text2music", 2)
+    assert {k: short[k] for k in FIELDS & LISTED} == {k: whole[k] for k in FIELDS & LISTED}
+    assert len(json.dumps(short)) < 700 < len(json.dumps(whole))
+    for full in ("true", "1"):
+        answer = await bench.http.get(f"/v1/jobs?full={full}")
+        assert answer.json()["jobs"] == [whole]
+    assert (await bench.http.get("/v1/jobs?full=")).json()["jobs"] == [short]
+    for text in ("漢" * 100, ""):
+        await submit(bench, caption=text, lyrics="la")
+        assert (await bench.http.get("/v1/jobs?limit=1")).json()["jobs"][0]["caption"] == text
+
+
+async def test_what_was_cancelled_is_told_from_what_failed(bench: Bench) -> None:
+    failed = await submit(bench)
+    await bench.service.finish(await bench.service.start(), None)
+    cancelled = [await submit(bench) for _ in range(3)]
+    for job_id in cancelled:
+        await bench.http.post(f"/v1/jobs/{job_id}/cancel")
+    await submit(bench)
+
+    async def listed(query: str) -> list[str]:
+        answer = await bench.http.get(f"/v1/jobs?{query}")
+        return [one["job_id"] for one in answer.json()["jobs"]]
+
+    assert await listed("error_code=cancelled") == cancelled[::-1]
+    assert await listed("status=failed&error_code=cancelled") == cancelled[::-1]
+    assert await listed("error_code=out_of_memory") == [failed]
+    assert await listed("error_code=!cancelled") == await listed("error_code=%21cancelled")
+    assert await listed("error_code=!cancelled&status=failed") == [failed]
+    assert await listed("error_code=!out_of_memory") == cancelled[::-1]
+    assert await listed("error_code=timeout") == await listed("error_code=timeout&full=1") == []
+    assert await listed("status=succeeded&error_code=cancelled") == []
+    assert len(await listed("error_code=&status=failed")) == 4
+    page = (await bench.http.get("/v1/jobs?error_code=cancelled&limit=2")).json()
+    rest = await listed(f"error_code=cancelled&limit=2&cursor={page['next_cursor']}")
+    assert rest == cancelled[:1]
+
+
 @pytest.mark.parametrize(
     "query",
     [
         "limit=0", "limit=201", "limit=x", "limit=1.5", "status=done", "status=cancelled",
+        "error_code=x", "error_code=!", "error_code=!!cancelled", "error_code=Cancelled", "full=x",
         "cursor=!", "cursor=x", "cursor=LTE", "cursor=%ff", "cursor=" + "OTk5" * 20, "cursor=w7I",
     ],
 )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 import msgpack
 from redis.exceptions import NoScriptError
 
-from acestep_ray.jobs.job import TRANSITIONS
+from acestep_ray.jobs.job import TRANSITIONS, ErrorCode
 from acestep_ray.jobs.store import sentences
 from acestep_ray.jobs.store.protocol import SchemaTooNew
 from acestep_ray.jobs.store.redis.connection import Connection
@@ -116,6 +116,7 @@ def _prelude() -> str:
             f"local SENTENCES = {_table(words)}",
             f"local RECORD = {_list(RECORD)}",
             f"local COLUMNS = {_list(COLUMNS)}",
+            f"local ERROR_CODES = {_list(ErrorCode)}",
         )
     )
 

@@ -66,20 +66,37 @@ def get(table: JobTable, op: Get, now: float) -> JobRecord:
 
 def list_jobs(table: JobTable, op: ListJobs, now: float) -> list[JobRecord]:
     """See protocol.ListJobs."""
+    limit = min(max(0, op.limit), _MAX_INTEGER)
     where: dict[str, object] = {}
-    if op.status is not None:
-        where["status = ?"] = op.status
     if op.owner is not None:
         where["owner = ?"] = op.owner
     if op.before is not None:
         where["place < ?"] = min(op.before, _MAX_INTEGER)
+    if not op.error_codes:
+        if op.status is not None:
+            where["status = ?"] = op.status
+        jobs = _newest(table, where, limit)
+    elif op.status not in (None, Status.FAILED):
+        jobs = []  # no other has an error
+    else:
+        # Each code by itself, which its index answers at once; then the newest of them all.
+        index = "jobs_by_error" if op.owner is None else "jobs_by_owner_and_error"
+        found = [
+            job
+            for code in op.error_codes
+            for job in _newest(table, where | {"error_code = ?": code}, limit, index)
+        ]
+        jobs = sorted(found, key=lambda job: job.place, reverse=True)[:limit]
+    return [table.record(job, brief=op.brief) for job in jobs]
+
+
+def _newest(
+    table: JobTable, where: dict[str, object], limit: int, index: str | None = None
+) -> list[Job]:
     condition = " AND ".join(where) or "TRUE"
-    jobs = table.select(
-        f"{condition} ORDER BY place DESC LIMIT ?",
-        *where.values(),
-        min(max(0, op.limit), _MAX_INTEGER),
+    return table.select(
+        f"{condition} ORDER BY place DESC LIMIT ?", *where.values(), limit, index=index
     )
-    return [table.record(job) for job in jobs]
 
 
 def cancel(table: JobTable, op: Cancel, now: float) -> JobRecord:

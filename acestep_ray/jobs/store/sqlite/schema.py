@@ -116,7 +116,13 @@ _VERSION_2 = (
     " WHERE runner IS NOT NULL",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2)
+_VERSION_3 = (
+    "CREATE INDEX jobs_by_error ON jobs (error_code, place) WHERE error_code IS NOT NULL",
+    "CREATE INDEX jobs_by_owner_and_error ON jobs (owner, error_code, place)"
+    " WHERE error_code IS NOT NULL",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
 
 
 def migrate(db: sqlite3.Connection) -> None:

@@ -62,10 +62,11 @@ class JobTable:
         found = self.db.execute("SELECT 1 FROM tombstones WHERE job_id = ?", (job_id,))
         return found.fetchone() is not None
 
-    def record(self, job: Job) -> JobRecord:
-        """The job as the protocol shows it."""
+    def record(self, job: Job, *, brief: bool = False) -> JobRecord:
+        """The job as the protocol shows it; ``brief``: without plan and result."""
+        texts = "spec, NULL, NULL" if brief else "spec, plan, result"
         spec, plan, result = self.db.execute(
-            "SELECT spec, plan, result FROM texts WHERE place = ?", (job.place,)
+            f"SELECT {texts} FROM texts WHERE place = ?", (job.place,)
         ).fetchone()
         return JobRecord(
             job_id=job.job_id,

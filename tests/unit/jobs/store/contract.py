@@ -22,6 +22,12 @@ StoreFactory = Callable[[], JobStore]
 """Opens the same store each time; it is closed before it is opened again."""
 
 
+def as_list(answer: object) -> list[JobRecord]:
+    """The answer of a ListJobs in a batch."""
+    assert isinstance(answer, list)
+    return answer
+
+
 class Bench:
     """A store, the time, and the runner ``r`` that lives for ever unless a test says otherwise."""
 

@@ -1,6 +1,7 @@
 """Contract: submitting, reading, listing, cancelling, deleting."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from acestep_ray.jobs.store.protocol import (
     ListJobs,
     Owns,
     Pace,
+    Purge,
     QueueFull,
     Release,
     SavePlan,
@@ -182,6 +184,55 @@ def test_listing_by_status_and_owner(bench: Bench) -> None:
         )
     ]
     assert listed == [["c", "b"], ["c"], ["a"], ["c", "a"], []]
+
+
+def test_listing_by_error(bench: Bench) -> None:
+    for number, code in enumerate([*ErrorCode] * 2):
+        owner = "x" if number % 2 else "y"
+        bench.do(Submit(f"j{number:02}", "spec", needs_plan=False, owner=owner))
+        if code is ErrorCode.CANCELLED:
+            bench.do(Cancel(f"j{number:02}"))
+        else:
+            attempt = bench.take(f"j{number:02}")
+            bench.do(Finish(f"j{number:02}", attempt, error="It failed.", error_code=code))
+    bench.succeed("good")
+    bench.submit("waits")
+
+    def listed(**query: Any) -> list[str]:
+        return [record.job_id for record in bench.do(ListJobs(**query))]
+
+    every = [f"j{number:02}" for number in range(17, -1, -1)]
+    cancelled, others = (ErrorCode.CANCELLED,), (*[*ErrorCode][1:],)
+    assert listed(error_codes=cancelled) == ["j09", "j00"]
+    assert listed(error_codes=(ErrorCode.TIMEOUT,), status=Status.FAILED) == ["j16", "j07"]
+    assert listed(error_codes=cancelled + others) == every
+    without = [job_id for job_id in every if job_id not in ("j09", "j00")]
+    assert listed(error_codes=others) == without
+    assert listed(error_codes=others, owner="x") == [j for j in without if int(j[1:]) % 2]
+    assert listed(error_codes=others, limit=3) == without[:3]
+    (third,) = bench.do(ListJobs(error_codes=others, limit=3))[2:]
+    assert listed(error_codes=others, limit=3, before=third.place) == without[3:6]
+    for status in (Status.QUEUED, Status.RUNNING, Status.SUCCEEDED):
+        assert listed(error_codes=cancelled, status=status) == []
+    assert listed(error_codes=others, owner="nobody") == listed(error_codes=others, limit=0) == []
+    bench.do(Delete("j09"))
+    assert listed(error_codes=cancelled) == ["j00"]
+    bench.do(Sweep())
+    assert listed(error_codes=cancelled + others) == [j for j in every if j != "j09"]
+    bench.now += 100
+    bench.do(Purge(keep=10, keep_expired=1e6, keep_idempotency=1e6))
+    assert listed(error_codes=cancelled + others) == listed(error_codes=others, owner="y") == []
+
+
+def test_a_brief_list_has_no_long_texts(bench: Bench) -> None:
+    bench.submit("a")
+    attempt = bench.take("a")
+    bench.do(SavePlan("a", attempt, "a plan"))
+    bench.do(Finish("a", attempt, result="a result"))
+    (whole,) = bench.do(ListJobs())
+    assert (whole.plan, whole.result) == ("a plan", "a result")
+    assert bench.do(ListJobs(brief=True)) == [replace(whole, plan=None, result=None)]
+    assert bench.do(ListJobs(Status.SUCCEEDED, brief=True))[0].spec == "spec of a"
 
 
 @pytest.mark.parametrize("state", ["queued", "leased", "running"])

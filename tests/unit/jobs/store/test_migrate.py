@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from acestep_ray.cli import main
-from acestep_ray.jobs.job import Status
+from acestep_ray.jobs.job import ErrorCode, Status
 from acestep_ray.jobs.store import migrate as migration
 from acestep_ray.jobs.store.migrate import migrate
 from acestep_ray.jobs.store.protocol import (
@@ -99,6 +99,7 @@ def given_back(file: Path, tmp_path: Path) -> Iterator[SqliteStore]:
 def picture(store: JobStore) -> list[object]:
     queries: list[Op] = [ListJobs(limit=100), Stats(), Backlog(), Garbage()]
     lists = [ListJobs(s, 100, owner=o) for s in (None, *Status) for o in (None, "x", "y")]
+    lists += [ListJobs(owner=o, error_codes=(*ErrorCode,)) for o in (None, "x", "y")]
     return store.apply([*queries, *lists], NOW)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import redis
 
-from acestep_ray.jobs.job import Status
+from acestep_ray.jobs.job import ErrorCode, Status
 from acestep_ray.jobs.store.protocol import (
     Cancel,
     Collected,
@@ -28,6 +28,7 @@ from acestep_ray.jobs.store.protocol import (
 )
 from acestep_ray.jobs.store.redis import RedisStore
 from tests.redis_server import RedisServer, empty_redis
+from tests.unit.jobs.store.contract import as_list
 
 
 def test_all_keys_lie_on_one_node_of_a_cluster() -> None:
@@ -141,3 +142,24 @@ def test_ten_thousand_queued_jobs_cost_no_more_than_a_hundred(kinds: str) -> Non
         costs[queued] = {name: commands(server, store, op) for name, op in operations.items()}
         store.close()
     assert costs[10_000] == costs[100]
+
+
+@pytest.mark.parametrize("owner", [None, "o"])
+def test_ten_thousand_failed_jobs_are_listed_like_a_hundred(owner: str | None) -> None:
+    costs = []
+    for failed in (100, 10_000):
+        server = empty_redis()
+        store = RedisStore(server.url)
+        for first in range(0, failed, 500):
+            names = [f"j{n}" for n in range(first, min(failed, first + 500))]
+            store.apply([Submit(n, "{}", False, "o", max_queued=10**6) for n in names], 1.0)
+            if not first:
+                store.apply([KeepAlive("r", 1e6), Lease("r", "0", 0, 10)], 1.0)
+                store.apply([Finish(f"j{n}", 1, error="x") for n in range(10)], 1.0)
+            store.apply([Cancel(n) for n in names if int(n[1:]) >= 10], 1.0)
+        rare = ListJobs(Status.FAILED, 20, owner=owner, error_codes=(ErrorCode.INTERNAL,))
+        some = ListJobs(limit=20, owner=owner, error_codes=(*ErrorCode,), brief=True)
+        assert [len(as_list(found)) for found in store.apply([rare, some], 1.0)] == [10, 20]
+        costs.append([commands(server, store, op) for op in (rare, some, Sweep())])
+        store.close()
+    assert costs[0] == costs[1]

@@ -2,8 +2,9 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from acestep_ray.jobs.job import Status
+from acestep_ray.jobs.job import ErrorCode, Status
 from acestep_ray.jobs.store.protocol import (
+    Cancel,
     Finish,
     Grace,
     KeepAlive,
@@ -18,6 +19,7 @@ from acestep_ray.jobs.store.protocol import (
 )
 from acestep_ray.jobs.store.redis import RedisStore
 from tests.redis_server import empty_redis
+from tests.unit.jobs.store.contract import as_list
 from tests.unit.jobs.store.redis_jobs import submit
 
 
@@ -97,3 +99,29 @@ def test_a_lapsed_runner_that_nobody_swept_goes_on() -> None:
     assert here.apply([KeepAlive("r", 3), Finish("a", 1, result="{}")], 13.0) == [None, False]
     here.close()
     there.close()
+
+
+def test_what_a_release_without_lists_by_error_left_is_put_right() -> None:
+    """It ends jobs and leaves them out of those lists, and removes jobs and leaves them in."""
+    server = empty_redis()
+    store = RedisStore(server.url)
+    store.apply([*submit("a", "b", "c"), *(Cancel(job_id) for job_id in "abc")], 1.0)
+    listed: list[Op] = [ListJobs(error_codes=(ErrorCode.CANCELLED,))]
+    server.do("ZREM", "{acestep}:error:cancelled", "a")
+    server.do("ZADD", "{acestep}:error:timeout", "9", "gone")
+    server.do("ZADD", "{acestep}:error:cancelled", "9", "gone, too")
+    assert [job.job_id for job in as_list(store.apply(listed, 2.0)[0])] == ["c", "b"]
+    store.apply([Sweep()], 3.0)
+    assert [job.job_id for job in as_list(store.apply(listed, 4.0)[0])] == ["c", "b", "a"]
+    assert server.do("EXISTS", "{acestep}:error:timeout") == 0
+    server.do("DEL", "{acestep}:error:cancelled", "{acestep}:owner::error:cancelled")
+    store.apply([Sweep()], 5.0)
+    by_owner = ListJobs(owner="", error_codes=(ErrorCode.CANCELLED,))
+    for op in (*listed, by_owner):
+        assert len(as_list(store.apply([op], 6.0)[0])) == 3
+    # A client of such a release asks without the fields that are new.
+    old = ListJobs(Status.FAILED)
+    for name in ("error_codes", "brief"):
+        del old.__dict__[name]
+    assert len(as_list(store.apply([old], 7.0)[0])) == 3
+    store.close()

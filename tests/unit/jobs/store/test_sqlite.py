@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from acestep_ray.jobs.job import Status
+from acestep_ray.jobs.job import ErrorCode, Status
 from acestep_ray.jobs.store.protocol import (
     Cancel,
     Delete,
@@ -29,7 +29,7 @@ from acestep_ray.jobs.store.protocol import (
     Sweep,
 )
 from acestep_ray.jobs.store.sqlite import SqliteStore
-from tests.unit.jobs.store.contract import Bench
+from tests.unit.jobs.store.contract import Bench, as_list
 
 SPEC = "x" * 5000
 
@@ -237,6 +237,26 @@ def test_ten_thousand_queued_jobs_cost_no_more_than_a_hundred(tmp_path: Path, ki
         store.close()
     ratios = {op: costs[10_000][op] / costs[100][op] for op in costs[100]}
     assert {op: ratio for op, ratio in ratios.items() if not 0.8 < ratio < 1.25} == {}
+
+
+@pytest.mark.parametrize("owner", [None, "o"])
+def test_ten_thousand_failed_jobs_are_listed_like_a_hundred(
+    tmp_path: Path, owner: str | None
+) -> None:
+    costs = []
+    for failed in (100, 10_000):
+        store = SqliteStore(tmp_path / f"{failed}.sqlite")
+        jobs = [Submit(f"j{n}", "{}", False, "o", max_queued=10**6) for n in range(failed)]
+        store.apply([*jobs, *(Cancel(job.job_id) for job in jobs[10:])], 1.0)
+        store.apply([KeepAlive("r", 1e6), Lease("r", "0", 0, 10)], 1.0)
+        store.apply([Finish(job.job_id, 1, error="x") for job in jobs[:10]], 1.0)
+        rare = ListJobs(Status.FAILED, 20, owner=owner, error_codes=(ErrorCode.INTERNAL,))
+        some = ListJobs(limit=20, owner=owner, error_codes=(*ErrorCode,), brief=True)
+        assert [len(as_list(found)) for found in store.apply([rare, some], 1.0)] == [10, 20]
+        costs.append((instructions(store, rare), instructions(store, some)))
+        store.close()
+    for small, large in zip(*costs, strict=True):
+        assert large / small < 1.25
 
 
 # Space

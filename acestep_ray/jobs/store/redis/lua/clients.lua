@@ -52,21 +52,36 @@ function ops.Get(op)
   return jobs.record(jobs.require(op.job_id))
 end
 
+local function newer(one, other)
+  return one.place > other.place
+end
+
 function ops.ListJobs(op)
-  local name = 'all'
-  if op.owner then
-    name = 'owner:' .. op.owner .. (op.status and ':' .. op.status or '')
-  elseif op.status then
-    name = 'status:' .. op.status
+  local names = {} -- of the sets whose jobs are wanted
+  local codes = op.error_codes or {} -- a client of an earlier release has none
+  if #codes > 0 then
+    for _, code in ipairs(op.status and op.status ~= 'failed' and {} or codes) do
+      names[#names + 1] = (op.owner and 'owner:' .. op.owner .. ':' or '') .. 'error:' .. code
+    end
+  elseif op.owner then
+    names[1] = 'owner:' .. op.owner .. (op.status and ':' .. op.status or '')
+  else
+    names[1] = op.status and 'status:' .. op.status or 'all'
   end
   local before = op.before and string.format('(%.17g', op.before) or '+inf'
   local limit = math.max(0, op.limit)
-  local ids = redis.call('ZREVRANGEBYSCORE', key(name), before, '-inf', 'LIMIT', 0, limit)
   local found = {}
-  for number, job_id in ipairs(ids) do
-    found[number] = jobs.find(job_id)
+  for _, name in ipairs(names) do
+    local ids = redis.call('ZREVRANGEBYSCORE', key(name), before, '-inf', 'LIMIT', 0, limit)
+    for _, job_id in ipairs(ids) do
+      found[#found + 1] = jobs.find(job_id) -- nil: see index_errors
+    end
   end
-  return jobs.records(found)
+  table.sort(found, newer)
+  while #found > limit do
+    found[#found] = nil
+  end
+  return jobs.records(found, op.brief)
 end
 
 local function cancelled(job, now)

@@ -78,21 +78,23 @@ function jobs.position(job)
   return redis.call('ZRANK', key('status:queued'), job.job_id) + 1
 end
 
--- As the protocol shows it: the columns of RECORD, the texts, the position.
-function jobs.record(job)
+-- As the protocol shows it: the columns of RECORD, the texts, the position. `brief`: without plan
+-- and result.
+function jobs.record(job, brief)
   local record = redis.call('HMGET', key('job:' .. job.job_id), unpack(RECORD))
-  local texts = redis.call('HMGET', key('texts:' .. job.job_id), 'spec', 'plan', 'result')
-  for _, text in ipairs(texts) do
-    record[#record + 1] = text
+  local names = brief and { 'spec' } or { 'spec', 'plan', 'result' }
+  local texts = redis.call('HMGET', key('texts:' .. job.job_id), unpack(names))
+  for number = 1, 3 do
+    record[#record + 1] = texts[number] or false
   end
   record[#record + 1] = jobs.position(job)
   return record
 end
 
-function jobs.records(list)
+function jobs.records(list, brief)
   local records = {}
   for number, job in ipairs(list) do
-    records[number] = jobs.record(job)
+    records[number] = jobs.record(job, brief)
   end
   return records
 end
@@ -108,6 +110,10 @@ local function standing(job)
   sets['status:' .. job.status] = job.place
   sets['owner:' .. job.owner] = job.place
   sets['owner:' .. job.owner .. ':' .. job.status] = job.place
+  if job.error_code then
+    sets['error:' .. job.error_code] = job.place
+    sets['owner:' .. job.owner .. ':error:' .. job.error_code] = job.place
+  end
   if job.finished_at then
     sets['finished'] = job.finished_at
     if job.status == 'succeeded' then
@@ -152,6 +158,26 @@ local function move(before, after)
     if counts[name] ~= field then
       redis.call('HINCRBY', key(name), field, 1)
     end
+  end
+end
+
+-- Releases before these sets leave a job that they end out of them, and one that they remove in.
+-- Where the counts tell of it, the sets are made anew. (Of an owner's, an id may stay for ever.)
+function jobs.index_errors()
+  local indexed = 0
+  for _, code in ipairs(ERROR_CODES) do
+    indexed = indexed + redis.call('ZCARD', key('error:' .. code))
+  end
+  if indexed == redis.call('ZCARD', key('status:failed')) then
+    return
+  end
+  for _, code in ipairs(ERROR_CODES) do
+    redis.call('DEL', key('error:' .. code))
+  end
+  for _, job_id in ipairs(redis.call('ZRANGE', key('status:failed'), 0, -1)) do
+    local job = jobs.find(job_id)
+    redis.call('ZADD', key('error:' .. job.error_code), job.place, job_id)
+    redis.call('ZADD', key('owner:' .. job.owner .. ':error:' .. job.error_code), job.place, job_id)
   end
 end
 

@@ -164,5 +164,6 @@ function ops.Sweep(op, now)
   end
   redis.call('ZREMRANGEBYSCORE', key('runners'), '-inf', string.format('(%.17g', now))
   redis.call('HSET', key('sweeps'), STORE, now)
+  jobs.index_errors()
   return changed
 end
