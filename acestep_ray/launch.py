@@ -98,7 +98,8 @@ def _refuse_unusable_store(settings: Settings) -> None:
 
 
 def _leave_out_gpus(application: dict[str, Any], settings: Settings) -> dict[str, str]:
-    """On a machine without a GPU, run what asks for one on the CPU, and say so.
+    """On a machine without a GPU, or where CUDA_VISIBLE_DEVICES shows none, run what asks for one
+    on the CPU, and say so.
 
     Answers what the application's environment needs for that; it beats args and presets.
     """
@@ -109,9 +110,15 @@ def _leave_out_gpus(application: dict[str, Any], settings: Settings) -> dict[str
     ]
     any_pair = any(pair.num_gpus for pair in settings.planners)
     any_stage = settings.scaling.planner.num_gpus or settings.scaling.decoder.num_gpus
-    if not (asking or any_pair or any_stage) or Path("/dev/nvidiactl").exists():
+    if not (asking or any_pair or any_stage):
         return {}
-    say("no GPU is here: the models run on the CPU, which is slow")
+    if not Path("/dev/nvidiactl").exists():
+        why = "no GPU is here"
+    elif os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+        why = "CUDA_VISIBLE_DEVICES shows no GPU"
+    else:
+        return {}
+    say(f"{why}: the models run on the CPU, which is slow")
     for options in asking:
         del options["num_gpus"]
     changes = {f"ACESTEP_SCALING__{stage}__NUM_GPUS": "0" for stage in ("PLANNER", "DECODER")}

@@ -8,6 +8,11 @@ from typing import Any, Literal
 
 PresetName = Literal["", "12gb", "24gb", "box", "cluster"]
 
+SMALLEST: PresetName = "12gb"
+"""The preset for the smallest card that does."""
+SMALLEST_CARD = 12_200_000_000
+"""Bytes of that card, at the least, as CUDA tells them: a card of 12 GB has some more."""
+
 _SHARED = {"min_replicas": 1, "max_replicas": 1}
 _WHOLE = {"num_gpus": 1, "min_replicas": 1}
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from acestep_ray.cards.does_not_fit import DoesNotFit
+from acestep_ray.presets import SMALLEST, SMALLEST_CARD
 
 CUDA = 600_000_000
 """Bytes of a process's CUDA context with torch's libraries."""
@@ -65,8 +66,22 @@ def check_share(stage: str, needs: list[Need], share: float, total: int) -> None
     parts = " + ".join(f"{need.what} {_gb(need.size)}" for need in needs)
     raise DoesNotFit(
         f"The {stage} needs {_gb(needed)} of a card ({parts}), but its num_gpus {share:g} of "
-        f"{_gb(total)} is {_gb(room)}: give it a larger share or a larger card, or choose a "
-        "smaller model or preset."
+        f"{_gb(total)} is {_gb(room)}: {cure(total)}."
+    )
+
+
+def cure(total: int, first: str = "") -> str:
+    """What to do where a share of a card of ``total`` bytes is too small, without a full stop;
+    ``first``: what else may help on a card that is large enough."""
+    preset = f"the smallest preset, ACESTEP_PRESET={SMALLEST}, is for one of 12 to 16 GB"
+    if total < SMALLEST_CARD:
+        return (
+            f"a card of this size is not served yet ({preset}; docs/operations.md says what to do "
+            "with a smaller one)"
+        )
+    return (
+        f"{first}give it a larger share or a larger card, or choose a smaller model or preset "
+        f"({preset})"
     )
 
 

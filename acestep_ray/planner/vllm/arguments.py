@@ -6,6 +6,7 @@ from typing import Any
 from vllm.platforms import current_platform
 from vllm.utils.cpu_resource_utils import get_memory_node_info
 
+from acestep_ray.cards.memory import cure
 from acestep_ray.planner.checkpoint import LmCheckpoint
 from acestep_ray.planner.vllm.model import ARCHITECTURE
 from acestep_ray.setting_error import SettingError
@@ -87,8 +88,8 @@ def check_share(checkpoint: LmCheckpoint, context: int, share: float, total: int
         raise SettingError(
             f"A share of {share:g} of a GPU of {_gb(total)} leaves {_gb(room)}, but "
             f"{checkpoint.folder.name} takes {_gb(weights)} and a guided plan of "
-            f"ACESTEP_LM__CONTEXT={context} tokens {_gb(pair)}: raise the planner's num_gpus, or "
-            "lower the context."
+            f"ACESTEP_LM__CONTEXT={context} tokens {_gb(pair)}: "
+            f"{cure(total, 'lower the context, ')}."
         )
 
 

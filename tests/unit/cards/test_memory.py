@@ -4,7 +4,7 @@ import pytest
 
 from acestep_ray.cards.does_not_fit import DoesNotFit
 from acestep_ray.cards.memory import Need, check_share, decoder_needs, planner_needs
-from acestep_ray.presets import PRESETS
+from acestep_ray.presets import PRESETS, SMALLEST, SMALLEST_CARD
 
 GIB = 2**30
 DIT_2B = {"hidden_size": 2048, "intermediate_size": 6144}
@@ -69,8 +69,38 @@ def test_what_does_not_fit_is_told_with_its_sum() -> None:
     assert str(refusal.value) == (
         "The Decoder needs 8.5 GB of a card (weights 6.3 GB + one take of 600 s 1.6 GB + "
         "CUDA 0.6 GB), but its num_gpus 0.6 of 12.9 GB is 7.7 GB: give it a larger share or a "
-        "larger card, or choose a smaller model or preset."
+        "larger card, or choose a smaller model or preset (the smallest preset, "
+        "ACESTEP_PRESET=12gb, is for one of 12 to 16 GB)."
     )
+
+
+@pytest.mark.parametrize("preset", ["12gb", "24gb", "box"])
+def test_a_card_of_8_gb_is_told_that_it_does_not_do(preset: str) -> None:
+    """In the sentence of the first replica that starts there, with the smallest preset."""
+    share = PRESETS[preset]["scaling"]["decoder"]["num_gpus"]
+    as_cuda_tells = 8_360_000_000  # the driver keeps some of the 8 GiB
+    with pytest.raises(DoesNotFit) as refusal:
+        check_share("Decoder", decoder_needs(DECODER_2B, DIT_2B, 600), share, as_cuda_tells)
+    assert str(refusal.value).endswith(
+        f"its num_gpus {share:g} of 8.4 GB is {share * 8.36:.1f} GB: a card of this size is not "
+        "served yet (the smallest preset, ACESTEP_PRESET=12gb, is for one of 12 to 16 GB; "
+        "docs/operations.md says what to do with a smaller one)."
+    )
+
+
+def test_the_smallest_preset_is_for_the_smallest_card() -> None:
+    smallest, larger = PRESETS[SMALLEST], PRESETS["24gb"]
+    decoder, lm = decoder_needs(DECODER_2B, DIT_2B, 600), LMS["0.6B"]
+    scaling = smallest["scaling"]
+    check_share("Decoder", decoder, scaling["decoder"]["num_gpus"], SMALLEST_CARD)
+    planner = planner_needs(*lm, smallest["lm"]["context"])
+    check_share("Planner", planner, scaling["planner"]["num_gpus"], SMALLEST_CARD)
+    for share, card in (
+        (larger["scaling"]["decoder"]["num_gpus"], SMALLEST_CARD),
+        (scaling["decoder"]["num_gpus"], int(0.99 * SMALLEST_CARD)),
+    ):
+        with pytest.raises(DoesNotFit):
+            check_share("Decoder", decoder, share, card)
 
 
 def test_the_sum_is_compared_to_the_byte() -> None:
