@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from acestep_ray.api.fields import GenerateRequest
 from acestep_ray.api.unserved import IGNORED, REFUSED, REFUSED_ALIASES, asks, is_lost
+from acestep_ray.planner.duration import is_sung
 
 NESTED = ("param_obj", "metas", "meta", "metadata", "user_metadata")
 """Objects, or the JSON text of one, whose fields count where the request itself has none."""
@@ -110,6 +111,8 @@ def resolve(fields: Mapping[str, object], *, form: bool) -> Resolved:
     for spelling, inner in nested:
         said = {str(k): v for k, v in inner.items() if not (_unset(v, form=True) or _unknown(v))}
         _resolve_level(found, said, f"{spelling}.")
+    if not is_sung(str(found.values.get("lyrics", ""))):
+        found.errors.pop("instrumental", None)  # it is what is made anyway
     return found
 
 

@@ -18,6 +18,7 @@ REFUSED: Mapping[str, str] = {
     "use_format": "send caption and lyrics as the model is to read them (a file type is "
     "audio_format)",
     "global_caption": "say it in caption",
+    "instrumental": "leave lyrics empty for a song without words",
     "analysis_only": _NO_ANALYSIS,
     "full_analysis_only": _NO_ANALYSIS,
     "extract_codes_only": _NO_ANALYSIS,

@@ -77,6 +77,7 @@ ASKING: dict[str, list[Any]] = {
     "sample_mode": [True, "true", 1, "1", "perhaps"],
     "use_format": [True, "yes", "perhaps"],
     "global_caption": ["A rock song."],
+    "instrumental": [True, "true"],
     "analysis_only": [True],
     "full_analysis_only": ["on"],
     "extract_codes_only": [True],
@@ -159,11 +160,11 @@ async def test_what_is_refused(bench: Bench, name: str) -> None:
                 {"metas": {spelling: value}},
                 {"param_obj": json.dumps({spelling: value})},
             ):
-                errors = field_errors(await bench.submit(caption="x", **body))
+                errors = field_errors(await bench.submit(caption="x", lyrics="la", **body))
                 assert set(errors) == {name}
                 assert f"{spelling} is not served yet: {REFUSED[name]}." in errors[name]
-            form = await bench.http.post(URL, data={"caption": "x", spelling: str(value).lower()})
-            assert set(field_errors(form)) == {name}
+            data = {"caption": "x", "lyrics": "la", spelling: str(value).lower()}
+            assert set(field_errors(await bench.http.post(URL, data=data))) == {name}
     assert bench.queued() == 0
 
 
@@ -181,6 +182,13 @@ async def test_what_would_be_refused_and_asks_for_nothing(bench: Bench, name: st
         for value in values:
             assert "warnings" not in (await bench.submit(**{spelling: value})).json()
             assert "warnings" not in (await bench.submit(metas={spelling: value})).json()
+
+
+async def test_an_instrumental_song_is_made_where_there_are_no_words(bench: Bench) -> None:
+    for lyrics in ("", "[Instrumental]", None):
+        assert "warnings" not in (await bench.submit(instrumental=True, lyrics=lyrics)).json()
+    errors = field_errors(await bench.submit(instrumental=True, metas={"lyrics": "la"}))
+    assert "leave lyrics empty" in errors["instrumental"]
 
 
 async def test_a_file_type_under_another_name_is_told(bench: Bench) -> None:
