@@ -247,10 +247,10 @@ class GenerateRequest(BaseModel):
     )
     instruction: Annotated[str, MaxLen(4000), TEXT] = Field(
         "",
-        description="The instruction line of the model's prompt, for who knows it better than the "
-        "task. Empty, and the reference server's defaults (Fill the mask based on the given "
-        "conditions: and Fill the audio semantic mask based on the given conditions:): the task's "
-        "own. For text2music with audio codes it is always the cover's.",
+        description="The instruction line of the model's prompt. Empty, or one of the defaults "
+        'that clients send ("Fill the mask based on the given conditions:", "Fill the audio '
+        "semantic mask based on the given conditions:\"): the task's own. text2music with audio "
+        "codes always has the cover's.",
         examples=[""],
         json_schema_extra=_legal("text of up to 4,000 characters"),
     )

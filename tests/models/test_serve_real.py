@@ -96,6 +96,7 @@ def test_codes_from_the_planner_set_the_length(turbo: Service) -> None:
     assert 30 <= result["bpm"] <= 300
     assert result["timesignature"] in ("2", "3", "4", "6")
     assert (result["genres"], result["metas"]["genres"]) == (None, "N/A")
+    assert result["lm_caption"] is None
     assert "mock" not in result["generation_info"]
     # What the LM wrote, sent back without it, makes the same audio.
     _, again = song(
@@ -104,6 +105,23 @@ def test_codes_from_the_planner_set_the_length(turbo: Service) -> None:
         time_signature=result["timesignature"], use_random_seed=False, seed=result["seed_value"],
     )  # fmt: skip
     np.testing.assert_array_equal(samples, again)
+
+
+def test_the_lms_own_caption_is_what_the_decoder_reads(turbo: Service) -> None:
+    job, samples = song(
+        turbo, caption="piano", lyrics="la", use_5hz_lm=True, use_cot_caption=True,
+        audio_duration=10,
+    )  # fmt: skip
+    result = job["result"]
+    fields = {
+        "lyrics": "la", "audio_code_string": result["audio_codes"], "bpm": result["bpm"],
+        "key_scale": result["keyscale"], "time_signature": result["timesignature"],
+        "use_random_seed": False, "seed": result["seed_value"],
+    }  # fmt: skip
+    _, again = song(turbo, caption=result["lm_caption"], **fields)
+    np.testing.assert_array_equal(samples, again)
+    _, other = song(turbo, caption="piano", **fields)
+    assert np.abs(samples - other).max() > 1e-4
 
 
 def test_the_same_job_gets_the_same_plan(turbo: Service) -> None:
@@ -128,6 +146,22 @@ def test_cover(turbo: Service, strength: float) -> None:
         turbo, {"src_audio": wav(6)}, task_type="cover", audio_cover_strength=strength
     )
     assert len(samples) == 6 * 48_000
+
+
+@pytest.mark.parametrize("task", ["text2music", "cover", "repaint"])
+def test_the_default_sentences_of_instruction_change_nothing(turbo: Service, task: str) -> None:
+    """Clients hold one as the field's default, and send it with every task."""
+
+    def made(**more: str) -> Any:
+        files = {} if task == "text2music" else {"src_audio": wav(2)}
+        fields: dict[str, Any] = {"use_random_seed": False, "seed": 3, "audio_duration": 2}
+        _, samples = song(turbo, files, caption="x", task_type=task, **fields, **more)
+        return samples
+
+    plain = made()
+    sentence = "Fill the audio semantic mask based on the given conditions:"
+    np.testing.assert_array_equal(made(instruction=sentence), plain)
+    assert np.abs(made(instruction="Sing it low:") - plain).max() > 1e-4
 
 
 def test_repaint_keeps_what_lies_outside(turbo: Service) -> None:
