@@ -67,16 +67,24 @@ _REFUSED_NAMES = {
     for spelling in _spellings(name, *REFUSED_ALIASES.get(name, ()))
 }
 _IGNORED_NAMES = {spelling: name for name in IGNORED for spelling in _spellings(name)}
-_NESTED_NAMES = {spelling: name for name in NESTED for spelling in _spellings(name)}
+NESTED_NAMES = {spelling: name for name in NESTED for spelling in _spellings(name)}
 TEXT_NAMES = frozenset(
     (
         *ALIASES,
         *(other for others in ALIASES.values() for other in others),
         *_REFUSED_NAMES,
-        *_NESTED_NAMES,
+        *_IGNORED_NAMES,
+        *NESTED_NAMES,
     )
 )
 """All that a request's fields may be called, but for files."""
+_LISTS = [
+    name
+    for name, schema in GenerateRequest.model_json_schema()["properties"].items()
+    if any(kind.get("type") == "array" for kind in schema.get("anyOf", ()))
+]
+LIST_NAMES = frozenset(spelling for name in _LISTS for spelling in (name, *ALIASES[name]))
+"""What the fields may be called that may hold a list."""
 
 
 @dataclass
@@ -97,19 +105,19 @@ class Resolved:
 def resolve(fields: Mapping[str, object], *, form: bool) -> Resolved:
     """Bring every value that was sent under its field's own name.
 
-    ``null``, and in a form an empty value, means that the field was not sent. In a nested object
-    "N/A" does too.
+    A value that is none (``not_given``) means that the field was not sent. In a nested object "N/A"
+    does too.
     """
     found = Resolved()
-    left = {name: value for name, value in fields.items() if not _unset(value, form)}
+    left = {name: value for name, value in fields.items() if not not_given(value, form=form)}
     nested = [
         (spelling, _object(found, spelling, left.pop(spelling)))
-        for spelling in _NESTED_NAMES
+        for spelling in NESTED_NAMES
         if spelling in left
     ]
     _resolve_level(found, left, "")
     for spelling, inner in nested:
-        said = {str(k): v for k, v in inner.items() if not (_unset(v, form=True) or _unknown(v))}
+        said = {str(k): v for k, v in inner.items() if not (not_given(v, form=form) or _unknown(v))}
         _resolve_level(found, said, f"{spelling}.")
     if not is_sung(str(found.values.get("lyrics", ""))):
         found.errors.pop("instrumental", None)  # it is what is made anyway
@@ -167,13 +175,15 @@ def _object(found: Resolved, spelling: str, value: object) -> Mapping[object, ob
             value = None
     if isinstance(value, dict):
         return value
-    name = _NESTED_NAMES[spelling]
+    name = NESTED_NAMES[spelling]
     found.errors[name] = f"{spelling} must be {LEGAL[name]}."
     return {}
 
 
-def _unset(value: object, form: bool) -> bool:
-    return value is None or (form and value == "")
+def not_given(value: object, *, form: bool) -> bool:
+    """Whether a value stands for the default: ``null`` or "", and in a form the words that
+    JavaScript and Python write there for nothing."""
+    return value is None or value == "" or (form and value in ("null", "undefined", "None"))
 
 
 def _unknown(value: object) -> bool:

@@ -13,8 +13,17 @@ from urllib.parse import parse_qsl, unquote_plus
 from starlette.requests import Request
 
 from acestep_ray.api.aliases import FILE_NAMES, TEXT_NAMES
-from acestep_ray.api.media import Media, read_media, unsupported_type
-from acestep_ray.api.multipart import MAX_PARTS, Upload, read_multipart
+from acestep_ray.api.forms import CHARSET, gather, split_name
+from acestep_ray.api.media import (
+    AUDIO_CURE,
+    HEADER_CURE,
+    Media,
+    codec_of,
+    read_media,
+    unsupported_type,
+)
+from acestep_ray.api.multipart import MAX_PARTS, read_multipart
+from acestep_ray.api.parts import Upload
 from acestep_ray.api.problems import Problem
 from acestep_ray.settings import Limits
 
@@ -23,7 +32,7 @@ _LONGEST_NUMBER = 400
 
 @dataclass(frozen=True)
 class Body:
-    """``fields`` as they came: text from a form, anything from JSON.
+    """``fields`` as they came: from a form text, lists of it and metadata; anything from JSON.
 
     ``ignored`` names unknown files and what has no ``=``, ``repeated`` what came more than once.
     """
@@ -48,8 +57,7 @@ async def read_body(request: Request, limits: Limits, folder: Path) -> Body:
         raise Problem(
             415, "unsupported_media_type", "Compressed bodies are not supported; send it as it is."
         )
-    most = limits.upload_bytes if media.kind == "multipart" else limits.text_bytes
-    async with aclosing(_limited(request, most)) as chunks:
+    async with aclosing(_limited(request, media, limits)) as chunks:
         if media.kind == "multipart":
             form = await read_multipart(chunks, media, limits, folder)
             digest = _fingerprint(form.fields, form.files)
@@ -58,11 +66,13 @@ async def read_body(request: Request, limits: Limits, folder: Path) -> Body:
     return _read_text(data, media)
 
 
-async def _limited(request: Request, most: int) -> AsyncGenerator[bytes, None]:
+async def _limited(request: Request, media: Media, limits: Limits) -> AsyncGenerator[bytes, None]:
     """The body's chunks. Raises Problem 413 before the first where Content-Length says so."""
-    too_large = Problem(
-        413, "body_too_large", f"The body is too large; at most {most:,} bytes are taken."
-    )
+    files = media.kind == "multipart"
+    most = limits.upload_bytes if files else limits.text_bytes
+    why = f"The body is too large; at most {most:,} bytes are taken"
+    why += "." if files else f" without files. {AUDIO_CURE}"
+    too_large = unsupported_type(media) if media.is_audio else Problem(413, "body_too_large", why)
     length = request.headers.get("content-length", "")
     if length.isascii() and length.isdecimal() and (len(length) > 18 or int(length) > most):
         raise too_large
@@ -75,6 +85,10 @@ async def _limited(request: Request, most: int) -> AsyncGenerator[bytes, None]:
 
 
 def _read_text(data: bytes, media: Media) -> Body:
+    start = data[:1000].lstrip()
+    if start.startswith(b"--") and b"content-disposition:" in start.lower():
+        said = f"The Content-Type is {media.type or 'missing'}, but the body is a multipart form."
+        raise Problem(400, "malformed_body", f"{said} {HEADER_CURE}")
     if media.kind == "json":
         fields = _json(media.decode(data))
         if not isinstance(fields, dict):
@@ -108,7 +122,7 @@ def _read_text(data: bytes, media: Media) -> Body:
 def _names_a_field(text: str) -> bool:
     """Whether any ``key=value`` pair has a key of ours: XML and prose hold ``=`` too."""
     pairs = (piece.partition("=") for piece in text.strip("\r\n").split("&", MAX_PARTS))
-    names = {unquote_plus(name) for name, equals, _ in pairs if equals}
+    names = {split_name(unquote_plus(name))[0] for name, equals, _ in pairs if equals}
     return not names.isdisjoint(TEXT_NAMES | FILE_NAMES.keys())
 
 
@@ -138,28 +152,20 @@ def _whole(digits: str) -> float:
 
 
 def _of_pairs(text: str, media: Media) -> Body:
-    """A urlencoded form; the first of each name counts."""
-    text = text.strip("\r\n")
+    """A urlencoded form."""
+    pieces = [piece for piece in text.strip("\r\n").split("&") if piece]
+    if len(pieces) > MAX_PARTS:
+        raise Problem(400, "malformed_body", f"The form has over {MAX_PARTS} fields.")
+    marker = f"{CHARSET}="
+    named = next((p.removeprefix(marker) for p in pieces if p.startswith(marker)), "")
+    codec = codec_of(unquote_plus(named)) or media.charset or "utf-8"
     try:
-        pairs = parse_qsl(
-            text,
-            keep_blank_values=True,
-            encoding=media.charset or "utf-8",
-            errors="strict",
-            max_num_fields=MAX_PARTS,
-        )
+        pairs = parse_qsl("&".join(pieces), True, encoding=codec, errors="strict")
     except UnicodeDecodeError:
-        raise Problem(
-            400, "malformed_body", f"The form is not {media.charset or 'utf-8'} text."
-        ) from None
-    except ValueError:
-        raise Problem(400, "malformed_body", f"The form has over {MAX_PARTS} fields.") from None
-    pieces = text.split("&")
-    bare = [f"{unquote_plus(piece)} (no =)" for piece in pieces if piece and "=" not in piece]
-    names = [name for name, _ in pairs]
-    repeated = dict.fromkeys(name for at, name in enumerate(names) if name in names[:at])
-    fields: dict[str, object] = dict(reversed(pairs))
-    return Body(fields, True, {}, _fingerprint(fields, {}), tuple(bare), tuple(repeated))
+        raise Problem(400, "malformed_body", f"The form is not {codec} text.") from None
+    bare = [f"{unquote_plus(piece)} (no =)" for piece in pieces if "=" not in piece]
+    fields, repeated = gather((name, value) for name, value in pairs if name != CHARSET)
+    return Body(fields, True, {}, _fingerprint(fields, {}), tuple(bare), repeated)
 
 
 def _fingerprint(fields: Mapping[str, object], files: Mapping[str, Upload]) -> str:

@@ -58,8 +58,8 @@ _TRACKS = ", ".join(TRACKS)
 class GenerateRequest(BaseModel):
     """A request for music. Everything has a default; unknown fields are reported in ``warnings``.
 
-    In JSON ``null`` means the default, and numbers and booleans may come as strings. In forms an
-    empty value means the default.
+    In JSON ``null`` and an empty string mean the default, and numbers and booleans may come as
+    strings. In forms an empty value means the default, and so do null, undefined and None.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -282,7 +282,7 @@ class GenerateRequest(BaseModel):
     ] = Field(
         (),
         description="Audio codes of an earlier plan, 5 a second, instead of the LM's: one string, "
-        "or in JSON a list with one a take. They decide the length.",
+        "or a list with one a take. They decide the length.",
         examples=["<|audio_code_1024|><|audio_code_77|><|audio_code_63999|>"],
         json_schema_extra=_legal(
             "audio codes <|audio_code_N|> with N from 0 to 63999, 5 a second, at most {duration} "

@@ -5,6 +5,7 @@ both. A validator raises ValueError where the value is not of its kind; what a f
 are is said once, in its ``x-legal`` text. ``Reason`` adds why this one is not legal.
 """
 
+import json
 import math
 import re
 from collections.abc import Callable
@@ -33,6 +34,17 @@ def text(value: object) -> str:
         value.encode()
     except UnicodeEncodeError:
         raise Reason("It holds half of a surrogate pair, which is not a character.") from None
+    return value
+
+
+def listed(value: object) -> object:
+    """A list that came as its JSON text, as a form brings it; anything else as it is."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            parsed = json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+        return parsed if isinstance(parsed, list) else value
     return value
 
 

@@ -1,6 +1,7 @@
 """What a Content-Type header says about a body."""
 
 import codecs
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,16 +10,24 @@ from python_multipart.multipart import parse_options_header
 from acestep_ray.api.problems import Problem
 
 SUPPORTED = "application/json, application/x-www-form-urlencoded, multipart/form-data"
+AUDIO_CURE = "Audio is sent as a file of a multipart/form-data body."
+HEADER_CURE = (
+    "Leave that header to the HTTP client: it writes the type with the boundary of the body there."
+)
+"""What to do where a client's code has set the Content-Type of a form by hand."""
 
 # Python has codecs that are no character sets, slow ones and unsafe ones among them.
 _CHARSETS = frozenset(
     codecs.lookup(name).name
     for name in (
         *("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "ascii"),
-        *("latin-1", "cp1252", "cp1251", "koi8-r", "gb18030", "gbk", "gb2312", "big5"),
+        *("latin-1", "iso8859-2", "iso8859-15", "cp1250", "cp1251", "cp1252", "cp1253", "cp1254"),
+        *("cp1255", "cp1256", "cp1257", "cp1258", "koi8-r", "gb18030", "gbk", "gb2312", "big5"),
         *("shift_jis", "cp932", "euc_jp", "euc_kr"),
     )
 )
+
+_COMMA = re.compile(r"(multipart/form-data *),", re.IGNORECASE)
 
 Kind = Literal["json", "multipart", "form", "other"]
 
@@ -32,19 +41,27 @@ class Media:
     charset: str
     boundary: bytes
 
+    @property
+    def is_audio(self) -> bool:
+        """Whether the body is said to be a recording, as if it were a file to store."""
+        return self.type.startswith(("audio/", "video/"))
+
     def decode(self, data: bytes) -> str:
         """Text of a body. Raises Problem 400."""
         try:
             # Windows programs begin UTF-8 with a mark that is no part of the text.
             return data.decode(self.charset or "utf-8").removeprefix("\ufeff")
         except UnicodeDecodeError:
-            raise Problem(
-                400, "malformed_body", f"The body is not {self.charset or 'utf-8'} text."
-            ) from None
+            detail = f"The body is not {self.charset or 'utf-8'} text."
+            if b"\0" in data:
+                detail += f" {AUDIO_CURE}"
+            raise Problem(400, "malformed_body", detail) from None
 
 
 def read_media(header: str | None) -> Media:
     """Parse a Content-Type header. Raises Problem 415 for a charset that is not known."""
+    # The examples of RFC 1867, which people still copy, have a comma before the boundary.
+    header = header and _COMMA.sub(r"\1;", header)
     kind_bytes, options = parse_options_header(header)
     name = kind_bytes.decode("latin-1").strip().lower()
     kind: Kind = "other"
@@ -54,7 +71,8 @@ def read_media(header: str | None) -> Media:
         kind = "multipart"
     elif name == "application/x-www-form-urlencoded":
         kind = "form"
-    return Media(name, kind, _charset(options.get(b"charset", b"")), options.get(b"boundary", b""))
+    charset = codec_of(options.get(b"charset", b"").decode("latin-1"))
+    return Media(name, kind, charset, options.get(b"boundary", b""))
 
 
 def unsupported_type(media: Media, why: str = "") -> Problem:
@@ -62,13 +80,15 @@ def unsupported_type(media: Media, why: str = "") -> Problem:
     return Problem(
         415,
         "unsupported_media_type",
-        f"Unsupported Content-Type: {media.type or '(missing)'}{why}; use one of {SUPPORTED}.",
+        f"Unsupported Content-Type: {media.type or '(missing)'}{why}; use one of {SUPPORTED}. "
+        f"{AUDIO_CURE}",
         headers={"Accept-Post": SUPPORTED},
     )
 
 
-def _charset(option: bytes) -> str:
-    name = option.decode("latin-1").strip().strip("'\"")
+def codec_of(charset: str) -> str:
+    """The codec of a charset; empty where none is named. Raises Problem 415 for an unknown one."""
+    name = charset.strip().strip("'\"")
     if not name:
         return ""
     try:

@@ -1,41 +1,26 @@
-"""Reads a multipart form as it streams in: fields into memory, files into a folder."""
+"""Reads a multipart form as it streams in: texts into memory, files into a folder."""
 
 import asyncio
 import errno
-import hashlib
-import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
-
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
 
 from acestep_ray.api.aliases import FILE_NAMES, TEXT_NAMES
-from acestep_ray.api.media import Media
+from acestep_ray.api.forms import CHARSET, gather, split_name
+from acestep_ray.api.framing import Framing, malformed
+from acestep_ray.api.media import Media, codec_of
+from acestep_ray.api.parts import FILES_CURE, FilePart, PartHeaders, TextPart, Upload
 from acestep_ray.api.problems import Problem, printable
 from acestep_ray.settings import Limits
 
 MAX_PARTS = 500
 _WRITE_BYTES = 1 << 20
 
-# It warns of every byte that is wrong in a body; the client hears of it, and it is no news to us.
-logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
-
-
-@dataclass(frozen=True)
-class Upload:
-    """A file of the form, as it came."""
-
-    path: Path
-    size: int
-    sha256: str
-
 
 @dataclass
 class Form:
-    """``ignored`` names the files that are none of ours; their bytes were read and dropped.
+    """``ignored`` names the parts that are none of ours; their bytes were read and dropped.
 
     ``repeated`` names what came more than once.
     """
@@ -49,43 +34,27 @@ class Form:
 async def read_multipart(
     chunks: AsyncIterator[bytes], media: Media, limits: Limits, folder: Path
 ) -> Form:
-    """Read a form. All fields together stay within ``limits.text_bytes``.
+    """Read a form. All text fields together stay within ``limits.text_bytes``.
 
-    The first part of a name counts. A file part without a name and bytes is what browsers send for
-    a file input that was left empty: not sent. A file under the name of a text field
-    (``curl -F lyrics=@song.txt``) is that field's text. Raises Problem (400, 413).
+    A part of a file field is the file, whether and however it is named there. Two are none given:
+    an empty part without a file name, which is what browsers send for a file input that was left
+    empty, and a text without one (``curl -F src_audio=song.mp3``), which becomes a field, for the
+    answer to say so. A file under the name of a text field (``curl -F lyrics=@song.txt``) is that
+    field's text. Raises Problem (400, 413, 503).
     """
     reader = _Reader(media, limits.text_bytes, folder)
     try:
-        parser = MultipartParser(
-            media.boundary,
-            {
-                "on_part_begin": reader.begin,
-                "on_header_field": reader.header_name,
-                "on_header_value": reader.header_value,
-                "on_header_end": reader.header_end,
-                "on_headers_finished": reader.headers_finished,
-                "on_part_data": reader.data,
-                "on_part_end": reader.end_part,
-                "on_end": reader.end,
-            },
-        )
         async for chunk in chunks:
             # Chunks may be large where a proxy gathered them; the parser is plain Python.
             for start in range(0, len(chunk), _WRITE_BYTES):
-                parser.write(chunk[start : start + _WRITE_BYTES])
+                reader.feed(chunk[start : start + _WRITE_BYTES])
                 if reader.pending:
                     await asyncio.to_thread(reader.write)
-        parser.finalize()
-    except FormParserError as error:
-        raise Problem(400, "malformed_body", f"The multipart body is malformed: {error}.") from None
+        return reader.form()
     except OSError as error:
         raise no_room(error) from error
     finally:
         reader.close()
-    if not reader.ended:
-        raise Problem(400, "malformed_body", "The multipart body ends before its last boundary.")
-    return reader.form()
 
 
 def no_room(error: OSError) -> Problem:
@@ -96,37 +65,21 @@ def no_room(error: OSError) -> Problem:
     return Problem(503, "storage_unavailable", detail, headers={"Retry-After": "5"})
 
 
-@dataclass
-class _File:
-    path: Path
-    stream: BinaryIO
-    named: bool
-    size: int = 0
-    digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
-    pending: list[bytes] = field(default_factory=list)
-
-
 class _Reader:
-    """The parser's callbacks; files are written by ``write``, away from the event loop."""
+    """Sorts the parts as they come; files are written by ``write``, away from the event loop."""
 
     def __init__(self, media: Media, text_bytes: int, folder: Path) -> None:
-        if not media.boundary:
-            raise Problem(400, "malformed_body", "The Content-Type names no multipart boundary.")
-        self.ended = False
+        self._framing = Framing(media.boundary)
         self._media = media
         self._text_bytes = text_bytes
         self._folder = folder
-        self._texts: dict[str, bytearray] = {}
-        self._files: dict[str, _File] = {}
-        self._text_files: set[str] = set()
+        self._texts: list[TextPart] = []
+        self._files: dict[str, FilePart] = {}
         self._ignored: dict[str, None] = {}
         self._repeated: dict[str, None] = {}
         self._text_size = 0
         self._parts = 0
-        self._header = bytearray()
-        self._value = bytearray()
-        self._disposition = b""
-        self._into: bytearray | _File | None = None
+        self._into: TextPart | FilePart | str | None = None
 
     @property
     def pending(self) -> bool:
@@ -134,104 +87,75 @@ class _Reader:
         return any(file.pending for file in self._files.values())
 
     def write(self) -> None:
-        """Write what has come. Raises OSError."""
+        """Write what has come. Raises OSError, and Problem where a file's base64 is none."""
         for file in self._files.values():
-            data = b"".join(file.pending)
-            file.pending.clear()
-            file.digest.update(data)
-            file.stream.write(data)
+            file.write()
 
     def close(self) -> None:
         """Close the files; they stay where they are."""
         for file in self._files.values():
             file.stream.close()
 
+    def feed(self, data: bytes) -> None:
+        """Read on."""
+        for kind, piece in self._framing.feed(data):
+            if kind == "headers":
+                self._begin(PartHeaders.of(piece))
+            else:
+                self._take(piece)
+
     def form(self) -> Form:
-        """What came."""
-        files = {
-            name: Upload(file.path, file.size, file.digest.hexdigest())
-            for name, file in self._files.items()
-            if file.named or file.size
-        }
-        fields: dict[str, object] = {name: self._text(name) for name in self._texts}
-        return Form(fields, files, tuple(self._ignored), tuple(self._repeated))
+        """What came. Raises Problem 400 where the body is not whole, or not text where it should
+        be."""
+        self._framing.finish()
+        named = next((part.data for part in self._texts if part.headers.name == CHARSET), b"")
+        codec = codec_of(named.decode("latin-1")) or self._media.charset
+        texts = [part for part in self._texts if part.headers.name != CHARSET]
+        pairs = [(part.headers.name, part.text(codec)) for part in texts]
+        files = {}
+        for name, part in self._files.items():
+            if (text := part.mistaken_text()) is not None:
+                pairs.append((name, text))
+            elif upload := part.upload():
+                files[name] = upload
+        fields, repeated = gather(pairs)
+        return Form(fields, files, tuple(self._ignored), (*repeated, *self._repeated))
 
-    def _text(self, name: str) -> str:
-        try:
-            text = self._media.decode(bytes(self._texts[name]))
-        except Problem:
-            raise Problem(
-                400,
-                "malformed_body",
-                f"The form's field {printable(name)[:60]} is not "
-                f"{self._media.charset or 'utf-8'} text.",
-            ) from None
-        # Editors end a file's last line; the line's end is no part of the value.
-        return text.rstrip("\r\n") if name in self._text_files else text
-
-    def begin(self) -> None:
+    def _begin(self, headers: PartHeaders) -> None:
         self._parts += 1
         if self._parts > MAX_PARTS:
-            raise Problem(400, "malformed_body", f"The form has over {MAX_PARTS} fields.")
-        self._disposition = b""
-        self._into = None
-
-    def header_name(self, data: bytes, start: int, end: int) -> None:
-        self._header += data[start:end]
-
-    def header_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
-
-    def header_end(self) -> None:
-        if self._header.lower() == b"content-disposition":
-            self._disposition = bytes(self._value)
-        self._header.clear()
-        self._value.clear()
-
-    def headers_finished(self) -> None:
-        _, options = parse_options_header(self._disposition)
-        if b"name" not in options:
-            raise Problem(400, "malformed_body", "A part of the form has no name.")
-        name = self._media.decode(options[b"name"])
-        is_file = b"filename" in options
-        if not is_file or name in TEXT_NAMES:
-            # A second field of the same name is read, for the limits' sake, and dropped.
-            self._into = bytearray()
-            if name in self._texts:
-                self._repeated[name] = None
-                return
-            self._texts[name] = self._into
-            if is_file:
-                self._text_files.add(name)
-        elif name in FILE_NAMES:
-            self._open(FILE_NAMES[name], named=bool(options[b"filename"]))
+            raise malformed(f"The form has over {MAX_PARTS} fields.")
+        base = split_name(headers.name)[0]
+        if base in TEXT_NAMES or headers.name == CHARSET:
+            self._into = TextPart(headers)
+            self._texts.append(self._into)
+        elif base in FILE_NAMES:
+            self._into = self._open(FILE_NAMES[base], headers)
         else:
-            self._ignored[name] = None
+            if headers.is_file:
+                self._ignored[headers.name] = None
+            self._into = headers.name
 
-    def _open(self, name: str, *, named: bool) -> None:
-        if name in self._files:
-            self._repeated[name] = None
-            return
+    def _open(self, name: str, headers: PartHeaders) -> FilePart | None:
+        if earlier := self._files.get(name):
+            if not earlier.empty:
+                self._repeated[name] = None
+                return None
+            earlier.stream.close()
         # The client's file name goes nowhere: not into a path, not into storage.
-        path = self._folder / name
-        self._into = self._files[name] = _File(path, path.open("wb"), named)
+        part = self._files[name] = FilePart(headers, self._folder / name)
+        return part
 
-    def data(self, data: bytes, start: int, end: int) -> None:
-        if isinstance(self._into, _File):
-            self._into.pending.append(data[start:end])
-            self._into.size += end - start
-        elif self._into is not None:
-            self._text_size += end - start
+    def _take(self, data: bytes) -> None:
+        part = self._into
+        if isinstance(part, FilePart):
+            part.pending.append(data)
+        elif isinstance(part, str):
+            self._ignored[part] = None
+        elif part is not None:
+            self._text_size += len(data)
             if self._text_size > self._text_bytes:
-                raise Problem(
-                    413,
-                    "body_too_large",
-                    f"The form's text is too large; at most {self._text_bytes:,} bytes are taken.",
-                )
-            self._into += data[start:end]
-
-    def end_part(self) -> None:
-        self._into = None
-
-    def end(self) -> None:
-        self.ended = True
+                name = printable(part.headers.name)[:60]
+                most = f"all text of a form may have {self._text_bytes:,} bytes"
+                raise Problem(413, "body_too_large", f"{name} is too large: {most}. {FILES_CURE}")
+            part.data += data

@@ -81,7 +81,8 @@ _REFUSED = {
     "extract_codes_only": ("boolean", "Make audio codes of a source, and no song."),
 }
 _FORM_ABOUT = (
-    "A request for music. Everything has a default, which an empty value stands for too; unknown "
+    "A request for music. Everything has a default, which an empty value stands for too, and the "
+    "texts null, undefined and None; a list is its JSON text, or the field several times; unknown "
     "fields are reported in ``warnings``."
 )
 _EXAMPLE = {"caption": "upbeat pop song", "lyrics": "Hello world", "inference_steps": 16}

@@ -2,7 +2,7 @@
 
 from pydantic import ValidationInfo
 
-from acestep_ray.api.kinds import Reason, real, text
+from acestep_ray.api.kinds import Reason, listed, real, text
 from acestep_ray.api.seeds import read_seeds
 from acestep_ray.decoder.protocol import codes_of_seconds
 from acestep_ray.planner.codes import parse_code_string
@@ -46,6 +46,7 @@ def read_seed(value: object, info: ValidationInfo) -> tuple[int, ...]:
 def read_codes(value: object, info: ValidationInfo) -> tuple[tuple[int, ...], ...]:
     """One code sequence for all takes, or one a take, all of one length."""
     limits = _limits(info)
+    value = listed(value)
     texts = value if isinstance(value, list) else [value]
     if not 1 <= len(texts) <= limits.batch_size:
         raise Reason(f"A list holds one string a take, 1 to {limits.batch_size}.")
@@ -66,6 +67,7 @@ def read_codes(value: object, info: ValidationInfo) -> tuple[tuple[int, ...], ..
 
 def read_tracks(value: object) -> tuple[str, ...]:
     """Track names, from a list or from text with commas or bars between."""
+    value = listed(value)
     if isinstance(value, str):
         value = [part for part in text(value).replace("|", ",").split(",") if part.strip()]
     if not isinstance(value, list):

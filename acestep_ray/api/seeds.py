@@ -2,7 +2,7 @@
 
 import secrets
 
-from acestep_ray.api.kinds import Reason, whole
+from acestep_ray.api.kinds import Reason, listed, whole
 
 MAX_SEED = 2**32 - 1
 RANDOM = -1
@@ -13,6 +13,7 @@ def read_seeds(value: object, most: int) -> tuple[int, ...]:
 
     Each is 0 to MAX_SEED, or RANDOM. Raises ValueError, also for more than ``most``.
     """
+    value = listed(value)
     if isinstance(value, str):
         value = value.split(",")
     parts = value if isinstance(value, list) else [value]

@@ -13,12 +13,6 @@ from acestep_ray.api.kinds import Reason
 from acestep_ray.api.problems import FieldError, printable
 from acestep_ray.settings import Limits
 
-_TEXTS = frozenset(
-    name
-    for name, schema in GenerateRequest.model_json_schema()["properties"].items()
-    if any(kind.get("type") == "string" for kind in schema.get("anyOf", [schema]))
-)
-"""Fields that are a word or a text: an empty one means the default, in JSON too."""
 _MOST_NAMES = 20
 _LONGEST_NAME = 60
 
@@ -39,7 +33,7 @@ def check(body: Body, limits: Limits) -> Checked:
     found = resolve(body.fields, form=body.form)
     for name in body.files:
         found.errors.pop(name, None)  # a text field of the same name: the file wins
-    raw = {k: v for k, v in found.values.items() if not (v == "" and k in _TEXTS)}
+    raw = found.values
     context = {"limits": limits}
     errors = [field_error(name, detail, limits) for name, detail in found.errors.items()]
     try:
