@@ -240,6 +240,11 @@ class _Admission:
             "track_classes": task == "complete",
             "infer_type": task == "text2music" or codes,
         }
+        # The other task's way to say which tracks: without it, any would do.
+        for name, meant in (("track_classes", "track_name"), ("track_name", "track_classes")):
+            alone = getattr(request, name) and not getattr(request, meant)
+            if alone and uses[meant]:
+                self.found.refuse(name, f"{name} is not for {task}: send {meant}.")
         given = [name for name, used in uses.items() if name in self.sent and not used]
         if given:
             self.found.warn(f"Not used for {task}: {', '.join(given)}.")

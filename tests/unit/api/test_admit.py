@@ -335,6 +335,23 @@ async def test_tasks_that_the_model_does_not_do(bench: Bench) -> None:
     }
 
 
+async def test_the_tracks_of_the_other_tasks_are_not_lost(bench: Bench) -> None:
+    """Which track a job is about: lego and extract take one by name, complete takes several."""
+    bench.service.deploy = Deployed((MOCK_LM,), (BASE,), ready=True)
+    for task, wrong, right in (
+        ("lego", {"track_classes": ["bass"]}, "track_name"),
+        ("extract", {"instruments": "bass"}, "track_name"),
+        ("complete", {"track_name": "bass"}, "track_classes"),
+    ):
+        errors = field_errors(await bench.submit(task_type=task, src_audio_path="/x", **wrong))
+        (told,) = errors.values()
+        assert told.endswith(f" is not for {task}: send {right}.")
+        both = await bench.submit(task_type=task, track_name="bass", track_classes="drums")
+        assert set(field_errors(both)) == {"src_audio_path"}
+    told = warnings_of(await bench.submit(track_classes=["bass"], inference_steps=50))
+    assert told == "Not used for text2music: track_classes."
+
+
 async def test_the_model_is_fixed_where_it_matters(bench: Bench) -> None:
     bench.service.deploy = Deployed((MOCK_LM,), (TURBO, BASE), ready=True)
     assert (await bench.spec()).model == ""
