@@ -3,6 +3,8 @@
 import codecs
 import re
 from dataclasses import dataclass
+from encodings import normalize_encoding
+from encodings.aliases import aliases
 from typing import Literal
 
 from python_multipart.multipart import parse_options_header
@@ -16,17 +18,22 @@ HEADER_CURE = (
 )
 """What to do where a client's code has set the Content-Type of a form by hand."""
 
-# Python has codecs that are no character sets, slow ones and unsafe ones among them.
-_CHARSETS = frozenset(
-    codecs.lookup(name).name
-    for name in (
-        *("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "ascii"),
-        *("latin-1", "iso8859-2", "iso8859-15", "cp1250", "cp1251", "cp1252", "cp1253", "cp1254"),
-        *("cp1255", "cp1256", "cp1257", "cp1258", "koi8-r", "gb18030", "gbk", "gb2312", "big5"),
+# Python has codecs that are no character sets, slow ones and unsafe ones among them. These are the
+# modules of good ones; the table has all their names. (codecs.lookup would be no check: it keeps
+# every name that it is asked for in vain, however long.)
+_MODULES = frozenset(
+    (
+        *("utf_8", "utf_8_sig", "utf_16", "utf_16_le", "utf_16_be", "utf_32", "ascii", "latin_1"),
+        *("iso8859_2", "iso8859_15", "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255"),
+        *("cp1256", "cp1257", "cp1258", "koi8_r", "gb18030", "gbk", "gb2312", "big5"),
         *("shift_jis", "cp932", "euc_jp", "euc_kr"),
     )
 )
-
+_CODECS = {
+    name: codecs.lookup(module).name
+    for name, module in (*aliases.items(), *zip(_MODULES, _MODULES, strict=True))
+    if module in _MODULES
+}
 _COMMA = re.compile(r"(multipart/form-data *),", re.IGNORECASE)
 
 Kind = Literal["json", "multipart", "form", "other"]
@@ -91,12 +98,7 @@ def codec_of(charset: str) -> str:
     name = charset.strip().strip("'\"")
     if not name:
         return ""
-    try:
-        codec = codecs.lookup(name).name
-    except (LookupError, ValueError):
-        codec = ""
-    if codec not in _CHARSETS:
-        raise Problem(
-            415, "unsupported_media_type", f"Unknown charset {name[:40]!r}; use utf-8."
-        ) from None
+    codec = _CODECS.get(normalize_encoding(name[:40].lower()))
+    if codec is None:
+        raise Problem(415, "unsupported_media_type", f"Unknown charset {name[:40]!r}; use utf-8.")
     return codec

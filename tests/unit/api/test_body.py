@@ -1,11 +1,14 @@
 """Bodies: what each Content-Type is read as, and what becomes of broken ones."""
 
+import encodings
 import json
 import logging
 from collections.abc import AsyncIterator
 
 import pytest
 
+from acestep_ray.api.media import codec_of
+from acestep_ray.api.problems import Problem
 from tests.unit.api.bench import URL, Bench, field_errors, problem_of, warnings_of
 from tests.unit.api.conftest import MakeBench
 
@@ -170,6 +173,25 @@ async def test_charsets_that_are_none(bench: Bench, charset: str) -> None:
     content_type = f"application/json; charset={charset}".encode("latin-1")
     answer = await bench.http.post(URL, content=b"{}", headers={b"Content-Type": content_type})
     problem_of(answer, 415, "unsupported_media_type")
+
+
+def test_names_of_charsets() -> None:
+    for name, codec in {
+        **dict.fromkeys(("utf8", "UTF-8", " 'utf-8' ", "U8"), "utf-8"),
+        **dict.fromkeys(("latin1", "ISO-8859-1", "iso_8859-1:1987", "L1"), "iso8859-1"),
+        **dict.fromkeys(("windows-1252", "CP1252"), "cp1252"),
+        **{"Shift_JIS": "shift_jis", "euc-kr": "euc_kr", "UTF-16LE": "utf-16-le", "": ""},
+    }.items():
+        assert codec_of(name) == codec
+
+
+def test_unknown_charsets_leave_nothing_behind() -> None:
+    """Python remembers every name of a codec that it has looked for in vain."""
+    known = len(encodings._cache)
+    for name in ("klingon", "x" * 1_000_000, "utf-8" + "x" * 100, "é", "ütf-8"):
+        with pytest.raises(Problem, match="Unknown charset"):
+            codec_of(name)
+    assert len(encodings._cache) == known
 
 
 async def test_a_compressed_body_is_refused(bench: Bench) -> None:

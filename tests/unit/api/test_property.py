@@ -1,10 +1,12 @@
 """Whatever a client sends: an answer below 500, and a job only where it says so."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -14,6 +16,8 @@ from hypothesis import strategies as st
 from acestep_ray.api.aliases import ALIASES, FILES, NESTED
 from acestep_ray.api.app import create_app
 from acestep_ray.api.fields import GenerateRequest
+from acestep_ray.api.parts import PartHeaders
+from acestep_ray.api.problems import Problem
 from acestep_ray.api.unserved import REFUSED
 from acestep_ray.audio.artifacts import Artifacts
 from acestep_ray.jobs.spec import JobSpec
@@ -101,10 +105,52 @@ def test_any_bytes(post: Poster, content: bytes, content_type: str) -> None:
         st.sampled_from(
             [b"--b\r\n", b"--b--", b"\r\n", b'Content-Disposition: form-data; name="bpm"', b"120",
              b'; filename="x"', b'Content-Disposition: form-data; name="src_audio"; filename="s"',
-             b"\r\n\r\n", b":", b"\xff", b"-"]
+             b"\r\n\r\n", b":", b"\xff", b"-", b"\n", b'Content-Disposition: x; name="seed[]"',
+             b"Content-Disposition: x; name=_charset_", b"Content-Type: text/plain; charset=",
+             b"latin-1", b"Content-Transfer-Encoding: base64", b'; name="metas[bpm]"']
         ),
         max_size=12,
     ).map(b"".join)
 )  # fmt: skip
 def test_any_multipart(post: Poster, content: bytes) -> None:
     post(content, "multipart/form-data; boundary=b")
+
+
+@QUICK
+@given(
+    pairs=st.lists(
+        st.tuples(
+            st.sampled_from(NAMES),
+            st.sampled_from(["", "", "[]", "[0]", "[bpm]", "[", "[x]]"]),
+            st.one_of(TEXTS, VALUES.map(json.dumps), st.sampled_from(["null", "undefined"])),
+        ),
+        max_size=6,
+    )
+)
+def test_any_form(post: Poster, pairs: list[tuple[str, str, str]]) -> None:
+    texts = [(name + end, text.encode("utf-8", "replace")) for name, end, text in pairs]
+    post(urlencode(texts).encode(), "application/x-www-form-urlencoded")
+    parts = (
+        b'--b\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n' % (n.encode(), text)
+        for n, text in texts
+    )
+    post(b"".join(parts) + b"--b--", "multipart/form-data; boundary=b")
+
+
+@QUICK
+@given(
+    st.lists(
+        st.one_of(
+            st.binary(max_size=10),
+            st.sampled_from(
+                [b"Content-Disposition: form-data", b"; name=", b'"', b";", b"\\", b"\r\n", b"\n ",
+                 b"; filename*=", b"utf-8''%ff", b":", b"Content-Type: a; charset=", b"\0",
+                 b"From "]
+            ),
+        ),
+        max_size=20,
+    ).map(b"".join)
+)  # fmt: skip
+def test_any_headers_of_a_part(block: bytes) -> None:
+    with contextlib.suppress(Problem):
+        PartHeaders.of(block)
