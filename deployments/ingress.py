@@ -109,7 +109,7 @@ class StoreService:
         return self._deployed
 
     async def _look_anew(self) -> None:
-        view = await self._client.roster()
+        view = await self._client.roster(None, 0)
         status = await self._serve_of(view)
         self._deployed = merge(self._deployed, view, self._planners, status)
         self._looked_at = time.monotonic()

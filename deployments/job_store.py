@@ -11,13 +11,14 @@ import ray
 from acestep_ray.jobs.demand import Demand
 from acestep_ray.jobs.desk import JobDesk
 from acestep_ray.jobs.result import Progress
-from acestep_ray.jobs.roster import Announcement, Roster, RosterView
+from acestep_ray.jobs.roster import Announcement, Roster, RosterView, Version
 from acestep_ray.jobs.snapshot import Capacity, Changes, QueueStats
 from acestep_ray.jobs.store.open import open_store
 from acestep_ray.jobs.store.protocol import Op, StoreUnavailable, StoreUnsuitable
 from acestep_ray.settings import Settings
 from acestep_ray.shared_work import SharedCall, start_task
 from deployments.node_guard import watch_nodes
+from deployments.replica_watch import watch_replicas
 
 logger = logging.getLogger(__name__)
 
@@ -32,25 +33,29 @@ class JobStoreActor:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._roster = Roster(time.monotonic())
+        self._roster = Roster()
         self._open_desk = SharedCall(self._try_to_open)
         self._desk: JobDesk | None = None
         self._refused = StoreUnavailable()  # why it could not be opened, and when
         self._refused_at = float("-inf")
-        self._watch: asyncio.Task[None] | None = None
+        self._watches: list[asyncio.Task[None]] = []
 
     async def _open(self) -> JobDesk:
         """The desk, opened at the first call: Ray restarts an actor, but calls only ``__init__``.
 
         A store that cannot be opened now raises StoreUnavailable; a later call tries again.
         """
-        if self._watch is None:
-            self._watch = start_task(watch_nodes(self._settings))
+        self._watch()
         if self._desk is None:
             if time.monotonic() - self._refused_at < OPEN_AGAIN:
                 raise self._refused
             self._desk = await self._open_desk()
         return self._desk
+
+    def _watch(self) -> None:
+        if not self._watches:
+            watches = watch_nodes(self._settings), watch_replicas(self._roster)
+            self._watches = [start_task(watch) for watch in watches]
 
     async def _try_to_open(self) -> JobDesk:
         desk = JobDesk(lambda: open_store(self._settings), self._settings)
@@ -92,15 +97,21 @@ class JobStoreActor:
     async def demand(self) -> Demand:
         """What is asked of the engines now."""
         demand = await (await self._open()).demand()
-        return replace(demand, slots=self._roster.view(time.monotonic()).slots)
+        return replace(demand, slots=self._roster.view().slots)
 
-    async def announce(self, announcement: Announcement) -> None:
-        """Note an engine replica's word."""
+    async def announce(self, announcement: Announcement, seconds: float) -> None:
+        """Note an engine replica's word, and answer after ``seconds``.
+
+        A call that is under way when this process dies is made again by Ray to the next one, which
+        so hears of everybody at once.
+        """
+        self._watch()
         self._roster.announce(announcement, time.monotonic())
+        await asyncio.sleep(seconds)
 
-    async def roster(self) -> RosterView:
-        """Which engine replicas live."""
-        return self._roster.view(time.monotonic())
+    async def roster(self, seen: Version | None, seconds: float) -> RosterView:
+        """Long-poll which engine replicas live."""
+        return await self._roster.changed(seen, seconds)
 
 
 RemoteJobStore = ray.remote(JobStoreActor)

@@ -16,9 +16,12 @@ from deployments.store_client import StoreClient
 
 logger = logging.getLogger(__name__)
 
+PAUSE = 1.0
+"""Seconds before what failed is tried again."""
+
 
 class Presence:
-    """Announces this replica every second, with as many slots as it may have requests at a time."""
+    """Announces this replica, with as many slots as it may have requests at a time."""
 
     def __init__(
         self, client: StoreClient, description: PlannerDescription | DecoderDescription
@@ -26,7 +29,7 @@ class Presence:
         context = serve.get_replica_context()
         self._client = client
         self._word = Announcement(
-            replica=context.replica_id.unique_id,
+            replica=context.replica_id.to_full_id_str(),
             deployment=context.deployment,
             description=description,
             slots=context._deployment_config.max_ongoing_requests,
@@ -38,14 +41,14 @@ class Presence:
     async def _announce(self) -> None:
         while True:
             try:
-                await self._client.announce(self._word)
+                await self._client.announce(self._word, ANNOUNCE_EVERY)
             except Exception:
                 logger.exception("Cannot announce this replica; trying again")
-            await asyncio.sleep(ANNOUNCE_EVERY)
+                await asyncio.sleep(PAUSE)
 
     async def leave(self) -> None:
         """Say goodbye, so that no job is sent here any more."""
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
-        await self._client.announce(replace(self._word, slots=0))
+        await self._client.announce(replace(self._word, slots=0), 0)

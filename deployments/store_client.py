@@ -15,7 +15,7 @@ from ray.util import list_named_actors
 
 from acestep_ray.api.service import ServiceUnavailable, StoreIsFull
 from acestep_ray.jobs.result import Progress
-from acestep_ray.jobs.roster import Announcement, RosterView
+from acestep_ray.jobs.roster import Announcement, RosterView, Version
 from acestep_ray.jobs.snapshot import Capacity, Changes, QueueStats
 from acestep_ray.jobs.store.protocol import KeepAlive, Op, StoreError, StoreFull, StoreUnavailable
 from acestep_ray.settings import Settings
@@ -185,13 +185,15 @@ class StoreClient:
         """See JobDesk.stats."""
         return await self.call(lambda actor: actor.stats.remote())
 
-    async def announce(self, announcement: Announcement) -> None:
-        """See Roster.announce."""
-        await self.call(lambda actor: actor.announce.remote(announcement))
+    async def announce(self, announcement: Announcement, seconds: float) -> None:
+        """See JobStoreActor.announce."""
+        await self.call(
+            lambda actor: actor.announce.remote(announcement, seconds), seconds + PATIENCE
+        )
 
-    async def roster(self) -> RosterView:
-        """See Roster.view."""
-        return await self.call(lambda actor: actor.roster.remote())
+    async def roster(self, seen: Version | None, seconds: float) -> RosterView:
+        """See Roster.changed."""
+        return await self.call(lambda actor: actor.roster.remote(seen, seconds), seconds + PATIENCE)
 
 
 async def _plain(call: Awaitable[T]) -> T:

@@ -24,6 +24,11 @@ class ChangeFeed:
         self._news = asyncio.Event()
         self._closed = False
 
+    @property
+    def version(self) -> tuple[str, int]:
+        """Epoch and number of the last change."""
+        return self.epoch, self._version
+
     def publish(self, job_ids: Iterable[str]) -> None:
         """Tell that these jobs changed, in this order."""
         before = self._version

@@ -9,7 +9,7 @@ from acestep_ray.audio.artifacts import Artifacts
 from acestep_ray.jobs.janitor import Janitor
 from acestep_ray.jobs.job import ErrorCode
 from acestep_ray.jobs.result import Progress
-from acestep_ray.jobs.roster import RosterView
+from acestep_ray.jobs.roster import RosterView, Version
 from acestep_ray.jobs.snapshot import Capacity, Changes
 from acestep_ray.jobs.store.protocol import (
     Finish,
@@ -30,8 +30,10 @@ FEED_SECONDS = 10.0
 """Longest a look at the feed waits."""
 FOREVER = 7 * 86400.0
 """Seconds: how long work that is done waits to be written down."""
-LOOK_EVERY = 0.5
-"""Seconds between two looks at what is deployed, and between two progress reports."""
+PAUSE = 0.5
+"""Seconds before what failed is tried again."""
+REPORT_EVERY = 0.5
+"""Seconds between two reports, at least."""
 
 
 class Desk(Protocol):
@@ -51,8 +53,8 @@ class Desk(Protocol):
         """Tell how far jobs are."""
         ...
 
-    async def roster(self) -> RosterView:
-        """Which engine replicas live."""
+    async def roster(self, seen: Version | None, seconds: float) -> RosterView:
+        """Long-poll which engine replicas live."""
         ...
 
 
@@ -81,13 +83,21 @@ class Runner:
         self._jobs: dict[str, tuple[JobRecord, asyncio.Task[None]]] = {}
         self._news: dict[str, tuple[int, Progress]] = {}
         self._look = asyncio.Event()  # something may be leased now
+        self._to_report = asyncio.Event()
         self._request = ""  # of the lease that is not answered yet
         self._draining = False
         self._loops: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin leasing."""
-        loops = (self._keep_alive, self._follow_feed, self._report, self._lease, self._tidy)
+        loops = (
+            self._keep_alive,
+            self._follow_feed,
+            self._follow_roster,
+            self._report,
+            self._lease,
+            self._tidy,
+        )
         for loop in loops:
             self._loops.append(asyncio.create_task(self._forever(loop), name=loop.__name__))
 
@@ -114,11 +124,12 @@ class Runner:
             except Exception:
                 # Untold, the job would stay with this runner and never end.
                 logger.exception("%s was not written; trying again", type(op).__name__)
-                await asyncio.sleep(LOOK_EVERY)
+                await asyncio.sleep(PAUSE)
 
     def progress(self, job_id: str, attempt: int, progress: Progress) -> None:
         """See workflow.Ledger."""
         self._news[job_id] = (attempt, progress)
+        self._to_report.set()
 
     async def _forever(self, loop: Any) -> None:
         """Run a loop's body again and again; a failure is logged and tried again."""
@@ -127,13 +138,15 @@ class Runner:
                 await loop()
             except Exception:
                 logger.exception("The runner's %s loop failed; it goes on", loop.__name__)
-                await asyncio.sleep(LOOK_EVERY)
+                await asyncio.sleep(PAUSE)
 
     async def _keep_alive(self) -> None:
         ttl = self._settings.jobs.lease_seconds
         await self._desk.apply(KeepAlive(self.name, ttl), patience=ttl)
-        # A look that came while the store did not know this runner found nothing.
+        # A look that came while the store did not know this runner found nothing, and what it
+        # reported may be forgotten.
         self._look.set()
+        self._to_report.set()
         await asyncio.sleep(ttl / 3)
 
     async def _follow_feed(self) -> None:
@@ -155,16 +168,25 @@ class Runner:
         if not await self._desk.apply(Owns(job_id, record.attempt)):
             task.cancel()
 
+    async def _follow_roster(self) -> None:
+        """See what is deployed."""
+        seen: Version | None = None
+        while True:
+            view = await self._desk.roster(seen, FEED_SECONDS)
+            seen = view.version
+            if (capacity := view.capacity()) != self._capacity:
+                self._capacity = capacity
+                self._look.set()
+                self._to_report.set()
+
     async def _report(self) -> None:
-        """Tell progress, and see what is deployed."""
+        """Tell progress, and what is deployed, when there is something to tell."""
+        await self._to_report.wait()
+        self._to_report.clear()
         news, self._news = self._news, {}
         progress = [(job_id, attempt, word) for job_id, (attempt, word) in news.items()]
-        capacity = (await self._desk.roster()).capacity()
-        if capacity != self._capacity:
-            self._capacity = capacity
-            self._look.set()
-        await self._desk.report(self.name, capacity, progress)
-        await asyncio.sleep(LOOK_EVERY)
+        await self._desk.report(self.name, self._capacity, progress)
+        await asyncio.sleep(REPORT_EVERY)
 
     async def _lease(self) -> None:
         """Take what the engines can start now."""

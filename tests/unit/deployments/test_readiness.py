@@ -33,7 +33,7 @@ def told(states: dict[ReplicaState, int], status: str = "HEALTHY") -> Deployment
 
 
 def view(*live: Announcement, known: tuple[Announcement, ...] = ()) -> RosterView:
-    return RosterView(live, 100.0, known)
+    return RosterView(live, known=known)
 
 
 async def merged(

@@ -19,7 +19,7 @@ from acestep_ray.decoder.protocol import DecodeRequest
 from acestep_ray.jobs.desk import JobDesk
 from acestep_ray.jobs.job import ErrorCode, Status
 from acestep_ray.jobs.result import JobResult, Progress
-from acestep_ray.jobs.roster import Announcement, Roster, RosterView
+from acestep_ray.jobs.roster import Announcement, Roster, RosterView, Version
 from acestep_ray.jobs.runner import Runner
 from acestep_ray.jobs.snapshot import Capacity, Changes, Snapshot
 from acestep_ray.jobs.spec import JobSpec, LmSpec
@@ -59,7 +59,7 @@ class DeskOf:
 
     def __init__(self, desk: JobDesk) -> None:
         self.desk = desk
-        self.rosters = Roster(time.monotonic())
+        self.rosters = Roster()
         self.slots = (2, 2)
 
     async def apply(self, op: Op, patience: float = 20.0) -> Any:
@@ -76,12 +76,12 @@ class DeskOf:
     ) -> None:
         await self.desk.report(runner, capacity, progress)
 
-    async def roster(self) -> RosterView:
+    async def roster(self, seen: Version | None, seconds: float) -> RosterView:
         lm = PlannerDescription(engine="mock", models=("lm",), mock=True)
         now = time.monotonic()
         self.rosters.announce(Announcement("planner", "Planner", lm, self.slots[0]), now)
         self.rosters.announce(Announcement("decoder", "Decoder", DESCRIPTION, self.slots[1]), now)
-        return self.rosters.view(now)
+        return await self.rosters.changed(seen, min(seconds, 0.1))
 
 
 @pytest.fixture
