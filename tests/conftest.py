@@ -17,9 +17,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(here).parts[0]
         assert folder in FOLDERS, f"{item.path}: tests live in one of {sorted(FOLDERS)}"
         item.add_marker(folder)
-    # Quick ones first: a mistake shows in seconds, before anything is started.
+    # Quick ones first: a mistake shows in seconds, before anything is started. What a folder shares
+    # is started after the tests that do without, and is gone when the folder's last test is done: a
+    # service that nobody needs takes from the others what little a small machine has.
     order = ["unit", "models", "integration", "e2e", "faults", "cluster"]
-    items.sort(key=lambda item: order.index(item.path.relative_to(here).parts[0]))
+    items.sort(key=lambda item: (order.index(item.path.relative_to(here).parts[0]), _shares(item)))
+
+
+def _shares(item: pytest.Item) -> bool:
+    """Whether the test uses the service of its folder."""
+    assert isinstance(item, pytest.Function)
+    found = item._fixtureinfo.name2fixturedefs.get("service", ())
+    return bool(found) and found[-1].scope == "package"
 
 
 @pytest.fixture(scope="session")

@@ -27,8 +27,6 @@ CONFIG = f"""{{"identities": [
   {{"name": "reader", "actions": ["Read", "List"],
     "credentials": [{{"accessKey": "{READER_KEY}", "secretKey": "{READER_SECRET}"}}]}}
 ]}}"""
-START_SECONDS = 60.0
-"""A start that takes longer has failed; a usual one takes 3, or 8 after a kill."""
 
 
 class S3Server:
@@ -79,7 +77,7 @@ class S3Server:
         command += [f"-{name}={value}" for name, value in options.items()]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        until(self._ready, "the object store did not start", START_SECONDS)
+        until(self._ready, "the object store did not start")
 
     def _ready(self) -> bool:
         assert self._process is not None

@@ -14,10 +14,14 @@ from typing import Any
 import httpx
 import yaml
 
+from tests import progress
+
 ROOT = Path(__file__).parent.parent
 CLI = Path(sys.executable).with_name("acestep-ray")
-START_SECONDS = 300.0
-"""A start that takes longer has failed; a usual one takes 10 to 20, with vLLM 40 to 60."""
+PATIENCE = 120.0
+"""Seconds without progress after which a wait is given up."""
+LOOK_EVERY = 2.0
+"""Seconds between two looks for progress."""
 
 
 def free_port() -> int:
@@ -28,15 +32,26 @@ def free_port() -> int:
         return port
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
-    """Wait for a condition and answer what it answered; fail with ``what`` after ``seconds``."""
-    deadline = time.monotonic() + seconds
-    while True:
-        if found := condition():
-            return found
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds:g} s in vain: {what}")
-        time.sleep(0.05)
+def until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
+    """Wait for a condition and answer what it answered.
+
+    Fails with ``what`` when nothing has moved for ``patience`` seconds (tests/progress.py).
+    """
+    seen = None
+    moved_at = looked_at = time.monotonic()
+    pause = 0.05
+    while not (found := condition()):
+        now = time.monotonic()
+        if now - looked_at > LOOK_EVERY:
+            signs = progress.signs()
+            if signs != seen:
+                seen, moved_at = signs, now
+            elif now - moved_at > patience:
+                raise AssertionError(f"{what}; nothing has moved for {patience:g} s")
+            looked_at = time.monotonic()
+        time.sleep(pause)
+        pause = min(0.25, 1.2 * pause)  # what takes long is not made slower by looking at it
+    return found
 
 
 class Service:
@@ -46,7 +61,7 @@ class Service:
         self.data = data
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.http = httpx.Client(base_url=self.url, timeout=30)
+        self.http = httpx.Client(base_url=self.url, timeout=60)
         self.environment = {
             **{name: value for name, value in os.environ.items() if "ACESTEP" not in name},
             "ACESTEP_DATA": str(data),
@@ -59,6 +74,7 @@ class Service:
 
     def start(self) -> None:
         """Start it and wait until it is ready."""
+        progress.watched.add(self.signs)
         file = self.data.parent / f"{self.data.name}.yaml"
         file.write_text(yaml.safe_dump(dict(self._config)))
         with self.log.open("ab") as log:
@@ -70,7 +86,7 @@ class Service:
                 stderr=log,
             )
         try:
-            until(self._ready, "the service did not become ready", START_SECONDS)
+            until(self._ready, "the service did not become ready")
         except BaseException:
             self.stop()
             raise AssertionError(f"the service did not start:\n{self.log.read_text()}") from None
@@ -84,6 +100,20 @@ class Service:
         except httpx.HTTPError:
             return False
 
+    def signs(self) -> object:
+        """What is to be seen of its progress; see tests/progress.py."""
+        try:
+            stats = self.http.get("/v1/stats")
+            if stats.status_code == 200:
+                running = self.http.get("/v1/jobs", params={"status": "running"})
+                jobs = running.raise_for_status().json()["jobs"]
+                return stats.json(), [
+                    (j["job_id"], j.get("attempts"), j.get("progress")) for j in jobs
+                ]
+        except httpx.HTTPError:
+            pass
+        return self.log.stat().st_size if self.log.exists() else 0
+
     def processes(self, title: str = "") -> list[int]:
         """Ids of this service's processes whose title (command line) holds ``title``."""
         assert self._process is not None
@@ -96,7 +126,7 @@ class Service:
     def kill(self, title: str) -> list[int]:
         """kill -9 every process with that title, and answer their ids; there must be one."""
         found: list[int] = until(
-            lambda: self.processes(title), f"no process of the service is called {title!r}", 10
+            lambda: self.processes(title), f"no process of the service is called {title!r}"
         )
         for pid in found:
             os.kill(pid, signal.SIGKILL)
@@ -114,6 +144,7 @@ class Service:
 
     def stop(self) -> None:
         """Stop it as Ctrl-C does; whatever is left is killed."""
+        progress.watched.discard(self.signs)
         if self._process is None:
             return
         left = descendants(self._process.pid)
@@ -144,14 +175,14 @@ class Service:
         job: dict[str, Any] = answer.json()
         return job
 
-    def finish(self, job_id: str, seconds: float = 120.0) -> dict[str, Any]:
+    def finish(self, job_id: str, patience: float = PATIENCE) -> dict[str, Any]:
         """Poll a job to its end."""
 
         def ended() -> dict[str, Any] | None:
             job = self.job(job_id)
             return job if job["status"] in ("succeeded", "failed") else None
 
-        job: dict[str, Any] = until(ended, f"job {job_id} did not end", seconds)
+        job: dict[str, Any] = until(ended, f"job {job_id} did not end", patience)
         return job
 
     def make(self, **fields: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One cluster for the session: three nodes with eight GPUs each, a Redis, a folder for audio."""
+"""One cluster for the folder: three nodes with eight GPUs each, a Redis, a folder for audio."""
 
 import copy
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ GPUS = 8
 """A node."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """The shipped config, scaled by settings alone: a decoder on each GPU, all the time."""
     folder = tmp_path_factory.mktemp("cluster")
@@ -40,7 +40,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]
     redis.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def service(
     tmp_path_factory: pytest.TempPathFactory, config: dict[str, Any]
 ) -> Iterator[ClusterService]:

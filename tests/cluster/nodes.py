@@ -21,13 +21,12 @@ from acestep_ray.jobs.roster import Announcement, RosterView
 from acestep_ray.launch import environment
 from deployments.names import NAMESPACE
 from deployments.store_client import store_actors
+from tests import progress
 from tests.service import ROOT, Service, free_port, until
 
 SERVE = Path(sys.executable).with_name("serve")
 STEADY = "steady"
 """Ray resource of the nodes that the job store actor may be on."""
-ALL_UP_SECONDS = 200.0
-"""Longest that replicas may take to come; two dozen Python processes start on few cores."""
 
 
 class ClusterService(Service):
@@ -53,8 +52,9 @@ class ClusterService(Service):
 
     def start(self) -> None:
         """Deploy it, and wait until it is ready."""
+        progress.watched.add(self.signs)
         self.deploy(self._config)
-        until(self._ready, "the service did not become ready", ALL_UP_SECONDS)
+        until(self._ready, "the service did not become ready")
 
     def _ready(self) -> bool:
         try:
@@ -64,6 +64,7 @@ class ClusterService(Service):
 
     def stop(self) -> None:
         """It ends with its cluster."""
+        progress.watched.discard(self.signs)
         self.http.close()
 
     def kill_node(self, node: Any) -> None:
@@ -83,7 +84,7 @@ class ClusterService(Service):
                 return None
             return answer.json()["job_id"] if answer.status_code == 200 else None
 
-        job_id: str = until(accepted, f"{key} was not accepted", ALL_UP_SECONDS)
+        job_id: str = until(accepted, f"{key} was not accepted")
         return job_id
 
     def store_actor(self) -> Any:
@@ -98,17 +99,17 @@ class ClusterService(Service):
 
     def roster(self) -> RosterView:
         """Which engine replicas live, as the job store actor knows them."""
-        view: RosterView = ray.get(self.store_actor().roster.remote())
+        view: RosterView = ray.get(self.store_actor().roster.remote(None, 0))
         return view
 
     def replicas(self, deployment: str) -> list[Announcement]:
         """The live replicas of a deployment."""
         return [word for word in self.roster().live if word.deployment == deployment]
 
-    def until_replicas(self, deployment: str, count: int, seconds: float = ALL_UP_SECONDS) -> None:
+    def until_replicas(self, deployment: str, count: int) -> None:
         """Wait until a deployment has ``count`` live replicas."""
         try:
-            until(lambda: len(self.replicas(deployment)) == count, "other replicas", seconds)
+            until(lambda: len(self.replicas(deployment)) == count, "other replicas")
         except AssertionError as error:
             raise AssertionError(
                 f"{deployment} did not come to {count} replicas: {self.roster()} {serve.status()}"
@@ -142,14 +143,17 @@ def cluster_of(nodes: int, gpus: int) -> Iterator[Cluster]:
             patch.delenv(name)
         for name, value in environment().items():
             patch.setenv(name, value)
+        # Also where Ray notes the cluster's address: a machine that never ran Ray has no folder for
+        # that, and on others the address of somebody's cluster is in it.
+        patch.setenv("RAY_TMPDIR", folder)
         path = filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))
         patch.setenv("PYTHONPATH", os.pathsep.join(path))
         head = {"num_cpus": 4, "include_dashboard": False, "dashboard_port": free_port()}
-        cluster = Cluster(initialize_head=True, head_node_args={**head, "temp_dir": folder})
+        cluster = Cluster(initialize_head=True, head_node_args=head)
         try:
             for number in range(1, nodes + 1):
                 resources = {STEADY: 1} if number < nodes else {}
-                cluster.add_node(num_cpus=4, num_gpus=gpus, resources=resources, temp_dir=folder)
+                cluster.add_node(num_cpus=4, num_gpus=gpus, resources=resources)
             ray.init(address=cluster.address, logging_level=logging.ERROR, log_to_driver=False)
             yield cluster
         finally:

@@ -46,12 +46,12 @@ def test_a_node_dies_in_the_middle_of_its_jobs(service: ClusterService) -> None:
             clients.submit(service.insist, f"job {n}", caption=f"job {n}", **SONG)
             for n in range(JOBS)
         ]
-        until(lambda: service.ended() - before >= JOBS // 10, "no jobs ended", 120)
+        until(lambda: service.ended() - before >= JOBS // 10, "no jobs ended")
         # The one whose death asks most: the job store actor has to find another that it may be on.
         service.kill_node(service.node_of_store())
         assert service.ended() - before < JOBS * 3 // 4
         ids = [each.result() for each in accepted]
-    until(lambda: service.ended() - before == JOBS, "not all jobs ended", 300)
+    until(lambda: service.ended() - before == JOBS, "not all jobs ended")
     jobs = [service.job(job_id) for job_id in ids]
     assert {job["status"] for job in jobs} == {"succeeded"}
     assert len({job["job_id"] for job in jobs}) == JOBS

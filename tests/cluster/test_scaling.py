@@ -18,7 +18,7 @@ def test_deployed_anew_while_jobs_run(service: ClusterService, changed: dict[str
     ids = [service.submit(**SONG) for _ in range(60)]
     until(lambda: any(service.job(job_id)["status"] == "running" for job_id in ids), "none runs")
     service.deploy(changed)
-    jobs = [service.finish(job_id, 300) for job_id in ids]
+    jobs = [service.finish(job_id) for job_id in ids]
     assert {job["status"] for job in jobs} == {"succeeded"}
     # Drained, not killed: nobody's work was lost.
     assert {job["attempts"] for job in jobs} == {1}
@@ -27,7 +27,7 @@ def test_deployed_anew_while_jobs_run(service: ClusterService, changed: dict[str
         now = {word.replica for word in service.replicas("Decoder")}
         return not now & before and len(now) <= decoder["max_replicas"]
 
-    until(replaced, "old decoders are left", 120)
+    until(replaced, "old decoders are left")
 
 
 def test_from_none_to_many_and_to_none(service: ClusterService) -> None:
@@ -35,7 +35,7 @@ def test_from_none_to_many_and_to_none(service: ClusterService) -> None:
     service.until_replicas("Decoder", 0)
     service.until_replicas("Planner", 0)
     # Asleep, not broken; the deployment before may just be ending.
-    until(lambda: service.http.get("/ready").status_code == 200, "not ready", 20)
+    until(lambda: service.http.get("/ready").status_code == 200, "not ready")
     ids = [service.submit(**SONG, use_5hz_lm=True) for _ in range(30)]
     most = 0
     waits = []
@@ -48,7 +48,7 @@ def test_from_none_to_many_and_to_none(service: ClusterService) -> None:
             waits.append(last["eta_seconds"])
         return all(service.job(job_id)["status"] == "succeeded" for job_id in ids)
 
-    until(ended, "not all jobs succeeded", 300)
+    until(ended, "not all jobs succeeded")
     assert 1 < most <= 4
     assert all(wait > 0 for wait in waits)
     service.until_replicas("Decoder", 0)

@@ -53,7 +53,7 @@ def started(command: str, home: Path) -> Iterator[None]:
             return False
 
     try:
-        until(ready, f"{command} did not become ready", 180)
+        until(ready, f"{command} did not become ready")
         yield
     finally:
         left = descendants(process.pid)
@@ -87,7 +87,7 @@ def finished(job_id: str) -> dict[str, Any]:
         job: dict[str, Any] = httpx.get(f"{URL}/v1/jobs/{job_id}?wait=20", timeout=40).json()
         return job if job["status"] in ("succeeded", "failed") else None
 
-    job: dict[str, Any] = until(ended, f"job {job_id} did not end", 120)
+    job: dict[str, Any] = until(ended, f"job {job_id} did not end")
     return job
 
 

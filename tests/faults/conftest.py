@@ -38,20 +38,20 @@ def mock_engines() -> dict[str, str]:
     return {"ACESTEP_MOCK__STEP_SECONDS": "0.1", "ACESTEP_MOCK__TOKEN_SECONDS": "0.02"}
 
 
-@pytest.fixture(scope="session", params=STORES)
+@pytest.fixture(scope="package", params=STORES)
 def store(request: pytest.FixtureRequest) -> str:
     """Every drill that takes it, or what is made with it, is done on each store."""
     return str(request.param)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """Database 0 is the common service's, database 1 the drill's own. Not to be harmed."""
     with RedisServer(tmp_path_factory.mktemp("redis")) as redis:
         yield redis
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def service(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,

@@ -77,7 +77,7 @@ class Drill:
 
         until(there, f"no job was seen running {stage}")
 
-    def recovery(self, fault: Callable[[], Any], seconds: float = 120.0) -> float:
+    def recovery(self, fault: Callable[[], Any]) -> float:
         """Do the fault; answer the seconds until all moves again, ``seconds`` at most for either.
 
         That is: the service takes a job, every job that ran when it happened has ended or runs
@@ -101,24 +101,20 @@ class Drill:
                 return True
             return False
 
-        until(takes_jobs, "no job is taken after the fault", seconds)
+        until(takes_jobs, "no job is taken after the fault")
 
         def moves() -> bool:
             now = self.statuses()
             settled = all(now[job_id] != "queued" for job_id in running)
             return settled and len(self.ended()) > done
 
-        until(moves, "jobs do not move after the fault", seconds)
+        until(moves, "jobs do not move after the fault")
         return time.monotonic() - since
 
-    def all_end(self, seconds: float = 300.0) -> list[dict[str, Any]]:
+    def all_end(self) -> list[dict[str, Any]]:
         """Wait until the client has seen every job end; check each end; answer the jobs."""
         try:
-            until(
-                lambda: len(self.ended()) == len(self.ids),
-                f"not all jobs ended: {self.statuses()}",
-                seconds,
-            )
+            until(lambda: len(self.ended()) == len(self.ids), "not all jobs ended")
             time.sleep(2 * POLL_SECONDS)  # one more look at each: an end must not change
         finally:
             self._stop.set()
@@ -131,8 +127,8 @@ class Drill:
                     assert self.service.http.head(path).status_code == 200, job
         return jobs
 
-    def all_succeed(self, seconds: float = 300.0) -> list[dict[str, Any]]:
+    def all_succeed(self) -> list[dict[str, Any]]:
         """As ``all_end``, and every job has succeeded."""
-        jobs = self.all_end(seconds)
+        jobs = self.all_end()
         assert [job for job in jobs if job["status"] != "succeeded"] == []
         return jobs

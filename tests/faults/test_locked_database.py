@@ -11,7 +11,7 @@ from tests.service import Service
 HELD_SECONDS = 5.0
 
 
-@pytest.mark.parametrize("store", ["sqlite"], indirect=True, scope="session")
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True, scope="package")
 def test_locked_database(service: Service, jobs: int, table: dict[str, float]) -> None:
     drill = Drill(service, jobs)
     drill.until_running()

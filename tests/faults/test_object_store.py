@@ -37,7 +37,7 @@ def test_object_store(service: Service, s3: S3Server, jobs: int, table: dict[str
     back = threading.Timer(AWAY_SECONDS, s3.start)
     back.start()
     ran = {job_id for job_id, status in drill.statuses().items() if status == "running"}
-    until(lambda: ran <= set(drill.ended()), "jobs wait for the store in vain", 120)
+    until(lambda: ran <= set(drill.ended()), "jobs wait for the store in vain")
     table[f"object store, away for {AWAY_SECONDS:g} s"] = time.monotonic() - since
     back.join()
     done = drill.all_succeed()

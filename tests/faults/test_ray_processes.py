@@ -12,7 +12,7 @@ import pytest
 
 from tests.faults.conftest import store_environment
 from tests.faults.drill import Drill
-from tests.service import START_SECONDS, Service, running, until
+from tests.service import Service, running, until
 
 TAKE_THE_NODE = {
     "Ray's GCS": "gcs/gcs_server",
@@ -75,7 +75,7 @@ def test_a_new_node_takes_over(
         service.kill(TAKE_THE_NODE[what])
         until(lambda: service.log.read_text().count(ANEW) > before, "its death was not noticed")
 
-    table[what] = drill.recovery(kill, START_SECONDS)
+    table[what] = drill.recovery(kill)
     assert not set(old) & set(service.processes())
     assert max(job["attempts"] for job in drill.all_succeed()) <= 2
     assert service.log.read_text().count(ANEW) == before + 1

@@ -55,5 +55,5 @@ def test_redeploy(
             now = set(service.processes("ray::ServeReplica"))
             return not now & before and len(service.processes("acestep:Decoder")) == 1
 
-        until(replaced, "old replicas are left, or decoders did not become one", 120)
+        until(replaced, "old replicas are left, or decoders did not become one")
         assert len(service.make(audio_duration=1)["result"]["audio_paths"]) == 1

@@ -68,9 +68,9 @@ def test_retention(
             assert stats["failed"] == 0
             return not any(stats[status] for status in ("queued", "running", "succeeded"))
 
-        until(purged, "the jobs were not purged", 900)
+        until(purged, "the jobs were not purged")
         takes = own_data / "artifacts" / "takes"
-        until(lambda: size(takes) == 0, "the audio was not purged", 120)
+        until(lambda: size(takes) == 0, "the audio was not purged")
         after = memory(service), size(own_data)
         assert service.http.get(f"/v1/jobs/{ids[0]}").status_code == 410
     with capsys.disabled():

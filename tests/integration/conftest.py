@@ -1,4 +1,4 @@
-"""One service for the whole session: a real local Ray cluster with mock engines."""
+"""One service for the whole folder: a real local Ray cluster with mock engines."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ import pytest
 from tests.service import Service, running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with running(tmp_path_factory.mktemp("integration") / "data") as service:
         yield service

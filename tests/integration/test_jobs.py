@@ -60,7 +60,7 @@ def test_sixty_jobs_at_once(service: Service) -> None:
                 assert job["eta_seconds"] > 0
         return all(job["status"] == "succeeded" for job in jobs.values())
 
-    until(all_ended, "60 jobs did not all succeed", 180)
+    until(all_ended, "60 jobs did not all succeed")
     assert most >= 10, "the queue was never seen long: the test proved nothing"
     for job_id in ids:
         job = service.job(job_id)
