@@ -78,7 +78,7 @@ class Drill:
         until(there, f"no job was seen running {stage}")
 
     def recovery(self, fault: Callable[[], Any]) -> float:
-        """Do the fault; answer the seconds until all moves again, ``seconds`` at most for either.
+        """Do the fault; answer the seconds until all moves again.
 
         That is: the service takes a job, every job that ran when it happened has ended or runs
         in another attempt (or was untouched and runs on), and another job than before has ended.
