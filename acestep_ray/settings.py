@@ -193,7 +193,10 @@ class Jobs(Group):
         5.0, gt=0, description="A runner unheard of for so long has lost its jobs."
     )
     max_starts: int = Field(
-        3, ge=1, description="A job whose worker was lost so often fails as worker_lost."
+        3,
+        ge=1,
+        description="A job whose worker was lost so often, before it began or after, fails as "
+        "worker_lost.",
     )
     keep: float = Field(7 * 86400.0, gt=0, description="Ended jobs and their audio are kept.")
     keep_expired: float = Field(

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
@@ -11,7 +11,7 @@ from acestep_ray.audio.artifacts import Artifacts
 from acestep_ray.decoder.events import DecodeEvent
 from acestep_ray.decoder.protocol import DecodeRequest
 from acestep_ray.jobs.runner import Runner as JobRunner
-from acestep_ray.jobs.workflow import WorkerLost
+from acestep_ray.jobs.workflow import NoWorker, WorkerLost
 from acestep_ray.planner.pairs import planner_for, planners_of
 from acestep_ray.planner.protocol import EngineDied, Plan, PlannerError, PlanProgress, PlanRequest
 from acestep_ray.settings import Settings
@@ -20,7 +20,8 @@ from deployments.store_client import StoreClient
 
 
 class HandleEngines:
-    """Planners and decoder as the workflow sees them: Ray's errors become WorkerLost."""
+    """Planners and decoder as the workflow sees them: Ray's errors become WorkerLost, Serve's that
+    there is no replica NoWorker."""
 
     def __init__(
         self,
@@ -52,8 +53,8 @@ async def _stream(handle: DeploymentHandle[Any], request: Any) -> AsyncGenerator
         async for event in response:
             yield event
         ended = True
-    except (RayActorError, DeploymentUnavailableError, BackPressureError) as error:
-        raise WorkerLost((str(error) or type(error).__name__).splitlines()[0]) from error
+    except (DeploymentUnavailableError, BackPressureError) as error:
+        raise NoWorker(_first_line(error)) from error
     except RayTaskError as error:
         ended = True
         if isinstance(error.cause, PlannerError):
@@ -61,9 +62,17 @@ async def _stream(handle: DeploymentHandle[Any], request: Any) -> AsyncGenerator
         if isinstance(error.cause, EngineDied):
             raise WorkerLost(str(error.cause)) from error
         raise
+    except RayError as error:
+        # By whichever name Ray calls it: an actor that died, one that its memory monitor killed, a
+        # node that is gone.
+        raise WorkerLost(_first_line(error)) from error
     finally:
         if not ended:
             response.cancel()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 class Runner:

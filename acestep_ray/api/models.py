@@ -121,7 +121,8 @@ class JobStateView(BaseModel):
         description="Stable name of the error, set when failed.", examples=[None, "cancelled"]
     )
     attempts: int = Field(
-        description="How often it was started: more than once where a worker was lost.",
+        description="How often it was started, or lost its worker before: more than once where a "
+        "worker was lost.",
         examples=[1],
     )
     expires_at: float | None = Field(

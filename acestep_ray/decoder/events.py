@@ -23,11 +23,14 @@ class Take(BaseModel):
 
 
 class DecodeProgress(BaseModel):
-    """The first one says that work really started."""
+    """The first one says that work really started; but ``waiting``, which says at step 0 of 1 that
+    the device is at another job, and at 1 of 1 that it is no more."""
 
     model_config = ConfigDict(frozen=True)
 
-    stage: str = Field(description="As the engine names it (diffusion, vae), then storing.")
+    stage: str = Field(
+        description="Perhaps waiting, as the engine names it (diffusion, vae), then storing."
+    )
     step: int
     total: int
 

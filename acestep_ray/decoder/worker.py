@@ -6,7 +6,7 @@ import logging
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,7 @@ class DecodeWorker:
         # One thread is the device: what waits for it waits in order.
         self._device = ThreadPoolExecutor(1, "device")
         self._encoders = ThreadPoolExecutor(encoders, "encode")
+        self._at_device: set[Future[None]] = set()
         self._stopping: dict[str, float] = {}
 
     def check(self) -> None:
@@ -64,9 +65,9 @@ class DecodeWorker:
     async def decode(self, request: DecodeRequest, owns: Owns) -> AsyncGenerator[DecodeEvent, None]:
         """Make and store the takes of one job.
 
-        The first event comes when the engine has begun; the last is Decoded or DecodeFailed. Ends
-        without one when the attempt has lost its job. Closing the iterator stops the engine within
-        one step.
+        The first event comes when the engine has begun, or says that the device is at another job;
+        the last is Decoded or DecodeFailed. Ends without one when the attempt has lost its job.
+        Closing the iterator stops the engine within one step.
         """
         try:
             async with contextlib.aclosing(self._decode(request, owns)) as events:
@@ -108,7 +109,17 @@ class DecodeWorker:
         rendering = Rendering(self._engine, request, sources, emit)
         rendering.seconds["reading"] = time.perf_counter() - started
         with tempfile.TemporaryDirectory(prefix="acestep-takes-") as folder:
-            thread = self._device.submit(rendering.run)
+            if waits := bool(self._at_device):
+                emit(DecodeProgress(stage="waiting", step=0, total=1))
+
+            def run() -> None:
+                if waits:
+                    emit(DecodeProgress(stage="waiting", step=1, total=1))
+                rendering.run()
+
+            thread = self._device.submit(run)
+            self._at_device.add(thread)
+            thread.add_done_callback(self._at_device.discard)
             device = asyncio.wrap_future(thread)
             device.add_done_callback(lambda _: news.put_nowait(None))
             fence = asyncio.create_task(_watch(owns, rendering))

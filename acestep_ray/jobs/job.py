@@ -48,6 +48,7 @@ TRANSITIONS: dict[tuple[Status, Event], Status] = {
     (Status.QUEUED, Event.FAIL): Status.FAILED,  # e.g. its source cannot be read
     (Status.QUEUED, Event.CANCEL): Status.FAILED,
     (Status.QUEUED, Event.LOSE): Status.QUEUED,
+    (Status.QUEUED, Event.GIVE_UP): Status.FAILED,
     (Status.QUEUED, Event.TIME_OUT): Status.FAILED,
     (Status.RUNNING, Event.START): Status.RUNNING,  # the same attempt, told twice
     (Status.RUNNING, Event.SUCCEED): Status.SUCCEEDED,

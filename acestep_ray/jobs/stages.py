@@ -2,11 +2,15 @@
 
 from acestep_ray.jobs.result import Progress
 
+WAITING = "waiting"
+"""The stage of a job that no engine works on: step 0 of 1 while it waits for a worker, or for its
+turn at one, then 1 of 1."""
+
 # Share of a whole job that is done at the start and the end of each stage.
 PLANNED_SPANS = {
     "metadata": (0.0, 0.05),
     "codes": (0.05, 0.4),
-    "waiting": (0.4, 0.4),
+    WAITING: (0.4, 0.4),
     "encoding": (0.4, 0.42),
     "diffusion": (0.42, 0.85),
     "vae": (0.85, 0.95),

@@ -2,17 +2,18 @@
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Protocol
 
-from acestep_ray.decoder.events import Decoded, DecodeEvent, DecodeFailed
+from acestep_ray.decoder.events import Decoded, DecodeEvent, DecodeFailed, DecodeProgress
 from acestep_ray.decoder.protocol import DecodeRequest
 from acestep_ray.jobs.job import ErrorCode
 from acestep_ray.jobs.result import JobResult, Progress
 from acestep_ray.jobs.spec import JobSpec
-from acestep_ray.jobs.stages import PLANNED_SPANS, UNPLANNED_SPANS
+from acestep_ray.jobs.stages import PLANNED_SPANS, UNPLANNED_SPANS, WAITING
 from acestep_ray.jobs.store.protocol import Finish, JobRecord, Op, Release, SavePlan, Start
 from acestep_ray.jobs.summary import generation_info
 from acestep_ray.jobs.work import decoder_work
@@ -22,15 +23,22 @@ from acestep_ray.settings import Settings
 logger = logging.getLogger(__name__)
 
 UNSTARTED_PAUSE = 1.0
-"""Seconds before a job goes back whose worker was lost before it began."""
+"""Seconds before a job goes back that would be leased again at once, to the same end."""
+APART = 5.0
+"""Most of such pauses after a second loss. Two jobs that were lost together come back apart, or the
+one that is not to blame would be lost with the other each time."""
 
 
 class WorkerLost(Exception):
-    """The replica that did the work is gone; the job is not to blame, until it is each time."""
+    """The replica that had the work is gone; the job is not to blame, until it is each time."""
+
+
+class NoWorker(Exception):
+    """No replica took the work: none can at the moment. The job has to wait."""
 
 
 class Engines(Protocol):
-    """How the workflow reaches planner and decoder. Both raise WorkerLost."""
+    """How the workflow reaches planner and decoder. Both raise WorkerLost and NoWorker."""
 
     def plan(self, request: PlanRequest) -> AsyncGenerator[PlanProgress | Plan, None]:
         """See PlannerEngine.plan."""
@@ -66,6 +74,7 @@ class Workflow:
     ) -> None:
         self._job_id = record.job_id
         self._attempt = record.attempt
+        self._starts = record.starts
         self._created_at = record.created_at
         self._spec = JobSpec.model_validate_json(record.spec)
         self._plan = Plan.model_validate_json(record.plan) if record.plan else None
@@ -73,6 +82,7 @@ class Workflow:
         self._ledger = ledger
         self._settings = settings
         self._started_at: float | None = None
+        self._in_line = False  # for the device, behind the job that its worker is at
         self._fraction = 0.0
 
     async def run(self) -> None:
@@ -89,18 +99,16 @@ class Workflow:
             )
         except _NotOurs:
             logger.info("Job %s: attempt %d is over.", self._job_id, self._attempt)
+        except NoWorker as away:
+            logger.warning("Job %s has no worker yet: %s", self._job_id, away)
+            await asyncio.sleep(UNSTARTED_PAUSE)
+            await self._release(lost=False)
         except WorkerLost as lost:
             logger.warning("Job %s lost its worker: %s", self._job_id, lost)
             if self._started_at is None:
-                await asyncio.sleep(UNSTARTED_PAUSE)  # it will be leased again at once
-            await self._ledger.tell(
-                Release(
-                    self._job_id,
-                    self._attempt,
-                    lost=True,
-                    max_starts=self._settings.jobs.max_starts,
-                )
-            )
+                pauses = random.uniform(1.0, APART) if self._starts else 1.0
+                await asyncio.sleep(UNSTARTED_PAUSE * pauses)
+            await self._release(lost=not self._in_line)
         except PlannerError as error:
             await self._fail(ErrorCode.PLANNER_FAILED, str(error))
         except Exception:
@@ -123,9 +131,9 @@ class Workflow:
                             work=decoder_work(self._spec, event.seconds),
                         )
                     )
-                    self._progress("waiting", 0, 1)
+                    self._progress(WAITING, 0, 1)
                     return event
-                await self._working(event.stage, event.step, event.total)
+                await self._note(event)
         raise WorkerLost("the plan's stream ended early")
 
     async def _decode(self) -> None:
@@ -138,17 +146,23 @@ class Workflow:
                     return await self._succeed(request, event)
                 if isinstance(event, DecodeFailed):
                     return await self._fail(ErrorCode(event.code), event.detail)
-                await self._working(event.stage, event.step, event.total)
+                await self._note(event)
         # The decoder stops without a word when the fence told it that the job is another's.
         raise WorkerLost("the takes' stream ended early")
 
-    async def _working(self, stage: str, step: int, total: int) -> None:
-        """Note progress; the first word from an engine makes the job ``running``."""
-        if self._started_at is None:
+    async def _note(self, event: PlanProgress | DecodeProgress) -> None:
+        """Note progress; the first of an engine's work makes the job ``running``.
+
+        A worker that is lost while the job waits its turn there was at another one, and only that
+        may be to blame.
+        """
+        self._in_line = event.stage == WAITING and event.step < event.total
+        if event.stage != WAITING and self._started_at is None:
             await self._check(Start(self._job_id, self._attempt))
             self._started_at = time.time()
             self._patience.reschedule(None)  # from here on the store's clock runs
-        self._progress(stage, step, total)
+        if self._started_at is not None:
+            self._progress(event.stage, event.step, event.total)
 
     def _progress(self, stage: str, step: int, total: int) -> None:
         spans = PLANNED_SPANS if self._spec.lm else UNPLANNED_SPANS
@@ -181,6 +195,10 @@ class Workflow:
                 device_seconds=decoded.device_seconds,
             )
         )
+
+    async def _release(self, lost: bool) -> None:
+        most = self._settings.jobs.max_starts
+        await self._ledger.tell(Release(self._job_id, self._attempt, lost=lost, max_starts=most))
 
     async def _fail(self, code: ErrorCode, detail: str) -> None:
         await self._ledger.tell(Finish(self._job_id, self._attempt, error=detail, error_code=code))

@@ -77,11 +77,12 @@ class Plan(BaseModel):
 
 
 class PlanProgress(BaseModel):
-    """Sent at the start of each stage (step 0) and a few times a second after it."""
+    """Sent at the start of each stage (step 0) and a few times a second after it; ``waiting`` as in
+    DecodeProgress, where plans are made one by one."""
 
     model_config = ConfigDict(frozen=True)
 
-    stage: Literal["metadata", "codes"]
+    stage: Literal["waiting", "metadata", "codes"]
     step: int
     total: int
 
@@ -113,7 +114,8 @@ class PlannerEngine(Protocol):
         ...
 
     def plan(self, request: PlanRequest) -> AsyncGenerator[PlanProgress | Plan, None]:
-        """Plan one job: the first event when work really starts, progress, and a Plan at the end.
+        """Plan one job: perhaps that it waits, the first event of its own when work really starts,
+        progress, and a Plan at the end.
 
         Closing the iterator (or cancelling the task that reads it) stops the work within one token
         batch. Raises PlannerError, and EngineDied.

@@ -25,7 +25,7 @@ class Drill:
         self.wrong: list[str] = []
         self.last: dict[str, dict[str, Any]] = {}
         request = {"audio_duration": 5, "batch_size": 1, "audio_format": "wav", **fields}
-        self.ids = [service.submit(caption=f"job {n}", **request) for n in range(jobs)]
+        self.ids = [service.submit(**{"caption": f"job {n}"} | request) for n in range(jobs)]
         self._stop = threading.Event()
         self._poller = threading.Thread(target=self._poll, daemon=True)
         self._poller.start()

@@ -177,9 +177,10 @@ class Finish:
 
 @dataclass(frozen=True)
 class Release:
-    """Give a leased job back to its old place. ``lost``: its worker died; after ``max_starts``
-    counted starts it fails as worker_lost. Not lost: its start is no longer counted. Answers bool
-    as Start."""
+    """Give a leased job back to its old place. ``lost``: the worker that had it in hand died, which
+    counts as a start also where it had not begun; after ``max_starts`` of them the job fails as
+    worker_lost. Not lost: its start, if there was one, is no longer counted. Answers bool as
+    Start."""
 
     job_id: str
     attempt: int
@@ -205,8 +206,9 @@ class Delete:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Requeue the jobs of lapsed runners; fail those past ``timeout`` seconds since their present
-    start. Answers list[str]: ids of the jobs that changed."""
+    """Requeue the jobs of lapsed runners, those that ran as from a lost worker, the others
+    uncounted; fail those past ``timeout`` seconds since their present start. Answers list[str]: ids
+    of the jobs that changed."""
 
     max_starts: int = 3
     timeout: float = 3600.0

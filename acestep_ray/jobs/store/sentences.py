@@ -6,13 +6,17 @@
 CANCELLED = "The job was cancelled."
 FAILED = "The job failed."
 GIVEN_UP = "The job's worker was lost {times} while it ran, so it was given up."
+GIVEN_UP_UNBEGUN = (
+    "The job's worker was lost {times}, at last before it had begun, so it was given up."
+)
 OVERDUE = "The job did not end within {seconds} seconds of its start."
 KEY_REUSED = "The idempotency key was used with another body."
 
 
-def given_up(starts: int) -> str:
-    """Of a job that lost its worker in each of ``starts`` starts."""
-    return GIVEN_UP.format(times="once" if starts == 1 else f"{starts} times")
+def given_up(losses: int, begun: bool) -> str:
+    """Of a job that lost its worker so often; ``begun``: the last one had begun it."""
+    sentence = GIVEN_UP if begun else GIVEN_UP_UNBEGUN
+    return sentence.format(times="once" if losses == 1 else f"{losses} times")
 
 
 def overdue(seconds: float) -> str:

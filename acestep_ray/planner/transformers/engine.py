@@ -29,6 +29,7 @@ class TransformersPlanner:
     def __init__(self, planning: Planning) -> None:
         self._planning = planning
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="planner")
+        self._at_work: set[Future[Plan]] = set()
 
     @classmethod
     def load(cls, settings: Settings) -> Self:
@@ -53,7 +54,17 @@ class TransformersPlanner:
             loop.call_soon_threadsafe(events.put_nowait, event)
 
         progress = _Progress(put)
-        future = self._thread.submit(self._planning.plan, request, progress)
+        if waits := bool(self._at_work):
+            put(PlanProgress(stage="waiting", step=0, total=1))
+
+        def plan() -> Plan:
+            if waits:
+                put(PlanProgress(stage="waiting", step=1, total=1))
+            return self._planning.plan(request, progress)
+
+        future = self._thread.submit(plan)
+        self._at_work.add(future)
+        future.add_done_callback(self._at_work.discard)
         future.add_done_callback(lambda _: put(None))
         try:
             while event := await events.get():

@@ -148,6 +148,17 @@ async def test_a_job_that_is_closed_while_it_waits_never_starts(
     assert watched(engine).plans == 2
 
 
+async def test_a_job_behind_another_tells_that_it_waits(engine: TransformersPlanner) -> None:
+    first = engine.plan(request(duration=60, **FORCED))
+    assert await anext(first) == PlanProgress(stage="metadata", step=0, total=6)
+    second = engine.plan(request(**FORCED))
+    assert await anext(second) == PlanProgress(stage="waiting", step=0, total=1)
+    await first.aclose()
+    assert await anext(second) == PlanProgress(stage="waiting", step=1, total=1)
+    assert await anext(second) == PlanProgress(stage="metadata", step=0, total=6)
+    await second.aclose()
+
+
 async def test_a_refused_job_is_an_error_and_the_next_goes_on(engine: TransformersPlanner) -> None:
     with pytest.raises(PlannerError, match="there are: acestep-5Hz-lm-tiny"):
         await plan_of(engine, request(model="acestep-5Hz-lm-4B"))

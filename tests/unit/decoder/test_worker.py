@@ -135,7 +135,7 @@ async def test_one_job_at_a_time_has_the_device(worker: DecodeWorker, engine: En
     assert engine.most_at_once == 1
 
 
-async def test_nothing_is_told_before_the_device_is_there(
+async def test_a_job_tells_only_that_it_waits_before_the_device_is_there(
     worker: DecodeWorker, engine: Engine
 ) -> None:
     engine.gate.clear()
@@ -148,10 +148,13 @@ async def test_nothing_is_told_before_the_device_is_there(
             told.append(event)
 
     second = asyncio.create_task(listen())
+    await until(lambda: bool(told))
     await asyncio.sleep(0.05)
-    assert told == []
+    assert told == [DecodeProgress(stage="waiting", step=0, total=1)]
     engine.gate.set()
     await asyncio.gather(first, second)
+    assert told[1] == DecodeProgress(stage="waiting", step=1, total=1)
+    assert told[2] == DecodeProgress(stage="diffusion", step=0, total=4)
     assert isinstance(told[-1], Decoded)
 
 

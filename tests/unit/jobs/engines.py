@@ -43,7 +43,11 @@ def plan_of(request: PlanRequest) -> Plan:
 
 
 class FakeEngines:
-    """Engines; ``gate`` holds every decode until it is set, ``on_decode`` may raise for a job."""
+    """Engines; ``gate`` holds every decode until it is set, ``on_decode`` may raise for a job.
+
+    Before the first word of work, ``words`` answers how many words of waiting there are (1: the job
+    waits its turn, 2: and then has it), and ``die`` may raise.
+    """
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()
@@ -55,11 +59,16 @@ class FakeEngines:
         self.stopped: list[str] = []
         self.on_plan: Callable[[PlanRequest], None] = lambda request: None
         self.on_decode: Callable[[DecodeRequest], None] = lambda request: None
+        self.words: Callable[[PlanRequest | DecodeRequest], int] = lambda request: 0
+        self.die: Callable[[PlanRequest | DecodeRequest], None] = lambda request: None
         self.last: Callable[[DecodeRequest], DecodeEvent] = decoded
 
     async def plan(self, request: PlanRequest) -> AsyncGenerator[PlanProgress | Plan, None]:
         """See Engines."""
         self.plans.append(request)
+        for step in range(self.words(request)):
+            yield PlanProgress(stage="waiting", step=step, total=1)
+        self.die(request)
         yield PlanProgress(stage="metadata", step=0, total=1)
         self.on_plan(request)
         yield PlanProgress(stage="codes", step=100, total=200)
@@ -71,6 +80,9 @@ class FakeEngines:
         ended = False
         try:
             await self.silent.wait()
+            for step in range(self.words(request)):
+                yield DecodeProgress(stage="waiting", step=step, total=1)
+            self.die(request)
             yield DecodeProgress(stage="diffusion", step=0, total=8)
             await self.gate.wait()
             self.on_decode(request)

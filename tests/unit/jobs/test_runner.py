@@ -16,6 +16,7 @@ import pytest
 from acestep_ray.audio.artifacts import Artifacts
 from acestep_ray.decoder.events import DecodeFailed
 from acestep_ray.decoder.protocol import DecodeRequest
+from acestep_ray.jobs import workflow
 from acestep_ray.jobs.desk import JobDesk
 from acestep_ray.jobs.job import ErrorCode, Status
 from acestep_ray.jobs.result import JobResult, Progress
@@ -25,10 +26,11 @@ from acestep_ray.jobs.snapshot import Capacity, Changes, Snapshot
 from acestep_ray.jobs.spec import JobSpec, LmSpec
 from acestep_ray.jobs.store.protocol import Cancel, Get, Op, Owns, StoreError, Submit
 from acestep_ray.jobs.store.sqlite import SqliteStore
-from acestep_ray.jobs.workflow import WorkerLost
+from acestep_ray.jobs.workflow import NoWorker, WorkerLost
 from acestep_ray.planner.protocol import PlannerDescription, PlannerError, PlanRequest
 from acestep_ray.settings import Settings
 from tests.unit.jobs.engines import DESCRIPTION, FakeEngines
+from tests.unit.jobs.store.conftest import FACTORIES
 
 LM = LmSpec(
     backend="mock",
@@ -89,9 +91,11 @@ def settings() -> Settings:
     return Settings.model_validate({"jobs": {"lease_seconds": 0.6}})
 
 
-@pytest.fixture
-async def desk(tmp_path: Path, settings: Settings) -> AsyncIterator[DeskOf]:
-    desk = JobDesk(lambda: SqliteStore(tmp_path / "jobs.sqlite"), settings)
+@pytest.fixture(params=FACTORIES)
+async def desk(
+    request: pytest.FixtureRequest, tmp_path: Path, settings: Settings
+) -> AsyncIterator[DeskOf]:
+    desk = JobDesk(FACTORIES[request.param](tmp_path), settings)
     await desk.open()
     yield DeskOf(desk)
     await desk.close()
@@ -103,7 +107,8 @@ def artifacts(tmp_path: Path) -> Artifacts:
 
 
 @pytest.fixture
-def engines() -> FakeEngines:
+def engines(monkeypatch: pytest.MonkeyPatch) -> FakeEngines:
+    monkeypatch.setattr(workflow, "UNSTARTED_PAUSE", 0.0)
     return FakeEngines()
 
 
@@ -239,6 +244,59 @@ async def test_a_job_that_kills_its_worker_three_times_fails_as_worker_lost(
     record = (await reaches(desk, job_id, Status.FAILED)).record
     assert record.error_code == ErrorCode.WORKER_LOST
     assert len(engines.decodes) == 3
+
+
+@pytest.mark.parametrize("lm", [LM, None], ids=["planner", "decoder"])
+@pytest.mark.parametrize("words", [0, 2], ids=["at once", "once it had its turn"])
+async def test_a_job_that_loses_its_worker_three_times_before_it_begins_fails_too(
+    desk: DeskOf, engines: FakeEngines, runner: Runner, lm: LmSpec | None, words: int
+) -> None:
+    def die(request: PlanRequest | DecodeRequest) -> None:
+        if request.caption == "bad":
+            raise WorkerLost("killed")
+
+    engines.words = lambda request: words
+    engines.die = die
+    bad = await submit(desk, spec(lm, caption="bad"))
+    good = await submit(desk, spec(lm))
+    record = (await reaches(desk, bad, Status.FAILED)).record
+    assert record.error_code == ErrorCode.WORKER_LOST
+    assert record.error == (
+        "The job's worker was lost 3 times, at last before it had begun, so it was given up."
+    )
+    assert record.starts == 3
+    tried: list[PlanRequest | DecodeRequest] = [*engines.plans, *engines.decodes]
+    assert [request.attempt for request in tried if request.job_id == bad] == [1, 2, 3]
+    assert (await reaches(desk, good, Status.SUCCEEDED)).record.starts == 1
+
+
+@pytest.mark.parametrize(
+    ("why", "words"),
+    [
+        (WorkerLost("killed by the job before it"), 1),
+        (NoWorker("It failed to deploy, or is deployed anew."), 0),
+    ],
+    ids=["in line behind another job", "no replica takes it"],
+)
+@pytest.mark.parametrize("lm", [LM, None], ids=["after its plan", "without a plan"])
+async def test_a_job_that_only_waits_for_a_worker_is_not_given_up(
+    desk: DeskOf,
+    engines: FakeEngines,
+    runner: Runner,
+    lm: LmSpec | None,
+    why: Exception,
+    words: int,
+) -> None:
+    """A planned job runs already while it waits for a decoder; that is no start lost either."""
+
+    def die(request: PlanRequest | DecodeRequest) -> None:
+        if isinstance(request, DecodeRequest) and request.attempt <= 5:
+            raise why
+
+    engines.words = lambda request: words
+    engines.die = die
+    record = (await reaches(desk, await submit(desk, spec(lm)), Status.SUCCEEDED)).record
+    assert (record.attempt, record.starts) == (6, 1)
 
 
 @pytest.mark.parametrize(

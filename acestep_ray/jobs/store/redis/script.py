@@ -106,6 +106,7 @@ def _prelude() -> str:
         "cancelled": sentences.CANCELLED,
         "failed": sentences.FAILED,
         "given_up": sentences.GIVEN_UP,
+        "given_up_unbegun": sentences.GIVEN_UP_UNBEGUN,
         "overdue": sentences.OVERDUE,
     }
     return "\n".join(

@@ -96,13 +96,14 @@ def goodbye(table: JobTable, op: Goodbye, now: float) -> None:
 
 
 def sweep(table: JobTable, op: Sweep, now: float) -> list[str]:
-    """See protocol.Sweep. A lapsed runner's jobs come back as from a worker that was lost."""
+    """See protocol.Sweep. A runner is lost for reasons of its own, so a job that had not begun is
+    not to blame; one that had may be."""
     lapsed = table.select(
         "runner IS NOT NULL AND runner NOT IN (SELECT runner FROM runners WHERE alive_until >= ?)",
         now,
     )
     for job in lapsed:
-        give_back(table, job, now, lost=True, max_starts=op.max_starts)
+        give_back(table, job, now, lost=job.status is Status.RUNNING, max_starts=op.max_starts)
     overdue = table.select(
         "started_at IS NOT NULL AND finished_at IS NULL AND started_at < ?", now - op.timeout
     )
@@ -130,19 +131,20 @@ def give_back(
     """Take a leased job from its runner, back to its place.
 
     A start that ended in good order is uncounted; one that ended with a lost worker stays counted,
-    and after ``max_starts`` of them the job fails. A job that had not started counts nothing.
+    a lost worker that had not begun counts as one, and after ``max_starts`` of them the job fails.
     """
-    counted = job.status is Status.RUNNING
+    begun = job.status is Status.RUNNING
+    starts = job.starts - begun + lost
     released = job.released if released is None else released
-    if lost and counted and job.starts >= max_starts:
+    if lost and starts >= max_starts:
         table.transition(
             job,
             Event.GIVE_UP,
             now,
-            error=sentences.given_up(job.starts),
+            error=sentences.given_up(starts, begun),
             error_code=ErrorCode.WORKER_LOST,
+            starts=starts,
             released=released,
         )
     else:
-        starts = job.starts - (counted and not lost)
         table.transition(job, Event.LOSE, now, starts=starts, released=released)

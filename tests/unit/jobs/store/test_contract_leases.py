@@ -251,15 +251,38 @@ def test_a_sweep_gives_up_too(bench: Bench) -> None:
     assert ended.error == "The job's worker was lost once while it ran, so it was given up."
 
 
-def test_only_lost_starts_count(bench: Bench) -> None:
-    """Redeploys and scale-downs give a job back in good order; that is no fault of the job's."""
+def test_a_worker_that_is_lost_before_it_begins_counts_too(bench: Bench) -> None:
+    bench.submit("a", "b")
+    bench.do(Release("a", bench.take("a"), lost=True, max_starts=3))
+    for starts in (2, 3):
+        (record,) = bench.lease()
+        release = Release("a", record.attempt, lost=True, max_starts=3)
+        assert bench.batch(release, release) == [True, True]
+        assert bench.get("a").starts == starts
+    ended = bench.get("a")
+    assert (ended.status, ended.error_code) == (Status.FAILED, ErrorCode.WORKER_LOST)
+    assert ended.error == (
+        "The job's worker was lost 3 times, at last before it had begun, so it was given up."
+    )
+    assert (ended.finished_at, ended.started_at, ended.runner) == (bench.now, None, None)
+    assert bench.positions() == {"b": 1}
+
+
+def test_only_lost_workers_count(bench: Bench) -> None:
+    """Redeploys and scale-downs give a job back in good order; that is no fault of the job's. Nor
+    is a runner that dies before an engine began."""
     bench.submit("a")
     for _ in range(5):
         attempt = bench.take("a")
         bench.do(Release("a", attempt, lost=False, max_starts=2))
-    for _ in range(5):  # leased, but lost before the engine began
+    for _ in range(5):
         (record,) = bench.lease()
-        bench.do(Release("a", record.attempt, lost=True, max_starts=2))
+        bench.do(Release("a", record.attempt, lost=False, max_starts=2))
+    for number in range(5):
+        bench.do(KeepAlive(f"s{number}", ttl=3))
+        assert len(bench.lease(f"s{number}")) == 1
+        bench.now += 4
+        assert bench.do(Sweep(max_starts=2)) == ["a"]
     assert bench.get("a").starts == 0
     bench.do(Release("a", bench.take("a"), lost=True, max_starts=2))
     assert (bench.get("a").status, bench.get("a").starts) == (Status.QUEUED, 1)
@@ -267,13 +290,13 @@ def test_only_lost_starts_count(bench: Bench) -> None:
     assert bench.get("a").error_code is ErrorCode.WORKER_LOST
 
 
-def test_a_job_that_did_not_start_is_not_given_up_though_the_limit_was_lowered(
+def test_a_job_that_lost_no_worker_is_not_given_up_though_the_limit_was_lowered(
     bench: Bench,
 ) -> None:
     bench.submit("a")
     bench.do(Release("a", bench.take("a"), lost=True, max_starts=3))
     (record,) = bench.lease()
-    assert bench.do(Release("a", record.attempt, lost=True, max_starts=1)) is True
+    assert bench.do(Release("a", record.attempt, lost=False, max_starts=1)) is True
     assert (bench.get("a").status, bench.get("a").starts) == (Status.QUEUED, 1)
 
 

@@ -197,8 +197,8 @@ class StoreMachine(World):
             case Finish():
                 assert (now.result, now.error) == (op.result, op.error)
             case Release():
-                assert now.starts == before.starts - (running and not op.lost)
-                given_up = op.lost and running and before.starts >= MAX_STARTS
+                assert now.starts == before.starts - running + op.lost
+                given_up = op.lost and now.starts >= MAX_STARTS
                 assert now.status is (Status.FAILED if given_up else Status.QUEUED)
                 assert now.error_code is (ErrorCode.WORKER_LOST if given_up else None)
 

@@ -119,19 +119,21 @@ function ops.Lease(op, now)
 end
 
 -- Take a leased job from its runner, back to its place. A start that ended in good order is
--- uncounted; one that ended with a lost worker stays counted, and after `max_starts` of them the
--- job fails. A job that had not started counts nothing.
+-- uncounted; one that ended with a lost worker stays counted, a lost worker that had not begun
+-- counts as one, and after `max_starts` of them the job fails.
 local function give_back(job, now, lost, max_starts, released)
-  local counted = job.status == 'running'
-  if lost and counted and job.starts >= max_starts then
-    local times = job.starts == 1 and 'once' or string.format('%d times', job.starts)
+  local begun = job.status == 'running'
+  local starts = job.starts - (begun and 1 or 0) + (lost and 1 or 0)
+  if lost and starts >= max_starts then
+    local times = starts == 1 and 'once' or string.format('%d times', starts)
+    local sentence = begun and SENTENCES.given_up or SENTENCES.given_up_unbegun
     return jobs.transition(job, 'give_up', now, {
-      error = string.gsub(SENTENCES.given_up, '{times}', times),
+      error = string.gsub(sentence, '{times}', times),
       error_code = 'worker_lost',
+      starts = starts,
       released = released,
     })
   end
-  local starts = job.starts - ((counted and not lost) and 1 or 0)
   return jobs.transition(job, 'lose', now, { starts = starts, released = released })
 end
 
@@ -142,14 +144,15 @@ function ops.Goodbye(op, now)
   redis.call('ZREM', key('runners'), op.runner)
 end
 
--- A lapsed runner's jobs come back as from a worker that was lost.
+-- A runner is lost for reasons of its own, so a job that had not begun is not to blame; one that had
+-- may be.
 function ops.Sweep(op, now)
   local changed = {}
   for _, runner in ipairs(redis.call('HKEYS', key('holders'))) do
     local alive_until = redis.call('ZSCORE', key('runners'), runner)
     if not alive_until or tonumber(alive_until) < now then
       for _, job in ipairs(held_by(runner)) do
-        give_back(job, now, true, op.max_starts)
+        give_back(job, now, job.status == 'running', op.max_starts)
         changed[#changed + 1] = job.job_id
       end
     end

@@ -1,0 +1,87 @@
+"""What an error of Ray's or Serve's means for the job that was at an engine.
+
+A worker that is gone counts against the job, however Ray calls it; where none took the job, nothing
+does. Of the names that Ray has for a lost worker, each was once the end of a job as ``internal``.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import pytest
+from ray import exceptions
+from ray.exceptions import RayTaskError
+from ray.serve._private.common import DeploymentID
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.serve.handle import DeploymentHandle
+
+from acestep_ray.jobs.workflow import NoWorker, WorkerLost
+from acestep_ray.planner.protocol import EngineDied, PlannerError
+from deployments.runner import _stream
+
+
+class Stream:
+    """A streaming response that ends with an error after its first event."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+        self.cancelled = False
+
+    def remote(self, request: object) -> "Stream":
+        return self
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        yield "event"
+        raise self._error
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+async def read(stream: Stream) -> None:
+    async for event in _stream(cast("DeploymentHandle[Any]", stream), "request"):
+        assert event == "event"
+
+
+def task_error(cause: Exception) -> RayTaskError:
+    return RayTaskError("decode", "traceback", cause)  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        exceptions.ActorDiedError(),
+        exceptions.ActorUnavailableError("the network is down", None),
+        exceptions.OutOfMemoryError("Memory was low."),  # type: ignore[no-untyped-call]
+        exceptions.WorkerCrashedError(),
+        exceptions.NodeDiedError("The node was drained."),  # type: ignore[no-untyped-call]
+        exceptions.LocalRayletDiedError(),
+        exceptions.ObjectLostError("00", None, ""),
+        task_error(EngineDied("vLLM has ended.")),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_worker_that_is_gone_is_lost(error: Exception) -> None:
+    with pytest.raises(WorkerLost):
+        await read(Stream(error))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DeploymentUnavailableError(DeploymentID("Decoder", "acestep")),
+        BackPressureError(num_queued_requests=1, max_queued_requests=1),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_where_no_replica_takes_the_work_none_is_lost(error: Exception) -> None:
+    stream = Stream(error)
+    with pytest.raises(NoWorker):
+        await read(stream)
+    assert stream.cancelled
+
+
+async def test_what_the_engine_says_is_passed_on() -> None:
+    with pytest.raises(PlannerError, match="It cannot be planned"):
+        await read(Stream(task_error(PlannerError("It cannot be planned."))))
+    with pytest.raises(RayTaskError):
+        await read(Stream(task_error(ZeroDivisionError("a mistake of ours"))))
