@@ -1,5 +1,7 @@
 """Starts the service on this machine: looks before it leaps, then keeps it up."""
 
+import errno
+import importlib.util
 import json
 import os
 import socket
@@ -15,10 +17,18 @@ from acestep_ray.audio.storage_error import StorageError
 from acestep_ray.jobs.store.open import open_store
 from acestep_ray.jobs.store.protocol import StoreUnavailable, StoreUnsuitable
 from acestep_ray.open_door import open_door
+from acestep_ray.planner.pairs import planners_of
 from acestep_ray.ray_node import RayNode
 from acestep_ray.settings import Settings
 from acestep_ray.supervisor import keep_serving
 from acestep_ray.terminal import say
+
+LIBRARIES = {
+    "diffusers": ("torch", "diffusers"),
+    "pt": ("torch", "transformers"),
+    "vllm": ("torch", "vllm"),
+}
+"""What an engine imports beyond the service's own."""
 
 
 class Refused(Exception):
@@ -38,7 +48,9 @@ def serve(
     """
     try:
         document = yaml.safe_load(config.read_text())
-    except (OSError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise Refused(f"{config} cannot be read: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise Refused(f"{config} cannot be read: {error}.") from error
     check = [sys.executable, "-m", "deployments.check_config", str(config)]
     if subprocess.run(check, check=False).returncode:
@@ -46,24 +58,32 @@ def serve(
     application = document["applications"][0]
     settings = Settings.model_validate(application.get("args") or {})
     _refuse_missing_checkpoints(settings)
+    _refuse_missing_libraries(settings)
     _refuse_unusable_storage(settings)
     _refuse_unusable_store(settings)
     without_gpus = _leave_out_gpus(application, settings)
     http = document.setdefault("http_options", {})
-    if port or "port" in settings.model_fields_set:
-        http["port"] = port or settings.port
+    if port is not None or "port" in settings.model_fields_set:
+        http["port"] = settings.port if port is None else port
     http.setdefault("port", settings.port)
     host = http["host"] = host or http.get("host") or "127.0.0.1"
     if why := open_door(host, settings):
         raise Refused(why)
-    _refuse_used_port(host, http["port"])
-    reached_at = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-    run = [str(Path(sys.executable).with_name("serve")), "run"]
+    refuse_used_port(host, http["port"])
+    say(f"config {config.absolute()}, data folder {settings.data}")
+    # Not the program `serve`, which may lie elsewhere than this Python (pip install --user).
+    run = [sys.executable, "-m", "ray.serve.scripts", "run"]
     return keep_serving(
         lambda: RayNode(run, document, environment() | without_gpus, verbose),
-        f"http://{reached_at}:{http['port']}",
+        url_of(host, http["port"]),
         settings.restarts,
     )
+
+
+def url_of(host: str, port: int) -> str:
+    """Where the service is reached from this machine."""
+    reached_at = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{reached_at}]:{port}" if ":" in reached_at else f"http://{reached_at}:{port}"
 
 
 def _refuse_missing_checkpoints(settings: Settings) -> None:
@@ -77,6 +97,18 @@ def _refuse_missing_checkpoints(settings: Settings) -> None:
         )
     if not settings.checkpoints.is_dir():
         raise Refused(f"ACESTEP_CHECKPOINTS={settings.checkpoints} is not a folder.")
+
+
+def _refuse_missing_libraries(settings: Settings) -> None:
+    """They come with an extra, and only a replica would miss them."""
+    engines = {settings.decoder, *(spec.settings.planner for spec in planners_of(settings))}
+    for engine in sorted(engines & LIBRARIES.keys()):
+        for library in LIBRARIES[engine]:
+            if importlib.util.find_spec(library) is None:
+                raise Refused(
+                    f"{library} is not installed, which the engine {engine} needs: make engines, "
+                    "or outside a clone pip install 'acestep-ray[gpu]'."
+                )
 
 
 def _refuse_unusable_storage(settings: Settings) -> None:
@@ -128,18 +160,32 @@ def _leave_out_gpus(application: dict[str, Any], settings: Settings) -> dict[str
     return changes
 
 
-def _refuse_used_port(host: str, port: int) -> None:
+def refuse_used_port(host: str, port: int) -> None:
     """Serve's proxy sets SO_REUSEPORT: a second server would share the port without a word."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
+    if error := _not_free(host, port):
+        raise Refused(
+            f"port {port} on {host} cannot be used ({error.strerror}); "
+            "stop what listens there, or choose another with ACESTEP_PORT."
+        ) from error
+    beside = _not_free("::1", port) if host == "127.0.0.1" else None
+    if beside and beside.errno == errno.EADDRINUSE:
+        say(
+            f"another program has port {port} on ::1, where 'localhost' may lead: ask 127.0.0.1, "
+            "or choose another port with ACESTEP_PORT"
+        )
+
+
+def _not_free(host: str, port: int) -> OSError | None:
+    """Why nothing can listen there."""
+    if not 0 < port < 65_536:
+        return OSError(errno.EINVAL, "a port is a number from 1 to 65535")
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise Refused(
-                f"port {port} on {host} cannot be used ({error.strerror}); "
-                "stop what listens there, or choose another with ACESTEP_PORT."
-            ) from error
+            return error
+    return None
 
 
 def environment() -> dict[str, str]:

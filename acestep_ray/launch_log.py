@@ -15,9 +15,10 @@ FAILED = re.compile(
 )
 """Log lines after which the application never comes up."""
 FAULT = re.compile(
-    r"(?:CheckpointError|SettingError|DoesNotFit|DataOnOneNode|StoreUnsuitable|SchemaTooNew): (.+)"
+    r"(?:CheckpointError|SettingError|DoesNotFit|DataOnOneNode|StoreUnsuitable|SchemaTooNew|"
+    r"ray\.exceptions\.AuthenticationError): (.+)"
 )
-"""A sentence that names what is wrong and the cure."""
+"""A sentence that names what is wrong and the cure; of Ray's own, one of a missing token."""
 TRACEBACK = re.compile(
     r"Exception in Replica|Exception importing|Traceback \(most recent call|"
     r"Task build_serve_application failed"

@@ -25,6 +25,8 @@ MOST_UNANSWERED = 30
 themselves is back within seconds, on a busy machine within a minute or two. Requests are counted
 instead of seconds, for the machine may have slept."""
 STARTING = "the application is starting"
+get = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+"""urlopen without HTTP_PROXY: what runs here is not reached through it."""
 
 
 def keep_serving(new_node: Callable[[], RayNode], url: str, restarts: Restarts) -> int:
@@ -98,7 +100,7 @@ def _until_ready(node: RayNode, url: str) -> str | None:
         if why := node.death():
             return f"{why}; the lines above say why"
         try:
-            with urllib.request.urlopen(f"{url}/ready", timeout=5) as answer:
+            with get(f"{url}/ready", timeout=5) as answer:
                 json.load(answer)
             say(f"ready: {url}  (try the curl lines of the README; API page: {url}/docs)")
             return None
@@ -145,7 +147,7 @@ def _until_dead(node: RayNode, url: str) -> str:
 def _answers(url: str) -> bool:
     """Whether the service does; a 404 or 503 is Serve's proxy, with no service behind it."""
     try:
-        with urllib.request.urlopen(f"{url}/health", timeout=HEALTH_SECONDS):
+        with get(f"{url}/health", timeout=HEALTH_SECONDS):
             return True
     except (OSError, HTTPException):
         return False

@@ -1,6 +1,7 @@
 """What `acestep-ray serve` refuses before it starts anything."""
 
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,9 @@ import pytest
 import yaml
 
 from acestep_ray.cli import main
+from acestep_ray.launch import refuse_used_port, url_of
 from tests.redis_server import RedisServer
+from tests.service import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,6 +39,52 @@ def test_a_used_port_is_said_at_once(
         port = other.getsockname()[1]
         assert main(["serve", write(tmp_path, config), "--port", str(port)]) == 2
     assert f"port {port}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("port", [-1, 0, 65_536])
+def test_a_port_that_is_none_is_refused(
+    tmp_path: Path, config: dict[str, Any], capsys: pytest.CaptureFixture[str], port: int
+) -> None:
+    assert main(["serve", write(tmp_path, config), "--port", str(port)]) == 2
+    assert f"port {port} on 127.0.0.1 cannot be used (a port is" in capsys.readouterr().err
+
+
+def test_a_port_that_localhost_leads_past_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """As where a container has the port on ::1, which most programs ask first for localhost."""
+    with socket.socket(socket.AF_INET6) as other:
+        other.bind(("::1", 0))
+        other.listen()
+        refuse_used_port("127.0.0.1", other.getsockname()[1])
+        assert "where 'localhost' may lead" in capsys.readouterr().err
+    refuse_used_port("127.0.0.1", free_port())
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8001"),
+        ("0.0.0.0", "http://127.0.0.1:8001"),
+        ("localhost", "http://localhost:8001"),
+        ("::1", "http://[::1]:8001"),
+        ("::", "http://[::1]:8001"),
+    ],
+)
+def test_the_service_is_asked_where_it_listens(host: str, url: str) -> None:
+    assert url_of(host, 8001) == url
+
+
+def test_an_engine_whose_libraries_are_missing_is_said_at_once(
+    tmp_path: Path,
+    config: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As after `pip install` without the extra."""
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    config["applications"][0]["args"] |= {"planner": "vllm", "checkpoints": str(tmp_path)}
+    assert main(["serve", write(tmp_path, config)]) == 2
+    assert "vllm is not installed, which the engine vllm needs" in capsys.readouterr().err
 
 
 def test_a_public_address_without_a_key_is_refused(

@@ -37,6 +37,17 @@ def test_a_traceback_that_ends_in_our_sentence_is_left_out(
     assert log.failed.is_set()
 
 
+def test_a_token_that_ray_misses_is_told_in_its_own_sentence(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whoever has RAY_AUTH_MODE=token set for another cluster meets it here."""
+    sentence = "RAY_AUTH_TOKEN_PATH is set but file cannot be opened or is empty: /nowhere."
+    log = LaunchLog(verbose=False)
+    log.read([TRACEBACK[1], TRACEBACK[2], f"ray.exceptions.AuthenticationError: {sentence}\n"])
+    assert capsys.readouterr().err == ""
+    assert log.faults == [sentence]
+
+
 def test_any_other_traceback_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [*TRACEBACK, f"{CONTROLLER}ZeroDivisionError: division by zero\n", WARNING]
     LaunchLog(verbose=False).read(lines)

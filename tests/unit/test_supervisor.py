@@ -86,6 +86,17 @@ def supervise(tmp_path: Path) -> Iterator[Callable[..., Supervised]]:
             supervised.process.wait(60)
 
 
+def test_a_proxy_of_the_environment_is_not_asked(
+    supervise: Callable[..., Supervised], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a company's network it is set, and does not know this machine's own addresses."""
+    for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    supervise().until_ready()
+
+
 @pytest.mark.parametrize(
     ("part", "told"),
     [
