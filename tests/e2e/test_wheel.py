@@ -17,11 +17,12 @@ from tests.service import ROOT, free_port, until
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A virtual environment with the wheel; what it depends on is these tests' own."""
     folder = tmp_path_factory.mktemp("wheel")
-    uv = [Path(sys.executable).with_name("uv"), "--quiet"]
+    uv = [str(Path(sys.executable).with_name("uv")), "--quiet"]
     subprocess.run([*uv, "build", "--wheel", "--out-dir", folder, ROOT], check=True)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
     python = folder / "venv" / "bin" / "python"
-    command = [*uv, "pip", "install", "--python", python, "--no-deps", *folder.glob("*.whl")]
+    wheels = map(str, folder.glob("*.whl"))
+    command = [*uv, "pip", "install", "--python", str(python), "--no-deps", *wheels]
     subprocess.run(command, check=True)
     [packages] = (folder / "venv" / "lib").glob("python*/site-packages")
     # A folder named so is taken as it is: what lies there to lead to the clone is not followed.
