@@ -19,7 +19,7 @@ TAKE_THE_NODE = {
     "Ray's raylet": "raylet/raylet",
     "Ray's dashboard agent": "ray::DashboardAgent",
     "Ray's runtime env agent": "ray::RuntimeEnvAgent",
-    "`serve run`": "bin/serve run",
+    "`serve run`": "ray.serve.scripts run",
 }
 DO_NOT = {
     "Ray's dashboard's modules": "ray-dashboard-",

@@ -4,6 +4,7 @@ What would break for whom: a service that is down for ever though its command st
 nodes that fight for a port, a GPU and a database, or a Ctrl-C that leaves processes behind.
 """
 
+import fcntl
 import json
 import os
 import signal
@@ -271,7 +272,13 @@ def test_it_has_a_ray_of_its_own_in_a_folder_where_sockets_fit(
     supervise(document={"environment": str(told)}).until_ready()
     environment = json.loads(told.read_text())
     assert environment["RAY_ADDRESS"] == "local"
-    assert Path(environment["TMPDIR"]).parent == Path("/tmp")
+    folder = Path(environment["TMPDIR"])
+    assert folder.parent == Path("/tmp")
+    # What cleans /tmp of old files (systemd-tmpfiles) tries this first, and leaves it alone.
+    descriptor = os.open(folder, os.O_RDONLY)
+    with pytest.raises(BlockingIOError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(descriptor)
 
 
 def test_a_short_folder_for_temporary_files_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
