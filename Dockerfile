@@ -34,6 +34,10 @@ COPY deployments deployments
 RUN /opt/acestep/bin/pip install --no-deps --force-reinstall .
 
 FROM python AS user
+# Reads the audio that clients send as M4A, WebM and the like.
+RUN apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ffmpeg \
+    && rm -rf /var/lib/apt/lists/*
 RUN useradd --uid 1000 --user-group --create-home acestep \
     && install -d -o acestep -g acestep /data
 # RAY_AUTH_MODE: within one container Ray needs no token; KubeRay sets `token` over it.

@@ -168,7 +168,7 @@ class Ingest(Group):
 
     seconds: float = Field(600.0, gt=0, description="Longest source audio, seconds of sound.")
     cpu_seconds: float = Field(60.0, gt=0, description="Most time reading it may take, seconds.")
-    memory_bytes: int = Field(2_000_000_000, ge=256_000_000, description="Address space, bytes.")
+    memory_bytes: int = Field(2_000_000_000, ge=512_000_000, description="Address space, bytes.")
     concurrency: int = Field(2, ge=1, description="Files read at a time, an ingress replica.")
 
 

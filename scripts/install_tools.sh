@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Install the programs that the tests run and pip has no wheel of, where they are missing.
 set -euo pipefail
-needed=(curl openssl redis-server)  # Debian's packages of the same names
+needed=(curl ffmpeg openssl redis-server sox)  # Debian's packages of the same names
 
 absent() { for tool in "${needed[@]}"; do command -v "$tool" > /dev/null || echo "$tool"; done; }
 stop() { echo "acestep-ray: the tests need ${missing[*]}, $1" >&2; exit 1; }

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from acestep_ray.api.fields import GenerateRequest
 from acestep_ray.api.unserved import IGNORED, REFUSED, REFUSED_ALIASES, asks, is_lost
+from acestep_ray.audio.foreign import READABLE, READABLE_BY_FFMPEG
 from acestep_ray.planner.duration import is_sung
 
 NESTED = ("param_obj", "metas", "meta", "metadata", "user_metadata")
@@ -21,7 +22,9 @@ LEGAL = {
     **dict.fromkeys(NESTED, "an object of fields, such as bpm, duration and keyscale, or its JSON"),
     **dict.fromkeys(REFUSED, "left out: it is not served yet"),
     **dict.fromkeys(
-        FILES, "a file of a multipart/form-data body: MP3, WAV, FLAC, Ogg Vorbis, Opus or AIFF"
+        FILES,
+        f"a file of a multipart/form-data body: {READABLE}; with ffmpeg on the server also "
+        f"{READABLE_BY_FFMPEG}",
     ),
 }
 """What is accepted under the names that are no fields of GenerateRequest."""

@@ -67,9 +67,13 @@ async def generate(
             raise invalid_values(list(found.errors.values()))
         await _refuse_what_cannot_be_planned(admitted, here)
         brought = await _bring_in(admitted, checked, body, folder, here)
+        found_in_audio = [warning for one in brought for warning in one.warnings]
+        spec = admitted.spec.model_copy(
+            update={"warnings": (*admitted.spec.warnings, *found_in_audio)}
+        )
         submitted = await submit(
             str(uuid4()),
-            admitted.spec,
+            spec,
             brought,
             here,
             owner=key_digest(here.settings),
@@ -85,7 +89,7 @@ async def generate(
         job_id=submitted.job_id,
         status=submitted.status,
         queue_position=submitted.position,
-        warnings=list(admitted.spec.warnings) or None,
+        warnings=list(spec.warnings) or None,
     )
 
 

@@ -10,7 +10,8 @@ from acestep_ray.api.body import Body
 from acestep_ray.api.fields import GenerateRequest
 from acestep_ray.api.problems import FieldError
 from acestep_ray.api.validate import field_error
-from acestep_ray.audio.ingest import AudioRejected, Ingested, ingest
+from acestep_ray.audio.child import AudioRejected
+from acestep_ray.audio.ingest import Ingested, ingest
 from acestep_ray.audio.roots import OutsideRoots, PathRefused, open_under
 from acestep_ray.decoder.protocol import frames_of_seconds
 from acestep_ray.jobs.spec import JobSpec
@@ -19,11 +20,18 @@ from acestep_ray.settings import Limits, Settings
 
 @dataclass(frozen=True)
 class Brought:
-    """Audio that was read: ``file`` is FLAC in the request's folder."""
+    """Audio that was read: ``file`` is FLAC in the request's folder. ``name``: the field that it
+    came in."""
 
     role: str
+    name: str
     file: Path
     audio: Ingested
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the client should know of it."""
+        return (f"{self.name}: {self.audio.warning}",) if self.audio.warning else ()
 
 
 class SourceReader:
@@ -66,7 +74,7 @@ class SourceReader:
             return self._refused(name, str(error))
         except AudioRejected as error:
             return self._refused(name, error.reason)
-        return Brought(role, out, audio)
+        return Brought(role, name, out, audio)
 
     def _refused(self, name: str, why: str) -> FieldError:
         return field_error(name, f"{name} is refused: {why}", self._settings.limits)

@@ -1,152 +1,189 @@
-"""What kind of audio file this is, and whether it is all there, from its bytes alone.
-
-Plain Python over ``pread``: nothing here decodes. It looks at what libsndfile takes in silence: a
-WAV or AIFF whose header promises more sound than the file holds, an Ogg file that ends inside a
-page, an MP3 shorter than its Xing, Info or VBRI header says, a WAV that was streamed and never told
-its length.
-"""
+"""What kind of audio file this is, from its first bytes alone. Nothing here decodes."""
 
 import os
-import struct
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["wav", "aiff", "flac", "ogg", "mp3", "mp4", "aac"]
+from acestep_ray.audio.layout.mp3 import id3_length, kind_of, parse
+from acestep_ray.audio.layout.ogg import FIRST, pages
+from acestep_ray.audio.layout.parts import Window
+from acestep_ray.audio.layout.wav import is_wav
+
+Kind = Literal["wav", "w64", "aiff", "au", "flac", "ogg", "mp3"]
+"""Decoded by libsndfile."""
+Foreign = Literal["mp4", "aac", "caf", "matroska", "amr", "ogg_other"]
+"""Decoded by ffmpeg, where there is one."""
 
 HEAD = 65_536
-MOST_CHUNKS = 1_000
-STREAMED = 0x7FFF_0000
-"""A length from here on says "until the end": 0xFFFFFFFF from ffmpeg, 0x7FFFF000 from SoX."""
+MOST_SEARCHED = 1 << 20
+MOST_TAGS = 16
+FRAMES_IN_A_ROW = 3
+"""What of an MP3 or AAC stream must follow one another to be told from chance."""
+ATOMS = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
+"""What an MP4 or QuickTime file begins with, behind a length of four bytes."""
+EBML = b"\x1a\x45\xdf\xa3"
+W64_NAME = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
+OGG_CODECS = (b"\x01vorbis", b"OpusHead")
+"""Those that libsndfile decodes."""
+OTHERS = {
+    b"\x30\x26\xb2\x75\x8e\x66\xcf\x11": "WMA or another Windows Media file",
+    b"MThd": "MIDI, which holds notes and no sound",
+    b"wvpk": "WavPack",
+    b"MAC ": "Monkey's Audio",
+    b"TTA1": "TTA",
+    b"MPCK": "Musepack",
+    b"MP+": "Musepack",
+    b"DSD ": "DSF",
+    b"FRM8": "DSDIFF",
+    b".RMF": "RealAudio",
+    b"\x0b\x77": "AC-3",
+    b"\x7f\xfe\x80\x01": "DTS",
+    b"FLV": "Flash video",
+    b"\x00\x00\x01\xba": "an MPEG program stream",
+    b"\x1f\x43\xb6\x75": "a piece of a WebM recording, and its first piece must stand before it",
+    b"#EXTM3U": "a playlist",
+    b"[playlist]": "a playlist",
+    b"PK\x03\x04": "a ZIP archive",
+    b"\x1f\x8b": "a gzip archive",
+    b"Rar!": "a RAR archive",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"%PDF": "a PDF",
+    b"\x89PNG": "a picture",
+    b"GIF8": "a picture",
+    b"\xff\xd8\xff": "a picture",
+    b"version https://git-lfs": "a Git LFS pointer, not its file",
+}
 
 
 @dataclass(frozen=True)
 class Container:
-    """``cut``: it ends before its own header says so. ``patch``: (offset, bytes) that must stand
-    in the file for libsndfile to read it whole. ``has_length``: for an mp3, whether it has the
-    header that tells its number of frames. ``samples``: for an mp3 whose header tells frames but no
-    bytes, how many samples a channel must come of it at least."""
+    """``start``: where the file proper begins; tags may stand before it."""
 
-    kind: Kind
-    cut: bool = False
-    patch: tuple[int, bytes] | None = None
-    has_length: bool = True
-    samples: int = 0
+    kind: Kind | Foreign
+    start: int = 0
 
 
 def identify(file: int) -> Container | None:
     """Look at the open regular ``file``; None where it is no audio that we know. Blocking."""
-    size = os.fstat(file).st_size
-    start = _after_id3(file)
+    start = _after_tags(file)
     head = os.pread(file, HEAD, start)
-    if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
-        return _wav(file, size)
-    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
-        return _aiff(file, size)
-    if head[:4] == b"fLaC":
-        return Container("flac")
-    if head[:4] == b"OggS":
-        return Container("ogg", cut=_ogg_is_cut(file, size))
-    if head[4:8] == b"ftyp":
-        return Container("mp4")
-    frame = head.lstrip(b"\0")  # some encoders pad an mp3's front
-    if len(frame) < 4 or frame[0] != 0xFF:
-        return None
-    if frame[1] & 0xF6 == 0xF0:
-        return Container("aac")
-    if frame[1] & 0xE0 == 0xE0 and frame[1] & 0x06 and frame[2] & 0xF0 != 0xF0:
-        return _mp3(frame[:2048], size - start - (len(head) - len(frame)))
+    kind = _kind(head)
+    if kind == "ogg" and not _is_plain_ogg(file, start):
+        kind = "ogg_other"
+    if kind:
+        return Container(kind, start)
+    return _frames(head, start)
+
+
+def other_kind(file: int) -> str | None:
+    """What it is instead: the end of the sentence "The file is ..."; None where that is unknown."""
+    head = os.pread(file, MOST_SEARCHED, _after_tags(file))
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        return "an AVI video"
+    if head[4:8] in (b"moof", b"styp", b"sidx"):
+        return "a piece of an MP4 stream, and its first piece must stand before it"
+    if head[:1] == b"\x47" and head[188:189] == b"\x47":
+        return "an MPEG transport stream"
+    if (at := head.find(EBML)) > 0 and b"webm" in head[at : at + 64]:
+        return "a WebM recording whose pieces were joined in the wrong order"
+    text = head[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith((b"<!doctype html", b"<html")):
+        return "a web page (HTML)"
+    if text.startswith(b'{"'):
+        return "JSON text"
+    return next((name for magic, name in OTHERS.items() if head.startswith(magic)), None)
+
+
+def _kind(head: bytes) -> Kind | Foreign | None:
+    kind: Kind | Foreign | None = None
+    if is_wav(head):
+        kind = "wav"
+    elif head[:16] == W64_NAME:
+        kind = "w64"
+    elif head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+        kind = "aiff"
+    elif head[:4] == b".snd":
+        kind = "au"
+    elif head[:4] == b"fLaC":
+        kind = "flac"
+    elif head[:4] == b"OggS":
+        kind = "ogg"
+    elif head[4:8] in ATOMS:
+        kind = "mp4"
+    elif head[:4] == b"caff":
+        kind = "caf"
+    elif head[:4] == EBML:
+        kind = "matroska"
+    elif head.startswith((b"#!AMR\n", b"#!AMR-WB\n")):
+        kind = "amr"
+    return kind
+
+
+def _after_tags(file: int) -> int:
+    """Where the file goes on after ID3v2 tags; some programs write one before another."""
+    at = 0
+    for _ in range(MOST_TAGS):
+        head = os.pread(file, 10, at)
+        if len(head) < 10 or head[:3] != b"ID3":
+            break
+        at += id3_length(head)
+    return at
+
+
+def _is_plain_ogg(file: int, start: int) -> bool:
+    """Whether it is one stream of a codec that libsndfile decodes, and no second beside it."""
+    window = Window(file)
+    codecs = []
+    for page in pages(window, start, start + HEAD):
+        if not page.flags & FIRST:
+            break
+        codecs.append(window.read(page.start + 27 + len(page.lacing), 8))
+    return len(codecs) == 1 and codecs[0].startswith(OGG_CODECS)
+
+
+Measure = Callable[[bytes], tuple[int, int] | None]
+"""Of a frame's first bytes its length, 0 where unknown, and what all frames of a file share."""
+
+
+def _frames(head: bytes, start: int) -> Container | None:
+    """An AAC or MP3 stream, which begins with a frame: at the front, behind padding, or behind the
+    rest of a frame in whose middle it was cut. The frames must follow one another."""
+    at = head.find(b"\xff")
+    while at >= 0:
+        if _follow(head, at, _adts):
+            return Container("aac", start + at)
+        if _follow(head, at, _mpeg):
+            return Container("mp3", start + at)
+        at = head.find(b"\xff", at + 1)
     return None
 
 
-LENGTH_HEADERS = (b"Xing", b"Info", b"VBRI")
-SPARE_BYTES = 4096
-"""Two frames of the largest kind: what an MP3 may be short of before it counts as cut off."""
-SPARE_SAMPLES = 8 * 1152
-"""What a decoder may leave out at both ends: the delay and the padding that the header names."""
+def _follow(head: bytes, at: int, measure: Measure) -> bool:
+    """Whether frames follow one another from ``at`` on; at the front, two or one may be all."""
+    front = not head[:at].strip(b"\0")
+    kind = None
+    for _ in range(FRAMES_IN_A_ROW):
+        if at > len(head) - 8:
+            return front and kind is not None and len(head) < HEAD
+        found = measure(head[at : at + 8])
+        if not found or kind not in (None, found[1]):
+            return False
+        length, kind = found
+        if not length:
+            return front
+        at += length
+    return True
 
 
-def _after_id3(file: int) -> int:
-    """Where the file goes on after an ID3v2 tag."""
-    head = os.pread(file, 10, 0)
-    if len(head) < 10 or head[:3] != b"ID3":
-        return 0
-    length = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]  # seven bits a byte
-    return 10 + length + (10 if head[5] & 0x10 else 0)
+def _mpeg(head: bytes) -> tuple[int, int] | None:
+    frame = parse(head[:4])
+    return (frame.length, kind_of(head[:4])) if frame else None
 
 
-def _chunks(file: int, size: int, order: str) -> Iterator[tuple[bytes, int, int]]:
-    """(name, where its content starts, how long it says it is) of each chunk in a RIFF or FORM."""
-    at = 12
-    for _ in range(MOST_CHUNKS):
-        head = os.pread(file, 8, at)
-        if len(head) < 8:
-            return
-        name, length = struct.unpack(f"{order}4sI", head)
-        yield name, at + 8, length
-        at += 8 + length + length % 2
-
-
-def _wav(file: int, size: int) -> Container:
-    whole = int.from_bytes(os.pread(file, 4, 4), "little")
-    long_length: int | None = None
-    for name, start, length in _chunks(file, size, "<"):
-        if name == b"ds64" and length >= 16:
-            long_length = int.from_bytes(os.pread(file, 8, start + 8), "little")
-        if name != b"data":
-            continue
-        if length == 0xFFFF_FFFF and long_length is not None:
-            return Container("wav", cut=start + long_length > size)
-        if length == 0 and size > start and whole + 8 != size:
-            # Its writer could not go back to tell the length: all that follows is sound.
-            rest = min(size - start, 0xFFFF_FFFF).to_bytes(4, "little")
-            return Container("wav", patch=(start - 4, rest))
-        return Container("wav", cut=length < STREAMED and start + length > size)
-    return Container("wav", cut=whole < STREAMED and whole + 8 > size)
-
-
-def _mp3(frame: bytes, size: int) -> Container:
-    """``frame``: how the first frame begins, ``size``: bytes of the file from there on.
-
-    The lengths stand at a fixed place of the first frame: big-endian, and in a Xing header behind a
-    flag each (1: frames, 2: bytes). 0 is written by who could not go back to tell.
-    """
-    newest = frame[1] & 0x18 == 0x18  # MPEG 1; else 2 or 2.5, with frames of half the samples
-    mono = frame[3] & 0xC0 == 0xC0
-    sides = {True: (32, 17), False: (17, 9)}[newest][mono]
-    frames, length = 0, 0
-    if frame[36:40] == b"VBRI":
-        length, frames = struct.unpack(">II", frame[46:54].ljust(8, b"\0"))
-    for at in (4 + sides, 6 + sides):  # two bytes on where the frame has a checksum
-        if frame[at : at + 4] in (b"Xing", b"Info"):
-            flags, *values = struct.unpack(">III", frame[at + 4 : at + 16].ljust(12, b"\0"))
-            frames = values.pop(0) if flags & 1 else 0
-            length = values.pop(0) if flags & 2 else 0
-    return Container(
-        "mp3",
-        cut=length > size + SPARE_BYTES,
-        has_length=any(tag in frame for tag in LENGTH_HEADERS),
-        samples=0 if length else max(0, frames * (1152 if newest else 576) - SPARE_SAMPLES),
-    )
-
-
-def _aiff(file: int, size: int) -> Container:
-    for name, start, length in _chunks(file, size, ">"):
-        if name == b"SSND":
-            return Container("aiff", cut=length < STREAMED and start + length > size)
-    whole = int.from_bytes(os.pread(file, 4, 4), "big")
-    return Container("aiff", cut=whole < STREAMED and whole + 8 > size)
-
-
-def _ogg_is_cut(file: int, size: int) -> bool:
-    """Whether the last page goes beyond the file. A page is at most 65,307 bytes long."""
-    tail_at = max(0, size - 65_307)
-    tail = os.pread(file, size - tail_at, tail_at)
-    last = tail.rfind(b"OggS")
-    if last < 0:
-        return True
-    page = tail[last:]
-    if len(page) < 27:
-        return True
-    segments = page[27 : 27 + page[26]]
-    return len(segments) < page[26] or 27 + len(segments) + sum(segments) > len(page)
+def _adts(head: bytes) -> tuple[int, int] | None:
+    """Of AAC behind ADTS headers: 12 bits of sync, a layer of 0, and 13 bits of length."""
+    if head[0] != 0xFF or head[1] & 0xF6 != 0xF0 or head[2] >> 2 & 15 > 12:
+        return None
+    length = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
+    return (length, head[2] & 0xFC) if length > 7 else None

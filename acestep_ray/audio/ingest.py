@@ -1,54 +1,53 @@
 """Bring a client's audio in: read by a child process under limits, and kept as FLAC."""
 
 import asyncio
-import json
-import logging
-import math
 import os
-import shutil
-import signal
 import stat
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, TypeAdapter, ValidationError
+from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
 
-from acestep_ray.audio.confined import Ended, run_confined
-from acestep_ray.audio.container import Container, identify
+from acestep_ray.audio.child import AudioRejected, Code, died, run_child
+from acestep_ray.audio.container import Container, identify, other_kind
+from acestep_ray.audio.foreign import FORMATS, READABLE, Made, make_flac
+from acestep_ray.audio.shortfall import SPARE, CutOff, Lengths, judge
 from acestep_ray.audio.storage_error import StorageFull
 from acestep_ray.settings import Ingest
 
-logger = logging.getLogger(__name__)
-
-CHILD = Path(__file__).with_name("ingest_child.py")
-READABLE = "MP3, WAV, FLAC, Ogg Vorbis, Opus or AIFF"
-BYTES_PER_SECOND = 192_000 * 2 * 3
-"""Of FLAC, at most: the child refuses what has more than 384,000 samples a second, of 24 bits."""
-
-Code = Literal[
-    "not_audio", "empty", "truncated", "too_long", "too_complex", "unreadable", "too_large"
-]
-
-
-class AudioRejected(Exception):
-    """The file is not audio that may be used. ``reason`` is one sentence for the client."""
-
-    def __init__(self, code: Code, reason: str) -> None:
-        super().__init__(reason)
-        self.code: Code = code
-        self.reason = reason
+ROUNDING = 0.01
+"""Seconds: how far ffmpeg rounds a length. Where it is content, codecs may round further."""
 
 
 @dataclass(frozen=True)
 class Ingested:
-    """What was read; ``samples`` counts a channel's."""
+    """What was read; ``samples`` counts a channel's. ``warning``: what the client should know of
+    it, the end of a sentence; empty where all is well."""
+
+    sample_rate: int
+    channels: int
+    samples: int
+    warning: str = ""
+
+
+@dataclass(frozen=True)
+class _Read:
+    """The child's answer. ``told``: samples a channel that the file should hold. ``block``: those
+    that one missing byte may cost."""
 
     sample_rate: PositiveInt
     channels: PositiveInt
     samples: PositiveInt
+    told: PositiveInt
+    block: NonNegativeInt
+    damaged: bool
+
+    def lengths(self) -> Lengths:
+        """In seconds."""
+        rate = self.sample_rate
+        return Lengths(self.samples / rate, self.told / rate, self.block / rate, self.damaged)
 
 
 @dataclass(frozen=True)
@@ -58,15 +57,16 @@ class _Refusal:
 
 
 # What the child says is checked like any stranger's word: the file may have taken it over.
-_ANSWER: TypeAdapter[Ingested | _Refusal] = TypeAdapter(Ingested | _Refusal)
+_ANSWER: TypeAdapter[_Read | _Refusal] = TypeAdapter(_Read | _Refusal)
 
 
 async def ingest(source: int | Path, out: Path, limits: Ingest) -> Ingested:
     """Read ``source`` and write it to ``out`` as 24-bit FLAC at its own rate and channels.
 
-    ``source`` is a path that we made, or an open descriptor, which stays the caller's. MP3, WAV,
-    FLAC, Ogg (Vorbis, Opus) and AIFF are read by libsndfile, M4A and AAC by ``ffmpeg`` where there
-    is one. Integer samples are kept as they are (to 24 bits), floats are clipped to [-1, 1].
+    ``source`` is a path that we made, or an open descriptor, which stays the caller's. MP3, WAV
+    and its kin, FLAC, Ogg (Vorbis, Opus), AIFF and AU are read by libsndfile, what ``foreign``
+    names by ffmpeg where there is one. Integer samples are kept as they are (to 24 bits), floats
+    are clipped to [-1, 1].
 
     Raises AudioRejected whatever is wrong with the file or becomes of the child, and StorageFull
     where ``out`` cannot be written; then, and when cancelled, nothing is left at ``out`` and the
@@ -79,10 +79,7 @@ async def ingest(source: int | Path, out: Path, limits: Ingest) -> Ingested:
     try:
         container = await asyncio.to_thread(_inspect, file)
         with await asyncio.to_thread(out.open, "w+b") as written:
-            to = written.fileno()
-            if container.kind in ("mp4", "aac"):
-                return await _through_ffmpeg(file, container, to, out.parent, limits)
-            return await _decode(file, container, to, limits)
+            return await _bring_in(file, container, written.fileno(), out.parent, limits)
     except BaseException:
         await asyncio.to_thread(out.unlink, missing_ok=True)
         raise
@@ -99,75 +96,51 @@ def _inspect(file: int) -> Container:
         raise AudioRejected("empty", "The audio file is empty.")
     container = identify(file)
     if container is None:
-        raise AudioRejected(
-            "not_audio", f"The file is not audio that can be read; send {READABLE}."
-        )
-    if container.cut:
-        raise AudioRejected(
-            "truncated",
-            "The audio file is cut off: its header promises more sound than the file holds.",
-        )
+        other = other_kind(file)
+        what = f"The file is {other}" if other else "The file is not audio that can be read"
+        raise AudioRejected("not_audio", f"{what}; send {READABLE}.")
     return container
 
 
-async def _decode(file: int, container: Container, out: int, limits: Ingest) -> Ingested:
-    patch = container.patch
-    order = {
-        "kind": container.kind,
-        "patch": [patch[0], patch[1].hex()] if patch else None,
-        "has_length": container.has_length,
-        "samples": container.samples,
-    }
-    ended = await _run(order, file, out, limits)
+async def _bring_in(
+    file: int, container: Container, out: int, folder: Path, limits: Ingest
+) -> Ingested:
+    kind = container.kind
+    try:
+        if kind in FORMATS:
+            with tempfile.TemporaryFile(dir=folder) as flac:
+                made = await make_flac(file, kind, flac.fileno(), limits)
+                read = await _decode(flac.fileno(), "flac", 0, out, limits)
+            lengths = _lengths(made, read.samples / read.sample_rate)
+        else:
+            read = await _decode(file, kind, container.start, out, limits)
+            lengths = read.lengths()
+        warning = judge(lengths, limits.seconds)
+    except CutOff as error:
+        raise AudioRejected("truncated", str(error)) from None
+    return Ingested(read.sample_rate, read.channels, read.samples, warning)
+
+
+def _lengths(made: Made, seconds: float) -> Lengths:
+    """Of what ffmpeg made ``seconds`` of. Raises CutOff where no length can be told."""
+    if made.open_end:
+        raise CutOff(seconds)
+    told = max(seconds, made.told, seconds * (1 + made.beyond))
+    if told - seconds <= (ROUNDING if made.damaged or made.beyond else SPARE):
+        told = seconds
+    return Lengths(seconds, told, damaged=made.damaged)
+
+
+async def _decode(file: int, kind: str, start: int, out: int, limits: Ingest) -> _Read:
+    ended = await run_child({"kind": kind, "start": start}, file, out, limits)
     if ended.stopped or ended.status != 0:
-        raise _died(ended)
+        raise died(ended)
     try:
         answer = _ANSWER.validate_json(ended.output)
     except ValidationError:
-        raise _died(ended) from None
-    if isinstance(answer, Ingested):
+        raise died(ended) from None
+    if isinstance(answer, _Read):
         return answer
     if answer.code == "unwritable":
         raise StorageFull("The audio could not be stored: the storage is full.")
     raise AudioRejected(answer.code, answer.reason)
-
-
-async def _through_ffmpeg(
-    file: int, container: Container, out: int, folder: Path, limits: Ingest
-) -> Ingested:
-    """Have ffmpeg make FLAC of it, then treat that as what the client sent."""
-    program = shutil.which("ffmpeg")
-    if program is None:
-        raise AudioRejected("unreadable", f"M4A and AAC cannot be read here; send {READABLE}.")
-    with tempfile.TemporaryFile(dir=folder) as made:
-        # The kind is forced and only files may be opened: nothing in the file can make ffmpeg
-        # take it for a playlist and fetch what that names.
-        command = [program, "-nostdin", "-v", "error", "-xerror", "-protocol_whitelist", "file"]
-        command += ["-threads", "1", "-f", "mov" if container.kind == "mp4" else "aac"]
-        command += ["-i", "file:/proc/self/fd/0", "-map", "0:a:0", "-map_metadata", "-1"]
-        command += ["-t", f"{limits.seconds + 1:g}", "-c:a", "flac", "-sample_fmt", "s32"]
-        command += ["-f", "flac", "-y", f"file:/proc/self/fd/{made.fileno()}"]
-        ended = await _run({"run": command}, file, made.fileno(), limits)
-        if ended.stopped or ended.status != 0:
-            raise _died(ended)
-        return await _decode(made.fileno(), Container("flac"), out, limits)
-
-
-async def _run(order: dict[str, Any], file: int, out: int, limits: Ingest) -> Ended:
-    order |= {
-        "out": out,
-        "seconds": limits.seconds,
-        "cpu": limits.cpu_seconds,
-        "memory": limits.memory_bytes,
-        "bytes": math.ceil(limits.seconds * BYTES_PER_SECOND * 1.02) + (1 << 20),
-    }
-    command = [sys.executable, "-I", str(CHILD), json.dumps(order)]
-    # On a busy machine a second of processor time may take two.
-    return await run_confined(command, file, [out], 2 * limits.cpu_seconds)
-
-
-def _died(ended: Ended) -> AudioRejected:
-    logger.warning("A child that read audio ended with status %d.", ended.status)
-    if ended.stopped or ended.status in (-signal.SIGXCPU, -signal.SIGKILL):
-        return AudioRejected("too_complex", "Reading the audio takes too much time or memory.")
-    return AudioRejected("unreadable", "The audio is cut off or damaged and cannot be read.")

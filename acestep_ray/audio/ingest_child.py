@@ -6,24 +6,33 @@ touched: address space, processor time, size of what it writes; and once nothing
 may open no further file or socket. argv[1] is the order, in JSON:
 
     out: int, seconds: float, cpu: float, memory: int, bytes: int     always
-    kind: str, patch: [offset, hex] or null                           decode it here
-    has_length: bool, samples: int (a channel's, at least)            decode it here
+    kind: str, start: int                                             decode it here
     run: [program, argument, ...]                                     become that program instead
+
+The program finds ``out`` as its standard output (where it is -1, there is none), and what it says
+on standard error is our output. Beside these it may have one file open: the input, by the name of
+its descriptor.
 """
 
 import contextlib
 import ctypes
-import io
 import json
 import math
 import os
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile as sf
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the package that this script is a part of
+
+from acestep_ray.audio.layout.find import find_layout
+from acestep_ray.audio.layout.parts import Malformed, Part, Parts
+from acestep_ray.audio.shortfall import CutOff
 
 RATES = (8_000, 192_000)
 CHANNELS = 8
@@ -32,8 +41,10 @@ VALUES_PER_SECOND = 2 * 192_000
 """Samples of all channels together, a second: the most that is kept."""
 FLOATING = ("FLOAT", "DOUBLE", "VORBIS", "OPUS", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III")
 UNWRITABLE = ("unwritable", "The audio could not be stored.")
+NOTHING_LEFT = "The audio is cut off or damaged: none of it can be read."
 UNKNOWN_LENGTH = 1 << 62
 PR_SET_NO_NEW_PRIVS = 38
+ONE_MORE = 4
 
 
 class Refused(Exception):
@@ -44,7 +55,7 @@ def main() -> None:
     order = json.loads(sys.argv[1])
     confine(order)
     if "run" in order:
-        os.execv(order["run"][0], order["run"])
+        run(order)
     try:
         answer: dict[str, Any] = ingest(order)
     except Refused as refused:
@@ -62,45 +73,14 @@ def confine(order: dict[str, Any]) -> None:
         resource.RLIMIT_CPU: (cpu, cpu + 1),
         resource.RLIMIT_FSIZE: (order["bytes"], order["bytes"]),
     }
-    if "run" not in order:
-        free = os.dup(0)  # the lowest number that is free; from here on every opening fails
-        os.close(free)
-        limits[resource.RLIMIT_NOFILE] = (free, free)
+    free = os.dup(0)  # the lowest number that is free; from here on every opening fails
+    os.close(free)
+    limits[resource.RLIMIT_NOFILE] = (free, free)
+    if "run" in order:  # else than those it has, one file at a time: its libraries, then the input
+        limits[resource.RLIMIT_NOFILE] = (ONE_MORE, ONE_MORE)
     ctypes.CDLL(None).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     for limit, values in limits.items():
         resource.setrlimit(limit, values)
-
-
-class Patched(io.RawIOBase):
-    """Standard input with a few bytes of its header replaced."""
-
-    def __init__(self, offset: int, content: bytes) -> None:
-        self._offset = offset
-        self._content = content
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: os.fstat(0).st_size}[whence]
-        self._at = base + offset
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer).cast("B")
-        count = os.preadv(0, [view], self._at)
-        for i, byte in enumerate(self._content, self._offset - self._at):
-            if 0 <= i < count:
-                view[i] = byte
-        self._at += count
-        return count
 
 
 class Stream(sf.SoundFile):  # type: ignore[misc]
@@ -116,22 +96,60 @@ class Stream(sf.SoundFile):  # type: ignore[misc]
         return False
 
 
-def ingest(order: dict[str, Any]) -> dict[str, int]:
-    os.lseek(0, 0, os.SEEK_SET)
-    patch = order["patch"]
+def run(order: dict[str, Any]) -> None:
+    """Become the program of the order."""
+    os.dup2(1, 2)
+    if order["out"] >= 0:
+        os.dup2(order["out"], 1)
+    os.closerange(3, max(3, order["out"]) + 1)
+    os.execv(order["run"][0], order["run"])
+
+
+def ingest(order: dict[str, Any]) -> dict[str, Any]:
+    """Decode standard input; answers what was read, and what the file says of its length."""
     try:
-        source = Patched(patch[0], bytes.fromhex(patch[1])) if patch else 0
-        file = Stream(source, closefd=False)
+        layout = find_layout(0, order["kind"], order["start"])
+    except Malformed as error:
+        raise Refused("unreadable", str(error)) from None
+    out = Output(order)
+    told, whole = 0, True
+    for parts in layout.streams:
+        with opened(parts, order["kind"], layout.open_end) as file:
+            check(file, order["seconds"])
+            whole = out.copy(file, layout.block or BLOCK) and whole
+            if file.format != "MP3" and file.frames < UNKNOWN_LENGTH:
+                told += file.frames
+    told = max(told, layout.told)
+    if told and not out.done:
+        raise Refused("truncated", NOTHING_LEFT)
+    out.close()
+    if out.done < layout.least or layout.open_end or not (whole or told):
+        raise Refused("truncated", str(CutOff(out.done / out.rate, told / out.rate)))
+    told = max(told, out.done)
+    if layout.beyond or layout.missing:
+        told = max(out.done + 1, round(told * (1 + layout.beyond)) + layout.missing)
+    return {
+        "sample_rate": out.rate,
+        "channels": out.channels,
+        "samples": out.done,
+        "told": told,
+        "damaged": layout.damaged or not whole,
+        "block": layout.block,
+    }
+
+
+def opened(parts: Sequence[Part], kind: str, is_cut: bool) -> Stream:
+    """The parts as libsndfile reads them."""
+    try:
+        return Stream(Parts(0, parts), closefd=False)
     except sf.LibsndfileError as error:
-        if error.code == 1 or order["kind"] == "mp3":  # which two bytes make it seem to be
+        if is_cut:
+            raise Refused("truncated", NOTHING_LEFT) from None
+        if error.code == 1 or kind == "mp3":  # its frames are easily taken for such
             raise Refused("not_audio", "The file is not audio that can be read.") from None
-        raise Refused("unreadable", "The audio is damaged: its header cannot be read.") from None
-    with file:
-        check(file, order["seconds"])
-        samples = copy(file, order)
-        if file.format == "MP3" and not order["has_length"]:
-            check_read_whole()
-    return {"sample_rate": file.samplerate, "channels": file.channels, "samples": samples}
+        raise Refused(
+            "unreadable", "The audio is cut off or damaged: its header cannot be read."
+        ) from None
 
 
 def check(file: Any, longest: float) -> None:
@@ -160,37 +178,54 @@ def check_size(file: Any, frames: int, longest: float) -> None:
         )
 
 
-def copy(file: Any, order: dict[str, Any]) -> int:
-    """Write the audio as 24-bit FLAC; answers the samples of a channel."""
-    with writing():
-        out = sf.SoundFile(
-            order["out"],
-            "w",
-            samplerate=file.samplerate,
-            channels=file.channels,
-            format="FLAC",
-            subtype="PCM_24",
-            closefd=False,
-        )
-    done = 0
-    for block in blocks(file):
-        done += len(block)
-        check_size(file, done, order["seconds"])
+class Output:
+    """The audio as 24-bit FLAC. ``done``: samples a channel."""
+
+    def __init__(self, order: dict[str, Any]) -> None:
+        self._descriptor = order["out"]
+        self._longest = order["seconds"]
+        self._file: Any = None
+        self.done = 0
+        self.rate = 0
+        self.channels = 0
+
+    def copy(self, file: Any, size: int) -> bool:
+        """Append all of ``file``, so many samples at a time; answers whether it could be decoded to
+        its end."""
+        if self._file is None:
+            self.rate, self.channels = file.samplerate, file.channels
+            with writing():
+                self._file = sf.SoundFile(
+                    self._descriptor,
+                    "w",
+                    samplerate=self.rate,
+                    channels=self.channels,
+                    format="FLAC",
+                    subtype="PCM_24",
+                    closefd=False,
+                )
+        if (file.samplerate, file.channels) != (self.rate, self.channels):
+            raise Refused("unreadable", "The audio changes its sample rate or channels inside.")
+        try:
+            for block in blocks(file, size):
+                self.done += len(block)
+                check_size(file, self.done, self._longest)
+                with writing():
+                    self._file.write(block)
+        except sf.LibsndfileError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Finish the file and see that it is what was written."""
+        if self.done == 0:
+            raise Refused("empty", "The audio file holds no sound.")
         with writing():
-            out.write(block)
-    if done == 0:
-        raise Refused("empty", "The audio file holds no sound: its length is zero.")
-    if done < file.frames < UNKNOWN_LENGTH and file.format != "MP3":
-        cut(file, done)
-    with writing():
-        out.close()
-        os.lseek(order["out"], 0, os.SEEK_SET)
-        stored = sf.info(order["out"]).frames
-    if done < order["samples"]:
-        cut(file, done)
-    if stored != done:
-        raise Refused(*UNWRITABLE)
-    return done
+            self._file.close()
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+            stored = sf.info(self._descriptor).frames
+        if stored != self.done:
+            raise Refused(*UNWRITABLE)
 
 
 @contextlib.contextmanager
@@ -202,49 +237,21 @@ def writing() -> Iterator[None]:
         raise Refused(*UNWRITABLE) from None
 
 
-def blocks(file: Any) -> Iterator[Any]:
-    """The audio in blocks: int32 as it is stored, or float32 clipped to [-1, 1]."""
+def blocks(file: Any, size: int) -> Iterator[Any]:
+    """The audio in blocks: int32 as it is stored, or float32 clipped to [-1, 1].
+
+    Of a block that ends in an error, nothing comes: a FLAC is read in its own blocks.
+    """
     floating = file.subtype in FLOATING
-    done = 0
     while True:
-        try:
-            block = file.read(BLOCK, dtype="float32" if floating else "int32", always_2d=True)
-        except sf.LibsndfileError:
-            if file.format == "MP3":
-                raise Refused("unreadable", "The MP3 is damaged inside.") from None
-            cut(file, done)
+        block = file.read(size, dtype="float32" if floating else "int32", always_2d=True)
         if not len(block):
             return
         if floating:
             if not np.isfinite(block).all():
                 raise Refused("unreadable", "The audio holds samples that are not numbers.")
             np.clip(block, -1.0, 1.0, out=block)
-        done += len(block)
         yield block
-
-
-def cut(file: Any, done: int) -> None:
-    known = file.frames < UNKNOWN_LENGTH
-    whole = f"of {file.frames / file.samplerate:.1f} seconds " if known else ""
-    raise Refused(
-        "truncated",
-        f"The audio is cut off or damaged: {whole}only the first "
-        f"{done / file.samplerate:.1f} can be read.",
-    )
-
-
-def check_read_whole() -> None:
-    """Refuse an MP3 of varying bit rate without a header that tells its length.
-
-    libsndfile takes the first frame's bit rate for all, and stops where it thinks that the end is.
-    """
-    left = os.fstat(0).st_size - os.lseek(0, 0, os.SEEK_CUR)
-    if left > 4096:
-        raise Refused(
-            "unreadable",
-            "The MP3 has a variable bit rate and no header that tells its length, so it cannot be "
-            "read whole; save it again, or send WAV or FLAC.",
-        )
 
 
 if __name__ == "__main__":

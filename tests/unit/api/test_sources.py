@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import io
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,47 @@ async def test_an_uploaded_source(bench: Bench) -> None:
     samples, rate = soundfile.read(out)
     expected, _ = soundfile.read(io.BytesIO(SONG))
     assert rate == 8000 and np.allclose(samples, expected, atol=1e-6)
+
+
+async def test_what_is_odd_in_a_file_is_said_in_the_answer_and_in_the_job(bench: Bench) -> None:
+    files = {"src_audio": SONG[:-2], "reference_audio": SONG[:-100]}
+    answer = await send(bench, files, task_type="cover")
+    assert answer.status_code == 200
+    source, reference = answer.json()["warnings"]
+    assert source == (
+        "src_audio: it ends 0.001 seconds before its header says; all that is there, 2.00 seconds, "
+        "was read."
+    )
+    assert reference.startswith("reference_audio: it ends 0.006 seconds before its header says")
+    job = await bench.http.get(f"/v1/jobs/{answer.json()['job_id']}")
+    assert job.json()["warnings"] == [source, reference]
+
+
+async def test_a_wav_whose_writer_streamed(bench: Bench, inputs: Path) -> None:
+    """Lengths that a writer invents who cannot go back; also where the file is on the server."""
+    content = SONG[:4] + struct.pack("<I", 2_000_000_036) + SONG[8:40]
+    content += struct.pack("<I", 2_000_000_000) + SONG[44:]
+    answer = await send(bench, {"src_audio": content}, task_type="repaint")
+    spec = bench.stored(answer.json()["job_id"])
+    assert spec.source and spec.source.samples == 16_000
+    assert warnings_of(answer).startswith("src_audio: its header names 125000.0 seconds, more than")
+    (inputs / "song.wav").write_bytes(content)
+    path = str(inputs / "song.wav")
+    answer = await bench.submit(task_type="repaint", src_audio_path=path)
+    assert warnings_of(answer).startswith("src_audio_path: its header names 125000.0 seconds")
+
+
+async def test_a_cut_file_is_refused_with_what_is_there(bench: Bench) -> None:
+    answer = await send(bench, {"src_audio": SONG[: len(SONG) // 2]}, task_type="cover")
+    errors = field_errors(answer, "invalid_audio")
+    assert errors["src_audio"].startswith(
+        "src_audio is refused: The audio is cut off or damaged: of 2.00 seconds only the first 1.00"
+    )
+
+
+async def test_audio_whose_oddness_is_not_heard_is_not_spoken_of(bench: Bench) -> None:
+    told = warnings_of(await send(bench, {"src_audio": SONG[:-2]}))
+    assert told == "The source audio is not used for text2music."
 
 
 async def test_both_files(bench: Bench) -> None:

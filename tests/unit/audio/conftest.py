@@ -1,6 +1,7 @@
 """Real audio files, made here, and real storage: a folder, and an object store's process."""
 
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from acestep_ray.audio.artifacts import Artifacts
 from acestep_ray.decoder.protocol import Samples
 
 Make = Callable[..., Path]
+Convert = Callable[..., Path]
+Pipe = Callable[..., Path]
 
 BIG = 12_000_000
 """Bytes: more than one part of a multipart upload."""
@@ -36,14 +39,53 @@ def make(tmp_path: Path, tone: Samples) -> Make:
         *,
         format: str | None = None,
         subtype: str | None = None,
+        endian: str | None = None,
     ) -> Path:
         path = tmp_path / name
         data = tone if samples is None else samples
         rate = 48_000 if subtype == "OPUS" else rate
-        sf.write(path, data, rate, subtype=subtype, format=format)
+        sf.write(path, data, rate, subtype=subtype, endian=endian, format=format)
         return path
 
     return write
+
+
+@pytest.fixture
+def convert(make: Make, tmp_path: Path) -> Convert:
+    """``convert(name, *arguments)``: ffmpeg makes that of the tone."""
+
+    def run(name: str, *arguments: str, source: Path | None = None) -> Path:
+        path = tmp_path / name
+        front = ["ffmpeg", "-v", "error", "-y", "-i", str(source or make("tone.wav"))]
+        subprocess.run([*front, *arguments, path], check=True, stdin=subprocess.DEVNULL)
+        return path
+
+    return run
+
+
+@pytest.fixture
+def pipe(make: Make, tmp_path: Path) -> Pipe:
+    """``pipe(name, program, *arguments)``: what ffmpeg or SoX writes of the tone into a pipe."""
+
+    def run(name: str, program: str, *arguments: str) -> Path:
+        path, tone = tmp_path / name, str(make("tone.wav"))
+        front = [program, "-v", "error", "-i"] if program == "ffmpeg" else [program, "-q"]
+        command = [*front, tone, *arguments, "pipe:1" if program == "ffmpeg" else "-"]
+        path.write_bytes(
+            subprocess.run(
+                command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+            ).stdout
+        )
+        return path
+
+    return run
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """Where the FLAC is to be: in a folder that is empty otherwise."""
+    (tmp_path / "work").mkdir()
+    return tmp_path / "work" / "source.flac"
 
 
 @pytest.fixture

@@ -132,6 +132,12 @@ def test_package_lists_do_not_stay_in_the_image() -> None:
             assert text.endswith("rm -rf /var/lib/apt/lists/*")
 
 
+@pytest.mark.parametrize("target", TARGETS)
+def test_it_can_read_what_phones_and_browsers_record(target: str) -> None:
+    runs = [line.words for line in of_target(target) if line.instruction == "RUN"]
+    assert any("ffmpeg" in words for words in runs)
+
+
 def test_ray_starts_with_its_auth_mode_said() -> None:
     settings = [word for line in of_target("cpu") if line.instruction == "ENV" for word in line[2]]
     assert "RAY_AUTH_MODE=disabled" in settings

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-NEEDED = ("curl", "openssl", "redis-server")
+NEEDED = ("curl", "ffmpeg", "openssl", "redis-server", "sox")
 SHELL = ("bash", "env", "id", "mktemp", "rm", "tail")
 
 
@@ -57,10 +57,10 @@ def test_what_is_missing_is_installed_from_a_fresh_list_of_packages(bare: Path) 
     )
     done = install(bare)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "== installing openssl redis-server (apt-get)\n"
+    assert done.stdout == "== installing ffmpeg openssl redis-server sox (apt-get)\n"
     update, installed = (bare / "asked").read_text().splitlines()
     assert update == "update"
-    assert installed.endswith("openssl redis-server")
+    assert installed.endswith("ffmpeg openssl redis-server sox")
     assert install(bare).stdout == ""
 
 
@@ -68,7 +68,7 @@ def test_what_is_missing_is_installed_from_a_fresh_list_of_packages(bare: Path) 
     ("apt_get", "user", "sentence"),
     [
         (None, 0, "there is no apt-get"),
-        ("exit 0", 1000, "only root may install them: sudo apt-get install curl openssl"),
+        ("exit 0", 1000, "only root may install them: sudo apt-get install curl ffmpeg openssl"),
         ("echo Temporary failure resolving; exit 100", 0, "apt-get could not install them"),
         ("exit 0", 0, "did not bring"),
     ],
@@ -82,7 +82,7 @@ def test_what_cannot_be_installed_is_named_in_a_sentence(
     done = install(bare)
     assert done.returncode == 1
     *before, last = done.stderr.splitlines()
-    assert last.startswith("acestep-ray: the tests need curl openssl redis-server, ")
+    assert last.startswith("acestep-ray: the tests need curl ffmpeg openssl redis-server sox, ")
     assert sentence in last
     assert before == (["Temporary failure resolving"] if "Temporary" in (apt_get or "") else [])
     assert not list(bare.glob("tmp*"))

@@ -1,0 +1,68 @@
+"""Whether a file that holds less sound than its header names was cut off. This is the rule.
+
+A header's length is what its writer knew when it wrote it:
+
+- None, or one that says "until the end" (``layout.told``): what is there is the file.
+- More than is accepted here. Whole, the file would have been refused as too long, so nobody can
+  mean the whole: the writer streamed and invented it (2000000000 bytes, 1000000000), or the file
+  is the front of a long one. What is there is taken, and a warning names both lengths.
+- Up to ``SPARE`` more than is there, or a codec's block: a recorder died, or a byte went lost on
+  the way. What is there is taken, with a warning.
+- Anything else: the file was cut off, and its sender hardly knows. It is refused, naming both.
+"""
+
+from dataclasses import dataclass
+
+SPARE = 0.1
+"""Seconds."""
+
+
+class CutOff(Exception):
+    """It was. The message is one sentence for the client."""
+
+    def __init__(self, read: float, told: float = 0.0) -> None:
+        there = f"the first {length(read)}"
+        there = f"of {length(told)} seconds only {there}" if told else f"only {there} seconds"
+        super().__init__(f"The audio is cut off or damaged: {there} can be read.")
+
+
+def length(seconds: float) -> str:
+    """As a client reads it."""
+    return f"{seconds:.1f}" if seconds >= 10 else f"{seconds:.2f}"
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """In seconds. ``told``: what the header names, at least ``read``. ``block``: what one missing
+    byte may cost. ``damaged``: something could not be decoded and was passed over."""
+
+    read: float
+    told: float
+    block: float = 0.0
+    damaged: bool = False
+
+
+def judge(lengths: Lengths, longest: float) -> str:
+    """The warning, empty where there is nothing to say; ``longest``: seconds that are accepted.
+
+    Raises CutOff.
+    """
+    missing = lengths.told - lengths.read
+    if missing > 0 and lengths.told > longest:
+        return (
+            f"its header names {length(lengths.told)} seconds, more than is accepted, and it holds "
+            f"{length(lengths.read)}; all that is there was read."
+        )
+    if missing > max(SPARE, lengths.block):
+        raise CutOff(lengths.read, lengths.told)
+    if missing > 0:
+        return (
+            f"it ends {max(missing, 0.001):.3f} seconds before its header says; all that is there, "
+            f"{length(lengths.read)} seconds, was read."
+        )
+    if lengths.damaged:
+        return (
+            "it breaks off, or is damaged inside; what could be read, "
+            f"{length(lengths.read)} seconds, was taken."
+        )
+    return ""
