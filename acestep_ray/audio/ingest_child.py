@@ -37,6 +37,7 @@ from acestep_ray.audio.shortfall import CutOff
 RATES = (8_000, 192_000)
 CHANNELS = 8
 BLOCK = 65_536
+SMALL_BLOCK = 1_024
 VALUES_PER_SECOND = 2 * 192_000
 """Samples of all channels together, a second: the most that is kept."""
 FLOATING = ("FLOAT", "DOUBLE", "VORBIS", "OPUS", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III")
@@ -44,7 +45,8 @@ UNWRITABLE = ("unwritable", "The audio could not be stored.")
 NOTHING_LEFT = "The audio is cut off or damaged: none of it can be read."
 UNKNOWN_LENGTH = 1 << 62
 PR_SET_NO_NEW_PRIVS = 38
-ONE_MORE = 4
+RUN_FILES = 4
+"""Standard input, output and error, and one more."""
 
 
 class Refused(Exception):
@@ -77,7 +79,7 @@ def confine(order: dict[str, Any]) -> None:
     os.close(free)
     limits[resource.RLIMIT_NOFILE] = (free, free)
     if "run" in order:  # else than those it has, one file at a time: its libraries, then the input
-        limits[resource.RLIMIT_NOFILE] = (ONE_MORE, ONE_MORE)
+        limits[resource.RLIMIT_NOFILE] = (RUN_FILES, RUN_FILES)
     ctypes.CDLL(None).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     for limit, values in limits.items():
         resource.setrlimit(limit, values)
@@ -113,10 +115,11 @@ def ingest(order: dict[str, Any]) -> dict[str, Any]:
         raise Refused("unreadable", str(error)) from None
     out = Output(order)
     told, whole = 0, True
+    size = max(layout.block, SMALL_BLOCK) if layout.block else BLOCK
     for parts in layout.streams:
         with opened(parts, order["kind"], layout.open_end) as file:
             check(file, order["seconds"])
-            whole = out.copy(file, layout.block or BLOCK) and whole
+            whole = out.copy(file, size) and whole
             if file.format != "MP3" and file.frames < UNKNOWN_LENGTH:
                 told += file.frames
     told = max(told, layout.told)
@@ -124,7 +127,7 @@ def ingest(order: dict[str, Any]) -> dict[str, Any]:
         raise Refused("truncated", NOTHING_LEFT)
     out.close()
     if out.done < layout.least or layout.open_end or not (whole or told):
-        raise Refused("truncated", str(CutOff(out.done / out.rate, told / out.rate)))
+        raise Refused("truncated", str(CutOff(out.done / out.rate)))
     told = max(told, out.done)
     if layout.beyond or layout.missing:
         told = max(out.done + 1, round(told * (1 + layout.beyond)) + layout.missing)

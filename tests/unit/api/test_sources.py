@@ -98,7 +98,7 @@ async def test_a_cut_file_is_refused_with_what_is_there(bench: Bench) -> None:
 
 
 async def test_audio_whose_oddness_is_not_heard_is_not_spoken_of(bench: Bench) -> None:
-    told = warnings_of(await send(bench, {"src_audio": SONG[:-2]}))
+    told = warnings_of(await send(bench, {"src_audio": SONG[:-2]}, caption="a calm tune"))
     assert told == "The source audio is not used for text2music."
 
 
