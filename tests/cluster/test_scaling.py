@@ -6,6 +6,8 @@ from tests.cluster.nodes import ClusterService
 from tests.service import until
 
 SONG = {"caption": "a song", "audio_duration": 10, "batch_size": 1, "audio_format": "wav"}
+WAITING = 16
+"""Jobs, of two seconds each, that wait all the time while the application is deployed anew."""
 
 
 def test_deployed_anew_while_jobs_run(service: ClusterService, changed: dict[str, Any]) -> None:
@@ -15,19 +17,27 @@ def test_deployed_anew_while_jobs_run(service: ClusterService, changed: dict[str
     decoder = {"num_gpus": 1, "min_replicas": 0, "max_replicas": 4}
     app["args"]["scaling"] |= {"decoder": decoder, "planner": {"min_replicas": 0}}
     before = {word.replica for word in service.replicas("Decoder")}
-    ids = [service.submit(**SONG) for _ in range(60)]
-    until(lambda: any(service.job(job_id)["status"] == "running" for job_id in ids), "none runs")
+    ids: list[str] = []
+
+    def running() -> int:
+        """How many jobs run; enough others wait, however long all this takes."""
+        stats = service.http.get("/v1/stats").raise_for_status().json()
+        for _ in range(stats["queued"], WAITING):
+            ids.append(service.insist(f"job {len(ids)}", **SONG))
+        return int(stats["running"])
+
+    def replaced() -> bool:
+        running()
+        now = {word.replica for word in service.replicas("Decoder")}
+        return not now & before and 0 < len(now) <= decoder["max_replicas"]
+
+    until(running, "none runs")
     service.deploy(changed)
+    until(replaced, "old decoders are left")
     jobs = [service.finish(job_id) for job_id in ids]
     assert {job["status"] for job in jobs} == {"succeeded"}
     # Drained, not killed: nobody's work was lost.
     assert {job["attempts"] for job in jobs} == {1}
-
-    def replaced() -> bool:
-        now = {word.replica for word in service.replicas("Decoder")}
-        return not now & before and len(now) <= decoder["max_replicas"]
-
-    until(replaced, "old decoders are left")
 
 
 def test_from_none_to_many_and_to_none(service: ClusterService) -> None:

@@ -48,7 +48,7 @@ def started(command: str, home: Path) -> Iterator[None]:
     def ready() -> bool:
         assert process.poll() is None, log.read_text()
         try:
-            return httpx.get(f"{URL}/ready", timeout=5).status_code == 200
+            return httpx.get(f"{URL}/ready", timeout=60).status_code == 200
         except httpx.HTTPError:
             return False
 
@@ -59,7 +59,7 @@ def started(command: str, home: Path) -> Iterator[None]:
         left = descendants(process.pid)
         os.killpg(process.pid, signal.SIGINT)
         try:
-            process.wait(60)
+            until(lambda: process.poll() is not None, f"{command} did not end")
         finally:
             for pid in [process.pid, *left]:
                 try:
@@ -76,7 +76,6 @@ def type_in(block: str, folder: Path) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
     )
     assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
     return done.stdout
@@ -84,7 +83,7 @@ def type_in(block: str, folder: Path) -> str:
 
 def finished(job_id: str) -> dict[str, Any]:
     def ended() -> dict[str, Any] | None:
-        job: dict[str, Any] = httpx.get(f"{URL}/v1/jobs/{job_id}?wait=20", timeout=40).json()
+        job: dict[str, Any] = httpx.get(f"{URL}/v1/jobs/{job_id}?wait=20", timeout=120).json()
         return job if job["status"] in ("succeeded", "failed") else None
 
     job: dict[str, Any] = until(ended, f"job {job_id} did not end")
@@ -140,7 +139,6 @@ def test_serve_run_by_hand_twice(tmp_path: Path) -> None:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
         )
         assert "Port 8001 is already used" in second.stdout + second.stderr
     with started("serve run serve_config.yaml", tmp_path):

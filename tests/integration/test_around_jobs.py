@@ -95,7 +95,7 @@ def test_many_long_polls_leave_room_for_others(service: Service) -> None:
     until(lambda: service.job(job_id)["status"] == "running", "the job did not start")
     limits = httpx.Limits(max_connections=400)
     with (
-        httpx.Client(base_url=service.url, timeout=90, limits=limits) as http,
+        httpx.Client(base_url=service.url, timeout=120, limits=limits) as http,
         ThreadPoolExecutor(300) as pool,
     ):
         waiting = [
@@ -105,5 +105,7 @@ def test_many_long_polls_leave_room_for_others(service: Service) -> None:
             assert service.http.get("/v1/stats").status_code == 200
         assert not any(poll.done() for poll in waiting)
         service.http.post(f"/v1/jobs/{job_id}/cancel")
-        answers = [poll.result(timeout=45) for poll in waiting]  # told, not left to time out
+        answers = [poll.result() for poll in waiting]
+    # Told, not left to time out.
+    assert all(answer.elapsed.total_seconds() < 60 for answer in answers)
     assert {answer.json()["error_code"] for answer in answers} == {"cancelled"}
