@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import re
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from email.mime.audio import MIMEAudio
@@ -359,7 +360,9 @@ def test_where_the_network_cuts_makes_no_difference(content: bytes, sizes: list[
     song=st.lists(
         st.sampled_from([b"\r", b"\n", b"-", b"b", b"--b", b"\r\n--", b"\xff", b"\r\n--bb"]),
         max_size=30,
-    ).map(lambda pieces: b"\xff" + b"".join(pieces)),
+    )
+    .map(lambda pieces: b"\xff" + b"".join(pieces))
+    .filter(lambda song: not re.search(rb"[\r\n]--b-b", song)),  # no client picks such a boundary
     cuts=st.lists(st.integers(1, 20), max_size=20),
 )
 def test_what_was_put_in_comes_out(caption: str, song: bytes, cuts: list[int]) -> None:
