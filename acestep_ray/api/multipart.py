@@ -20,7 +20,7 @@ _WRITE_BYTES = 1 << 20
 
 @dataclass
 class Form:
-    """``ignored`` names the parts that are none of ours; their bytes were read and dropped.
+    """``ignored`` names the parts that are no field here; their bytes were read and dropped.
 
     ``repeated`` names what came more than once.
     """

@@ -1,4 +1,4 @@
-"""The child process that reads a client's audio: what it is told, and how its end is taken."""
+"""The child process that reads a client's audio: its arguments, and what its exit means."""
 
 import json
 import logging
@@ -52,7 +52,7 @@ async def run_child(order: dict[str, Any], file: int, out: int, limits: Ingest) 
 
 
 def died(ended: Ended) -> AudioRejected:
-    """What a client is told of a child that gave no answer."""
+    """The error that a client gets for a child that gave no answer."""
     logger.warning("A child that read audio ended with status %d.", ended.status)
     for_its_output = len(ended.output) > MOST_OUTPUT
     killed = ended.status in (-signal.SIGXCPU, -signal.SIGKILL)

@@ -13,7 +13,7 @@ from acestep_ray.audio.layout.wav import is_wav
 Kind = Literal["wav", "w64", "aiff", "au", "flac", "ogg", "mp3"]
 """Decoded by libsndfile."""
 Foreign = Literal["mp4", "aac", "caf", "matroska", "amr", "ogg_other"]
-"""Decoded by ffmpeg, where there is one."""
+"""Decoded by ffmpeg, if it is installed."""
 
 HEAD = 65_536
 MOST_SEARCHED = 1 << 20

@@ -1,4 +1,4 @@
-"""Audio that libsndfile does not read, made FLAC by ffmpeg where there is one.
+"""Audio that libsndfile does not read, converted to FLAC by ffmpeg if that is installed.
 
 ffmpeg runs in the same confined child as everything that reads a client's file. Beyond that the
 kind of file is forced, no protocol but the one file is allowed, and no decoders but those named

@@ -65,7 +65,7 @@ async def ingest(source: int | Path, out: Path, limits: Ingest) -> Ingested:
 
     ``source`` is a path that we made, or an open descriptor, which stays the caller's. MP3, WAV
     and its kin, FLAC, Ogg (Vorbis, Opus), AIFF and AU are read by libsndfile, what ``foreign``
-    names by ffmpeg where there is one. Integer samples are kept as they are (to 24 bits), floats
+    names by ffmpeg if it is installed. Integer samples are kept as they are (to 24 bits), floats
     are clipped to [-1, 1].
 
     Raises AudioRejected whatever is wrong with the file or becomes of the child, and StorageFull

@@ -13,7 +13,7 @@ NAMES = frozenset(
     b"cart|DISP|acid|plst|labl|levl|_PMX|aXML|chna|axml|minf|elm1|regn|umid|afsp|AFAn|SAUR|ResU|"
     b"COMM|SSND|FVER|NAME|AUTH|ANNO|COMT|MARK|INST|APPL|CHAN|(c) |wavl|slnt".split(b"|")
 )
-"""Chunks that are seen in files: what stands where another chunk should is told by them."""
+"""Chunk names that files really hold; they tell a chunk from other bytes at its place."""
 Chunk = tuple[bytes, int, int]
 """(name, where its content starts, how long it says it is)."""
 

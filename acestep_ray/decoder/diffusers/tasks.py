@@ -38,8 +38,8 @@ class Canvas:
     frames: int
     """Latents of the result."""
     seconds: float
-    """The length that the model is told: the result's, but for what is outpainted, as upstream has
-    it."""
+    """The length that the prompt names: the result's, but the source's for outpainting, as
+    upstream has it."""
     cover: bool
     """Whether the source is a melody to follow, as far as ``cover_strength`` says."""
     repainted: Repainted | None = None

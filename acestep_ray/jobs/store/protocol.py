@@ -81,8 +81,7 @@ class JobRecord:
 @dataclass(frozen=True)
 class ListJobs:
     """Newest first. ``before`` is the place of the last one seen. ``error_codes``: only jobs that
-    failed with one of them. ``brief``: without plan and result, which are long. Answers
-    list[JobRecord]."""
+    failed with one of them. ``brief``: without plan and result. Answers list[JobRecord]."""
 
     status: Status | None = None
     limit: int = 50
@@ -177,10 +176,9 @@ class Finish:
 
 @dataclass(frozen=True)
 class Release:
-    """Give a leased job back to its old place. ``lost``: the worker that had it in hand died, which
-    counts as a start also where it had not begun; after ``max_starts`` of them the job fails as
-    worker_lost. Not lost: its start, if there was one, is no longer counted. Answers bool as
-    Start."""
+    """Give a leased job back to its old place. ``lost``: its worker died, which counts as a start
+    even before it began; after ``max_starts`` of them the job fails as worker_lost. Not lost: its
+    start, if any, is no longer counted. Answers bool as Start."""
 
     job_id: str
     attempt: int
