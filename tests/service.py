@@ -1,13 +1,14 @@
 """A real service for tests: ``acestep-ray serve`` in processes of its own, used over HTTP only."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,19 @@ LOOK_EVERY = 2.0
 """Seconds between two looks for progress."""
 
 
+PORTS = range(20_000, 32_768)
+"""Where a test listens: above the ports of Ray's workers (10002 to 19999), below those that Linux
+gives to whoever asks for any (32768 to 60999): such a port may be taken before it is used."""
+
+
 def free_port() -> int:
     """A TCP port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    while True:
+        port = random.SystemRandom().choice(PORTS)  # whatever a test or hypothesis seeds
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:

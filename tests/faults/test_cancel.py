@@ -21,7 +21,8 @@ def test_a_running_job_is_cancelled_and_frees_its_engine(service: Service) -> No
         cancel(service, job_id)
         cancel(service, job_id)  # again is no error
     # Six times 200 steps of 0.1 s on two decoders would have kept it waiting for a minute.
-    assert service.finish(waiting, 45)["status"] == "succeeded"
+    ended = service.finish(waiting, 45)
+    assert ended["status"] == "succeeded", ended
     jobs = drill.all_end()
     assert {job["error_code"] for job in jobs} == {"cancelled"}
     left = [p for j in drill.ids for p in (service.data / "artifacts").rglob(f"{j}/**/*.wav")]

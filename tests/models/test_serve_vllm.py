@@ -76,5 +76,6 @@ def test_a_dead_engine_core_costs_no_job(service: Service) -> None:
     until(lambda: all(map(writing, jobs)), "the plans did not reach their codes")
     (killed,) = service.kill("VLLM::EngineCore")
     for job in jobs:
-        assert service.finish(job)["status"] == "succeeded"
+        ended = service.finish(job)
+        assert ended["status"] == "succeeded", ended
     assert killed not in service.processes("VLLM::EngineCore")

@@ -22,11 +22,15 @@ def clone(tmp_path: Path) -> Path:
 
 
 def make(clone: Path, python: object = sys.executable, **environment: str) -> str:
-    """What `make` says as it fails to make the virtual environment, or nothing."""
+    """What `make` says as it fails to make the virtual environment, or nothing.
+
+    It is not told of the `make` that runs these tests: that would make it another's, `make[1]`.
+    """
+    own = {name: of for name, of in os.environ.items() if name not in ("MAKELEVEL", "MAKEFLAGS")}
     done = subprocess.run(
         ["make", "--silent", ".venv/.created", f"PYTHON={python}"],
         cwd=clone,
-        env=dict(os.environ) | environment,
+        env=own | environment,
         capture_output=True,
         text=True,
         check=False,
