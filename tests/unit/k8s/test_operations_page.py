@@ -1,4 +1,4 @@
-"""The commands of docs/operations.md, as far as they go without a cluster."""
+"""The commands of docs/kubernetes.md, as far as they go without a cluster."""
 
 import re
 import shutil
@@ -22,7 +22,7 @@ from tests.unit.k8s.manifests import (
     pod_templates,
 )
 
-PAGE = (ROOT / "docs" / "operations.md").read_text().partition("## A KubeRay cluster")[2]
+PAGE = (ROOT / "docs" / "kubernetes.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 COMMANDS = "".join(BLOCKS)
 
