@@ -1,1 +1,1 @@
-"""Audio files: ingest of untrusted ones, resampling, encoding, tags, artifact storage."""
+"""Audio files: ingest of untrusted ones, resampling, encoding, tags."""

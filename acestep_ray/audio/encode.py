@@ -9,15 +9,19 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
-from acestep_ray.audio.formats import FORMATS, AudioFormat
+from acestep_ray.artifacts.errors import StorageError
 from acestep_ray.audio.ogg import set_serial
-from acestep_ray.audio.storage_error import StorageError
-from acestep_ray.audio.tag import Tags, write_tags
-from acestep_ray.decoder.protocol import SAMPLE_RATE, DecoderError, Samples
+from acestep_ray.audio.tags import Tags, write_tags
+from acestep_ray.formats import FORMATS, AudioFormat
+from acestep_ray.timebase import SAMPLE_RATE, Samples
 
 BLOCK = 16_384
 """Frames a write. libsndfile's Vorbis encoder keeps a whole write on the stack and dies of a long
 one (measured: a minute at once is a segmentation fault). What Vorbis makes depends on it."""
+
+
+class UnusableSamples(ValueError):
+    """The samples are not sound. The message is one sentence that a client may read."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,7 @@ def encode_take(samples: Samples, path: Path, format: str, tags: Tags) -> Encode
     ``format`` is one of ``FORMATS``. The same samples and tags make the same bytes, in every
     format. Lossless formats hold ``round(x * 2**(bits - 1))``. Blocking, and the slowest part of
     CPU work on a take: an mp3 costs a core about a second for 30 s of sound. Raises StorageError
-    where the file cannot be written, and DecoderError where the samples are none; then no file is
-    left.
+    where the file cannot be written, and UnusableSamples; then no file is left.
     """
     how = FORMATS[format]
     try:
@@ -60,7 +63,7 @@ def encode_take(samples: Samples, path: Path, format: str, tags: Tags) -> Encode
 
 def _write(samples: Samples, path: Path, how: AudioFormat) -> None:
     if len(samples) == 0:
-        raise DecoderError("The decoder made a take without samples.")
+        raise UnusableSamples("The decoder made a take without samples.")
     with sf.SoundFile(
         path,
         "w",
@@ -74,7 +77,7 @@ def _write(samples: Samples, path: Path, how: AudioFormat) -> None:
         for start in range(0, len(samples), BLOCK):
             block = samples[start : start + BLOCK]
             if not np.isfinite(block).all():
-                raise DecoderError("The decoder made samples that are not numbers.")
+                raise UnusableSamples("The decoder made samples that are not numbers.")
             file.write(block if how.bits is None else quantise(block, how.bits))
 
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from acestep_ray.decoder.protocol import Samples
+from acestep_ray.timebase import Samples
 
 PEAK = 10 ** (-1 / 20)
 """-1 dBFS, 0.891251: the peak of a finished take, as the model's authors have it."""

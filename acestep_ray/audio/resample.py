@@ -3,7 +3,7 @@
 import numpy as np
 import soxr
 
-from acestep_ray.decoder.protocol import Samples
+from acestep_ray.timebase import Samples
 
 
 def resample(samples: Samples, rate: int, to: int) -> Samples:

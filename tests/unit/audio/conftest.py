@@ -1,6 +1,5 @@
 """Real audio files, made here, and real storage: a folder, and an object store's process."""
 
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -9,15 +8,11 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from acestep_ray.audio.artifacts import Artifacts
-from acestep_ray.decoder.protocol import Samples
+from acestep_ray.timebase import Samples
 
 Make = Callable[..., Path]
 Convert = Callable[..., Path]
 Pipe = Callable[..., Path]
-
-BIG = 12_000_000
-"""Bytes: more than one part of a multipart upload."""
 
 
 @pytest.fixture
@@ -86,29 +81,3 @@ def out(tmp_path: Path) -> Path:
     """Where the FLAC is to be: in a folder that is empty otherwise."""
     (tmp_path / "work").mkdir()
     return tmp_path / "work" / "source.flac"
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "the store, 100% é"  # what a URL must quote
-
-
-@pytest.fixture(params=["file", "s3"])
-def artifacts(request: pytest.FixtureRequest, folder: Path) -> Artifacts:
-    """The contract suite runs over both."""
-    return Artifacts(
-        folder.as_uri() if request.param == "file" else request.getfixturevalue("s3_url")
-    )
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Path:
-    """Ten bytes."""
-    (tmp_path / "small").write_bytes(b"0123456789")
-    return tmp_path / "small"
-
-
-@pytest.fixture
-def big(tmp_path: Path) -> Path:
-    (tmp_path / "big").write_bytes(os.urandom(BIG))
-    return tmp_path / "big"

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from acestep_ray.audio.encode import encode_take, quantise
-from acestep_ray.audio.formats import FORMATS
-from acestep_ray.audio.storage_error import StorageError
-from acestep_ray.audio.tag import Tags
-from acestep_ray.decoder.protocol import DecoderError, Samples
+from acestep_ray.artifacts.errors import StorageError
+from acestep_ray.audio.encode import UnusableSamples, encode_take, quantise
+from acestep_ray.audio.tags import Tags
+from acestep_ray.formats import FORMATS
+from acestep_ray.timebase import Samples
 
 TAGS = Tags(caption="a song", seed=7, bpm=120, key="C major", mock=True)
 
@@ -51,8 +51,8 @@ AGAIN = """
 import sys, numpy as np
 from pathlib import Path
 from acestep_ray.audio.encode import encode_take
-from acestep_ray.audio.formats import FORMATS
-from acestep_ray.audio.tag import Tags
+from acestep_ray.formats import FORMATS
+from acestep_ray.audio.tags import Tags
 samples = np.load(sys.argv[1])
 tags = Tags(caption="a song", seed=7, bpm=120, key="C major", mock=True)
 for name in FORMATS:
@@ -113,9 +113,9 @@ def test_ogg_streams_of_one_job_differ_in_their_serial(name: str, tmp_path: Path
 def test_samples_that_are_not_numbers_are_the_decoders_fault(bad: float, tmp_path: Path) -> None:
     samples = _music(1.0)
     samples[40_000, 1] = bad
-    with pytest.raises(DecoderError, match="not numbers"):
+    with pytest.raises(UnusableSamples, match="not numbers"):
         encode_take(samples, tmp_path / "take", "mp3", TAGS)
-    with pytest.raises(DecoderError, match="without samples"):
+    with pytest.raises(UnusableSamples, match="without samples"):
         encode_take(samples[:0], tmp_path / "take", "mp3", TAGS)
     assert list(tmp_path.iterdir()) == []
 
@@ -124,9 +124,9 @@ LIMITED = """
 import resource, sys, numpy as np
 from pathlib import Path
 from acestep_ray.audio.encode import encode_take
-from acestep_ray.audio.formats import FORMATS
-from acestep_ray.audio.storage_error import StorageError
-from acestep_ray.audio.tag import Tags
+from acestep_ray.formats import FORMATS
+from acestep_ray.artifacts.errors import StorageError
+from acestep_ray.audio.tags import Tags
 path = Path(sys.argv[1])
 samples = np.random.default_rng(0).uniform(-0.5, 0.5, (30_000, 2)).astype(np.float32)
 tags = Tags(caption="a song", seed=1)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from acestep_ray.audio.resample import resample, to_stereo
-from acestep_ray.decoder.protocol import Samples
+from acestep_ray.timebase import Samples
 
 
 def _tone(hertz: float, rate: int, seconds: float = 1.0, channels: int = 2) -> Samples:

@@ -1,0 +1,62 @@
+"""The child process that reads a client's audio: its arguments, and what its exit means."""
+
+import json
+import logging
+import math
+import signal
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+from acestep_ray.audio.ingest.sandbox import MOST_OUTPUT, Ended, run_confined
+from acestep_ray.settings import Ingest
+
+logger = logging.getLogger(__name__)
+
+SCRIPT = Path(__file__).with_name("child_main.py")
+NOWHERE = -1
+BYTES_PER_SECOND = 192_000 * 2 * 3
+"""Of FLAC, at most: the child refuses what has more than 384,000 samples a second, of 24 bits."""
+
+NOT_STORED = "The audio could not be stored: the storage is full."
+Code = Literal[
+    "not_audio", "empty", "truncated", "too_long", "too_complex", "unreadable", "too_large"
+]
+
+
+class AudioRejected(Exception):
+    """The file is not audio that may be used. ``reason`` is one sentence for the client."""
+
+    def __init__(self, code: Code, reason: str) -> None:
+        super().__init__(reason)
+        self.code: Code = code
+        self.reason = reason
+
+
+async def run_child(order: dict[str, Any], file: int, out: int, limits: Ingest) -> Ended:
+    """Run the child on ``file`` under ``limits``; what it makes goes to ``out``, or NOWHERE.
+
+    ``order``: what child_main.py documents, less the limits.
+    """
+    order |= {
+        "out": out,
+        "seconds": limits.seconds,
+        "cpu": limits.cpu_seconds,
+        "memory": limits.memory_bytes,
+        "bytes": math.ceil(limits.seconds * BYTES_PER_SECOND * 1.02) + (1 << 20),
+    }
+    command = [sys.executable, "-I", str(SCRIPT), json.dumps(order)]
+    # On a busy machine a second of processor time may take two.
+    return await run_confined(
+        command, file, [] if out == NOWHERE else [out], 2 * limits.cpu_seconds
+    )
+
+
+def died(ended: Ended) -> AudioRejected:
+    """The error that a client gets for a child that gave no answer."""
+    logger.warning("A child that read audio ended with status %d.", ended.status)
+    for_its_output = len(ended.output) > MOST_OUTPUT
+    killed = ended.status in (-signal.SIGXCPU, -signal.SIGKILL)
+    if killed and not for_its_output:
+        return AudioRejected("too_complex", "Reading the audio takes too much time or memory.")
+    return AudioRejected("unreadable", "The audio is cut off or damaged and cannot be read.")

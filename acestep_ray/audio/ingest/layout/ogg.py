@@ -1,0 +1,136 @@
+"""Ogg: its pages, and the streams that follow one another in a file.
+
+Of a chain (what a radio sends, and what `cat` makes of several files) libsndfile reads the first
+stream alone, and of a page that is cut off nothing.
+"""
+
+# mypy: allow-untyped-calls
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mutagen.ogg import OggPage
+
+from acestep_ray.audio.ingest.layout.parts import Layout, Malformed, Part, Window
+from acestep_ray.audio.ingest.layout.stated_length import Extent
+
+HEAD = 27
+MOST_LINKS = 1_000
+CONTINUED, FIRST, LAST = 1, 2, 4
+NO_POSITION = 0xFFFF_FFFF_FFFF_FFFF
+"""Of a page on which no packet ends."""
+LONGEST = 65_307
+"""Bytes of a page."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """``position``: samples up to its end. ``lacing``: lengths of the body's pieces, a packet ends
+    with one below 255. ``end`` may lie beyond the file's; ``gap``: something else stood before it.
+    """
+
+    start: int
+    end: int
+    flags: int
+    position: int
+    serial: int
+    sequence: int
+    lacing: bytes
+    gap: bool
+
+
+def pages(window: Window, start: int, end: int) -> Iterator[Page]:
+    """The pages from ``start`` on. The last one need not be whole; but what begins like a page
+    behind something else, and is too short for a header, is none."""
+    at, gap = start, False
+    while (found := window.find(b"OggS", at, end)) >= 0:
+        gap, at = found != at, found
+        head = window.read(at, HEAD)
+        lacing = window.read(at + HEAD, head[26]) if len(head) == HEAD else b""
+        short = len(head) < HEAD or len(lacing) < head[26]
+        if short and gap:
+            return
+        yield Page(
+            start=at,
+            end=end + 1 if short else at + HEAD + len(lacing) + sum(lacing),
+            flags=0 if short else head[5],
+            position=int.from_bytes(head[6:14], "little"),
+            serial=int.from_bytes(head[14:18], "little"),
+            sequence=int.from_bytes(head[18:22], "little"),
+            lacing=lacing,
+            gap=gap,
+        )
+        at += HEAD + len(lacing) + sum(lacing)
+
+
+def ogg(file: int, start: int, end: int) -> Layout:
+    """Of the file from ``start``, where a page begins. Raises Malformed."""
+    window = Window(file)
+    links: list[list[Part]] = []
+    begin = at = start
+    sound, damaged = False, False
+    positions: list[int] = []  # first and last of the stream
+    held = 0
+    for page in pages(window, start, end):
+        damaged = damaged or page.gap
+        if page.flags & FIRST and sound:
+            links.append([(begin, at)])
+            held += positions[-1] - positions[0] if positions else 0
+            begin, at, sound, positions = page.start, page.start, False, []
+            if len(links) > MOST_LINKS:
+                raise Malformed("The Ogg file is a chain of too many pieces.")
+        if page.end > end:
+            link: list[Part] = [(begin, at)] if begin < at else []
+            if not page.flags & LAST or page.position == NO_POSITION:
+                return Layout([*links, link] if link else links, open_end=True, damaged=damaged)
+            first, before = (positions[0], positions[-1]) if positions else (0, 0)
+            rest, position = _shortened(window, page, before, end)
+            lost = max(0, page.position - position)
+            extent = Extent(max(1, held + position - first), lost)
+            return Layout([*links, [*link, rest]], extent, damaged=damaged)
+        at = page.end
+        sound = sound or not page.flags & FIRST
+        if page.position not in (0, NO_POSITION):
+            positions = [*positions[:1], page.position]
+    links.append([(begin, at)])
+    return Layout(links, damaged=damaged)
+
+
+def _shortened(window: Window, page: Page, before: int, end: int) -> tuple[bytes, int]:
+    """The page that goes beyond ``end``, made anew of its packets that are whole, and its position.
+
+    Only decoding could show how many samples each packet has: they are taken for even.
+    """
+    body_at = page.start + HEAD + len(page.lacing)
+    body = window.read(body_at, end - body_at)
+    packets: list[bytes] = []
+    at = packet_at = 0
+    for length in page.lacing:
+        at += length
+        if at > len(body):
+            break
+        if length < 255:
+            packets.append(body[packet_at:at])
+            packet_at = at
+    share = packet_at / max(1, sum(page.lacing))
+    made = OggPage()
+    made.packets = packets
+    made.position = before + int((page.position - before) * share)
+    made.serial, made.sequence = page.serial, page.sequence
+    made.continued, made.last = bool(page.flags & CONTINUED), True
+    return made.write(), made.position
+
+
+def ends_inside_page(file: int) -> bool:
+    """Whether the last page goes beyond the end of ``file``; zeros behind it do not count.
+
+    Blocking.
+    """
+    window = Window(file)
+    end = os.fstat(file).st_size
+    used = window.end_of_content(0, end)
+    last = None
+    for page in pages(window, max(0, used - 2 * LONGEST), end):  # at least one from its beginning
+        last = page
+    return last is not None and last.end > end
