@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python scripts/install.py
 CONFIG ?= serve_config.yaml
 CODE := acestep_ray deployments tests benchmarks scripts
+# Unit tests that start programs which take seconds, or wait for such a program to come back.
+SLOW := startup/test_launcher.py startup/test_supervisor.py scripts k8s/test_dockerfile.py
 
-.PHONY: serve serve-real engines test gpu-check faults bench check fix openapi k8s clean
+.PHONY: serve serve-real engines test test-quick gpu-check faults bench check fix openapi k8s clean
 
 serve: $(VENV)/.installed-base  ## run the service with mock models on port 8001 (ACESTEP_PORT)
 	@$(BIN)/acestep-ray serve $(CONFIG)
@@ -14,16 +16,17 @@ serve: $(VENV)/.installed-base  ## run the service with mock models on port 8001
 serve-real: $(VENV)/.installed-base $(VENV)/.installed-engines  ## the same with real models
 	@$(BIN)/acestep-ray serve serve_config.gpu.yaml
 
-test: $(VENV)/.installed-test $(VENV)/.installed-engines  ## every test
-	@echo "== tests that start nothing, two at a time"
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/models tests/unit $(PYTEST_ARGS)
-	@echo "== tests on running services: jobs, the README's commands, fault drills"
-	@$(BIN)/python -m pytest tests/integration tests/e2e tests/faults tests/cluster $(PYTEST_ARGS)
+test: $(VENV)/.installed-test $(VENV)/.installed-engines  ## every test, and what each part took
+	@HYPOTHESIS_PROFILE=ci $(BIN)/python scripts/test_tiers.py $(PYTEST_ARGS)
+
+test-quick: $(VENV)/.installed-test $(VENV)/.installed-engines  ## the unit tests but for slow ones
+	@HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
+		tests/unit $(SLOW:%=--ignore=tests/unit/%) $(PYTEST_ARGS)
 
 engines: $(VENV)/.installed-engines  ## the real engines' libraries, for the acestep-ray commands
 
 gpu-check: $(VENV)/.installed-test $(VENV)/.installed-engines  ## real engines, tiny weights, CUDA
-	@ACESTEP_TEST_DEVICE=cuda $(BIN)/python -m pytest tests/models $(PYTEST_ARGS)
+	@ACESTEP_TEST_DEVICE=cuda $(BIN)/python -m pytest tests/models tests/serve_real $(PYTEST_ARGS)
 
 faults: $(VENV)/.installed-test  ## the fault drills in full, with a table of recovery times
 	@FAULTS=full $(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)

@@ -1,27 +1,35 @@
-"""Marks every test by the folder it lies in."""
+"""Marks every test by the folder it lies in, and says how many examples hypothesis tries."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import pytest
 
 from tests.s3 import BUCKET, S3Server
 
-FOLDERS = {"unit", "integration", "models", "e2e", "faults", "cluster"}
+FOLDERS = ("unit", "models", "serve_real", "integration", "e2e", "faults", "cluster")
+
+# A slow test with a number of its own has it from the profile's. A busy machine meets no deadline.
+hypothesis.settings.register_profile("ci", max_examples=100, deadline=None)
+hypothesis.settings.register_profile("quick", max_examples=10, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
         folder = item.path.relative_to(here).parts[0]
-        assert folder in FOLDERS, f"{item.path}: tests live in one of {sorted(FOLDERS)}"
+        assert folder in FOLDERS, f"{item.path}: tests live in one of {FOLDERS}"
         item.add_marker(folder)
     # Quick ones first: a mistake shows in seconds, before anything is started. What a folder shares
     # is started after the tests that do without, and is gone when the folder's last test is done: a
     # service that nobody needs takes from the others what little a small machine has.
-    order = ["unit", "models", "integration", "e2e", "faults", "cluster"]
-    items.sort(key=lambda item: (order.index(item.path.relative_to(here).parts[0]), _shares(item)))
+    items.sort(
+        key=lambda item: (FOLDERS.index(item.path.relative_to(here).parts[0]), _shares(item))
+    )
 
 
 def _shares(item: pytest.Item) -> bool:

@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
+from deployments.serve_run import wait_longer_for_nodes
 from tests.cluster.nodes import STEADY, ClusterService, cluster_of
 from tests.redis_server import RedisServer
 from tests.service import ROOT
+
+wait_longer_for_nodes()
 
 NODES = 3
 GPUS = 8

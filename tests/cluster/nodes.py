@@ -17,10 +17,10 @@ import yaml
 from ray import serve
 from ray.cluster_utils import Cluster
 
-from acestep_ray.jobs.roster import Announcement, RosterView
-from acestep_ray.launch import environment
+from acestep_ray.replicas.registry import Registration, RegistrySnapshot
+from acestep_ray.startup.launcher import environment
+from deployments.job_store_client import store_actors
 from deployments.names import NAMESPACE
-from deployments.store_client import store_actors
 from tests import progress
 from tests.service import ROOT, Service, free_port, until
 
@@ -97,12 +97,12 @@ class ClusterService(Service):
         node_id = ray.get(self.store_actor().__ray_call__.remote(_node_id))
         return next(node for node in self.nodes if node.node_id == node_id)
 
-    def roster(self) -> RosterView:
+    def roster(self) -> RegistrySnapshot:
         """Which engine replicas live, as the job store actor knows them."""
-        view: RosterView = ray.get(self.store_actor().roster.remote(None, 0))
+        view: RegistrySnapshot = ray.get(self.store_actor().replicas.remote())
         return view
 
-    def replicas(self, deployment: str) -> list[Announcement]:
+    def replicas(self, deployment: str) -> list[Registration]:
         """The live replicas of a deployment."""
         return [word for word in self.roster().live if word.deployment == deployment]
 

@@ -14,12 +14,12 @@ SONG = {"audio_duration": 1, "inference_steps": 5, "batch_size": 1, "audio_forma
 def test_each_decoder_has_a_gpu_of_its_own(service: ClusterService) -> None:
     service.until_replicas("Decoder", NODES * GPUS)
     decoders = service.replicas("Decoder")
-    # A replica that saw other cards than those it was given would not have started.
-    assert {len(word.cards) for word in decoders} == {1}
-    assert len({(word.node, word.cards) for word in decoders}) == NODES * GPUS
-    assert set(Counter(word.node for word in decoders).values()) == {GPUS}
+    # A replica that saw other GPUs than those it was given would not have started.
+    assert {len(one.gpus) for one in decoders} == {1}
+    assert len({(one.node, one.gpus) for one in decoders}) == NODES * GPUS
+    assert set(Counter(one.node for one in decoders).values()) == {GPUS}
     planners = service.replicas("Planner")
-    assert [word.cards for word in planners] == [()]  # it asked for none, and sees none
+    assert [one.gpus for one in planners] == [()]  # it asked for none, and sees none
 
 
 def test_no_job_waits_for_a_decoder_that_is_busy_while_another_is_idle(

@@ -9,8 +9,11 @@ import pytest
 import yaml
 from redis import Redis
 
+from deployments.serve_run import wait_longer_for_nodes
 from tests.redis_server import RedisServer
 from tests.service import ROOT, Service, running
+
+wait_longer_for_nodes()  # in the drills that start Ray here
 
 FULL = os.environ.get("FAULTS") == "full"
 STORES = ("sqlite", "redis") if FULL else ("sqlite",)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ray.serve import Application
 
 import deployments.app
-from acestep_ray.audio.artifacts import Artifacts
+from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.decoder.protocol import (
     DecoderDescription,
     DecoderEngine,

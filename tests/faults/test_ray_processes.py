@@ -19,7 +19,7 @@ TAKE_THE_NODE = {
     "Ray's raylet": "raylet/raylet",
     "Ray's dashboard agent": "ray::DashboardAgent",
     "Ray's runtime env agent": "ray::RuntimeEnvAgent",
-    "`serve run`": "ray.serve.scripts run",
+    "`serve run`": "deployments.serve_run",
 }
 DO_NOT = {
     "Ray's dashboard's modules": "ray-dashboard-",
@@ -29,7 +29,7 @@ DO_NOT = {
     "Serve proxy": "ray::ProxyActor",
     "Serve controller, beside them": "ray::ServeController",
 }
-ANEW = "starting anew in 1 s"
+ANEW = "starting again in 1 s"
 
 
 @pytest.fixture(scope="module")

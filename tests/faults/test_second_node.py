@@ -11,10 +11,10 @@ from pydantic import SecretStr
 from ray.cluster_utils import Cluster
 
 from acestep_ray.settings import Settings
-from deployments import node_guard
+from deployments import startup_checks as node_guard
 from deployments.app import build
-from deployments.cluster import cluster_id
-from deployments.node_guard import DataOnOneNode, watch_nodes
+from deployments.replica import cluster_id
+from deployments.startup_checks import SingleNodeStorage, watch_nodes
 from tests.redis_server import RedisServer
 from tests.service import until
 
@@ -63,7 +63,7 @@ async def test_a_second_node(
         build(settings)
 
     # What runs when the node joins goes on, and says so.
-    monkeypatch.setattr(node_guard, "LOOK_EVERY", 0.1)
+    monkeypatch.setattr(node_guard, "CHECK_EVERY", 0.1)
     watch = asyncio.create_task(watch_nodes(file))
     await asyncio.sleep(0.5)
     assert caplog.text == ""
@@ -72,9 +72,9 @@ async def test_a_second_node(
     await asyncio.to_thread(until, lambda: caplog.text.count(word) >= 2, "nothing is said")
     watch.cancel()
 
-    with pytest.raises(DataOnOneNode, match="2 nodes, and a SQLite job store"):
+    with pytest.raises(SingleNodeStorage, match="2 nodes, and a SQLite job store"):
         build(file)
-    with pytest.raises(DataOnOneNode, match="or ACESTEP_ARTIFACTS_SHARED=true where"):
+    with pytest.raises(SingleNodeStorage, match="or ACESTEP_ARTIFACTS_SHARED=true where"):
         build(folder)
     build(shared)
 

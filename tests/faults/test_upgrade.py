@@ -11,10 +11,10 @@ import ray
 
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.snapshot import Snapshot
-from acestep_ray.jobs.store.protocol import Get, Submit
+from acestep_ray.jobs.store.operations import Get, Submit
 from acestep_ray.settings import Settings
+from deployments.job_store_client import RayJobStoreClient
 from deployments.names import NAMESPACE, store_actor_name
-from deployments.store_client import StoreClient
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -25,7 +25,7 @@ def cluster() -> Iterator[None]:
     ray.shutdown()
 
 
-async def submit(client: StoreClient) -> str:
+async def submit(client: RayJobStoreClient) -> str:
     job_id = str(uuid.uuid4())
     await client.apply(Submit(job_id, "{}", needs_plan=False, max_queued=10_000))
     return job_id
@@ -41,7 +41,7 @@ def lives(protocol: int) -> bool:
 
 async def test_a_rolling_upgrade_loses_no_job(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path)
-    old, new = StoreClient(settings, protocol=1), StoreClient(settings, protocol=2)
+    old, new = RayJobStoreClient(settings, protocol=1), RayJobStoreClient(settings, protocol=2)
     ids = [await submit(old) for _ in range(20)]
     assert lives(1)
 
@@ -60,7 +60,7 @@ async def test_a_rolling_upgrade_loses_no_job(tmp_path: Path) -> None:
     assert not lives(1)
     # Old replicas that are still there use the newer actor; they never bring theirs back.
     ids += [await submit(old) for _ in range(20)]
-    late = StoreClient(settings, protocol=1)
+    late = RayJobStoreClient(settings, protocol=1)
     ids += [await submit(late)]
     stop.set()
     ids += await busy

@@ -9,7 +9,7 @@ from threading import Event
 
 import httpx
 
-from acestep_ray.launch_log import ROUTINE
+from acestep_ray.startup.log_filter import ROUTINE
 from tests.service import Service, until
 
 CUT = 200

@@ -1,4 +1,4 @@
-"""The sums of what a decoder takes of a card, held against the full-size modules' own tensors.
+"""The sums of what a decoder takes of a GPU, held against the full-size modules' own tensors.
 
 They run on fake tensors, which have shapes and no contents: every tensor that is alive is counted,
 and no memory or time is needed. What CUDA's kernels take beside them is not seen here.
@@ -15,9 +15,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from acestep_ray.cards.memory import VAE_TILE, decoder_needs
 from acestep_ray.decoder.checkpoints.sizes import FULL_2B
 from acestep_ray.decoder.diffusers.decode import TILE
+from acestep_ray.replicas.gpu_memory import VAE_TILE, decoder_needs
 
 
 class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -12,7 +12,7 @@ from acestep_ray.planner.constraint import MetadataConstraint, TextVocabulary
 from acestep_ray.planner.context import ANSWER_TOKENS
 from acestep_ray.planner.grammar import Given, body_regex
 from acestep_ray.planner.metadata import KEYSCALES, LANGUAGES
-from acestep_ray.planner.outline import read_metadata
+from acestep_ray.planner.song_outline import read_metadata
 from acestep_ray.planner.tokens import END_OF_TEXT
 from acestep_ray.planner.transformers.language_model import LanguageModel
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from transformers import DynamicCache, Qwen3ForCausalLM
 
-from acestep_ray.planner.brief import make_brief
 from acestep_ray.planner.context import codes_prompt_ids
 from acestep_ray.planner.grammar import Given
+from acestep_ray.planner.prepared_request import make_brief
 from acestep_ray.planner.protocol import Plan, PlanRequest
 from acestep_ray.planner.transformers.language_model import LanguageModel
 from acestep_ray.planner.transformers.planning import Planning

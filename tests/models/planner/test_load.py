@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from acestep_ray.checkpoint_error import CheckpointError
-from acestep_ray.planner.lm_folder import find_lm
+from acestep_ray.errors import CheckpointError
+from acestep_ray.planner.checkpoint_folder import find_lm
 from acestep_ray.planner.transformers.language_model import LanguageModel
 from acestep_ray.planner.transformers.load import load_lm
 from acestep_ray.settings import Lm

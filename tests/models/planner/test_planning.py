@@ -9,7 +9,6 @@ from typing import Literal
 import pytest
 import torch
 
-from acestep_ray.decoder.protocol import codes_of_seconds
 from acestep_ray.planner.codes import format_code_string, parse_code_string
 from acestep_ray.planner.grammar import Given, cot_text, metadata_regex
 from acestep_ray.planner.metadata import KEYSCALES, LANGUAGES
@@ -18,6 +17,7 @@ from acestep_ray.planner.transformers.language_model import LanguageModel
 from acestep_ray.planner.transformers.planning import Planning
 from acestep_ray.planner.transformers.rows import Rows
 from acestep_ray.settings import Lm, Lyrics
+from acestep_ray.timebase import codes_of_seconds
 
 
 def request(**fields: object) -> PlanRequest:

@@ -7,9 +7,8 @@ from importlib.resources import files
 import pytest
 import tiktoken
 
-from acestep_ray.planner.brief import make_brief
 from acestep_ray.planner.context import codes_prompt_ids
-from acestep_ray.planner.outline import outline, read_metadata
+from acestep_ray.planner.prepared_request import make_brief
 from acestep_ray.planner.prompts import (
     format_prompt,
     inspire_prompt,
@@ -18,6 +17,7 @@ from acestep_ray.planner.prompts import (
     understand_prompt,
 )
 from acestep_ray.planner.protocol import PlanRequest
+from acestep_ray.planner.song_outline import outline, read_metadata
 from acestep_ray.planner.tokens import code_ids
 from acestep_ray.planner.transformers.language_model import LanguageModel
 from acestep_ray.settings import Lyrics

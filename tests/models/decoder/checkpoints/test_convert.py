@@ -10,11 +10,11 @@ import torch
 from diffusers import AceStepPipeline
 from safetensors import safe_open
 
-from acestep_ray.checkpoint_error import CheckpointError
 from acestep_ray.decoder.checkpoints import write
 from acestep_ray.decoder.checkpoints.convert import convert_checkpoint
 from acestep_ray.decoder.checkpoints.load import load
 from acestep_ray.decoder.checkpoints.tiny import make_tiny_checkpoint
+from acestep_ray.errors import CheckpointError
 
 
 @pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated:FutureWarning")

@@ -11,9 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from acestep_ray.checkpoint_error import CheckpointError
 from acestep_ray.decoder.checkpoints.load import load
 from acestep_ray.decoder.checkpoints.tiny import make_tiny_checkpoint
+from acestep_ray.errors import CheckpointError
 
 DIT = "acestep-v15-turbo"
 TEXT = "Qwen3-Embedding-0.6B"

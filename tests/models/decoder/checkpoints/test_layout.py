@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from acestep_ray.checkpoint_error import CheckpointError
 from acestep_ray.decoder.checkpoints.layout import find, read_json
+from acestep_ray.errors import CheckpointError
 
 
 def folder_with(root: Path, *names: str) -> Path:

@@ -9,9 +9,9 @@ import torch
 from diffusers import AceStepPipeline
 from safetensors.torch import load_file, save_file
 
-from acestep_ray.checkpoint_error import CheckpointError
 from acestep_ray.decoder.checkpoints.load import BASE_TASKS, load
 from acestep_ray.decoder.checkpoints.tiny import make_tiny_checkpoint
+from acestep_ray.errors import CheckpointError
 
 DTYPES = [torch.float32, torch.bfloat16]
 COMPONENTS = ("transformer", "condition_encoder", "vae", "text_encoder")

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from acestep_ray.checkpoint_error import CheckpointError
 from acestep_ray.decoder.checkpoints.load import load
 from acestep_ray.decoder.checkpoints.tiny import make_tiny_checkpoint
+from acestep_ray.errors import CheckpointError
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import torch
 
-from acestep_ray.checkpoint_error import CheckpointError
 from acestep_ray.decoder.checkpoints.modules import build
 from acestep_ray.decoder.checkpoints.sizes import FULL_2B
 from acestep_ray.decoder.checkpoints.upstream import (
@@ -15,6 +14,7 @@ from acestep_ray.decoder.checkpoints.upstream import (
     read_silence,
     upstream_name,
 )
+from acestep_ray.errors import CheckpointError
 
 CONFIG = Path("acestep-v15-turbo/config.json")
 

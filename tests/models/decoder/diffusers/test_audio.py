@@ -11,7 +11,7 @@ from acestep_ray.decoder.diffusers.audio import (
     reference_segments,
     to_48k_stereo,
 )
-from acestep_ray.decoder.protocol import Samples
+from acestep_ray.timebase import Samples
 from tests.models.decoder.diffusers.tiny import DEVICE, Tiny, music, on_device
 
 

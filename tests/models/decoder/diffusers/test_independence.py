@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from acestep_ray.decoder.diffusers.engine import DiffusersDecoder
-from acestep_ray.decoder.protocol import DecodeRequest, Samples, Sources
+from acestep_ray.decoder.protocol import DecodeRequest, Sources
+from acestep_ray.timebase import Samples
 from tests.models.decoder.diffusers.tiny import DEVICE, Tiny, alike, music, request, source
 
 pytestmark = pytest.mark.skipif(

@@ -11,13 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from acestep_ray.decoder.protocol import (
-    DecodeRequest,
-    OutOfMemoryError,
-    RenderedTake,
-    Samples,
-)
+from acestep_ray.decoder.protocol import DecodeRequest, OutOfMemoryError, RenderedTake
 from acestep_ray.decoder.render import Rendering
+from acestep_ray.timebase import Samples
 from tests.models.decoder.diffusers.tiny import Tiny, alike, request, source
 
 SOURCE = source(200_000)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from acestep_ray.decoder.diffusers.window import CROSSFADE, Window
-from acestep_ray.decoder.protocol import FRAME, DecoderError, Samples
+from acestep_ray.decoder.protocol import DecoderError
+from acestep_ray.timebase import SAMPLES_PER_FRAME, Samples
 from tests.models.decoder.diffusers.tiny import Tiny, music, request, source
 
 SECOND = 48_000
@@ -46,11 +47,11 @@ def padded(window: Window, audio: Samples) -> Samples:
 def test_splice_fades_within_the_window_alone() -> None:
     window = Window.of(1.03, 2.99, SOURCE)
     whole = np.full((SOURCE, 2), 0.5, dtype=np.float32)
-    fresh = np.full(((window.last - window.first) * FRAME, 2), -0.5, dtype=np.float32)
+    fresh = np.full(((window.last - window.first) * SAMPLES_PER_FRAME, 2), -0.5, dtype=np.float32)
     out = window.splice(whole, fresh)
-    assert out.shape == (125 * FRAME, 2)
+    assert out.shape == (125 * SAMPLES_PER_FRAME, 2)
     # The model's last whole frame ends before the window does.
-    begin, end = window.begin, window.last * FRAME
+    begin, end = window.begin, window.last * SAMPLES_PER_FRAME
     assert np.all(out[:begin] == 0.5)
     assert np.all(out[end:] == 0.5)
     assert np.all(out[begin + CROSSFADE : end - CROSSFADE] == -0.5)
@@ -61,7 +62,7 @@ def test_splice_fades_within_the_window_alone() -> None:
 
 def test_nothing_is_faded_where_the_window_reaches_past_the_source() -> None:
     window = Window.of(-1.0, 6.0, SOURCE)
-    fresh = np.full((window.frames * FRAME, 2), 0.25, dtype=np.float32)
+    fresh = np.full((window.frames * SAMPLES_PER_FRAME, 2), 0.25, dtype=np.float32)
     whole = padded(window, np.full((SOURCE, 2), 0.5, dtype=np.float32))
     assert np.all(window.splice(whole, fresh) == 0.25)
 
@@ -69,7 +70,7 @@ def test_nothing_is_faded_where_the_window_reaches_past_the_source() -> None:
 def test_a_fade_is_no_longer_than_the_source_in_the_window() -> None:
     window = Window.of(5.0, 7.0, SOURCE)
     whole = padded(window, np.full((SOURCE, 2), 0.5, dtype=np.float32))
-    fresh = np.full((50 * FRAME, 2), 0.25, dtype=np.float32)
+    fresh = np.full((50 * SAMPLES_PER_FRAME, 2), 0.25, dtype=np.float32)
     out = window.splice(whole, fresh)
     assert np.all(out[: 5 * SECOND] == 0.5)
     assert np.all(out[SOURCE:] == 0.25)
@@ -90,7 +91,7 @@ def test_outside_the_window_the_take_is_the_source(
     lead = max(0, round(-start * SECOND))
     begin = round(start * SECOND) + lead
     stop = (SOURCE if end is None else round(end * SECOND)) + lead
-    assert len(first) == (max(SOURCE + lead, stop)) // FRAME * FRAME
+    assert len(first) == (max(SOURCE + lead, stop)) // SAMPLES_PER_FRAME * SAMPLES_PER_FRAME
     for take in (first, second):
         if lead == 0:
             assert np.array_equal(take[:begin], sources.source[:begin])

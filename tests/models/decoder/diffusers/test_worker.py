@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from acestep_ray.audio.artifacts import Artifacts
+from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.decoder.events import Decoded, DecodeEvent, DecodeFailed, DecodeProgress
 from acestep_ray.decoder.protocol import DecodeRequest
 from acestep_ray.decoder.worker import DecodeWorker

@@ -17,13 +17,8 @@ from torch import nn
 
 from acestep_ray.decoder.checkpoints.load import Loaded
 from acestep_ray.decoder.diffusers.engine import DiffusersDecoder
-from acestep_ray.decoder.protocol import (
-    FRAME,
-    DecodeRequest,
-    RenderedTake,
-    Samples,
-    Sources,
-)
+from acestep_ray.decoder.protocol import DecodeRequest, RenderedTake, Sources
+from acestep_ray.timebase import SAMPLES_PER_FRAME, Samples
 
 DEVICE = torch.device(os.environ.get("ACESTEP_TEST_DEVICE", "cpu"))
 CHANNELS = 64
@@ -34,7 +29,7 @@ class Ear(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv = nn.Conv1d(2, 2 * CHANNELS, FRAME, stride=FRAME)
+        self.conv = nn.Conv1d(2, 2 * CHANNELS, SAMPLES_PER_FRAME, stride=SAMPLES_PER_FRAME)
 
     def forward(self, audio: torch.Tensor) -> torch.Tensor:
         latents: torch.Tensor = self.conv(audio)
@@ -46,7 +41,9 @@ class Voice(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv = nn.ConvTranspose1d(CHANNELS, 2, 3 * FRAME, stride=FRAME, padding=FRAME)
+        self.conv = nn.ConvTranspose1d(
+            CHANNELS, 2, 3 * SAMPLES_PER_FRAME, stride=SAMPLES_PER_FRAME, padding=SAMPLES_PER_FRAME
+        )
         self.heard: list[torch.Tensor] = []
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:

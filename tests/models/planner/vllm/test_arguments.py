@@ -8,7 +8,7 @@ import pytest
 from transformers import Qwen3Config
 from vllm.engine.arg_utils import AsyncEngineArgs
 
-from acestep_ray.checkpoint_error import CheckpointError
+from acestep_ray.errors import CheckpointError, SettingError
 from acestep_ray.planner.checkpoint import LmCheckpoint, open_checkpoint
 from acestep_ray.planner.vllm.arguments import (
     check_room,
@@ -18,7 +18,6 @@ from acestep_ray.planner.vllm.arguments import (
 )
 from acestep_ray.planner.vllm.engine import VllmPlanner
 from acestep_ray.planner.vllm.environment import vllm_environment
-from acestep_ray.setting_error import SettingError
 from acestep_ray.settings import Lm, Settings
 
 GB = 10**9

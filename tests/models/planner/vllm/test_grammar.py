@@ -7,7 +7,7 @@ from llguidance import LLMatcher, grammar_from
 from acestep_ray.planner.constraint import TextVocabulary
 from acestep_ray.planner.context import ANSWER_TOKENS
 from acestep_ray.planner.grammar import Given, body_grammar
-from acestep_ray.planner.outline import read_metadata
+from acestep_ray.planner.song_outline import read_metadata
 from acestep_ray.planner.tokens import FIRST_CODE
 from acestep_ray.planner.transformers.language_model import LanguageModel
 from tests.models.planner.test_constraint import Chooser

@@ -1,31 +1,52 @@
-"""``make serve-real`` with the vllm planner: whole jobs, HTTP to file, on the CPU."""
+"""A base model planned for by ``vllm``: its own tasks, and whole jobs, HTTP to file.
 
-import subprocess
+The last test kills vLLM's engine.
+"""
+
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
-import yaml
 
-from tests.service import CLI, ROOT, Service, running, until
+from tests.serve_real.songs import serving, song, wav
+from tests.service import Service, until
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    folder = tmp_path_factory.mktemp("vllm")
-    checkpoints = str(folder / "checkpoints")
-    subprocess.run([CLI, "make-tiny-checkpoint", checkpoints], check=True, capture_output=True)
-    environment = {
-        "ACESTEP_CHECKPOINTS": checkpoints,
-        "ACESTEP_PLANNER": "vllm",
-        "ACESTEP_LM__CAPTION_TOKENS": "10",
-    }
-    config = yaml.safe_load((ROOT / "serve_config.gpu.yaml").read_text())
-    with running(folder / "data", environment, config) as service:
+    environment = {"ACESTEP_PLANNER": "vllm", "ACESTEP_LM__CAPTION_TOKENS": "10"}
+    with serving(tmp_path_factory.mktemp("base"), "--base", **environment) as service:
         yield service
 
 
-def song(**fields: Any) -> dict[str, Any]:
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"task_type": "lego", "track_name": "drums"},
+        {"task_type": "extract", "track_name": "vocals"},
+        {"task_type": "complete", "track_classes": "drums,bass"},
+    ],
+    ids=lambda fields: fields["task_type"],
+)
+def test_tasks_of_base_models(service: Service, fields: dict[str, Any]) -> None:
+    _, samples = song(service, {"src_audio": wav(6)}, caption="band", **fields)
+    assert len(samples) == 6 * 48_000
+
+
+def test_guidance_reaches_a_base_model(service: Service) -> None:
+    fields: dict[str, Any] = {
+        "caption": "x",
+        "audio_duration": 6,
+        "use_random_seed": False,
+        "seed": 7,
+    }
+    _, low = song(service, **fields, guidance_scale=1)
+    _, high = song(service, **fields, guidance_scale=12)
+    assert np.abs(low - high).max() > 1e-4
+
+
+def planned(**fields: Any) -> dict[str, Any]:
     return {
         "caption": "piano",
         "lyrics": "la la",
@@ -40,7 +61,7 @@ def song(**fields: Any) -> dict[str, Any]:
 
 
 def test_a_whole_job(service: Service) -> None:
-    answer = service.http.post("/v1/music/generate", json=song(lm_cfg_scale=2, key_scale="Am"))
+    answer = service.http.post("/v1/music/generate", json=planned(lm_cfg_scale=2, key_scale="Am"))
     assert answer.status_code == 200, answer.text
     assert not answer.json().get("warnings")
     job = service.finish(answer.json()["job_id"])
@@ -55,7 +76,7 @@ def test_a_whole_job(service: Service) -> None:
 
 def test_jobs_at_once_get_the_plans_that_they_get_alone(service: Service) -> None:
     def fields(seed: int) -> dict[str, Any]:
-        return song(use_random_seed=False, seed=seed, lm_cfg_scale=1 + seed % 3)
+        return planned(use_random_seed=False, seed=seed, lm_cfg_scale=1 + seed % 3)
 
     alone = [service.make(**fields(seed))["result"] for seed in range(2)]
     jobs = [service.submit(**fields(seed)) for seed in range(6)]
@@ -68,7 +89,7 @@ def test_jobs_at_once_get_the_plans_that_they_get_alone(service: Service) -> Non
 
 
 def test_a_dead_engine_core_costs_no_job(service: Service) -> None:
-    jobs = [service.submit(**song(audio_duration=120, lm_cfg_scale=2)) for _ in range(2)]
+    jobs = [service.submit(**planned(audio_duration=120, lm_cfg_scale=2)) for _ in range(2)]
 
     def writing(job: str) -> bool:
         return (service.job(job)["progress"] or {}).get("stage") == "codes"

@@ -21,11 +21,10 @@ from vllm import SamplingParams
 from vllm.exceptions import VLLMValidationError
 from vllm.inputs.engine import tokens_input
 
-from acestep_ray.decoder.protocol import codes_of_seconds
-from acestep_ray.planner.brief import make_brief
 from acestep_ray.planner.context import codes_prompt_ids
 from acestep_ray.planner.engines import make_planner
 from acestep_ray.planner.grammar import Given
+from acestep_ray.planner.prepared_request import make_brief
 from acestep_ray.planner.protocol import (
     EngineDied,
     Plan,
@@ -41,6 +40,7 @@ from acestep_ray.planner.vllm import requests
 from acestep_ray.planner.vllm.engine import VllmPlanner
 from acestep_ray.planner.vllm.planning import Planning as VllmPlanning
 from acestep_ray.settings import Lm, Settings
+from acestep_ray.timebase import codes_of_seconds
 from tests.models.planner.vllm.songs import FORCED, HOSTILE, request, song, text_alone
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -1,76 +1,21 @@
-"""``make serve-real`` with a tiny checkpoint in upstream's layout: every task, HTTP to file."""
+"""A turbo model planned for by ``pt``, as ``make serve-real`` does it: every task, HTTP to file."""
 
 import io
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
-import yaml
 
-from tests.service import CLI, ROOT, Service, running
-
-
-@pytest.fixture(scope="module")
-def config() -> dict[str, Any]:
-    document: dict[str, Any] = yaml.safe_load((ROOT / "serve_config.gpu.yaml").read_text())
-    return document
-
-
-def make(folder: Path, *options: str) -> Path:
-    """A tiny checkpoint, made as a newcomer makes it."""
-    command = [str(CLI), "make-tiny-checkpoint", str(folder), *options]
-    subprocess.run(command, check=True, capture_output=True)
-    return folder
+from tests.serve_real.songs import request, serving, song, wav
+from tests.service import Service
 
 
 @pytest.fixture(scope="module")
-def turbo(tmp_path_factory: pytest.TempPathFactory, config: dict[str, Any]) -> Iterator[Service]:
-    folder = tmp_path_factory.mktemp("turbo")
-    environment = {"ACESTEP_CHECKPOINTS": str(make(folder / "checkpoints"))}
-    with running(folder / "data", environment, config) as service:
+def turbo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with serving(tmp_path_factory.mktemp("turbo")) as service:
         yield service
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory, config: dict[str, Any]) -> Iterator[Service]:
-    folder = tmp_path_factory.mktemp("base")
-    environment = {
-        "ACESTEP_CHECKPOINTS": str(make(folder / "checkpoints", "--base")),
-        "ACESTEP_PLANNER": "mock",
-    }
-    with running(folder / "data", environment, config) as service:
-        yield service
-
-
-def wav(seconds: float, rate: int = 44_100) -> bytes:
-    time = np.arange(int(seconds * rate)) / rate
-    buffer = io.BytesIO()
-    soundfile.write(buffer, 0.3 * np.sin(2 * np.pi * 330 * time), rate, format="WAV")
-    return buffer.getvalue()
-
-
-def request(service: Service, files: dict[str, bytes] | None = None, **fields: Any) -> Any:
-    fields = {"audio_format": "flac", "batch_size": 1, "inference_steps": 2, **fields}
-    data = {name: str(value) for name, value in fields.items()}
-    return service.http.post("/v1/music/generate", data=data, files=files or {})
-
-
-def song(
-    service: Service, files: dict[str, bytes] | None = None, **fields: Any
-) -> tuple[dict[str, Any], Any]:
-    """The finished job, and its take as [samples, 2]."""
-    answer = request(service, files, **fields)
-    assert answer.status_code == 200, answer.text
-    job = service.finish(answer.json()["job_id"])
-    assert job["status"] == "succeeded", job
-    file = service.http.get(job["result"]["first_audio_path"]).content
-    samples, rate = soundfile.read(io.BytesIO(file), dtype="float32", always_2d=True)
-    assert rate == 48_000
-    return job, samples
 
 
 def test_text_to_music_replays_bit_for_bit(turbo: Service) -> None:
@@ -205,32 +150,6 @@ def test_what_turbo_ignores_comes_back_as_a_warning(turbo: Service) -> None:
     answer = request(turbo, caption="x", audio_duration=2, guidance_scale=5).json()
     assert any("guidance_scale" in warning for warning in answer["warnings"])
     turbo.finish(answer["job_id"])
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"task_type": "lego", "track_name": "drums"},
-        {"task_type": "extract", "track_name": "vocals"},
-        {"task_type": "complete", "track_classes": "drums,bass"},
-    ],
-    ids=lambda fields: fields["task_type"],
-)
-def test_tasks_of_base_models(base: Service, fields: dict[str, Any]) -> None:
-    _, samples = song(base, {"src_audio": wav(6)}, caption="band", **fields)
-    assert len(samples) == 6 * 48_000
-
-
-def test_guidance_reaches_a_base_model(base: Service) -> None:
-    fields: dict[str, Any] = {
-        "caption": "x",
-        "audio_duration": 6,
-        "use_random_seed": False,
-        "seed": 7,
-    }
-    _, low = song(base, **fields, guidance_scale=1)
-    _, high = song(base, **fields, guidance_scale=12)
-    assert np.abs(low - high).max() > 1e-4
 
 
 def test_a_prompt_that_cannot_fit_is_refused_at_submit(turbo: Service) -> None:

@@ -1,0 +1,89 @@
+"""``test_tiers.py [ARGUMENT …]``: every test, tier by tier, and a table of what each tier took.
+
+A tier that fails keeps none after it from running: one run shows every failure. The arguments go to
+each tier's pytest.
+"""
+
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from pathlib import Path
+
+ENGINES = "tests/models/planner/vllm/engines"
+TWO_AT_A_TIME = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+TIERS: dict[str, tuple[str, ...]] = {
+    "unit: the library's parts": (*TWO_AT_A_TIME, "tests/unit"),
+    "models: real engines": (*TWO_AT_A_TIME, "tests/models", f"--ignore={ENGINES}"),
+    # From here on one at a time: each of them uses all that a small machine has.
+    "vllm: its engines, started": (ENGINES,),
+    "services: with real engines": ("tests/serve_real",),
+    "services: mock engines, drills": (
+        "tests/integration",
+        "tests/e2e",
+        "tests/faults",
+        "tests/cluster",
+    ),
+}
+NO_TESTS = 5
+"""pytest's exit status where none was chosen, as its arguments may ask for."""
+
+
+class Runner:
+    """Runs one pytest after the other; ended by Ctrl-C or SIGTERM, as pytest itself ends."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+        self._process: subprocess.Popen[bytes] | None = None
+        signal.signal(signal.SIGINT, self._stop)
+        signal.signal(signal.SIGTERM, self._stop)
+
+    def run(self, arguments: Sequence[str]) -> tuple[int, list[int]]:
+        """pytest's exit status, and how many tests there were, failed, and were skipped."""
+        with tempfile.TemporaryDirectory() as folder:
+            report = Path(folder) / "report.xml"
+            command = [sys.executable, "-m", "pytest", f"--junit-xml={report}", *arguments]
+            self._process = subprocess.Popen(command)
+            status = self._process.wait()
+            suites = ET.parse(report).getroot().findall("testsuite") if report.exists() else []
+        names = ("tests", "failures", "errors", "skipped")
+        tests, failures, errors, skipped = (
+            sum(int(suite.get(name, 0)) for suite in suites) for name in names
+        )
+        return status, [tests, failures + errors, skipped]
+
+    def _stop(self, number: int, _: object) -> None:
+        self.stopped = True
+        if number == signal.SIGTERM and self._process is not None:
+            self._process.send_signal(signal.SIGINT)  # Ctrl-C's signal it has from the terminal
+
+
+def main(*arguments: str) -> int:
+    """Run all tiers, print the table, and answer the exit status."""
+    runner = Runner()
+    rows: list[tuple[str, float, list[int], int]] = []
+    for tier, own in TIERS.items():
+        print(f"\n== {tier}", flush=True)
+        began = time.monotonic()
+        status, counts = runner.run([*own, *arguments])
+        rows.append((tier, time.monotonic() - began, counts, status))
+        if runner.stopped:
+            break
+    print(f"\n{'':<32}seconds   tests  failed skipped")
+    for tier, seconds, counts, status in rows:
+        fails = "" if status in (0, NO_TESTS) else f"  exit status {status}"
+        print(f"{tier:<32}{seconds:7.0f}{''.join(f'{count:8}' for count in counts)}{fails}")
+    print(f"{'':<32}{sum(row[1] for row in rows):7.0f}{sum(row[2][0] for row in rows):8}")
+    passed = any(status == 0 for *_, status in rows)
+    wrong = [status for *_, status in rows if status and not (status == NO_TESTS and arguments)]
+    if runner.stopped:
+        print("stopped: the tiers that are not listed did not run")
+        return 130
+    return wrong[0] if wrong else 0 if passed else NO_TESTS
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
