@@ -10,13 +10,13 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from acestep_ray import __version__, configs
-from acestep_ray.checkpoint_error import CheckpointError
+from acestep_ray.errors import CheckpointError
 from acestep_ray.jobs.job import Status
-from acestep_ray.jobs.store.migrate import migrate
-from acestep_ray.jobs.store.open import sqlite_file
-from acestep_ray.jobs.store.protocol import StoreUnavailable, StoreUnsuitable
-from acestep_ray.launch import Refused, serve
+from acestep_ray.jobs.store.errors import StoreUnavailable, StoreUnsuitable
+from acestep_ray.jobs.store.factory import sqlite_file
+from acestep_ray.jobs.store.migration.migrate import migrate
 from acestep_ray.settings import checked_store_url
+from acestep_ray.startup.launcher import Refused, serve
 
 TINY_LM = "acestep-5Hz-lm-0.6B"
 """Name of the tiny language model, as one of the published ones is called."""

@@ -32,22 +32,22 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import LoggingConfig
 
-from acestep_ray.audio.artifacts import Artifacts
+from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.decoder.checkpoints.sizes import TINY, Size
 from acestep_ray.decoder.checkpoints.tiny import make_tiny_checkpoint
 from acestep_ray.decoder.events import Decoded, DecodeEvent, DecodeFailed, DecodeProgress
 from acestep_ray.decoder.protocol import DecodeRequest
 from acestep_ray.jobs.job import Status
-from acestep_ray.jobs.runner import Runner
+from acestep_ray.jobs.runner.runner import Runner
 from acestep_ray.jobs.snapshot import Snapshot
 from acestep_ray.jobs.spec import JobSpec
-from acestep_ray.jobs.store.protocol import Get, Submit
+from acestep_ray.jobs.store.operations import Get, Submit
 from acestep_ray.planner.protocol import Plan, PlanProgress, PlanRequest
+from acestep_ray.replicas.planners import DECODER
 from acestep_ray.settings import Settings
 from deployments.decoder import Decoder
-from deployments.names import DECODER
+from deployments.job_store_client import RayJobStoreClient
 from deployments.runner import HandleEngines
-from deployments.store_client import StoreClient
 
 MIDDLING = Size(
     dit=TINY.dit
@@ -186,7 +186,7 @@ class Deployment:
     def __init__(
         self, settings: Settings, handle: DeploymentHandle[Any], audio_format: Format
     ) -> None:
-        self._client = StoreClient(settings)
+        self._client = RayJobStoreClient(settings)
         self._format = audio_format
         self._engines = Watched(handle)
         artifacts = Artifacts(settings.artifacts_url)

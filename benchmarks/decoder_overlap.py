@@ -19,10 +19,10 @@ from contextlib import aclosing
 from itertools import pairwise
 from pathlib import Path
 
-from acestep_ray.audio.artifacts import Artifacts
+from acestep_ray.artifacts.keys import take_key
+from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.audio.encode import encode_take
-from acestep_ray.audio.keys import take_key
-from acestep_ray.audio.tag import Tags
+from acestep_ray.audio.tags import Tags
 from acestep_ray.decoder.events import Decoded
 from acestep_ray.decoder.mock import MockDecoder
 from acestep_ray.decoder.protocol import (
@@ -31,11 +31,11 @@ from acestep_ray.decoder.protocol import (
     DeviceMemory,
     RenderedTake,
     Report,
-    Samples,
     Sources,
 )
 from acestep_ray.decoder.worker import DecodeWorker
 from acestep_ray.settings import Mock
+from acestep_ray.timebase import Samples
 
 STEPS = 8
 

@@ -12,17 +12,9 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from acestep_ray.jobs.store.protocol import (
-    Cancel,
-    Get,
-    JobStore,
-    KeepAlive,
-    Lease,
-    Release,
-    Stats,
-    StoreUnavailable,
-    Submit,
-)
+from acestep_ray.jobs.store.errors import StoreUnavailable
+from acestep_ray.jobs.store.operations import Cancel, Get, KeepAlive, Lease, Release, Stats, Submit
+from acestep_ray.jobs.store.protocol import JobStore
 from acestep_ray.jobs.store.redis import RedisStore
 from acestep_ray.jobs.store.sqlite import SqliteStore
 

@@ -21,7 +21,6 @@ import torch
 from transformers import Qwen3ForCausalLM
 from transformers.utils import logging
 
-from acestep_ray.decoder.protocol import codes_of_seconds
 from acestep_ray.planner.grammar import Given
 from acestep_ray.planner.prompts import codes_prompt, unconditional_prompt
 from acestep_ray.planner.sampling import Sampling
@@ -31,6 +30,7 @@ from acestep_ray.planner.transformers.load import default_device, load_lm
 from acestep_ray.planner.transformers.phases import write_codes
 from acestep_ray.planner.transformers.tiny import make_tiny_lm
 from acestep_ray.settings import Lm
+from acestep_ray.timebase import codes_of_seconds
 
 CAPTION = "A slow, dreamy piano ballad with soft female vocals and warm strings. " * 3
 LYRICS = "[Verse]\nThe rain has come to stay with me\nand I have nowhere else to be\n" * 6

@@ -26,7 +26,7 @@ import ray
 from ray import serve
 from ray.serve.schema import LoggingConfig
 
-from acestep_ray.audio.artifacts import Artifacts
+from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.decoder.protocol import (
     DecoderDescription,
     DecodeRequest,
@@ -38,13 +38,14 @@ from acestep_ray.decoder.protocol import (
 from acestep_ray.jobs.result import JobResult
 from acestep_ray.jobs.snapshot import QueueStats, Snapshot
 from acestep_ray.jobs.spec import JobSpec
-from acestep_ray.jobs.store.protocol import Get, Submit
+from acestep_ray.jobs.store.operations import Get, Submit
+from acestep_ray.replicas.planners import DECODER
 from acestep_ray.settings import Settings
 from deployments.decoder import Decoder
-from deployments.names import APP, DECODER, RUNNER
+from deployments.job_store_client import RayJobStoreClient
+from deployments.names import APP, RUNNER
 from deployments.routing import ROUTING
 from deployments.runner import Runner
-from deployments.store_client import StoreClient
 
 STEPS = 8
 SPEC = JobSpec(
@@ -144,7 +145,7 @@ class Run:
         return self.jobs / self.wall
 
 
-async def until_up(client: StoreClient, decoders: int) -> None:
+async def until_up(client: RayJobStoreClient, decoders: int) -> None:
     """Wait until so many decoders are announced, no more and no less."""
     while True:
         stats: QueueStats = await client.stats()
@@ -153,7 +154,7 @@ async def until_up(client: StoreClient, decoders: int) -> None:
         await asyncio.sleep(0.5)
 
 
-async def measure(client: StoreClient, decoders: int, rounds: int) -> Run:
+async def measure(client: RayJobStoreClient, decoders: int, rounds: int) -> Run:
     """Queue the jobs and wait for the last."""
     ids = [str(uuid.uuid4()) for _ in range(decoders * rounds)]
     stats: QueueStats = await client.stats()
@@ -198,7 +199,7 @@ def show(runs: list[Run], load: float) -> None:
 
 async def compare(settings: Settings, counts: list[int], rounds: int, seconds: float) -> None:
     """Measure each number of decoders and print the table."""
-    client = StoreClient(settings)
+    client = RayJobStoreClient(settings)
     load = os.getloadavg()[0]
     runs = []
     for decoders in counts:

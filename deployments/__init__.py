@@ -1,1 +1,1 @@
-"""The Ray Serve application. All Ray lives here."""
+"""The Ray Serve application: the only package that imports Ray."""

@@ -5,50 +5,49 @@ from typing import Any
 from ray import serve
 from ray.serve import Application
 
-from acestep_ray.planner.pairs import PlannerSpec, planners_of
-from acestep_ray.scaling import Stage
+from acestep_ray.replicas.placement import most_replicas
+from acestep_ray.replicas.planners import DECODER, PlannerSpec, planners_of
 from acestep_ray.settings import Settings
+from acestep_ray.settings.scaling import Stage
 from deployments.autoscaling import POLICY
 from deployments.decoder import Decoder
-from deployments.door_guard import refuse_open_door
 from deployments.ingress import Ingress
-from deployments.names import DECODER, INGRESS, RUNNER
-from deployments.node_guard import refuse_data_on_one_node
-from deployments.placement import (
-    cards_of_nodes,
-    most_replicas,
-    refuse_no_place_for_the_store,
-)
+from deployments.names import INGRESS, RUNNER
 from deployments.planner import Planner
-from deployments.port_guard import refuse_shared_port
+from deployments.port_conflict import refuse_shared_port
 from deployments.routing import ROUTING
 from deployments.runner import Runner
+from deployments.startup_checks import (
+    gpus_of_nodes,
+    refuse_data_on_one_node,
+    refuse_missing_store_resource,
+    refuse_public_without_key,
+)
 
-GRACE = 60.0
-"""Seconds a stopping replica has beyond the longest job."""
+DRAIN_MARGIN = 60.0
+"""Seconds that a stopping replica has in addition to the longest job."""
 UPSCALE_DELAY = 2.0
-"""Seconds that more work must wait for before another replica is started; from zero, none."""
+"""Seconds that more work must last before another replica is started; 0 for the first one."""
 
 
 def build(args: Settings) -> Application:
     """The whole application from its settings (the ``args`` of a Serve config).
 
-    Raises pydantic.ValidationError for an unknown or illegal setting, PortShared, DoorOpen,
-    DataOnOneNode, SettingError and DoesNotFit. Options given in the config for a deployment beat
-    those named here.
+    Raises pydantic.ValidationError for an unknown or illegal setting, and ConfigurationError.
+    Options of a deployment in the config override those given here.
     """
     refuse_shared_port()
     settings = args
-    refuse_open_door(settings)
+    refuse_public_without_key(settings)
     refuse_data_on_one_node(settings)
-    refuse_no_place_for_the_store(settings)
-    drain = settings.jobs.timeout + GRACE
+    refuse_missing_store_resource(settings)
+    drain = settings.jobs.timeout + DRAIN_MARGIN
     specs = planners_of(settings)
-    most = most_replicas(settings, specs, cards_of_nodes())
+    most = most_replicas(settings, specs, gpus_of_nodes())
     planners = {spec.name: _planner(spec, most[spec.name], drain) for spec in specs}
     decoder = serve.deployment(
         name=DECODER,
-        # One on the device, one whose takes are encoded and stored meanwhile.
+        # One job on the device, and one whose takes are encoded and stored meanwhile.
         max_ongoing_requests=2,
         autoscaling_config=_autoscaling(settings.scaling.decoder, most[DECODER], settings),
         ray_actor_options=_resources(settings.scaling.decoder),
@@ -63,7 +62,7 @@ def build(args: Settings) -> Application:
     )(Runner).bind(settings, planners, decoder)
     return serve.deployment(
         name=INGRESS,
-        # Long polls hold a request each and cost nothing else.
+        # Each long poll holds one request, and costs nothing else.
         max_ongoing_requests=2000,
         graceful_shutdown_timeout_s=60,
         health_check_period_s=1,
@@ -71,7 +70,7 @@ def build(args: Settings) -> Application:
 
 
 def _planner(spec: PlannerSpec, most: int, drain: float) -> Application:
-    """One language model on one backend, scaled by itself."""
+    """One language model on one backend, scaled separately."""
     return serve.deployment(
         name=spec.name,
         max_ongoing_requests=spec.plans_at_once,
@@ -90,7 +89,7 @@ def _autoscaling(stage: Stage, most: int, settings: Settings) -> dict[str, Any]:
         "max_replicas": most,
         "upscale_delay_s": UPSCALE_DELAY,
         "downscale_delay_s": scaling.idle_seconds,
-        "target_ongoing_requests": 1,  # not used by our policy; Serve warns if it seems too high
+        "target_ongoing_requests": 1,  # not used by this policy; Serve warns if it seems too high
         "policy": {
             "policy_function": POLICY,
             "policy_kwargs": {"target_seconds": scaling.target_seconds},
@@ -99,6 +98,6 @@ def _autoscaling(stage: Stage, most: int, settings: Settings) -> dict[str, Any]:
 
 
 def _resources(stage: Stage) -> dict[str, Any]:
-    """Cards, where they are asked for. No CPUs: a replica that waits for one, on a machine that has
-    fewer than replicas, would wait for ever."""
+    """GPUs, if any are requested. No CPUs: on a machine with fewer CPUs than replicas, some
+    replicas would wait for ever."""
     return {"num_cpus": 0} | ({} if stage.num_gpus is None else {"num_gpus": stage.num_gpus})

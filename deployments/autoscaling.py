@@ -1,7 +1,7 @@
-"""Autoscaling: planners and the decoder each follow the work that waits for them in the job store.
+"""Autoscaling: the number of planners and decoders follows the work that waits in the job store.
 
-Serve's own policy counts the requests that its handles know of, and what waits here waits in the
-store (docs/adr/0012).
+Serve's own policy counts the requests of its handles, but waiting jobs are in the store
+(docs/adr/0012).
 """
 
 import logging
@@ -12,25 +12,25 @@ from typing import Any
 import ray
 from ray.serve.config import AutoscalingContext
 
-from acestep_ray.jobs.demand import Demand, decoder_replicas, planner_replicas
-from deployments.names import DECODER, NAMESPACE
-from deployments.store_client import store_actors
+from acestep_ray.replicas.autoscaling import AutoscalingLoad, decoder_replicas, planner_replicas
+from acestep_ray.replicas.planners import DECODER
+from deployments.job_store_client import store_actors
+from deployments.names import NAMESPACE
 
 logger = logging.getLogger("ray.serve")
 
 POLICY = "deployments.autoscaling:FollowDemand"
 """For ``policy_function`` in an ``autoscaling_config``."""
 ASK_EVERY = 1.0
-"""Seconds between two questions to the job store actor."""
+"""Seconds between two requests to the job store actor."""
 FORGET_AFTER = 10.0
-"""Seconds after which an answer says nothing about now."""
+"""Seconds after which an answer is too old."""
 
 
 class FollowDemand:
-    """The autoscaling policy of one deployment. Bounds and delays are Serve's affair.
+    """The autoscaling policy of one deployment. Serve applies the bounds and delays.
 
-    ``target_seconds``: the decoders are so many that all their work that waits is done in this
-    time.
+    ``target_seconds``: there are enough decoders to do all their waiting work in this time.
     """
 
     def __init__(self, target_seconds: float = 60.0) -> None:
@@ -38,16 +38,16 @@ class FollowDemand:
             raise ValueError(f"target_seconds must be above 0, and is {target_seconds!r}.")
         self._target_seconds = target_seconds
         self._actor: Any = None
-        self._question: Future[Demand] | None = None
+        self._request: Future[AutoscalingLoad] | None = None
         self._asked_at = float("-inf")
-        self._demand = Demand()
+        self._load = AutoscalingLoad()
         self._answered_at = float("-inf")
-        self._complained = False
+        self._logged = False
 
     def __call__(self, context: AutoscalingContext) -> tuple[int, dict[str, Any]]:
-        """How many replicas there should be; as many as now while the job store does not answer.
+        """How many replicas there should be; unchanged while the job store does not answer.
 
-        Called ten times a second in the Serve controller's event loop, so it waits for nothing.
+        Called ten times a second in the event loop of the Serve controller, so it never waits.
         """
         now = time.monotonic()
         self._ask(now)
@@ -55,34 +55,34 @@ class FollowDemand:
             return context.target_num_replicas, {}
         name = context.deployment_name
         if name == DECODER:
-            return decoder_replicas(self._demand, name, self._target_seconds), {}
-        return planner_replicas(self._demand, name), {}
+            return decoder_replicas(self._load, name, self._target_seconds), {}
+        return planner_replicas(self._load, name), {}
 
     def _ask(self, now: float) -> None:
-        """Take the answer to the last question, if it has come, and ask the next, if it is time."""
-        if self._question is not None and self._question.done():
-            question, self._question = self._question, None
+        """Take the answer to the last request, if it has come, and send the next if it is time."""
+        if self._request is not None and self._request.done():
+            request, self._request = self._request, None
             try:
-                self._demand, self._answered_at = question.result(), now
-                self._complained = False
+                self._load, self._answered_at = request.result(), now
+                self._logged = False
             except Exception as error:
                 self._failed(error)
-        if self._question is not None and now - self._asked_at > FORGET_AFTER:
-            self._question = self._actor = None  # it will never be answered
-        if self._question is None and now - self._asked_at >= ASK_EVERY:
+        if self._request is not None and now - self._asked_at > FORGET_AFTER:
+            self._request = self._actor = None  # it will never be answered
+        if self._request is None and now - self._asked_at >= ASK_EVERY:
             self._asked_at = now
             try:
                 self._actor = self._actor or _newest_store()
-                self._question = self._actor.demand.remote().future()
+                self._request = self._actor.load.remote().future()
             except Exception as error:
                 self._failed(error)
 
     def _failed(self, error: Exception) -> None:
-        self._actor = None  # gone or replaced, perhaps: it is found anew by its name
-        if not self._complained:
+        self._actor = None  # it may be gone or replaced: find it again by its name
+        if not self._logged:
             reason = str(error).strip().partition("\n")[0]
-            logger.info("No replica comes or goes while the job store is not heard: %s", reason)
-        self._complained = True
+            logger.info("Autoscaling is paused while the job store does not answer: %s", reason)
+        self._logged = True
 
 
 def _newest_store() -> Any:

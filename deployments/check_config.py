@@ -1,7 +1,7 @@
-"""``python -m deployments.check_config FILE …``: hold Serve configs to every key and setting.
+"""``python -m deployments.check_config FILE …``: check every key and setting of Serve configs.
 
-Serve itself ignores a key that it does not know, at every level, so that a misspelt option is
-silently not set. Prints a line a mistake and exits with 1 where there are any.
+Serve itself ignores unknown keys, at every level, so a misspelt option has no effect and gives no
+message. Prints one line per mistake, and exits with 1 if there are any.
 """
 
 import os
@@ -17,27 +17,27 @@ from pydantic_core import ErrorDetails
 from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import ServeDeploySchema
 
-from acestep_ray.planner.pairs import planners_of
+from acestep_ray.replicas.planners import DECODER, planners_of
 from acestep_ray.settings import Settings
-from deployments import names
 from deployments.autoscaling import POLICY
+from deployments.names import INGRESS, RUNNER
 
-FIXED = (names.INGRESS, names.RUNNER, names.DECODER)
+FIXED = (INGRESS, RUNNER, DECODER)
 SECRET = re.compile("//[^/]*@")
 """User and password of a URL: no message may repeat them."""
 UNREAD = re.compile(r'error parsing value for field "(\w+)" from source "EnvSettingsSource"')
-"""What the settings' library says of a variable that is no JSON."""
+"""The message of pydantic-settings for a variable that is not JSON."""
 
 
 def mistakes(config: object) -> list[str]:
-    """Everything wrong with a Serve config, a sentence each; empty when it is right."""
+    """All mistakes in a Serve config, one sentence each; empty if there are none."""
     if not isinstance(config, dict):
         return ["The file must hold a mapping with the key 'applications'."]
     found = [*_unknown(ServeDeploySchema, config, "")]
     try:
         ServeDeploySchema.model_validate(config)
     except ValidationError as error:
-        found += _sentences(error, "")
+        found += _messages(error, "")
     for number, app in enumerate(config.get("applications") or []):
         where = f"applications.{number}"
         if not isinstance(app, dict):
@@ -49,14 +49,14 @@ def mistakes(config: object) -> list[str]:
         except ValidationError as error:
             found += [_of_setting(entry, f"{where}.args.") for entry in error.errors()]
             continue
-        engines = (names.DECODER, *(spec.name for spec in planners_of(settings)))
-        there = (*FIXED, *engines[1:])
+        engines = (DECODER, *(spec.name for spec in planners_of(settings)))
+        names = (*FIXED, *engines[1:])
         for deployment in app.get("deployments") or []:
             name = deployment.get("name")
-            if name not in there:
+            if name not in names:
                 found.append(
                     f"{where}.deployments: no deployment is called {name!r}; "
-                    f"there are {', '.join(there)}."
+                    f"there are {', '.join(names)}."
                 )
             scaling = deployment.get("autoscaling_config") or {}
             policy = (scaling.get("policy") or {}).get("policy_function")
@@ -68,20 +68,21 @@ def mistakes(config: object) -> list[str]:
     return found
 
 
-def _sentences(error: ValidationError, prefix: str) -> list[str]:
+def _messages(error: ValidationError, prefix: str) -> list[str]:
     return [
-        f"{prefix}{'.'.join(map(str, entry['loc']))}: {_said(entry)}." for entry in error.errors()
+        f"{prefix}{'.'.join(map(str, entry['loc']))}: {_message(entry)}."
+        for entry in error.errors()
     ]
 
 
-def _said(entry: ErrorDetails) -> str:
+def _message(entry: ErrorDetails) -> str:
     if entry["type"] == "tuple_type":
         return "Input should be a list"
     return entry["msg"].removeprefix("Value error, ")
 
 
 def _of_setting(entry: ErrorDetails, prefix: str) -> str:
-    """A wrong setting, blamed on the variable where it came from the environment."""
+    """A wrong setting; if it came from the environment, the message names the variable."""
     place = [str(step) for step in entry["loc"]]
     if not place and (unread := UNREAD.search(entry["msg"])):
         return f"environment variable ACESTEP_{unread[1].upper()}: it must be JSON."
@@ -95,17 +96,17 @@ def _of_setting(entry: ErrorDetails, prefix: str) -> str:
         return f"{prefix}{'.'.join(place)}: unknown key; known here are {known}."
     if variable := _variable_of(place):
         if Settings.model_fields[place[0]].annotation is SecretStr:
-            return f"environment variable {variable}: {_said(entry)}."
+            return f"environment variable {variable}: {_message(entry)}."
         given = SECRET.sub("//***@", os.environ[variable])
         inside = ".".join(place[len(variable.split("__")) :])
         where = f" ({inside})" if inside else ""
-        return f"environment variable {variable}={given!r}{where}: {_said(entry)}."
-    return f"{prefix}{'.'.join(place)}: {_said(entry)}."
+        return f"environment variable {variable}={given!r}{where}: {_message(entry)}."
+    return f"{prefix}{'.'.join(place)}: {_message(entry)}."
 
 
 def _variable_of(place: list[str]) -> str:
-    """The variable that gave the setting at ``place``, or one above it; where a rule of a group is
-    broken, one that is in it. Empty: none."""
+    """The variable that gave the setting at ``place``, or one above it. If a rule of a group is
+    broken: a variable of that group. Empty: none."""
     for length in range(len(place), 0, -1):
         variable = "ACESTEP_" + "__".join(place[:length]).upper()
         if variable in os.environ:
@@ -115,7 +116,7 @@ def _variable_of(place: list[str]) -> str:
 
 
 def _unknown(model: type[BaseModel], value: dict[Any, Any], where: str) -> list[str]:
-    """Keys of ``value`` that ``model`` has no field for, and so on downwards."""
+    """Keys of ``value`` that are no fields of ``model``, at all levels."""
     found = []
     for key, inner in value.items():
         field = model.model_fields.get(key)
@@ -144,7 +145,7 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def main(files: list[str]) -> int:
-    """Check each file; 0 when all are right."""
+    """Check each file; returns 0 if there are no mistakes."""
     wrong = 0
     for file in files:
         for mistake in mistakes(yaml.safe_load(Path(file).read_text())):

@@ -5,31 +5,30 @@ from contextlib import aclosing
 
 from ray.serve import metrics
 
-from acestep_ray.audio.artifacts import Artifacts
-from acestep_ray.cards.needs import needs_of_decoder
+from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.decoder.engines import make_decoder
 from acestep_ray.decoder.events import Decoded, DecodeEvent
 from acestep_ray.decoder.protocol import DecoderEngine, DecodeRequest
 from acestep_ray.decoder.worker import DecodeWorker
-from acestep_ray.jobs.store.protocol import Owns
+from acestep_ray.jobs.store.operations import IsOwner
+from acestep_ray.replicas.gpu_memory import needs_of_decoder
+from acestep_ray.replicas.planners import DECODER
 from acestep_ray.settings import Settings
-from deployments.card import start
-from deployments.names import DECODER
-from deployments.presence import Presence
-from deployments.storage_guard import until_storage_ready
-from deployments.store_client import StoreClient
+from deployments.job_store_client import RayJobStoreClient
+from deployments.replica import ReplicaRegistrar, start
+from deployments.startup_checks import until_storage_ready
 
 STORAGE_PATIENCE = 120.0
-"""Seconds that storage which is away is waited for: making the takes again would cost more."""
+"""Longest wait for unavailable storage, seconds: making the takes again would cost more."""
 
 
 class Decoder:
-    """Serves ``decode``. A replica that was built is ready: its engine is loaded, storage answers.
+    """Serves ``decode``. Once built, a replica is ready: its engine is loaded, storage answers.
 
-    Until then it is unknown to the runner, and the jobs wait in their queue.
+    Before that it is not registered, and jobs wait in the queue.
     """
 
-    _presence: Presence | None = None
+    _registrar: ReplicaRegistrar | None = None
 
     async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]  # Serve awaits it
         await until_storage_ready(settings)
@@ -37,9 +36,9 @@ class Decoder:
         self._serve(settings, engine, Artifacts(settings.artifacts_url, STORAGE_PATIENCE))
 
     def _serve(self, settings: Settings, engine: DecoderEngine, artifacts: Artifacts) -> None:
-        """Serve ``engine``, and announce it."""
+        """Serve ``engine``, and register this replica."""
         self._worker = DecodeWorker(engine, artifacts)
-        self._client = StoreClient(settings)
+        self._client = RayJobStoreClient(settings)
         self._phase_seconds = metrics.Histogram(
             "acestep_decode_phase_seconds",
             description="Time that a job spent in a phase of the decoder.",
@@ -50,13 +49,13 @@ class Decoder:
             "acestep_decode_peak_memory_bytes",
             description="Most device memory while the last job ran.",
         )
-        self._presence = Presence(self._client, engine.describe())
+        self._registrar = ReplicaRegistrar(self._client, engine.describe())
 
     async def decode(self, request: DecodeRequest) -> AsyncGenerator[DecodeEvent, None]:
         """See DecodeWorker.decode."""
 
         async def owns() -> bool:
-            return bool(await self._client.apply(Owns(request.job_id, request.attempt)))
+            return bool(await self._client.apply(IsOwner(request.job_id, request.attempt)))
 
         async with aclosing(self._worker.decode(request, owns)) as events:
             async for event in events:
@@ -71,9 +70,9 @@ class Decoder:
             self._peak_memory.set(decoded.peak_memory)
 
     def check_health(self) -> None:
-        """Raise when the engine hangs; Serve then replaces the replica."""
+        """Raise if the engine hangs; Serve then replaces the replica."""
         self._worker.check()
 
     async def __del__(self) -> None:
-        if self._presence is not None:  # it is None where __init__ failed
-            await self._presence.leave()
+        if self._registrar is not None:  # None if __init__ failed
+            await self._registrar.leave()

@@ -1,7 +1,7 @@
 """``python -m deployments.k8s_config``: write the Serve configs of the Kubernetes overlays.
 
-Each overlay says in ``serve_changes.yaml`` which config it starts from and what it changes; the
-outcome is its ``serve_config.yaml``, which becomes the RayService's ``serveConfigV2``.
+The file ``serve_changes.yaml`` of an overlay names the config that it starts from, and its changes.
+The result is its ``serve_config.yaml``, which becomes the RayService's ``serveConfigV2``.
 """
 
 import sys
@@ -10,20 +10,20 @@ from typing import Any
 
 import yaml
 
-from acestep_ray.planner.pairs import PLANNER
+from acestep_ray.replicas.planners import PLANNER
 
 ROOT = Path(__file__).parent.parent
 OVERLAYS = ("cpu-mock", "gpu", "ha")
-"""In the order in which they build upon one another."""
+"""Each after the one that it starts from."""
 HEADER = "# Written by `make k8s` from {source} and serve_changes.yaml; edit those.\n"
 
 
 class WrongChange(Exception):
-    """A change names something that its config does not have; the message says what it has."""
+    """A change names something that its config does not have; the message names what it has."""
 
 
 def write(root: Path = ROOT) -> list[Path]:
-    """Write every overlay's serve_config.yaml under ``root``; the files. Raises WrongChange."""
+    """Write the serve_config.yaml of every overlay; returns the files. Raises WrongChange."""
     files = []
     for overlay in OVERLAYS:
         folder = root / "k8s" / "overlays" / overlay
@@ -38,10 +38,10 @@ def write(root: Path = ROOT) -> list[Path]:
 
 
 def merge(base: Any, change: Any, where: str) -> Any:
-    """``base`` with ``change`` laid over it: mappings by key, lists of named things by name.
+    """``base`` with ``change`` applied: mappings by key, lists of named items by name.
 
-    A planner may be added: configs that change nothing of it do not name it. ``where`` begins the
-    path in a WrongChange.
+    A planner may be added, because a config need not name planners. ``where``: start of the path in
+    the message of a WrongChange.
     """
     if isinstance(base, dict) and isinstance(change, dict):
         inner = {
@@ -71,7 +71,7 @@ def _named(value: Any) -> bool:
 
 
 def main() -> int:
-    """Write them all; 1 and a sentence where a change is wrong."""
+    """Write all overlays. If a change is wrong, shows a message and returns 1."""
     try:
         write()
     except WrongChange as error:

@@ -1,9 +1,9 @@
 """``python -m deployments.leave_node --seconds N``: let this Ray node's jobs end before it goes.
 
-A pod's preStop hook. At SIGTERM Ray ends with all that runs; a job of an hour would begin anew on
-another node. So Ray is told first that this node leaves: Serve starts replacements elsewhere and
-stops the replicas here, each after its last request. The hook returns when they are gone. It
-looks at processes, not at the head, which may be restarting meanwhile.
+A pod's preStop hook. At SIGTERM, Ray and everything that it runs end: a job of an hour would start
+again on another node. So this node is drained first: Serve starts replacements elsewhere and stops
+the replicas here, each after its last request. The hook returns when they are gone. It checks
+processes of this node, because the head may be restarting meanwhile.
 """
 
 import argparse
@@ -17,29 +17,28 @@ from pathlib import Path
 import psutil
 
 REPLICA = "ray::ServeReplica:"
-"""How the titles of Serve's replicas begin."""
+"""Prefix of the process titles of Serve's replicas."""
 NODE_ID = "--node_id="
 """A raylet's argument."""
 POLL_SECONDS = 1.0
 
 
 class NotLeft(RuntimeError):
-    """What runs on this node is lost when it stops now; the message says why."""
+    """The jobs on this node are lost if it stops now; the message names the reason."""
 
 
 def leave(seconds: float, address: str, node_id: str = "") -> None:
     """Drain this machine's Ray node and wait until its replicas are gone.
 
-    ``address`` is the GCS's, HOST:PORT. ``node_id`` picks one of several nodes on a machine. Where
-    no node runs any more (the autoscaler drains one before it deletes the pod) all is done.
-    Raises NotLeft when Ray does not let the node go, or when replicas are still there after
-    ``seconds``.
+    ``address``: HOST:PORT of the GCS. ``node_id`` selects one of several nodes on a machine. Does
+    nothing if no node runs any more (the autoscaler drains a node before it deletes the pod).
+    Raises NotLeft if Ray refuses to drain the node, or if replicas still run after ``seconds``.
     """
     deadline = time.monotonic() + seconds
     raylet = _raylet(node_id)
     if raylet is None:
         return
-    found = next(w for w in raylet.cmdline() if w.startswith(NODE_ID)).removeprefix(NODE_ID)
+    found = next(a for a in raylet.cmdline() if a.startswith(NODE_ID)).removeprefix(NODE_ID)
     command = [
         str(Path(sys.executable).with_name("ray")),
         "drain-node",
@@ -69,7 +68,7 @@ def _raylet(node_id: str) -> psutil.Process | None:
 
 
 def _replicas(raylet: psutil.Process) -> list[str]:
-    """Titles of the node's replicas; none when the node itself has gone."""
+    """Process titles of the node's replicas; none if the node itself is gone."""
     titles = []
     try:
         children = raylet.children()
@@ -84,7 +83,7 @@ def _replicas(raylet: psutil.Process) -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Leave; the exit status is 0 when nothing is lost by stopping the node now."""
+    """Drain the node; the exit status is 0 if nothing is lost by stopping it now."""
     parser = argparse.ArgumentParser(prog="leave_node", description=__doc__)
     parser.add_argument("--seconds", type=float, required=True, help="longest time to wait")
     parser.add_argument("--address", default=os.environ.get("RAY_ADDRESS"), help="HOST:PORT")

@@ -1,15 +1,14 @@
-"""Names that processes find each other by, in one place."""
+"""Names by which processes find each other."""
 
 APP = "acestep"
 NAMESPACE = "acestep"
 
 INGRESS = "Ingress"
 RUNNER = "Runner"
-DECODER = "Decoder"
 
-STORE_PROTOCOL = 3
-"""Raise it when the job store actor's calls or its schema change: an actor of a lower number is
-then replaced by the first client of the higher one, never the other way."""
+STORE_PROTOCOL = 4
+"""Raise it if the calls of the job store actor or its schema change. The first client with a higher
+number replaces an actor with a lower one, never the other way round."""
 
 STORE_ACTOR_PREFIX = "job_store_v"
 

@@ -3,20 +3,26 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from acestep_ray.cards.needs import needs_of_planner
 from acestep_ray.planner.engines import make_planner
-from acestep_ray.planner.pairs import PlannerSpec
-from acestep_ray.planner.protocol import Plan, PlannerEngine, PlanProgress, PlanRequest
-from deployments.card import gpu_share, start
-from deployments.presence import Presence
-from deployments.store_client import StoreClient
+from acestep_ray.planner.protocol import (
+    EngineDied,
+    EngineGone,
+    Plan,
+    PlannerEngine,
+    PlanProgress,
+    PlanRequest,
+)
+from acestep_ray.replicas.gpu_memory import needs_of_planner
+from acestep_ray.replicas.planners import PlannerSpec
+from deployments.job_store_client import RayJobStoreClient
+from deployments.replica import ReplicaRegistrar, gpu_share, start
 
 
 class Planner:
-    """Serves ``plan``. A replica that was built and found healthy is ready: its engine is warm."""
+    """Serves ``plan``. Once built and healthy, a replica is ready: its engine is warm."""
 
     _engine: PlannerEngine | None = None
-    _presence: Presence | None = None
+    _registrar: ReplicaRegistrar | None = None
 
     def __init__(self, spec: PlannerSpec) -> None:
         settings = spec.settings
@@ -24,23 +30,30 @@ class Planner:
             spec.name, needs_of_planner(settings), lambda: make_planner(settings, gpu_share())
         )
         description = self._engine.describe().model_copy(update={"deployment": spec.name})
-        self._presence = Presence(StoreClient(settings), description)
+        self._registrar = ReplicaRegistrar(RayJobStoreClient(settings), description)
 
     async def plan(self, request: PlanRequest) -> AsyncGenerator[PlanProgress | Plan, None]:
-        """See PlannerEngine.plan."""
+        """See PlannerEngine.plan. Raises EngineGone if the engine had died before: Serve needs
+        a few seconds to replace this replica, and until then still sends it requests."""
         assert self._engine is not None
+        try:
+            await self._engine.check()
+        except EngineDied as error:
+            raise EngineGone("The planner's engine is being replaced.") from error
         async with aclosing(self._engine.plan(request)) as events:
             async for event in events:
                 yield event
 
     async def check_health(self) -> None:
-        """Raise when the engine can plan no more; Serve then replaces the replica."""
+        """Raise if the engine can no longer plan; Serve then replaces the replica."""
         assert self._engine is not None
         await self._engine.check()
 
     async def __del__(self) -> None:
-        # Both are None where __init__ failed. Serve has waited for the plans that are under way.
-        if self._presence is not None:
-            await self._presence.leave()
-        if self._engine is not None:
-            await self._engine.close()
+        # Both are None if __init__ failed. Serve has waited for the plans under way.
+        try:
+            if self._registrar is not None:
+                await self._registrar.leave()
+        finally:
+            if self._engine is not None:
+                await self._engine.close()

@@ -1,4 +1,4 @@
-"""Tells the job store actor which engine replicas have died."""
+"""Removes dead engine replicas from the registry of the job store actor."""
 
 import asyncio
 import logging
@@ -6,32 +6,32 @@ import time
 
 from ray.util import list_named_actors
 
-from acestep_ray.jobs.roster import Roster
+from acestep_ray.replicas.registry import ReplicaRegistry
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY = 1.0
-"""Seconds between two looks."""
+CHECK_EVERY = 1.0
+"""Seconds between two checks."""
 
 
 def living_actors() -> set[str]:
-    """Names of all named actors of the cluster, which Serve's replicas are among."""
+    """Names of all named actors of the cluster; those of Serve's replicas are among them."""
     return {str(actor["name"]) for actor in list_named_actors(all_namespaces=True)}
 
 
-async def watch_replicas(roster: Roster) -> None:
-    """Have ``roster`` forget each replica that is dead, for ever.
+async def watch_replicas(registry: ReplicaRegistry) -> None:
+    """Remove dead replicas from ``registry``, until this is cancelled.
 
-    Ray is asked about all of them at once: a replica that is alive and slow, on a machine that has
-    too much to do, is not taken for dead.
+    The replicas themselves are not called: Ray lists all live actors at once. So a slow replica, on
+    a busy machine, is not taken for dead.
     """
     while True:
-        await asyncio.sleep(LOOK_EVERY)
+        await asyncio.sleep(CHECK_EVERY)
         now = time.monotonic()
-        roster.forget_silent(now)
-        if not roster.view().live:
+        registry.forget_silent(now)
+        if not registry.snapshot().live:
             continue
         try:
-            roster.forget_dead(await asyncio.to_thread(living_actors), since=now)
+            registry.forget_dead(await asyncio.to_thread(living_actors), since=now)
         except Exception as error:
-            logger.warning("Ray does not say which replicas live: %s", error)
+            logger.warning("Ray does not report which replicas live: %s", error)

@@ -1,8 +1,8 @@
 """Which replica gets a job: an idle one, if there is one.
 
-Serve's own way looks at two replicas by chance. A runner leases as many jobs as all replicas hold,
-so the last of them finds the one free place among dozens by luck, a try every half second, while a
-decoder stands idle.
+Serve's own router tries two random replicas. A runner leases as many jobs as all replicas hold, so
+among dozens of replicas the last job would need many tries, one every half second, to find the one
+free slot, while a decoder is idle.
 """
 
 import random
@@ -11,19 +11,19 @@ from ray.serve.config import RequestRouterConfig
 from ray.serve.request_router import FIFOMixin, PendingRequest, RequestRouter, RunningReplica
 
 FULL_ASKED = 2
-"""Of replicas that are all thought to be full, so many are asked at a try, as Serve does it."""
+"""If all replicas seem to be full, this many are tried at a time, as Serve does it."""
 
 
 class IdleFirst(FIFOMixin, RequestRouter):
-    """Goes by the counts of requests that Serve keeps, and forgets where it hears nothing."""
+    """Uses the numbers of requests that Serve keeps per replica; old numbers expire."""
 
     async def choose_replicas(
         self,
         candidate_replicas: list[RunningReplica],
         pending_request: PendingRequest | None = None,
     ) -> list[list[RunningReplica]]:
-        """Replicas to be tried, group by group: the idle, those not known of, and those that have
-        room. Serve takes of a group the one with the fewest requests."""
+        """Replicas to try, in groups: idle ones, those with an unknown number of requests, and
+        those with room. Serve takes the replica with the fewest requests of a group."""
         if pending_request is not None:
             pending_request.routing_context.should_backoff = True  # a pause between two tries
         idle, unknown, with_room = [], [], []
@@ -43,4 +43,4 @@ class IdleFirst(FIFOMixin, RequestRouter):
 ROUTING = RequestRouterConfig.model_validate(
     {"request_router_class": "deployments.routing:IdleFirst", "max_backoff_s": 0.1}
 )
-"""For each engine deployment."""
+"""The router of every engine deployment."""

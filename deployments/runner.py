@@ -7,21 +7,28 @@ from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
-from acestep_ray.audio.artifacts import Artifacts
+from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.decoder.events import DecodeEvent
 from acestep_ray.decoder.protocol import DecodeRequest
-from acestep_ray.jobs.runner import Runner as JobRunner
-from acestep_ray.jobs.workflow import NoWorker, WorkerLost
-from acestep_ray.planner.pairs import planner_for, planners_of
-from acestep_ray.planner.protocol import EngineDied, Plan, PlannerError, PlanProgress, PlanRequest
+from acestep_ray.jobs.runner.runner import Runner as JobRunner
+from acestep_ray.jobs.runner.workflow import NoWorker, WorkerLost
+from acestep_ray.planner.protocol import (
+    EngineDied,
+    EngineGone,
+    Plan,
+    PlannerError,
+    PlanProgress,
+    PlanRequest,
+)
+from acestep_ray.replicas.planners import planner_for, planners_of
 from acestep_ray.settings import Settings
-from deployments.cluster import cluster_id
-from deployments.store_client import StoreClient
+from deployments.job_store_client import RayJobStoreClient
+from deployments.replica import cluster_id
 
 
 class HandleEngines:
-    """Planners and decoder as the workflow sees them: Ray's errors become WorkerLost, Serve's that
-    there is no replica NoWorker."""
+    """The workflow's Engines over Serve's handles. Ray's errors become WorkerLost; Serve's error
+    that no replica is available becomes NoWorker."""
 
     def __init__(
         self,
@@ -37,7 +44,7 @@ class HandleEngines:
         self._decoder = decoder.options(method_name="decode", stream=True)
 
     def plan(self, request: PlanRequest) -> AsyncGenerator[PlanProgress | Plan, None]:
-        """See Engines.plan. Raises PlannerError where its planner is no longer deployed."""
+        """See Engines.plan. Raises PlannerError if no deployed planner serves its model."""
         return _stream(self._planners[planner_for(request, self._specs)], request)
 
     def decode(self, request: DecodeRequest) -> AsyncGenerator[DecodeEvent, None]:
@@ -46,7 +53,7 @@ class HandleEngines:
 
 
 async def _stream(handle: DeploymentHandle[Any], request: Any) -> AsyncGenerator[Any, None]:
-    """The events of a streaming call; leaving early cancels it at the replica."""
+    """The events of a streaming call. Closing it early cancels the call at the replica."""
     response: Any = handle.remote(request)
     ended = False
     try:
@@ -59,12 +66,13 @@ async def _stream(handle: DeploymentHandle[Any], request: Any) -> AsyncGenerator
         ended = True
         if isinstance(error.cause, PlannerError):
             raise error.cause from error
+        if isinstance(error.cause, EngineGone):
+            raise NoWorker(str(error.cause)) from error
         if isinstance(error.cause, EngineDied):
             raise WorkerLost(str(error.cause)) from error
         raise
     except RayError as error:
-        # By whichever name Ray calls it: an actor that died, one that its memory monitor killed, a
-        # node that is gone.
+        # An actor that died, one that Ray's memory monitor killed, or a node that is gone.
         raise WorkerLost(_first_line(error)) from error
     finally:
         if not ended:
@@ -76,7 +84,7 @@ def _first_line(error: Exception) -> str:
 
 
 class Runner:
-    """A replica that is called by nobody: it works from its first moment to its last."""
+    """Leases and runs jobs from its start to its end. No other deployment calls it."""
 
     _runner: JobRunner | None = None
 
@@ -87,7 +95,7 @@ class Runner:
         decoder: DeploymentHandle[Any],
     ) -> None:
         self._runner = JobRunner(
-            StoreClient(settings),
+            RayJobStoreClient(settings),
             HandleEngines(settings, planners, decoder),
             Artifacts(settings.artifacts_url),
             settings,
@@ -96,10 +104,10 @@ class Runner:
         self._runner.start()
 
     def check_health(self) -> None:
-        """Raise when the runner no longer leases; Serve then replaces the replica."""
+        """Raise if the runner no longer leases; Serve then replaces the replica."""
         assert self._runner is not None
         self._runner.check()
 
     async def __del__(self) -> None:
-        if self._runner is not None:  # it is None where __init__ failed
+        if self._runner is not None:  # None if __init__ failed
             await self._runner.drain()

@@ -1,4 +1,4 @@
-"""What Serve's controller says of deployments; what it said last, while it does not answer."""
+"""What Serve's controller reports about deployments; its last report, while it does not answer."""
 
 import asyncio
 import logging
@@ -13,10 +13,10 @@ from deployments.names import APP
 
 logger = logging.getLogger(__name__)
 
-FOLLOWING = (DeploymentStatus.UPSCALING, DeploymentStatus.DOWNSCALING)
+SCALING = (DeploymentStatus.UPSCALING, DeploymentStatus.DOWNSCALING)
 LEAVING = {ReplicaState.STOPPING}
 PATIENCE = 2.0
-"""Seconds that an answer is waited for. A cluster whose head is away has no controller."""
+"""Longest wait for an answer, seconds. A cluster without a head has no controller."""
 
 
 def _ask() -> Mapping[str, DeploymentStatusOverview]:
@@ -25,7 +25,7 @@ def _ask() -> Mapping[str, DeploymentStatusOverview]:
 
 
 class ServeStatus:
-    """Asks one question at a time, however long it stays without an answer."""
+    """Sends one request at a time, however long the answer takes."""
 
     def __init__(self, ask: Callable[[], Mapping[str, DeploymentStatusOverview]] = _ask) -> None:
         self._ask = ask
@@ -33,7 +33,7 @@ class ServeStatus:
         self._known: Mapping[str, DeploymentStatusOverview] = {}
 
     async def look(self) -> None:
-        """Ask the controller. Raises nothing: what was known stays known."""
+        """Ask the controller. Raises nothing: if it fails, the last report is kept."""
         if self._asked is None:
             self._asked = start_task(asyncio.to_thread(self._ask))
         done, _ = await asyncio.wait([self._asked], timeout=PATIENCE)
@@ -43,22 +43,25 @@ class ServeStatus:
         try:
             self._known = answered.result()
         except Exception as error:
-            logger.warning("Serve's controller does not say what is deployed: %s", error)
+            logger.warning("Serve's controller does not report what is deployed: %s", error)
 
     def starting(self) -> frozenset[str]:
-        """Deployments that are about to have a replica."""
+        """Names of the deployments that are starting a replica."""
         return frozenset(
             name
-            for name, told in self._known.items()
-            if told.replica_states.get(ReplicaState.STARTING)
+            for name, overview in self._known.items()
+            if overview.replica_states.get(ReplicaState.STARTING)
         )
 
-    def resting(self) -> frozenset[str]:
-        """Deployments that have no replica, if they have none, by Serve's will: there is no work
-        for them, or they just follow it, up or down."""
+    def idle(self) -> frozenset[str]:
+        """Names of the deployments that Serve has scaled down, or is scaling up or down. If one has
+        no replica, that is not a fault."""
         return frozenset(
             name
-            for name, told in self._known.items()
-            if told.status in FOLLOWING
-            or (told.status is DeploymentStatus.HEALTHY and set(told.replica_states) <= LEAVING)
+            for name, overview in self._known.items()
+            if overview.status in SCALING
+            or (
+                overview.status is DeploymentStatus.HEALTHY
+                and set(overview.replica_states) <= LEAVING
+            )
         )

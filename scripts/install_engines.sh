@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Install the real engines' libraries into the virtual environment of the given Python:
-# with an NVIDIA card the plain `gpu` extra, without one a CPU set in which everything imports.
+# with an NVIDIA GPU the plain `gpu` extra, without one a CPU set in which everything imports.
 set -euo pipefail
 python=$1
 cd "$(dirname "$0")/.."

@@ -6,16 +6,17 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from acestep_ray import __version__
-from acestep_ray.api.auth import Authentication
-from acestep_ray.api.context import Context
-from acestep_ray.api.failures import UnforeseenErrors
-from acestep_ray.api.handlers import add_handlers
-from acestep_ray.api.lingering import LingeringClose
-from acestep_ray.api.openapi import ROUTERS, TITLE, openapi_document
+from acestep_ray.api.dependencies import AppContext
+from acestep_ray.api.error_handlers import add_handlers
+from acestep_ray.api.middleware.authentication import Authentication
+from acestep_ray.api.middleware.lingering_close import LingeringClose
+from acestep_ray.api.middleware.unhandled_errors import UnhandledErrors
+from acestep_ray.api.openapi import TITLE, openapi_document
+from acestep_ray.api.request.source_audio import SourceReader
+from acestep_ray.api.routes import ROUTERS
 from acestep_ray.api.service import JobService
-from acestep_ray.api.sources import SourceReader
-from acestep_ray.audio.artifacts import Artifacts
-from acestep_ray.planner.fit import PlanFit
+from acestep_ray.artifacts.store import Artifacts
+from acestep_ray.planner.length_check import PlanFit
 from acestep_ray.settings import Settings
 
 
@@ -28,7 +29,7 @@ def create_app(settings: Settings, service: JobService, artifacts: Artifacts) ->
         for route in router.routes
         if isinstance(route, APIRoute) and "HEAD" in route.methods
     }
-    app.state.context = Context(
+    app.state.context = AppContext(
         settings, service, artifacts, SourceReader(settings), PlanFit(settings)
     )
     for router in ROUTERS:
@@ -41,7 +42,7 @@ def create_app(settings: Settings, service: JobService, artifacts: Artifacts) ->
     add_handlers(app)
     # The last one added is the outermost.
     app.add_middleware(Authentication, settings=settings)
-    app.add_middleware(UnforeseenErrors)
+    app.add_middleware(UnhandledErrors)
     app.add_middleware(LingeringClose)
 
     def document() -> dict[str, Any]:

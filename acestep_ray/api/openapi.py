@@ -12,39 +12,36 @@ from typing import Any
 from fastapi.openapi.utils import get_openapi
 
 from acestep_ray import __version__
-from acestep_ray.api import audio, generate, jobs, service_routes
-from acestep_ray.api.aliases import NESTED
-from acestep_ray.api.auth import OPEN_PATHS
-from acestep_ray.api.examples import fill_examples
-from acestep_ray.api.fields import GenerateRequest
-from acestep_ray.api.models import FieldErrorView, ProblemView
-from acestep_ray.api.problems import MEDIA_TYPE
-from acestep_ray.api.unserved import REFUSED
-from acestep_ray.api.validate import legal_values
-from acestep_ray.audio.formats import FORMATS
+from acestep_ray.api.middleware.authentication import OPEN_PATHS
+from acestep_ray.api.problems import MEDIA_TYPE, ProblemCode
+from acestep_ray.api.request.aliases import NESTED
+from acestep_ray.api.request.generate_request import GenerateRequest
+from acestep_ray.api.request.unsupported_fields import REFUSED
+from acestep_ray.api.request.validation import legal_values
+from acestep_ray.api.response_models import FieldErrorView, ProblemView
+from acestep_ray.api.routes import ROUTERS
+from acestep_ray.formats import FORMATS
 from acestep_ray.settings import Settings
 
 TITLE = "acestep-ray"
-ROUTERS = (generate.router, jobs.router, audio.router, service_routes.router)
 
 _ABOUT = (
     "Makes music with ACE-Step 1.5. Submit a job, poll it until it succeeded or failed, fetch its "
     "audio. Errors are RFC 9457 problems with a stable code."
 )
 _PROBLEMS = {
-    400: "The body cannot be read: malformed_body.",
-    401: "The API key is missing or wrong: missing_api_key, invalid_api_key.",
-    404: "There is no such job or file: job_not_found, audio_not_found.",
-    409: "The job has ended otherwise: already_ended.",
-    410: "The job was deleted, or its time is over: job_expired.",
-    413: "The body is too large: body_too_large.",
-    415: "The Content-Type is not supported: unsupported_media_type.",
-    416: "The range lies outside the file: range_not_satisfiable.",
-    422: "Values are wrong, one entry a field: invalid_value, invalid_audio, "
-    "invalid_idempotency_key, idempotency_key_reused.",
-    429: "The queue is full: queue_full. Retry-After says when to try again.",
-    500: "The server failed unexpectedly: internal.",
-    503: "Try again in a few seconds: not_ready, unavailable, storage_unavailable.",
+    400: "The body cannot be read: {codes}.",
+    401: "The API key is missing or wrong: {codes}.",
+    404: "There is no such job or file: {codes}.",
+    409: "The job has ended otherwise: {codes}.",
+    410: "The job was deleted, or its time is over: {codes}.",
+    413: "The body is too large: {codes}.",
+    415: "The Content-Type is not supported: {codes}.",
+    416: "The range lies outside the file: {codes}.",
+    422: "Values are wrong, one entry a field: {codes}.",
+    429: "The queue is full: {codes}. Retry-After says when to try again.",
+    500: "The server failed unexpectedly: {codes}.",
+    503: "Try again in a few seconds: {codes}.",
 }
 _MAY_FAIL = {
     "generate": (400, 413, 415, 422, 429, 503),
@@ -130,11 +127,17 @@ def _finish(operation: dict[str, Any], *, open_path: bool) -> None:
     statuses = [*_MAY_FAIL[operation["operationId"]], 500, *(() if open_path else (401,))]
     for status in sorted(statuses):
         responses[str(status)] = {
-            "description": _PROBLEMS[status],
+            "description": _PROBLEMS[status].format(codes=_codes(status)),
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemView"}}},
         }
     if not open_path:
         operation["security"] = [{"key": []}, {}]
+
+
+def _codes(status: int) -> str:
+    """The codes of a status; that of an unknown route is none of an operation's."""
+    operations = (code for code in ProblemCode if code is not ProblemCode.NOT_FOUND)
+    return ", ".join(code for code in operations if code.status == status)
 
 
 def _request_schemas(settings: Settings) -> dict[str, Any]:
@@ -252,6 +255,33 @@ def _describe_audio(operations: dict[str, Any]) -> None:
 
 def _header(about: str) -> dict[str, Any]:
     return {"description": about, "schema": {"type": "string"}}
+
+
+_REF = "#/components/schemas/"
+
+
+def fill_examples(schemas: dict[str, Any]) -> None:
+    """Give every property that refers to a schema the first example of each of its fields."""
+    for schema in schemas.values():
+        for field in schema.get("properties", {}).values():
+            if "examples" not in field and (example := _example(field, schemas)) is not None:
+                field["examples"] = [example]
+
+
+def _example(field: dict[str, Any], schemas: dict[str, Any]) -> Any:
+    """An example of a field, or None where there is none to be found."""
+    if "examples" in field:
+        return field["examples"][0]
+    if "$ref" in field:
+        of = schemas[field["$ref"].removeprefix(_REF)].get("properties", {})
+        return {name: _example(inner, schemas) for name, inner in of.items()} or None
+    if "items" in field:
+        item = _example(field["items"], schemas)
+        return None if item is None else [item]
+    for kind in field.get("anyOf", ()):
+        if (example := _example(kind, schemas)) is not None:
+            return example
+    return None
 
 
 if __name__ == "__main__":

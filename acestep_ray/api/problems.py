@@ -2,12 +2,50 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
 
 from starlette.responses import JSONResponse
 
 MEDIA_TYPE = "application/problem+json"
+
+
+class ProblemCode(StrEnum):
+    """Stable names that clients rely on, each with its HTTP status: add to them, never change one.
+
+    docs/api.md lists them for readers.
+    """
+
+    status: HTTPStatus
+
+    def __new__(cls, code: str, status: int) -> "ProblemCode":
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.status = HTTPStatus(status)
+        return member
+
+    MALFORMED_BODY = "malformed_body", 400
+    MISSING_API_KEY = "missing_api_key", 401
+    INVALID_API_KEY = "invalid_api_key", 401
+    NOT_FOUND = "not_found", 404
+    JOB_NOT_FOUND = "job_not_found", 404
+    AUDIO_NOT_FOUND = "audio_not_found", 404
+    METHOD_NOT_ALLOWED = "method_not_allowed", 405
+    ALREADY_ENDED = "already_ended", 409
+    JOB_EXPIRED = "job_expired", 410
+    BODY_TOO_LARGE = "body_too_large", 413
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type", 415
+    RANGE_NOT_SATISFIABLE = "range_not_satisfiable", 416
+    INVALID_VALUE = "invalid_value", 422
+    INVALID_AUDIO = "invalid_audio", 422
+    INVALID_IDEMPOTENCY_KEY = "invalid_idempotency_key", 422
+    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused", 422
+    QUEUE_FULL = "queue_full", 429
+    INTERNAL = "internal", 500
+    NOT_READY = "not_ready", 503
+    UNAVAILABLE = "unavailable", 503
+    STORAGE_UNAVAILABLE = "storage_unavailable", 503
 
 
 @dataclass(frozen=True)
@@ -24,8 +62,7 @@ class Problem(Exception):
 
     def __init__(
         self,
-        status: int,
-        code: str,
+        code: ProblemCode,
         detail: str,
         *,
         errors: Sequence[FieldError] = (),
@@ -33,8 +70,8 @@ class Problem(Exception):
         extra: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(detail)
-        self.status = status
         self.code = code
+        self.status = code.status
         self.detail = detail
         self.errors = tuple(errors)
         self.headers = dict(headers or {})
@@ -44,7 +81,7 @@ class Problem(Exception):
         """The answer."""
         body: dict[str, Any] = {
             "type": "about:blank",
-            "title": HTTPStatus(self.status).phrase,
+            "title": self.status.phrase,
             "status": self.status,
             "detail": printable(self.detail),
             "code": self.code,
@@ -60,12 +97,14 @@ class Problem(Exception):
         return JSONResponse(body, self.status, headers, media_type=MEDIA_TYPE)
 
 
-def invalid_values(errors: Sequence[FieldError], code: str = "invalid_value") -> Problem:
+def invalid_values(
+    errors: Sequence[FieldError], code: ProblemCode = ProblemCode.INVALID_VALUE
+) -> Problem:
     """A 422 with one entry a field; ``detail`` says them all, so that it can be read alone."""
     shown = [error.detail for error in errors[:10]]
     if len(errors) > len(shown):
         shown.append(f"And {len(errors) - len(shown)} more.")
-    return Problem(422, code, " ".join(shown), errors=errors)
+    return Problem(code, " ".join(shown), errors=errors)
 
 
 def printable(text: str) -> str:

@@ -4,34 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-SAMPLE_RATE = 48_000
-"""Of every take, Hz."""
-FRAME = 1920
-"""Samples a latent frame: 25 frames a second."""
-CODE_FRAMES = 5
-"""Latent frames an audio code: 5 codes a second."""
-
-Samples = NDArray[np.float32]
-"""Audio in [-1, 1], shape [samples, channels]."""
+from acestep_ray.timebase import Samples
 
 Task = Literal["text2music", "cover", "repaint", "lego", "extract", "complete"]
-
-
-def frames_of_seconds(seconds: float) -> int:
-    """Latent frames in ``seconds``, floored: ``floor(25 * seconds)``, free of float dust.
-
-    16.6 * 25 is 414.99999999999994 in floats; a user who asked for 16.6 s means 415 frames.
-    """
-    return int(seconds * 25 + 1e-6)
-
-
-def codes_of_seconds(seconds: float) -> int:
-    """Audio codes in ``seconds``, floored: ``floor(5 * seconds)``, free of float dust."""
-    return int(seconds * 5 + 1e-6)
 
 
 class SourceAudio(BaseModel):
@@ -180,3 +157,9 @@ class DecoderEngine(Protocol):
     def memory(self) -> DeviceMemory | None:
         """How full the device is, with the last job's peak; None where that is not told."""
         ...
+
+
+SOURCE_TASKS = frozenset({"cover", "repaint", "lego", "extract", "complete"})
+
+
+WINDOW_TASKS = frozenset({"repaint", "lego"})

@@ -10,13 +10,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from acestep_ray.audio.artifacts import Artifacts, StorageError
-from acestep_ray.audio.encode import encode_take
-from acestep_ray.audio.file_name import disposition
-from acestep_ray.audio.formats import FORMATS
-from acestep_ray.audio.keys import attempt_prefix, take_key
-from acestep_ray.audio.source import read_source
-from acestep_ray.audio.tag import Tags
+from acestep_ray.artifacts.content_disposition import disposition
+from acestep_ray.artifacts.keys import attempt_prefix, take_key
+from acestep_ray.artifacts.store import Artifacts, StorageError
+from acestep_ray.audio.encode import UnusableSamples, encode_take
+from acestep_ray.audio.tags import Tags
 from acestep_ray.decoder.events import Decoded, DecodeEvent, DecodeFailed, DecodeProgress, Take
 from acestep_ray.decoder.protocol import (
     DecodeCancelled,
@@ -28,17 +26,19 @@ from acestep_ray.decoder.protocol import (
     Sources,
 )
 from acestep_ray.decoder.render import Rendering
+from acestep_ray.decoder.source_audio import read_source
+from acestep_ray.formats import FORMATS
 
 logger = logging.getLogger(__name__)
 
-Owns = Callable[[], Awaitable[bool]]
+StillOwned = Callable[[], Awaitable[bool]]
 """Asks whether the attempt still has its job. May raise: then nobody knows."""
 
 FENCE_EVERY = 1.0
 """Seconds between two looks at the fence while the engine works."""
 
 CLEANING_SECONDS = 10.0
-"""How long what a failed attempt stored is taken back, before that is left to the janitor."""
+"""How long what a failed attempt stored is taken back, before that is left to a runner."""
 
 STUCK_SECONDS = 120.0
 """An engine told to stop that works on for so long hangs."""
@@ -62,7 +62,9 @@ class DecodeWorker:
             if time.monotonic() - since > STUCK_SECONDS:
                 raise RuntimeError(f"the engine has not let go of job {job_id}")
 
-    async def decode(self, request: DecodeRequest, owns: Owns) -> AsyncGenerator[DecodeEvent, None]:
+    async def decode(
+        self, request: DecodeRequest, owns: StillOwned
+    ) -> AsyncGenerator[DecodeEvent, None]:
         """Make and store the takes of one job.
 
         The first event comes when the engine has begun, or says that the device is at another job;
@@ -96,7 +98,7 @@ class DecodeWorker:
             )
 
     async def _decode(
-        self, request: DecodeRequest, owns: Owns
+        self, request: DecodeRequest, owns: StillOwned
     ) -> AsyncGenerator[DecodeEvent, None]:
         loop = asyncio.get_running_loop()
         news: asyncio.Queue[DecodeProgress | RenderedTake | None] = asyncio.Queue()
@@ -202,7 +204,11 @@ class DecodeWorker:
             model=engine.model,
             mock=engine.mock,
         )
-        encoded = encode_take(take.samples, folder / str(take.index), request.audio_format, tags)
+        path = folder / str(take.index)
+        try:
+            encoded = encode_take(take.samples, path, request.audio_format, tags)
+        except UnusableSamples as error:
+            raise DecoderError(str(error)) from error
         return Take(
             index=take.index,
             key=take_key(request.job_id, request.attempt, take.index, request.audio_format),
@@ -222,7 +228,7 @@ def _headers(request: DecodeRequest, take: Take) -> dict[str, str]:
     }
 
 
-async def _ours(owns: Owns) -> bool:
+async def _ours(owns: StillOwned) -> bool:
     """Whether the attempt still has its job; yes where nobody can tell: a finish is fenced too."""
     try:
         return await owns()
@@ -231,7 +237,7 @@ async def _ours(owns: Owns) -> bool:
         return True
 
 
-async def _watch(owns: Owns, rendering: Rendering) -> None:
+async def _watch(owns: StillOwned, rendering: Rendering) -> None:
     """Stop the engine when the job is another's: its caller may be dead and never say so."""
     while True:
         if not await _ours(owns):

@@ -31,26 +31,33 @@ class ErrorCode(StrEnum):
     INTERNAL = "internal"
 
 
+def error_code_of(text: str | None) -> ErrorCode | None:
+    """A stored error code; one of a later release, which this one does not know, is INTERNAL."""
+    if text is None:
+        return None
+    return ErrorCode(text) if text in set(ErrorCode) else ErrorCode.INTERNAL
+
+
 class Event(StrEnum):
     """What happens to a job."""
 
-    START = "start"  # its engine really began
+    START = "start"  # its engine has begun
     SUCCEED = "succeed"
     FAIL = "fail"
     CANCEL = "cancel"
-    LOSE = "lose"  # its runner or engine is gone: back to its old place
+    LOSE = "lose"  # its runner or engine is gone: it returns to its place
     GIVE_UP = "give_up"  # it has lost its worker too often
     TIME_OUT = "time_out"
 
 
 TRANSITIONS: dict[tuple[Status, Event], Status] = {
     (Status.QUEUED, Event.START): Status.RUNNING,
-    (Status.QUEUED, Event.FAIL): Status.FAILED,  # e.g. its source cannot be read
+    (Status.QUEUED, Event.FAIL): Status.FAILED,  # for example: its source cannot be read
     (Status.QUEUED, Event.CANCEL): Status.FAILED,
     (Status.QUEUED, Event.LOSE): Status.QUEUED,
     (Status.QUEUED, Event.GIVE_UP): Status.FAILED,
     (Status.QUEUED, Event.TIME_OUT): Status.FAILED,
-    (Status.RUNNING, Event.START): Status.RUNNING,  # the same attempt, told twice
+    (Status.RUNNING, Event.START): Status.RUNNING,  # the same attempt, reported twice
     (Status.RUNNING, Event.SUCCEED): Status.SUCCEEDED,
     (Status.RUNNING, Event.FAIL): Status.FAILED,
     (Status.RUNNING, Event.CANCEL): Status.FAILED,
@@ -61,7 +68,7 @@ TRANSITIONS: dict[tuple[Status, Event], Status] = {
 
 
 class IllegalTransition(Exception):
-    """The table has no such row."""
+    """TRANSITIONS has no such row."""
 
 
 def after(status: Status, event: Event) -> Status:

@@ -1,4 +1,4 @@
-"""What a finished job holds, as it is stored. The HTTP shapes are made from it."""
+"""The result of a job, as it is stored. HTTP responses are made from it."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,18 +14,18 @@ class JobResult(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     takes: tuple[Take, ...]
-    plan: Plan | None
-    generation_info: str
+    plan: Plan | None = Field(description="None: the job was not planned by the LM.")
+    generation_info: str = Field(description="See runner/generation_info.py.")
     duration: float = Field(description="Length of each take, seconds.")
     warnings: tuple[str, ...] = Field((), description="Found while the job ran.")
 
 
 class Progress(BaseModel):
-    """How far a running job is."""
+    """How far a running job is: ``step`` of ``total`` steps of ``stage``."""
 
     model_config = ConfigDict(frozen=True)
 
     stage: str = Field(description="metadata, codes, waiting, encoding, diffusion, vae, storing.")
-    step: int
-    total: int
-    fraction: float = Field(ge=0, le=1, description="Of the whole job.")
+    step: int = Field(description="Steps of the stage that are done.")
+    total: int = Field(description="All steps of the stage.")
+    fraction: float = Field(ge=0, le=1, description="Share of the whole job that is done.")

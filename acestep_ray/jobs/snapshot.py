@@ -1,15 +1,16 @@
-"""A job as a client may see it now: what is stored, and what is only in memory."""
+"""What clients see of a job and of the queue: stored data and live state together."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from acestep_ray.jobs.result import Progress
-from acestep_ray.jobs.store.protocol import JobRecord, StoreStats
+from acestep_ray.jobs.store.records import JobRecord, StoreStats
+from acestep_ray.replicas.capacity import Capacity
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """``eta_seconds`` is set while queued: the estimated wait left."""
+    """A job now. ``eta_seconds``: estimated wait left, set while the job is queued. ``expires_at``:
+    epoch seconds, set once the job has ended."""
 
     record: JobRecord
     progress: Progress | None = None
@@ -18,35 +19,9 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class Capacity:
-    """What a runner sees deployed: replicas that run, and jobs they can hold together;
-    ``planner_slots``: by the names of the planners that have any."""
-
-    planners: int = 0
-    decoders: int = 0
-    plan_slots: int = 0
-    decode_slots: int = 0
-    planner_slots: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class QueueStats:
-    """For ``/v1/stats``."""
+    """For ``/v1/stats``. ``job_seconds``: seconds from start to end of a job, as measured."""
 
     store: StoreStats
     capacity: Capacity
     job_seconds: float
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What the feed tells: ``job_ids`` changed status since the version asked about.
-
-    ``missed`` says that the feed cannot tell (it is new, or the reader came too late): look at
-    everything you care about. ``epoch`` changes when the feed's owner was restarted.
-    """
-
-    epoch: str
-    version: int
-    job_ids: tuple[str, ...] = field(default=())
-    missed: bool = False

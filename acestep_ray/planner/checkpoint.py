@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
-from acestep_ray.checkpoint_error import CheckpointError
+from acestep_ray.errors import CheckpointError
 from acestep_ray.planner.tokens import VOCABULARY, LmTokenizer
 
 logger = logging.getLogger(__name__)

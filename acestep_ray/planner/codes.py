@@ -5,7 +5,6 @@ from collections.abc import Iterable
 
 MAX_CODE = 63_999
 """65,535 tokens exist, but the decoder's codebook ends here."""
-CODES_PER_SECOND = 5
 
 _TOKEN = re.compile(r"<\|audio_code_([0-9]+)\|>")
 _SEPARATORS = re.compile(r"[\s,]+")

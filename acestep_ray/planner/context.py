@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from acestep_ray.decoder.protocol import codes_of_seconds
 from acestep_ray.planner.grammar import Given
 from acestep_ray.planner.metadata import DURATION_RANGE
 from acestep_ray.planner.prompts import codes_prompt, song_prompt
 from acestep_ray.planner.tokens import LmTokenizer
+from acestep_ray.timebase import codes_of_seconds
 
 CAPTION_TOKENS = 512
 """Longest caption that the LM may write."""

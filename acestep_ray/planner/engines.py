@@ -6,7 +6,7 @@ from acestep_ray.settings import Settings
 
 
 def make_planner(settings: Settings, gpu_share: float = 1.0) -> PlannerEngine:
-    """Build the engine, loading what it loads; ``gpu_share`` is the part of a card that it may
+    """Build the engine, loading what it loads; ``gpu_share`` is the part of a GPU that it may
     take. Raises ValueError for settings that cannot work on this machine, and CheckpointError for
     what is wrong with a checkpoint."""
     if settings.planner == "mock":

@@ -13,7 +13,7 @@ _SECONDS = 0.25
 _FIELD_END = re.compile(r"\n(?! )")
 
 
-class Pace:
+class ProgressThrottle:
     """Each stage's start and end, and between them a few times a second."""
 
     def __init__(self) -> None:

@@ -106,6 +106,10 @@ class EngineDied(Exception):
     """The engine is gone, or going: no job is to blame, and each goes to another replica."""
 
 
+class EngineGone(Exception):
+    """The engine had died before a plan reached it; the plan began nowhere."""
+
+
 class PlannerEngine(Protocol):
     """One way to be a planner."""
 

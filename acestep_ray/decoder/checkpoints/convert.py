@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 
-from acestep_ray.checkpoint_error import CheckpointError
 from acestep_ray.decoder.checkpoints.layout import CheckpointLayout, find
 from acestep_ray.decoder.checkpoints.modules import build, tokenizer
 from acestep_ray.decoder.checkpoints.parts import Part
@@ -19,6 +18,7 @@ from acestep_ray.decoder.checkpoints.write import (
     Report,
     write_diffusers,
 )
+from acestep_ray.errors import CheckpointError
 
 TOKENIZER_FILES = (
     *("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt"),

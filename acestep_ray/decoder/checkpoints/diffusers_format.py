@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from acestep_ray.checkpoint_error import CheckpointError
 from acestep_ray.decoder.checkpoints.layout import MODEL_INDEX, CheckpointLayout, read_json
 from acestep_ray.decoder.checkpoints.parts import AUDIO_TOKENIZER, Part, Parts
 from acestep_ray.decoder.checkpoints.upstream import without_model_prefix
 from acestep_ray.decoder.checkpoints.weights import stored_tensors
+from acestep_ray.errors import CheckpointError
 
 PIPELINE_CLASS = "AceStepPipeline"
 MODULES = ("transformer", "condition_encoder", "vae", "text_encoder")

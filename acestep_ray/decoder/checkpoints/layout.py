@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from acestep_ray.checkpoint_error import CheckpointError
+from acestep_ray.errors import CheckpointError
 
 DIT_PREFIX = "acestep-v15-"
 DEFAULT_MODEL = "acestep-v15-turbo"

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from diffusers import AceStepPipeline
 
-from acestep_ray.checkpoint_error import CheckpointError
 from acestep_ray.decoder.checkpoints.diffusers_format import diffusers_parts
 from acestep_ray.decoder.checkpoints.layout import CheckpointLayout, LayoutKind, find
 from acestep_ray.decoder.checkpoints.modules import build, compute_buffers, scheduler, tokenizer
@@ -15,6 +14,7 @@ from acestep_ray.decoder.checkpoints.parts import AUDIO_TOKENIZER, Parts
 from acestep_ray.decoder.checkpoints.upstream import upstream_parts
 from acestep_ray.decoder.checkpoints.weights import compare, fill
 from acestep_ray.decoder.protocol import Task
+from acestep_ray.errors import CheckpointError
 
 BASE_TASKS: tuple[Task, ...] = ("text2music", "cover", "repaint", "lego", "extract", "complete")
 OTHER_TASKS: tuple[Task, ...] = ("text2music", "cover", "repaint")

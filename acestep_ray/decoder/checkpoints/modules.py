@@ -15,7 +15,7 @@ from diffusers.pipelines.ace_step import (
 from torch import nn
 from transformers import AutoTokenizer, Qwen3Config, Qwen3Model
 
-from acestep_ray.checkpoint_error import CheckpointError
+from acestep_ray.errors import CheckpointError
 
 _CLASSES: dict[str, Any] = {
     "transformer": AceStepTransformer1DModel,

@@ -20,7 +20,7 @@ from tokenizers.processors import ByteLevel as ByteLevelProcessor
 from tokenizers.processors import Sequence as ProcessorSequence
 from tokenizers.processors import TemplateProcessing
 
-from acestep_ray.checkpoint_error import CheckpointError
+from acestep_ray.errors import CheckpointError
 
 END_OF_TEXT = "<|endoftext|>"
 SPLIT = (

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from acestep_ray.checkpoint_error import CheckpointError
 from acestep_ray.decoder.checkpoints.layout import (
     MAIN_BUNDLE,
     TEXT_ENCODER_FOLDER,
@@ -21,6 +20,7 @@ from acestep_ray.decoder.checkpoints.layout import (
 )
 from acestep_ray.decoder.checkpoints.parts import AUDIO_TOKENIZER, Part, Parts
 from acestep_ray.decoder.checkpoints.weights import StoredTensor, stored_tensors
+from acestep_ray.errors import CheckpointError
 
 PREFIXES = {
     "decoder.": "transformer",

@@ -15,8 +15,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from acestep_ray.checkpoint_error import CheckpointError
 from acestep_ray.decoder.checkpoints.layout import read_json
+from acestep_ray.errors import CheckpointError
 
 READ_BYTES = 64 * 1024**2
 FLOATS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from acestep_ray.checkpoint_error import CheckpointError
+from acestep_ray.errors import CheckpointError
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import torchaudio
 from diffusers import AutoencoderOobleck
 
 from acestep_ray.audio.resample import resample, to_stereo
-from acestep_ray.decoder.protocol import SAMPLE_RATE, Samples
+from acestep_ray.timebase import SAMPLE_RATE, Samples
 
 SOURCE_SEED = 0
 """Seed of the one random draw that encoding audio needs."""

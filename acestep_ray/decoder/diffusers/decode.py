@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from diffusers import AutoencoderOobleck
 
-from acestep_ray.decoder.protocol import FRAME, Samples
+from acestep_ray.timebase import SAMPLES_PER_FRAME, Samples
 
 TILE = 512
 OVERLAP = 64
@@ -30,9 +30,9 @@ def decode(
     by_channel = latents.transpose(1, 2).to(vae.dtype)
     if not tiled:
         # Not vae.decode: its own tiling, which encoding wants, would step in.
-        audio = vae.decoder(by_channel)[0, :, first * FRAME : last * FRAME]
+        audio = vae.decoder(by_channel)[0, :, first * SAMPLES_PER_FRAME : last * SAMPLES_PER_FRAME]
         return _on_cpu(audio)
-    parts = torch.empty((last - first) * FRAME, 2)
+    parts = torch.empty((last - first) * SAMPLES_PER_FRAME, 2)
     core = TILE - 2 * OVERLAP
     for begin in range(first, last, core):
         if begin > first:
@@ -40,8 +40,12 @@ def decode(
         end = min(begin + core, last)
         around = slice(max(0, begin - OVERLAP), min(latents.shape[1], end + OVERLAP))
         tile = vae.decoder(by_channel[:, :, around])
-        inner = slice((begin - around.start) * FRAME, (end - around.start) * FRAME)
-        parts[(begin - first) * FRAME : (end - first) * FRAME] = tile[0, :, inner].T
+        inner = slice(
+            (begin - around.start) * SAMPLES_PER_FRAME, (end - around.start) * SAMPLES_PER_FRAME
+        )
+        parts[(begin - first) * SAMPLES_PER_FRAME : (end - first) * SAMPLES_PER_FRAME] = tile[
+            0, :, inner
+        ].T
         del tile
     return parts.numpy()
 

@@ -21,9 +21,8 @@ from acestep_ray.decoder.diffusers.device import (
     reset_peak,
     wait_for,
 )
-from acestep_ray.decoder.diffusers.job import Job, prepare
+from acestep_ray.decoder.diffusers.job import PreparedDecode, prepare
 from acestep_ray.decoder.diffusers.loop import Schedule, denoise
-from acestep_ray.decoder.diffusers.prompt import FRAMES_A_SECOND
 from acestep_ray.decoder.protocol import (
     DecoderDescription,
     DecodeRequest,
@@ -32,9 +31,9 @@ from acestep_ray.decoder.protocol import (
     OutOfMemoryError,
     RenderedTake,
     Report,
-    Samples,
     Sources,
 )
+from acestep_ray.timebase import FRAMES_PER_SECOND, Samples
 
 WHOLE_SECONDS = 120.0
 """Longest piece that is decoded in one go when a request asks for no tiles."""
@@ -53,7 +52,7 @@ class DiffusersDecoder:
         self._pipeline = loaded.pipeline
         self._info = loaded.info
         self._device = device
-        self._whole_frames = int(whole_seconds * FRAMES_A_SECOND)
+        self._whole_frames = int(whole_seconds * FRAMES_PER_SECOND)
         # Long sources are encoded 30 s at a time; decode() cuts its own tiles.
         self._pipeline.vae.enable_tiling()
         if self._pipeline.condition_encoder.dtype == torch.float16:
@@ -141,11 +140,11 @@ class DiffusersDecoder:
 
     # inference_mode is a thread's state, so no function that yields may hold it.
     @torch.inference_mode()
-    def _prepare(self, request: DecodeRequest, sources: Sources) -> Job:
+    def _prepare(self, request: DecodeRequest, sources: Sources) -> PreparedDecode:
         return prepare(self._pipeline, request, sources, self._device, self._whole_frames)
 
     @torch.inference_mode()
-    def _denoise(self, job: Job, report: Report) -> torch.Tensor:
+    def _denoise(self, job: PreparedDecode, report: Report) -> torch.Tensor:
         """Latents [takes, frames, channels], with what was added for the model's sake cut off."""
         request = job.request
         schedule = Schedule(
@@ -160,7 +159,7 @@ class DiffusersDecoder:
         latents = denoise(self._pipeline, self._noise(job), job.condition, schedule, after_step)
         return latents[:, : job.canvas.frames]
 
-    def _noise(self, job: Job) -> torch.Tensor:
+    def _noise(self, job: PreparedDecode) -> torch.Tensor:
         """A generator a take, on the device: a take is the same in any batch."""
         frames, channels = job.canvas.context.shape[1:]
         return torch.cat(
@@ -176,7 +175,9 @@ class DiffusersDecoder:
         )
 
     @torch.inference_mode()
-    def _decode(self, job: Job, latents: torch.Tensor, tick: Callable[[], None]) -> Samples:
+    def _decode(
+        self, job: PreparedDecode, latents: torch.Tensor, tick: Callable[[], None]
+    ) -> Samples:
         """One take at its final level: -1 dBFS, or its source's where that is repainted.
 
         What is new in a repainted source is brought down as a whole where it would clip. Upstream

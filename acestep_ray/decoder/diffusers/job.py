@@ -9,18 +9,14 @@ from acestep_ray.decoder.diffusers.audio import is_silent, to_48k_stereo
 from acestep_ray.decoder.diffusers.conditions import encode_conditions, encode_timbre
 from acestep_ray.decoder.diffusers.decode import TILE
 from acestep_ray.decoder.diffusers.loop import Condition
-from acestep_ray.decoder.diffusers.prompt import (
-    FRAMES_A_SECOND,
-    Prompt,
-    task_instruction,
-    text2music_instruction,
-)
+from acestep_ray.decoder.diffusers.prompt import Prompt, task_instruction, text2music_instruction
 from acestep_ray.decoder.diffusers.tasks import Canvas, canvas_for, silent_context
 from acestep_ray.decoder.protocol import DecodeRequest, Sources
+from acestep_ray.timebase import FRAMES_PER_SECOND
 
 
 @dataclass(frozen=True)
-class Job:
+class PreparedDecode:
     """A request with its tensors on the device."""
 
     request: DecodeRequest
@@ -44,7 +40,7 @@ def prepare(
     sources: Sources,
     device: torch.device,
     whole_frames: int,
-) -> Job:
+) -> PreparedDecode:
     """Encode a request's texts and audio. Raises DecoderError.
 
     Pieces of more than ``whole_frames`` are decoded in tiles whether that was asked for or not.
@@ -73,7 +69,7 @@ def prepare(
             encode_conditions(pipeline, prompt, timbre), silent_context(pipeline, canvas.frames)
         )
     if not request.use_tiled_decode and canvas.frames > whole_frames:
-        longest = whole_frames / FRAMES_A_SECOND
+        longest = whole_frames / FRAMES_PER_SECOND
         warnings.append(f"Pieces longer than {longest:g} s are always decoded in tiles.")
     tiled = canvas.frames > TILE and (request.use_tiled_decode or canvas.frames > whole_frames)
-    return Job(request, canvas, first, then, switch, tiled, tuple(warnings))
+    return PreparedDecode(request, canvas, first, then, switch, tiled, tuple(warnings))

@@ -9,7 +9,6 @@ from diffusers.pipelines.ace_step.pipeline_ace_step import SFT_GEN_PROMPT
 from acestep_ray.decoder.instruction import own_instruction
 from acestep_ray.decoder.protocol import DecodeRequest
 
-FRAMES_A_SECOND = 25
 TEXT_TOKENS = 256
 LYRIC_TOKENS = 2048
 """Most that the model reads of each; the rest is cut off at the end."""

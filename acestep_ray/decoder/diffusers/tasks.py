@@ -6,13 +6,12 @@ import torch
 from diffusers import AceStepPipeline
 
 from acestep_ray.decoder.diffusers.audio import encode, is_silent
-from acestep_ray.decoder.diffusers.prompt import FRAMES_A_SECOND
 from acestep_ray.decoder.diffusers.window import Window
-from acestep_ray.decoder.protocol import (
-    FRAME,
+from acestep_ray.decoder.protocol import DecodeRequest, DecoderError
+from acestep_ray.timebase import (
+    FRAMES_PER_SECOND,
     SAMPLE_RATE,
-    DecodeRequest,
-    DecoderError,
+    SAMPLES_PER_FRAME,
     frames_of_seconds,
 )
 
@@ -56,19 +55,19 @@ def canvas_for(
         if frames < 1:
             raise DecoderError(f"{request.seconds:g} s is shorter than one frame (40 ms).")
         return Canvas(
-            silent_context(pipeline, frames), frames, frames / FRAMES_A_SECOND, cover=False
+            silent_context(pipeline, frames), frames, frames / FRAMES_PER_SECOND, cover=False
         )
     if source is None:
         raise DecoderError(f"The task {request.task} needs source audio.")
-    if source.shape[-1] < FRAME:
+    if source.shape[-1] < SAMPLES_PER_FRAME:
         raise DecoderError("The source audio is shorter than one frame (40 ms).")
     if request.task in ("repaint", "lego"):
         return _window_canvas(pipeline, request, source)
-    frames = source.shape[-1] // FRAME
+    frames = source.shape[-1] // SAMPLES_PER_FRAME
     latents = _source_latents(pipeline, source, frames)
     if request.task == "cover":
         latents = _as_codes_and_back(pipeline, latents)
-    seconds = frames / FRAMES_A_SECOND
+    seconds = frames / FRAMES_PER_SECOND
     return Canvas(_with_mask(latents), frames, seconds, cover=request.task == "cover")
 
 
@@ -116,7 +115,7 @@ def _codes_canvas(pipeline: AceStepPipeline, codes: tuple[tuple[int, ...], ...])
         batch_size=len(codes),
         audio_codes=["".join(f"<|audio_code_{code}|>" for code in row) for row in codes],
     )
-    seconds = frames / FRAMES_A_SECOND
+    seconds = frames / FRAMES_PER_SECOND
     return Canvas(_with_mask(_lengthened(pipeline, latents)), frames, seconds, cover=True)
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from acestep_ray.decoder.protocol import FRAME, SAMPLE_RATE, DecoderError, Samples
+from acestep_ray.decoder.protocol import DecoderError
+from acestep_ray.timebase import SAMPLE_RATE, SAMPLES_PER_FRAME, Samples
 
 CROSSFADE = 1440
 """Longest crossfade at an edge of the window, samples (30 ms); it lies inside the window."""
@@ -33,7 +34,7 @@ class Window:
         stop = source if end is None else round(end * SAMPLE_RATE)
         lead = max(0, -begin)
         window = cls(lead, begin + lead, stop + lead, source)
-        if window.begin >= min(window.end, window.frames * FRAME):
+        if window.begin >= min(window.end, window.frames * SAMPLES_PER_FRAME):
             raise DecoderError(
                 f"The window is empty: it goes from {start:g} to {stop / SAMPLE_RATE:g} s, and "
                 f"the source is {source / SAMPLE_RATE:g} s long."
@@ -43,17 +44,17 @@ class Window:
     @property
     def frames(self) -> int:
         """Latents of the result."""
-        return self._padded // FRAME
+        return self._padded // SAMPLES_PER_FRAME
 
     @property
     def first(self) -> int:
         """The first latent frame that is repainted."""
-        return self.begin // FRAME
+        return self.begin // SAMPLES_PER_FRAME
 
     @property
     def last(self) -> int:
         """The one after the last that is repainted: at least one is."""
-        return max(self.first + 1, min(self.end // FRAME, self.frames))
+        return max(self.first + 1, min(self.end // SAMPLES_PER_FRAME, self.frames))
 
     @property
     def _padded(self) -> int:
@@ -70,10 +71,10 @@ class Window:
         Both [samples, 2] at 48 kHz, in [-1, 1]. Outside the window the result [frames * 1920, 2]
         holds the source's very samples.
         """
-        out = padded[: self.frames * FRAME].copy()
+        out = padded[: self.frames * SAMPLES_PER_FRAME].copy()
         # What the window has beyond the frames that the model paints stays the source's.
-        begin, end = self.begin, min(self.end, self.last * FRAME)
-        offset = self.first * FRAME
+        begin, end = self.begin, min(self.end, self.last * SAMPLES_PER_FRAME)
+        offset = self.first * SAMPLES_PER_FRAME
         music = fresh[begin - offset : end - offset]
         inside = out[begin:end].copy()
         out[begin:end] = music

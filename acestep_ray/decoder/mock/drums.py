@@ -9,7 +9,7 @@ import numpy as np
 from acestep_ray.decoder.mock.seeding import generator
 from acestep_ray.decoder.mock.theory import hertz
 from acestep_ray.decoder.mock.wavetable import Wave, gate, seconds
-from acestep_ray.decoder.protocol import SAMPLE_RATE
+from acestep_ray.timebase import SAMPLE_RATE
 
 
 def _noise(label: str, length: float, low: float, high: float, fall: float) -> Wave:

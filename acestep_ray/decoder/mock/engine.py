@@ -15,21 +15,23 @@ from acestep_ray.decoder.mock.render import render
 from acestep_ray.decoder.mock.repaint import splice, window_of
 from acestep_ray.decoder.mock.song import compose
 from acestep_ray.decoder.protocol import (
-    CODE_FRAMES,
-    FRAME,
-    SAMPLE_RATE,
     DecoderDescription,
     DecodeRequest,
     DecoderError,
     DeviceMemory,
     RenderedTake,
     Report,
-    Samples,
     Sources,
     Task,
-    frames_of_seconds,
 )
 from acestep_ray.settings import Mock
+from acestep_ray.timebase import (
+    FRAMES_PER_CODE,
+    SAMPLE_RATE,
+    SAMPLES_PER_FRAME,
+    Samples,
+    frames_of_seconds,
+)
 
 TASKS: tuple[Task, ...] = ("text2music", "repaint", "cover")
 
@@ -100,7 +102,7 @@ class _Job:
                 raise DecoderError(f"The task {request.task} needs source audio.")
             source = resample(sources.source[:, :2], sources.source_rate, SAMPLE_RATE)
             source = np.clip(to_stereo(source), -1.0, 1.0)
-            if len(source) < FRAME:
+            if len(source) < SAMPLES_PER_FRAME:
                 raise DecoderError("The source audio is shorter than one frame (40 ms).")
         return cls(request, source, brightness(sources.reference, sources.reference_rate))
 
@@ -111,12 +113,12 @@ class _Job:
         if self.source is not None and self.request.task == "repaint":
             return self._repainted(self.source, seed, codes, tick)
         if self.source is not None:
-            frames = len(self.source) // FRAME
+            frames = len(self.source) // SAMPLES_PER_FRAME
         elif codes:
-            frames = len(codes) * CODE_FRAMES
+            frames = len(codes) * FRAMES_PER_CODE
         else:
             frames = frames_of_seconds(self.request.seconds)
-        samples = frames * FRAME
+        samples = frames * SAMPLES_PER_FRAME
         song = compose(self.request, seed, codes, samples, self.tilt)
         music = render(song, 0, samples, tick)
         if self.source is None:

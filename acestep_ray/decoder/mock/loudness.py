@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from acestep_ray.decoder.protocol import FRAME, Samples
+from acestep_ray.timebase import SAMPLES_PER_FRAME, Samples
 
 Contour = NDArray[np.float64]
 """RMS a latent frame (40 ms), [frames]."""
@@ -15,7 +15,7 @@ _LOUDEST = 8.0
 
 def rms(samples: Samples) -> float:
     """Root mean square over all channels; 0 where there are no samples."""
-    block = FRAME * _BLOCK
+    block = SAMPLES_PER_FRAME * _BLOCK
     total = sum(
         float(np.square(samples[at : at + block], dtype=np.float64).sum())
         for at in range(0, len(samples), block)
@@ -25,9 +25,12 @@ def rms(samples: Samples) -> float:
 
 def contour(samples: Samples) -> Contour:
     """The loudness contour of whole frames: RMS a frame, smoothed over half a second."""
-    frames = len(samples) // FRAME
+    frames = len(samples) // SAMPLES_PER_FRAME
     power = np.array(
-        [float(np.square(samples[at * FRAME : (at + 1) * FRAME]).mean()) for at in range(frames)]
+        [
+            float(np.square(samples[at * SAMPLES_PER_FRAME : (at + 1) * SAMPLES_PER_FRAME]).mean())
+            for at in range(frames)
+        ]
     )
     window = np.hanning(_SMOOTH + 2)[1:-1]
     weight = _smooth(np.ones(frames), window)
@@ -53,9 +56,9 @@ def follow(music: Samples, source: Contour, strength: float) -> None:
 
 def amplify(music: Samples, gain: Contour) -> None:
     """Scale ``music``, in place, by a gain a frame; between the frames' middles it glides."""
-    middles = (np.arange(len(gain)) + 0.5) * FRAME
-    for at in range(0, len(music), FRAME * _BLOCK):
-        block = music[at : at + FRAME * _BLOCK]
+    middles = (np.arange(len(gain)) + 0.5) * SAMPLES_PER_FRAME
+    for at in range(0, len(music), SAMPLES_PER_FRAME * _BLOCK):
+        block = music[at : at + SAMPLES_PER_FRAME * _BLOCK]
         places = np.arange(at, at + len(block))
         block *= np.interp(places, middles, gain).astype(np.float32)[:, np.newaxis]
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from acestep_ray.decoder.protocol import Samples
+from acestep_ray.timebase import Samples
 
 _WINDOW = 4096
 _SECONDS = 30

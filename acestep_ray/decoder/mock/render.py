@@ -13,7 +13,7 @@ from acestep_ray.decoder.mock.song import Song
 from acestep_ray.decoder.mock.vocal import sing
 from acestep_ray.decoder.mock.voices import play
 from acestep_ray.decoder.mock.wavetable import Wave
-from acestep_ray.decoder.protocol import SAMPLE_RATE, Samples
+from acestep_ray.timebase import SAMPLE_RATE, Samples
 
 _KEPT_BYTES = 48_000_000
 _TICK = 10 * SAMPLE_RATE

@@ -6,7 +6,7 @@ import numpy as np
 
 from acestep_ray.audio.level import peak_of
 from acestep_ray.decoder.mock.loudness import amplify, rms
-from acestep_ray.decoder.protocol import FRAME, SAMPLE_RATE, Samples
+from acestep_ray.timebase import SAMPLE_RATE, SAMPLES_PER_FRAME, Samples
 
 CROSSFADE = 1440
 """Longest crossfade at an edge of the window, samples (30 ms); it lies inside the window."""
@@ -38,7 +38,7 @@ def window_of(start: float, end: float | None, source: int) -> Window:
     # What lies between the source's end and a window behind it is to be painted too.
     begin = min(round(start * SAMPLE_RATE), source)
     lead = max(0, -begin)
-    total = (max(source, stop) + lead) // FRAME * FRAME
+    total = (max(source, stop) + lead) // SAMPLES_PER_FRAME * SAMPLES_PER_FRAME
     window = Window(lead, begin + lead, min(stop + lead, total), total)
     if window.begin >= window.end:
         raise ValueError(
@@ -61,7 +61,7 @@ def splice(source: Samples, music: Samples, window: Window) -> Samples:
     after = out[window.end : min(window.end + _NEARBY, window.lead + len(kept))]
     inside = out[window.begin : window.end]
     first, last = _levels(rms(before), rms(after), rms(source))
-    frames = -(-len(music) // FRAME)
+    frames = -(-len(music) // SAMPLES_PER_FRAME)
     amplify(music, np.linspace(first, last, frames) / max(rms(music), 1e-9))
     music *= np.float32(min(1.0, _CEILING / max(peak_of(music), 1e-9)))
     fade = min(CROSSFADE, len(music) // 4)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from acestep_ray.decoder.mock.wavetable import Wave
-from acestep_ray.decoder.protocol import SAMPLE_RATE
+from acestep_ray.timebase import SAMPLE_RATE
 
 # Delays in samples, prime to each other: 30 to 52 ms.
 _DELAYS = (1447, 1777, 2137, 2503)

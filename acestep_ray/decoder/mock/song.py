@@ -8,7 +8,8 @@ from acestep_ray.decoder.mock.rhythm import Hit, groove
 from acestep_ray.decoder.mock.seeding import digest, generator
 from acestep_ray.decoder.mock.style import Style, read_style
 from acestep_ray.decoder.mock.theory import PROGRESSIONS
-from acestep_ray.decoder.protocol import CODE_FRAMES, FRAME, SAMPLE_RATE, DecodeRequest
+from acestep_ray.decoder.protocol import DecodeRequest
+from acestep_ray.timebase import FRAMES_PER_CODE, SAMPLE_RATE, SAMPLES_PER_FRAME
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Song:
 
     def codes_in(self, bar: Bar) -> tuple[int, ...]:
         """The audio codes that sound in a bar."""
-        code = FRAME * CODE_FRAMES
+        code = SAMPLES_PER_FRAME * FRAMES_PER_CODE
         return self.codes[
             self.start_of(bar.index) // code : -(-self.start_of(bar.index + 1) // code)
         ]

@@ -9,7 +9,7 @@ from acestep_ray.decoder.mock.lyrics import Syllable, Vowel
 from acestep_ray.decoder.mock.seeding import generator
 from acestep_ray.decoder.mock.theory import hertz
 from acestep_ray.decoder.mock.wavetable import Wave, gate, harmonics_of, look_up, seconds, table
-from acestep_ray.decoder.protocol import SAMPLE_RATE
+from acestep_ray.timebase import SAMPLE_RATE
 
 # Centre in Hz, bandwidth in Hz and level of the first three formants of a woman's voice, after the
 # usual phonetic tables.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from acestep_ray.decoder.mock.theory import hertz
 from acestep_ray.decoder.mock.wavetable import Wave, gate, harmonics_of, look_up, seconds, table
-from acestep_ray.decoder.protocol import SAMPLE_RATE
+from acestep_ray.timebase import SAMPLE_RATE
 
 Spectrum = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Amplitudes of harmonics by their numbers."""

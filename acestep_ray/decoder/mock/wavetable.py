@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from acestep_ray.decoder.protocol import SAMPLE_RATE
+from acestep_ray.timebase import SAMPLE_RATE
 
 Wave = NDArray[np.float32]
 """Sound while it is made: [channels, samples], one channel where both ears hear the same."""

@@ -1,1 +1,1 @@
-"""Durable job stores: one Protocol, one contract test suite, an implementation a database."""
+"""Durable job stores: one Protocol, one contract test suite, one implementation per database."""

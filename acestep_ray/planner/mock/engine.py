@@ -15,7 +15,6 @@ from time import perf_counter
 
 import numpy as np
 
-from acestep_ray.decoder.protocol import codes_of_seconds
 from acestep_ray.planner.codes import MAX_CODE
 from acestep_ray.planner.duration import choose_duration, estimate_seconds, is_sung
 from acestep_ray.planner.grammar import CAPTION_CHARS, Given
@@ -23,7 +22,6 @@ from acestep_ray.planner.metadata import DURATION_RANGE
 from acestep_ray.planner.mock.language import detect_language
 from acestep_ray.planner.mock.names import PUBLISHED
 from acestep_ray.planner.mock.words import bpm_of, keyscale_of, pick, time_signature_of
-from acestep_ray.planner.outline import needs_metadata
 from acestep_ray.planner.protocol import (
     Metadata,
     Plan,
@@ -32,7 +30,9 @@ from acestep_ray.planner.protocol import (
     PlanProgress,
     PlanRequest,
 )
+from acestep_ray.planner.song_outline import needs_metadata
 from acestep_ray.settings import Lyrics, Mock
+from acestep_ray.timebase import codes_of_seconds
 
 _PROGRESS_SECONDS = 0.25
 _INSTRUMENTS = (

@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Literal, Self
 
-from acestep_ray.planner.lm_folder import find_lm
-from acestep_ray.planner.progress import Pace
+from acestep_ray.planner.checkpoint_folder import find_lm
+from acestep_ray.planner.progress import ProgressThrottle
 from acestep_ray.planner.protocol import (
     Plan,
     PlannerDescription,
@@ -93,7 +93,7 @@ class _Progress:
     def __init__(self, put: Callable[[PlanProgress], object]) -> None:
         self.stop = threading.Event()
         self._put = put
-        self._pace = Pace()
+        self._pace = ProgressThrottle()
 
     def __call__(self, stage: Literal["metadata", "codes"], step: int, total: int) -> None:
         if self.stop.is_set():

@@ -5,17 +5,17 @@ from typing import Literal, Protocol
 
 import torch
 
-from acestep_ray.decoder.protocol import codes_of_seconds
-from acestep_ray.planner.brief import Brief, make_brief
 from acestep_ray.planner.constraint import MetadataConstraint
 from acestep_ray.planner.context import ANSWER_TOKENS, codes_prompt_ids
-from acestep_ray.planner.outline import Outline, outline, read_metadata
+from acestep_ray.planner.prepared_request import Brief, make_brief
 from acestep_ray.planner.progress import FIELDS
 from acestep_ray.planner.protocol import Metadata, Plan, PlanRequest
 from acestep_ray.planner.sampling import Phase, Sampling
+from acestep_ray.planner.song_outline import Outline, outline, read_metadata
 from acestep_ray.planner.transformers.language_model import LanguageModel
 from acestep_ray.planner.transformers.phases import write_codes, write_metadata
 from acestep_ray.settings import Lm, Lyrics
+from acestep_ray.timebase import codes_of_seconds
 
 
 class Progress(Protocol):

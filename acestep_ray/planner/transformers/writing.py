@@ -12,7 +12,6 @@ from acestep_ray.planner.constraint import MetadataConstraint
 from acestep_ray.planner.context import ANSWER_TOKENS, CAPTION_TOKENS
 from acestep_ray.planner.grammar import END_THINK, Given
 from acestep_ray.planner.metadata import DURATION_RANGE
-from acestep_ray.planner.outline import read_metadata
 from acestep_ray.planner.prompts import (
     INSTRUMENTAL,
     LYRICS_HEADING,
@@ -21,6 +20,7 @@ from acestep_ray.planner.prompts import (
 )
 from acestep_ray.planner.protocol import Metadata, PlannerError
 from acestep_ray.planner.sampling import Sampling
+from acestep_ray.planner.song_outline import read_metadata
 from acestep_ray.planner.transformers.language_model import LanguageModel
 from acestep_ray.planner.transformers.phases import write_lyrics, write_metadata
 

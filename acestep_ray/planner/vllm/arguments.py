@@ -6,11 +6,11 @@ from typing import Any
 from vllm.platforms import current_platform
 from vllm.utils.cpu_resource_utils import get_memory_node_info
 
-from acestep_ray.cards.memory import cure
+from acestep_ray.errors import SettingError
 from acestep_ray.planner.checkpoint import LmCheckpoint
 from acestep_ray.planner.vllm.model import ARCHITECTURE
-from acestep_ray.setting_error import SettingError
 from acestep_ray.settings import Lm
+from acestep_ray.settings.presets import cure
 
 _PACKAGE = __name__.rpartition(".")[0]
 _USABLE = 0.92

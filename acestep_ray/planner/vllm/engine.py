@@ -8,8 +8,9 @@ from typing import Self
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.v1.engine.async_llm import AsyncLLM
 
+from acestep_ray.errors import SettingError
 from acestep_ray.planner.checkpoint import open_checkpoint
-from acestep_ray.planner.lm_folder import find_lm
+from acestep_ray.planner.checkpoint_folder import find_lm
 from acestep_ray.planner.protocol import (
     Plan,
     PlannerDescription,
@@ -24,7 +25,6 @@ from acestep_ray.planner.vllm.planning import Planning
 from acestep_ray.planner.vllm.requests import Requests
 from acestep_ray.planner.vllm.tokenizer_folder import text_tokenizer
 from acestep_ray.planner.vllm.version import check_version
-from acestep_ray.setting_error import SettingError
 from acestep_ray.settings import Settings
 
 

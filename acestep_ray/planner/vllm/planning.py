@@ -5,19 +5,19 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from time import perf_counter
 
-from acestep_ray.decoder.protocol import codes_of_seconds
-from acestep_ray.planner.brief import Brief, make_brief
 from acestep_ray.planner.context import ANSWER_TOKENS, codes_prompt_ids
 from acestep_ray.planner.grammar import Given, body_grammar
 from acestep_ray.planner.metadata import DURATION_RANGE
-from acestep_ray.planner.outline import Outline, outline, read_metadata
-from acestep_ray.planner.progress import FIELDS, Pace, fields_written
+from acestep_ray.planner.prepared_request import Brief, make_brief
+from acestep_ray.planner.progress import FIELDS, ProgressThrottle, fields_written
 from acestep_ray.planner.protocol import Plan, PlanProgress, PlanRequest
 from acestep_ray.planner.sampling import Phase, Sampling
+from acestep_ray.planner.song_outline import Outline, outline, read_metadata
 from acestep_ray.planner.tokens import FIRST_CODE, IM_END, LmTokenizer
 from acestep_ray.planner.vllm.requests import Requests
 from acestep_ray.planner.vllm.row_order import RowOrder
 from acestep_ray.settings import Settings
+from acestep_ray.timebase import codes_of_seconds
 
 ALL_GIVEN = Given(bpm=120, duration=10, keyscale="C major", language="en", timesignature="4")
 
@@ -43,7 +43,7 @@ class Planning:
         started = perf_counter()
         # Tokenising long texts takes milliseconds, in which all plans' tokens would wait.
         brief = await asyncio.to_thread(make_brief, request, self._tokenizer, self._lm.context)
-        pace = Pace()
+        pace = ProgressThrottle()
         pace.hold("metadata", 0, FIELDS)
         text: list[int] = []
         async with aclosing(self._write_metadata(request, brief, pace, text)) as events:
@@ -84,7 +84,7 @@ class Planning:
                 pass
 
     async def _write_metadata(
-        self, request: PlanRequest, brief: Brief, pace: Pace, text: list[int]
+        self, request: PlanRequest, brief: Brief, pace: ProgressThrottle, text: list[int]
     ) -> AsyncGenerator[PlanProgress, None]:
         """Fill ``text``, token ids, unless the user gave all there is."""
         if brief.metadata_prompt is None:
@@ -109,7 +109,7 @@ class Planning:
         request: PlanRequest,
         brief: Brief,
         settled: Outline,
-        pace: Pace,
+        pace: ProgressThrottle,
         codes: list[int],
     ) -> AsyncGenerator[PlanProgress, None]:
         """Fill ``codes``, token ids, unless none are wanted."""

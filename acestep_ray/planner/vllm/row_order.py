@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self, cast
 
-from acestep_ray.decoder.protocol import codes_of_seconds
 from acestep_ray.planner.context import METADATA_TOKENS
 from acestep_ray.planner.metadata import DURATION_RANGE
 from acestep_ray.planner.sampling import Phase, Sampling
 from acestep_ray.planner.tokens import VOCABULARY
+from acestep_ray.timebase import codes_of_seconds
 
 KEY = "acestep"
 """Where an order lies in ``extra_args``."""

@@ -8,16 +8,16 @@ import httpx
 import pytest
 
 from acestep_ray.api.app import create_app
-from acestep_ray.audio.artifacts import Artifacts
+from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.jobs.store.sqlite import SqliteStore
 from acestep_ray.settings import Settings
-from tests.unit.api.bench import Bench, StoreService
+from tests.unit.api.harness import ApiHarness, JobStoreService
 
 
-class MakeBench(Protocol):
+class MakeHarness(Protocol):
     """Starts an app; keyword arguments are settings."""
 
-    async def __call__(self, **settings: Any) -> Bench: ...
+    async def __call__(self, **settings: Any) -> ApiHarness: ...
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def make_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MakeBench]:
+async def make_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MakeHarness]:
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
@@ -36,9 +36,9 @@ async def make_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
 
     async with AsyncExitStack() as stack:
 
-        async def make(**kwargs: Any) -> Bench:
+        async def make(**kwargs: Any) -> ApiHarness:
             settings = Settings(data=tmp_path / "data", **kwargs)
-            service = StoreService(SqliteStore(tmp_path / "data" / "jobs.sqlite"))
+            service = JobStoreService(SqliteStore(tmp_path / "data" / "jobs.sqlite"))
             undo.append(service.store.close)
             artifacts = Artifacts(settings.artifacts_url)
             app = create_app(settings, service, artifacts)
@@ -46,7 +46,7 @@ async def make_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
             http = await stack.enter_async_context(
                 httpx.AsyncClient(transport=transport, base_url="http://music")
             )
-            return Bench(settings, service, artifacts, http, tmp_path)
+            return ApiHarness(settings, service, artifacts, http, tmp_path)
 
         yield make
     for close in undo:
@@ -56,5 +56,5 @@ async def make_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
 
 
 @pytest.fixture
-async def bench(make_bench: MakeBench) -> Bench:
+async def bench(make_bench: MakeHarness) -> ApiHarness:
     return await make_bench()

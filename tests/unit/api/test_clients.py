@@ -19,9 +19,9 @@ from urllib3.fields import RequestField
 
 from acestep_ray.jobs.spec import JobSpec
 from tests.unit.api import test_server
-from tests.unit.api.bench import URL
+from tests.unit.api.harness import URL
+from tests.unit.api.request.test_source_audio import SONG
 from tests.unit.api.test_server import Server
-from tests.unit.api.test_sources import SONG
 
 server = test_server.server
 KEY = {"Authorization": "Bearer k"}

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from acestep_ray.api.aliases import FILES, NESTED
-from acestep_ray.api.fields import GenerateRequest
 from acestep_ray.api.openapi import openapi_document
-from acestep_ray.api.unserved import REFUSED
+from acestep_ray.api.request.aliases import FILES, NESTED
+from acestep_ray.api.request.generate_request import GenerateRequest
+from acestep_ray.api.request.unsupported_fields import REFUSED
 from acestep_ray.settings import Settings
-from tests.unit.api.bench import Bench
+from tests.unit.api.harness import ApiHarness
 
 COMMITTED = Path(__file__).parents[3] / "docs" / "openapi.json"
 
@@ -30,7 +30,7 @@ def test_it_is_the_same_each_time(document: dict[str, Any]) -> None:
     assert json.dumps(openapi_document(Settings())) == json.dumps(document)
 
 
-async def test_it_is_served(bench: Bench, document: dict[str, Any]) -> None:
+async def test_it_is_served(bench: ApiHarness, document: dict[str, Any]) -> None:
     assert (await bench.http.get("/openapi.json")).json() == document
     assert (await bench.http.get("/docs")).status_code == 200
 
@@ -59,7 +59,7 @@ def test_every_field_of_every_body(
             assert "null" not in field["description"], name  # nor does it have null
 
 
-async def test_the_examples_are_legal(bench: Bench, document: dict[str, Any]) -> None:
+async def test_the_examples_are_legal(bench: ApiHarness, document: dict[str, Any]) -> None:
     """But for the paths: no server has those files."""
     for schema, form in (("GenerateRequest", False), ("GenerateForm", True)):
         for name, field in document["components"]["schemas"][schema]["properties"].items():
@@ -76,7 +76,7 @@ async def test_the_examples_are_legal(bench: Bench, document: dict[str, Any]) ->
 
 
 async def test_the_answers_have_the_fields_that_are_described(
-    bench: Bench, document: dict[str, Any]
+    bench: ApiHarness, document: dict[str, Any]
 ) -> None:
     for path, name in (
         ("/health", "HealthView"),

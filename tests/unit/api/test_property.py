@@ -13,17 +13,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from acestep_ray.api.aliases import ALIASES, FILES, NESTED
 from acestep_ray.api.app import create_app
-from acestep_ray.api.fields import GenerateRequest
-from acestep_ray.api.parts import PartHeaders
 from acestep_ray.api.problems import Problem
-from acestep_ray.api.unserved import REFUSED
-from acestep_ray.audio.artifacts import Artifacts
+from acestep_ray.api.request.aliases import ALIASES, FILES, NESTED
+from acestep_ray.api.request.generate_request import GenerateRequest
+from acestep_ray.api.request.multipart_parts import PartHeaders
+from acestep_ray.api.request.unsupported_fields import REFUSED
+from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.jobs.store.sqlite import SqliteStore
 from acestep_ray.settings import Limits, Settings
-from tests.unit.api.bench import URL, StoreService
+from tests.unit.api.harness import URL, JobStoreService
 
 NAMES = [*ALIASES, *(a for names in ALIASES.values() for a in names), *NESTED, *REFUSED, *FILES]
 NUMBERS = st.one_of(st.integers(), st.floats(), st.sampled_from([0, -1, 1, 8, 30, 120, 600, 2**32]))
@@ -55,7 +55,7 @@ QUICK = settings(
 class Poster:
     """One app, and a loop of its own: hypothesis calls plain functions."""
 
-    def __init__(self, runner: asyncio.Runner, http: httpx.AsyncClient, service: StoreService):
+    def __init__(self, runner: asyncio.Runner, http: httpx.AsyncClient, service: JobStoreService):
         self._runner, self._http, self._service = runner, http, service
 
     def __call__(self, content: bytes, content_type: str) -> None:
@@ -78,7 +78,7 @@ class Poster:
 @pytest.fixture
 def post(tmp_path: Path) -> Iterator[Poster]:
     settings = Settings(data=tmp_path, limits=Limits(queue=10_000))
-    service = StoreService(SqliteStore(tmp_path / "jobs.sqlite"))
+    service = JobStoreService(SqliteStore(tmp_path / "jobs.sqlite"))
     app = create_app(settings, service, Artifacts(settings.artifacts_url))
     http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://music")
     with asyncio.Runner() as runner:

@@ -6,25 +6,26 @@ import numpy as np
 import pytest
 
 from acestep_ray.decoder.mock.engine import MockDecoder
-from acestep_ray.decoder.protocol import Samples, Sources
+from acestep_ray.decoder.protocol import Sources
+from acestep_ray.jobs.engine_requests import decode_request, plan_request
 from acestep_ray.jobs.spec import JobSpec
-from acestep_ray.jobs.workflow import decode_request, plan_request
 from acestep_ray.planner.mock.engine import MockPlanner
 from acestep_ray.planner.protocol import Plan
 from acestep_ray.settings import Mock
-from tests.unit.api.bench import Bench
+from acestep_ray.timebase import Samples
+from tests.unit.api.harness import ApiHarness
 
 FAST = Mock(token_seconds=0, step_seconds=0)
 
 
-async def planned(bench: Bench, spec: JobSpec) -> Plan:
+async def planned(bench: ApiHarness, spec: JobSpec) -> Plan:
     planner = MockPlanner(FAST, bench.settings.lyrics, bench.settings.defaults.duration)
     events = [e async for e in planner.plan(plan_request("job", 1, spec, bench.settings))]
     assert isinstance(events[-1], Plan)
     return events[-1]
 
 
-def takes(bench: Bench, spec: JobSpec, plan: Plan | None) -> list[Samples]:
+def takes(bench: ApiHarness, spec: JobSpec, plan: Plan | None) -> list[Samples]:
     request = decode_request("job", 1, spec, plan, bench.settings)
     made = MockDecoder(FAST).generate(request, Sources(), lambda *_: None)
     return [take.samples for take in made]
@@ -42,7 +43,7 @@ def takes(bench: Bench, spec: JobSpec, plan: Plan | None) -> list[Samples]:
     ],
 )
 async def test_the_plan_that_is_sent_back(
-    bench: Bench, more: dict[str, Any], as_metas: bool
+    bench: ApiHarness, more: dict[str, Any], as_metas: bool
 ) -> None:
     asked: dict[str, Any] = {
         "caption": "slow sad ballad", "lyrics": "la la", "use_5hz_lm": True, "batch_size": 2,

@@ -16,12 +16,12 @@ import uvicorn
 from pydantic import SecretStr
 from starlette.types import Message
 
-from acestep_ray.api import lingering
 from acestep_ray.api.app import create_app
-from acestep_ray.audio.artifacts import Artifacts
+from acestep_ray.api.middleware import lingering_close as lingering
+from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.jobs.store.sqlite import SqliteStore
 from acestep_ray.settings import Limits, Settings
-from tests.unit.api.bench import URL, Bench, StoreService
+from tests.unit.api.harness import URL, ApiHarness, JobStoreService
 
 MEGABYTE = 1_000_000
 BLOCK = b"x" * 65_536
@@ -40,7 +40,7 @@ class Server:
     """The app on a port of loopback; at most 2 MB a body."""
 
     port: int
-    service: StoreService
+    service: JobStoreService
     temporary: Path
 
     def connect(self) -> socket.socket:
@@ -71,7 +71,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         api_key=SecretStr("k"),
         limits=Limits(upload_bytes=2 * MEGABYTE, text_bytes=MEGABYTE),
     )
-    service = StoreService(SqliteStore(tmp_path / "jobs.sqlite"))
+    service = JobStoreService(SqliteStore(tmp_path / "jobs.sqlite"))
     app = create_app(settings, service, Artifacts(settings.artifacts_url))
     listener = socket.create_server(("127.0.0.1", 0))
     running = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
@@ -199,7 +199,7 @@ def test_connections_are_kept_where_all_is_well(server: Server) -> None:
 @pytest.mark.parametrize("error", [asyncio.CancelledError, TaskCancelledError, KeyError])
 @pytest.mark.parametrize("refused", [False, True])
 async def test_a_server_that_fails_to_read_on(
-    bench: Bench, error: type[BaseException], refused: bool, caplog: pytest.LogCaptureFixture
+    bench: ApiHarness, error: type[BaseException], refused: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Ray Serve does so when the client hangs up: no traceback; only a cancel goes through."""
     told = b"1000000000000" if refused else b"100000"

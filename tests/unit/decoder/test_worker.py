@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from acestep_ray.audio.artifacts import Artifacts, StorageError
+from acestep_ray.artifacts.store import Artifacts, StorageError
 from acestep_ray.decoder.events import Decoded, DecodeEvent, DecodeFailed, DecodeProgress
 from acestep_ray.decoder.protocol import (
     DecoderDescription,

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from acestep_ray.audio.artifacts import Artifacts
+from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.decoder.events import Decoded, DecodeFailed, DecodeProgress
 from acestep_ray.decoder.worker import DecodeWorker
 from tests.s3 import S3Server

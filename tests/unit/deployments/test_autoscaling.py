@@ -7,25 +7,25 @@ import pytest
 from ray.serve._private.common import DeploymentID
 from ray.serve.config import AutoscalingConfig, AutoscalingContext
 
-from acestep_ray.jobs.demand import Demand
+from acestep_ray.replicas.autoscaling import AutoscalingLoad
+from acestep_ray.replicas.planners import DECODER
 from acestep_ray.settings import Settings
 from deployments import autoscaling
 from deployments.app import build
 from deployments.autoscaling import ASK_EVERY, FORGET_AFTER, POLICY, FollowDemand
-from deployments.names import DECODER
 
 
 class Store:
     """A job store actor as the policy reaches it: questions that are answered later, or never."""
 
     def __init__(self) -> None:
-        self.questions: list[Future[Demand]] = []
-        self.demand = self
+        self.questions: list[Future[AutoscalingLoad]] = []
+        self.load = self
 
     def remote(self) -> "Store":
         return self
 
-    def future(self) -> Future[Demand]:
+    def future(self) -> Future[AutoscalingLoad]:
         self.questions.append(Future())
         return self.questions[-1]
 
@@ -63,12 +63,14 @@ def test_replicas_stay_as_they_are_until_the_store_has_answered(store: Store, cl
     assert policy(context(DECODER, 3)) == (3, {})
     assert policy(context(DECODER, 3)) == (3, {})
     (question,) = store.questions
-    question.set_result(Demand(decode_seconds=601.0, slots={DECODER: 2}))
+    question.set_result(AutoscalingLoad(decode_seconds=601.0, slots={DECODER: 2}))
     assert policy(context(DECODER, 3)) == (11, {})
 
 
 def test_each_deployment_reads_its_own_demand(store: Store, clock: Clock) -> None:
-    demand = Demand(plans={"Planner": 9}, decode_seconds=100.0, slots={"Planner": 4, DECODER: 2})
+    demand = AutoscalingLoad(
+        plans={"Planner": 9}, decode_seconds=100.0, slots={"Planner": 4, DECODER: 2}
+    )
     decoder, planner = FollowDemand(target_seconds=10.0), FollowDemand()
     for policy, name in ((decoder, DECODER), (planner, "Planner")):
         policy(context(name, 1))
@@ -83,12 +85,12 @@ def test_it_asks_once_a_second_and_one_question_at_a_time(store: Store, clock: C
         policy(context(DECODER, 1))
         clock.now += 0.1
     assert len(store.questions) == 1
-    store.questions[0].set_result(Demand(slots={DECODER: 2}))
+    store.questions[0].set_result(AutoscalingLoad(slots={DECODER: 2}))
     for _ in range(50):
         policy(context(DECODER, 1))
         clock.now += 0.1
         if not store.questions[-1].done():
-            store.questions[-1].set_result(Demand(slots={DECODER: 2}))
+            store.questions[-1].set_result(AutoscalingLoad(slots={DECODER: 2}))
     assert 4 <= len(store.questions) - 1 <= 5 / ASK_EVERY + 1
 
 
@@ -96,7 +98,7 @@ def test_an_old_answer_stops_nobody(store: Store, clock: Clock) -> None:
     """A store that is away for long must not end the decoders of those who wait in it."""
     policy = FollowDemand()
     policy(context(DECODER, 4))
-    store.questions[0].set_result(Demand(slots={DECODER: 2}))
+    store.questions[0].set_result(AutoscalingLoad(slots={DECODER: 2}))
     assert policy(context(DECODER, 4)) == (0, {})
     clock.now += FORGET_AFTER + 1
     assert policy(context(DECODER, 4)) == (4, {})
@@ -112,7 +114,7 @@ def test_a_question_that_fails_or_is_lost_is_asked_again(
         store.questions[0].set_exception(fault)
     clock.now += FORGET_AFTER + 1
     assert policy(context(DECODER, 1)) == (1, {})
-    store.questions[1].set_result(Demand(decode_seconds=61.0, slots={DECODER: 2}))
+    store.questions[1].set_result(AutoscalingLoad(decode_seconds=61.0, slots={DECODER: 2}))
     assert policy(context(DECODER, 1)) == (2, {})
 
 

@@ -5,6 +5,7 @@ does. Of the names that Ray has for a lost worker, each was once the end of a jo
 """
 
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -14,8 +15,14 @@ from ray.serve._private.common import DeploymentID
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
-from acestep_ray.jobs.workflow import NoWorker, WorkerLost
-from acestep_ray.planner.protocol import EngineDied, PlannerError
+from acestep_ray.jobs.runner.workflow import NoWorker, WorkerLost
+from acestep_ray.planner.protocol import (
+    EngineDied,
+    EngineGone,
+    PlannerError,
+    PlanRequest,
+)
+from deployments.planner import Planner
 from deployments.runner import _stream
 
 
@@ -70,6 +77,7 @@ async def test_a_worker_that_is_gone_is_lost(error: Exception) -> None:
     [
         DeploymentUnavailableError(DeploymentID("Decoder", "acestep")),
         BackPressureError(num_queued_requests=1, max_queued_requests=1),
+        task_error(EngineGone("It is being replaced.")),
     ],
     ids=lambda error: type(error).__name__,
 )
@@ -77,7 +85,21 @@ async def test_where_no_replica_takes_the_work_none_is_lost(error: Exception) ->
     stream = Stream(error)
     with pytest.raises(NoWorker):
         await read(stream)
-    assert stream.cancelled
+    assert stream.cancelled is not isinstance(error, RayTaskError)  # that call has ended
+
+
+class DeadEngine:
+    """As vLLM's engine is once its process was killed."""
+
+    async def check(self) -> None:
+        raise EngineDied("It has died.")
+
+
+async def test_a_plan_that_comes_after_the_engine_died_did_not_begin() -> None:
+    """Serve replaces the replica only after some seconds, and the plan comes again and again."""
+    replica = cast("Planner", SimpleNamespace(_engine=DeadEngine()))
+    with pytest.raises(EngineGone):
+        await anext(Planner.plan(replica, cast("PlanRequest", None)))
 
 
 async def test_what_the_engine_says_is_passed_on() -> None:

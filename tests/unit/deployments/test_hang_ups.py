@@ -13,16 +13,18 @@ from typing import Any, NamedTuple, TypeVar
 import pytest
 from ray.exceptions import TaskCancelledError
 
+from acestep_ray.api.store_service import JobStoreService
+from acestep_ray.jobs.coordinator.change_log import Changes
 from acestep_ray.jobs.job import Status
-from acestep_ray.jobs.roster import RosterView
-from acestep_ray.jobs.snapshot import Changes, Snapshot
-from acestep_ray.jobs.store.protocol import Get, JobRecord
-from acestep_ray.planner.pairs import planners_of
+from acestep_ray.jobs.snapshot import Snapshot
+from acestep_ray.jobs.store.operations import Get
+from acestep_ray.jobs.store.records import JobRecord
+from acestep_ray.replicas.planners import planners_of
+from acestep_ray.replicas.registry import RegistrySnapshot
 from acestep_ray.settings import Settings
-from deployments import ingress, store_client
-from deployments.ingress import StoreService
+from deployments import job_store_client as store_client
+from deployments.job_store_client import RayJobStoreClient
 from deployments.serve_status import ServeStatus
-from deployments.store_client import StoreClient
 
 T = TypeVar("T")
 
@@ -89,10 +91,9 @@ def actor(monkeypatch: pytest.MonkeyPatch) -> Actor:
 
 
 @pytest.fixture
-def service(actor: Actor, monkeypatch: pytest.MonkeyPatch) -> StoreService:
-    monkeypatch.setattr(ingress, "ServeStatus", lambda: ServeStatus(dict))
+def service(actor: Actor) -> JobStoreService:
     settings = Settings()
-    return StoreService(StoreClient(settings), planners_of(settings))
+    return JobStoreService(RayJobStoreClient(settings), planners_of(settings), ServeStatus(dict))
 
 
 def snapshot(job_id: str, status: Status) -> Snapshot:
@@ -120,7 +121,7 @@ def snapshot(job_id: str, status: Status) -> Snapshot:
 
 
 async def test_operations_sent_together_are_answered_when_the_first_sender_is_gone(
-    actor: Actor, service: StoreService
+    actor: Actor, service: JobStoreService
 ) -> None:
     actor.request("A", service.wait("a", Status.QUEUED, 60))
     (first,) = await actor.called("apply")
@@ -135,7 +136,7 @@ async def test_operations_sent_together_are_answered_when_the_first_sender_is_go
 
 
 async def test_a_wait_hears_of_the_change_when_the_first_who_waited_is_gone(
-    actor: Actor, service: StoreService, caplog: pytest.LogCaptureFixture
+    actor: Actor, service: JobStoreService, caplog: pytest.LogCaptureFixture
 ) -> None:
     actor.request("A", service.wait("a", Status.QUEUED, 60))
     (read,) = await actor.called("apply")
@@ -151,24 +152,26 @@ async def test_a_wait_hears_of_the_change_when_the_first_who_waited_is_gone(
     *_, read = await actor.called("apply", 3)
     read.set_result([snapshot("b", Status.RUNNING)])
     assert (await other).record.status is Status.RUNNING
-    assert "feed" not in caplog.text
+    assert caplog.text == ""
 
 
-async def test_what_is_deployed_is_asked_once_for_all(actor: Actor, service: StoreService) -> None:
+async def test_what_is_deployed_is_asked_once_for_all(
+    actor: Actor, service: JobStoreService
+) -> None:
     """Whoever waits for the answer does not wait for another one when the first is gone."""
     actor.request("A", service.deployed())
-    (roster,) = await actor.called("roster")
+    (replicas,) = await actor.called("replicas")
     other = actor.request("B", service.deployed())
     await asyncio.sleep(0)
     await actor.hang_up("A")
-    roster.set_result(RosterView(()))
+    replicas.set_result(RegistrySnapshot(()))
     assert not (await other).ready
-    await actor.called("roster", 1)
+    await actor.called("replicas", 1)
 
 
 async def test_no_call_belongs_to_a_request(actor: Actor) -> None:
     """Its end would be an error of Ray's, with a traceback, where nobody is there to read it."""
-    actor.request("A", StoreClient(Settings()).stats())
+    actor.request("A", RayJobStoreClient(Settings()).stats())
     await actor.called("stats")
     assert [call.request for call in actor.calls] == [NO_REQUEST]
 
@@ -181,7 +184,7 @@ async def test_the_actor_is_looked_for_by_no_request(monkeypatch: pytest.MonkeyP
         return actor
 
     monkeypatch.setattr(store_client, "find_or_create", find_or_create)
-    actor.request("A", StoreClient(Settings()).apply(Get("a")))
+    actor.request("A", RayJobStoreClient(Settings()).apply(Get("a")))
     await actor.called("apply")
     assert searches == [NO_REQUEST]
 

@@ -13,13 +13,11 @@ from ray.serve._private.common import (
 )
 from ray.serve.schema import DeploymentStatusOverview
 
-from acestep_ray.api.service import Deployed
-from acestep_ray.jobs.roster import Announcement, RosterView
-from acestep_ray.planner.pairs import planners_of
+from acestep_ray.replicas.deployed import Deployed, merge
+from acestep_ray.replicas.planners import DECODER, planners_of
+from acestep_ray.replicas.registry import Registration, RegistrySnapshot
 from acestep_ray.settings import Settings
 from deployments import serve_status
-from deployments.ingress import merge
-from deployments.names import DECODER
 from deployments.serve_status import ServeStatus
 from tests.unit.jobs.engines import DESCRIPTION
 
@@ -32,20 +30,20 @@ def told(states: dict[ReplicaState, int], status: str = "HEALTHY") -> Deployment
     return DeploymentStatusOverview(DeploymentStatus(status), trigger, states, "")
 
 
-def view(*live: Announcement, known: tuple[Announcement, ...] = ()) -> RosterView:
-    return RosterView(live, known=known)
+def view(*live: Registration, latest: tuple[Registration, ...] = ()) -> RegistrySnapshot:
+    return RegistrySnapshot(live, latest)
 
 
 async def merged(
-    seen: RosterView, said: Told, known: Deployed = UNKNOWN, **fields: Any
+    seen: RegistrySnapshot, said: Told, known: Deployed = UNKNOWN, **fields: Any
 ) -> Deployed:
     status = ServeStatus(lambda: said)
     await status.look()
     return merge(known, seen, planners_of(Settings.model_validate(fields)), status)
 
 
-DECODING = Announcement("1", DECODER, DESCRIPTION, 2)
-PLANNING = Announcement("2", "Planner", planners_of(Settings())[0].describe(), 4)
+DECODING = Registration("1", DECODER, DESCRIPTION, 2)
+PLANNING = Registration("2", "Planner", planners_of(Settings())[0].describe(), 4)
 
 
 async def test_ready_when_each_stage_has_a_replica() -> None:
@@ -65,7 +63,7 @@ async def test_a_replica_that_is_missing_is_named() -> None:
 async def test_what_rests_by_serve_s_will_is_not_missed() -> None:
     """Whatever a replica of an earlier configuration said last."""
     asleep = {DECODER: told({}), "Planner": told({})}
-    deployed = await merged(view(known=(DECODING, PLANNING)), asleep)
+    deployed = await merged(view(latest=(DECODING, PLANNING)), asleep)
     assert deployed.ready
     assert deployed.decoders == (DESCRIPTION,)
     # Also where the roster, too, was restarted meanwhile.
@@ -81,13 +79,13 @@ async def test_what_goes_to_its_rest_or_rises_from_it_is_not_missed(
 ) -> None:
     """A balancer would take the service out just when work has come."""
     said = {DECODER: told({ReplicaState(state): 1}, status)}
-    assert (await merged(view(PLANNING, known=(DECODING,)), said)).ready
+    assert (await merged(view(PLANNING, latest=(DECODING,)), said)).ready
     assert not (await merged(view(PLANNING), said)).ready
 
 
 async def test_a_replica_that_serve_has_and_nobody_hears_is_missed() -> None:
     said = {DECODER: told({ReplicaState.RUNNING: 1})}
-    assert not (await merged(view(PLANNING, known=(DECODING,)), said)).ready
+    assert not (await merged(view(PLANNING, latest=(DECODING,)), said)).ready
 
 
 async def test_a_decoder_that_nobody_has_heard_of_does_not_rest() -> None:
@@ -98,7 +96,7 @@ async def test_a_decoder_that_nobody_has_heard_of_does_not_rest() -> None:
 
 @pytest.mark.parametrize("status", ["UNHEALTHY", "UPDATING", "DEPLOY_FAILED"])
 async def test_what_cannot_start_does_not_rest(status: str) -> None:
-    deployed = await merged(view(PLANNING, known=(DECODING,)), {DECODER: told({}, status)})
+    deployed = await merged(view(PLANNING, latest=(DECODING,)), {DECODER: told({}, status)})
     assert not deployed.ready
 
 
@@ -122,10 +120,10 @@ async def test_a_controller_that_does_not_answer_is_asked_once(
     status = ServeStatus(ask)
     for _ in range(3):
         await status.look()
-    assert (len(asked), status.resting()) == (1, frozenset())
+    assert (len(asked), status.idle()) == (1, frozenset())
     answer.set()
     async with asyncio.timeout(60):
-        while not status.resting():
+        while not status.idle():
             await status.look()
     assert len(asked) == 1
 
@@ -137,5 +135,5 @@ async def test_a_controller_that_fails_leaves_what_was_known(
     status = ServeStatus(answers.pop)
     await status.look()
     await status.look()
-    assert status.resting() == {DECODER}
-    assert "does not say what is deployed" in caplog.text
+    assert status.idle() == {DECODER}
+    assert "does not report what is deployed" in caplog.text

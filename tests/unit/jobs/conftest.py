@@ -1,4 +1,4 @@
-"""An office: desks on one database; and the end of the Redis that tests share."""
+"""Coordinators on one database; and the end of the Redis that tests share."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from tests.redis_server import leave_none
-from tests.unit.jobs.office import Office
+from tests.unit.jobs.harness import CoordinatorHarness
 
 
 @pytest.fixture
-async def office(tmp_path: Path) -> AsyncIterator[Office]:
-    office = Office(tmp_path / "jobs.sqlite")
-    yield office
-    for desk in office.desks:
-        await desk.close()
+async def harness(tmp_path: Path) -> AsyncIterator[CoordinatorHarness]:
+    harness = CoordinatorHarness(tmp_path / "jobs.sqlite")
+    yield harness
+    for coordinator in harness.coordinators:
+        await coordinator.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from acestep_ray.jobs.job import Status
-from acestep_ray.jobs.store.protocol import JobStore, Op, Peers
+from acestep_ray.jobs.store.operations import Op
+from acestep_ray.jobs.store.protocol import JobStore, Peers
 from acestep_ray.jobs.store.sqlite import SqliteStore
 
 

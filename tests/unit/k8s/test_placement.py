@@ -1,7 +1,7 @@
 """Each deployment fits the worker group that it is meant for, and no other, by Ray's own reading.
 
 A replica that fits nowhere waits for ever; one that fits a GPU pod it was not meant for holds a
-card without using it.
+GPU without using it.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""The job store in Redis: any number of actors and clusters may share one."""
+"""The job store in Redis: any number of actors and clusters may share one database."""
 
 from acestep_ray.jobs.store.redis.store import RedisStore
 

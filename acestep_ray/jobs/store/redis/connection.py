@@ -1,4 +1,4 @@
-"""A connection to Redis: where it leads, how long it waits, and what its failures mean."""
+"""A connection to Redis: its address, its timeout, and what its failures mean."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,17 +11,17 @@ from redis import exceptions as r
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from acestep_ray.jobs.store.protocol import StoreFull, StoreUnavailable
+from acestep_ray.jobs.store.errors import StoreFull, StoreUnavailable
 
 _UNAVAILABLE = ("BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "TRYAGAIN")
-"""First words of errors that pass."""
+"""Prefixes of temporary errors."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a Redis is. ``url`` may hold its password, so it is never shown; ``name`` is.
+    """Address of a Redis. ``url`` may hold its password, so only ``name`` is ever shown.
 
-    ``volatile``: a Redis that keeps nothing on disk will do (``?volatile=allow``).
+    ``volatile``: a Redis that keeps nothing on disk is allowed (``?volatile=allow``).
     """
 
     url: str = field(repr=False)
@@ -50,8 +50,8 @@ class Address:
 
     @contextmanager
     def failures(self) -> Iterator[None]:
-        """Raise StoreUnavailable for a failing Redis, and other errors as they are: those are
-        mistakes of ours."""
+        """Raise StoreFull or StoreUnavailable if Redis fails. Other errors are mistakes in this
+        program, and are raised unchanged."""
         try:
             yield
         except r.OutOfMemoryError as error:
@@ -67,28 +67,28 @@ class Address:
 
 
 class Connection:
-    """One connection, made when it is first used. Nothing waits longer than ``timeout`` seconds,
-    nothing is repeated. Follows a Redis Cluster to the node that has the keys, and comes back to
-    the address where that node is gone."""
+    """One connection, made when it is first used. No call waits longer than ``timeout`` seconds or
+    is repeated. In a Redis Cluster it moves to the node that has the keys, and returns to the
+    address if that node is gone."""
 
     def __init__(self, address: Address, timeout: float) -> None:
         self.address = address
         self._timeout = timeout
         self._client = self._connect(address.url)
 
-    def execute(self, *words: Any) -> Any:
+    def execute(self, *command: Any) -> Any:
         """The answer to a command. Raises redis.RedisError."""
         try:
-            return self._client.execute_command(*words)
+            return self._client.execute_command(*command)
         except r.MovedError as moved:
             self._turn_to(self.address.at(moved.host, moved.port))
-            return self._client.execute_command(*words)
+            return self._client.execute_command(*command)
         except (r.ConnectionError, r.TimeoutError):
             self._turn_to(self.address.url)
             raise
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close it."""
         self._client.close()
 
     def _turn_to(self, url: str) -> None:
@@ -113,7 +113,7 @@ class Connection:
 
 
 def _why(error: redis.RedisError) -> str | None:
-    said = str(error).strip().rstrip(".")
+    text = str(error).strip().rstrip(".")
     match error:
         case r.TimeoutError():
             return "does not answer"
@@ -122,13 +122,13 @@ def _why(error: redis.RedisError) -> str | None:
         case r.AuthenticationError() | r.AuthenticationWrongNumberOfArgsError():
             return "refuses the user name or password; set ACESTEP_STORE_PASSWORD"
         case r.NoPermissionError():
-            return f"forbids what a job store must do ({said})"
+            return f"forbids what a job store must do ({text})"
         case r.ReadOnlyError():
             return "is a read-only replica; name its primary in ACESTEP_STORE"
         case r.ConnectionError() | r.ClusterDownError() | r.MasterDownError():
-            return f"cannot be reached ({said})"
-        case r.ResponseError() if "DB index" in said:
+            return f"cannot be reached ({text})"
+        case r.ResponseError() if "DB index" in text:
             return "has no database of that number; mind its `databases`"
-        case r.ResponseError() if said.startswith(_UNAVAILABLE):
-            return f"cannot be used now ({said})"
+        case r.ResponseError() if text.startswith(_UNAVAILABLE):
+            return f"cannot be used now ({text})"
     return None

@@ -1,4 +1,4 @@
-"""What this Redis may lose, asked when the store opens: refused, warned of, or waited for."""
+"""Checks, when the store opens, whether this Redis can lose jobs: refuse it, warn, or wait."""
 
 import logging
 import time
@@ -6,21 +6,22 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from acestep_ray.jobs.store.protocol import StoreUnavailable, StoreUnsuitable
+from acestep_ray.jobs.store.errors import StoreUnavailable, StoreUnsuitable
 from acestep_ray.jobs.store.redis.connection import Connection
 
 logger = logging.getLogger(__name__)
 
 OLDEST = (7, 0)
-"""First version whose scripts say what they do."""
+"""First version whose scripts have flags (such as no-writes)."""
 WAITAOF_SINCE = (7, 2)
 WAITAOF_SECONDS = 2.0
-"""Longest a submit waits for the disk; with everysec it is one second."""
+"""Longest time that a submit waits for the disk; with everysec it is one second."""
 SKEW_SECONDS = 1.0
+"""Difference of two clocks above which a warning is logged."""
 
 
 def check(connection: Connection) -> bool:
-    """Whether a submit has to wait for the disk by ``settle``.
+    """Whether a submit has to wait for the disk with ``settle``.
 
     Raises StoreUnsuitable for a Redis that would lose jobs at a restart or is too old.
     """
@@ -70,13 +71,13 @@ def _has_to_wait(connection: Connection, version: tuple[int, ...]) -> bool:
 def _may_wait(connection: Connection) -> bool:
     try:
         settle(connection)
-    except ResponseError:  # a managed Redis forbids this one, too
+    except ResponseError:  # a managed Redis forbids this command, too
         return False
     return True
 
 
 def _check_clock(connection: Connection) -> None:
-    """Leases of all clusters are compared by the clocks of the machines that wrote them."""
+    """Leases are written by the clocks of several machines, which therefore must agree."""
     before = time.time()
     seconds, microseconds = connection.execute("TIME")
     skew = seconds + microseconds / 1e6 - (before + time.time()) / 2

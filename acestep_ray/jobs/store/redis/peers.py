@@ -1,8 +1,8 @@
-"""The other stores on the same Redis: what they change, and what they have on their boards.
+"""The other stores on the same Redis: what they change, and the states that they share.
 
-Changes come from a stream that every batch with changes appends to; its entries are numbered
-without gaps, so that a reader sees when some were dropped before it came. A board is a key that
-expires, and a set of names says whose there are.
+Every batch with changes appends an entry to a stream. Entries are numbered without gaps, so that a
+reader notices if entries were dropped before it read them. A state is a key that expires, and a set
+holds the names of the stores.
 """
 
 import threading
@@ -10,91 +10,91 @@ import time
 from typing import Any
 
 from acestep_ray.jobs.job import Status
-from acestep_ray.jobs.store.protocol import Heard
-from acestep_ray.jobs.store.redis import wire
+from acestep_ray.jobs.store.protocol import PeerUpdate
+from acestep_ray.jobs.store.redis import codec
 from acestep_ray.jobs.store.redis.connection import Connection
 from acestep_ray.jobs.store.redis.script import PREFIX
 
-BOARD_SECONDS = 5.0
-"""How long a board hangs that its owner no longer renews."""
-LOOK_SECONDS = 0.5
-"""Time between two looks at the boards, at least."""
+STATE_SECONDS = 5.0
+"""How long a shared state is kept if its owner no longer renews it."""
+READ_STATES_EVERY = 0.5
+"""Seconds between two reads of the others' states, at least."""
 MAX_ENTRIES = 500
-"""Entries of the stream that are read at once."""
+"""Most entries of the stream that are read in one call."""
 
 _CHANGES = PREFIX + "changes"
 _STORES = PREFIX + "stores"
-_BOARD = PREFIX + "board:"
+_STATE = PREFIX + "board:"
 
 
 class RedisPeers:
-    """See Peers. ``untold`` is set by the store when it cannot tell what it changed itself."""
+    """See Peers. ``unpublished`` is set by the store if it does not know what it has changed."""
 
-    def __init__(self, connection: Connection, store: str, untold: threading.Event) -> None:
+    def __init__(self, connection: Connection, store: str, unpublished: threading.Event) -> None:
         self._connection = connection
         self._store = store
-        self._untold = untold
-        self._last: int | None = None  # number of the last entry read; None: to be asked
-        self._shown = ""
-        self._show_again_at = self._look_at = float("-inf")
-        self._boards: tuple[str, ...] = ()
+        self._unpublished = unpublished
+        self._last: int | None = None  # number of the last entry that was read; None: unknown
+        self._shared = ""
+        self._share_again_at = self._read_states_at = float("-inf")
+        self._states: tuple[str, ...] = ()
 
-    def exchange(self, board: str, seconds: float) -> Heard:
+    def exchange(self, state: str, seconds: float) -> PeerUpdate:
         """See Peers."""
         try:
             with self._connection.address.failures():
-                self._show(board)
-                self._look()
-                return self._hear(seconds)
+                self._share(state)
+                self._read_states()
+                return self._read_changes(seconds)
         except BaseException:
-            # A Redis that was away may come back with less than was read of it.
+            # A Redis that restarts may have lost entries that were read before.
             self._last = None
-            self._show_again_at = float("-inf")
+            self._share_again_at = float("-inf")
             raise
 
     def close(self) -> None:
         """See Peers."""
         self._connection.close()
 
-    def _show(self, board: str) -> None:
+    def _share(self, state: str) -> None:
         now = time.monotonic()
-        if board == self._shown and now < self._show_again_at:
+        if state == self._shared and now < self._share_again_at:
             return
-        milliseconds = round(BOARD_SECONDS * 1000)
-        self._connection.execute("SET", _BOARD + self._store, board, "PX", milliseconds)
+        milliseconds = round(STATE_SECONDS * 1000)
+        self._connection.execute("SET", _STATE + self._store, state, "PX", milliseconds)
         self._connection.execute("SADD", _STORES, self._store)
-        self._shown, self._show_again_at = board, now + BOARD_SECONDS / 2
+        self._shared, self._share_again_at = state, now + STATE_SECONDS / 2
 
-    def _look(self) -> None:
-        if time.monotonic() < self._look_at:
+    def _read_states(self) -> None:
+        if time.monotonic() < self._read_states_at:
             return
         others = [
             name.decode()
             for name in self._connection.execute("SMEMBERS", _STORES)
             if name.decode() != self._store
         ]
-        boards = self._connection.execute("MGET", *(_BOARD + n for n in others)) if others else []
-        gone = [name for name, board in zip(others, boards, strict=True) if board is None]
+        states = self._connection.execute("MGET", *(_STATE + n for n in others)) if others else []
+        gone = [name for name, state in zip(others, states, strict=True) if state is None]
         if gone:
             self._connection.execute("SREM", _STORES, *gone)
-        self._boards = tuple(board.decode() for board in boards if board is not None)
-        self._look_at = time.monotonic() + LOOK_SECONDS
+        self._states = tuple(state.decode() for state in states if state is not None)
+        self._read_states_at = time.monotonic() + READ_STATES_EVERY
 
-    def _hear(self, seconds: float) -> Heard:
-        if self._untold.is_set():
-            self._untold.clear()
+    def _read_changes(self, seconds: float) -> PeerUpdate:
+        if self._unpublished.is_set():
+            self._unpublished.clear()
             self._last = None
         if self._last is None:
             self._last = self._newest()
-            return Heard([], missed=True, boards=self._boards)
+            return PeerUpdate([], missed=True, states=self._states)
         missed = False
         changes: list[tuple[str, Status]] = []
         for number, fields in self._after(self._last, seconds):
             missed = missed or number != self._last + 1
             self._last = number
             if fields[b"store"].decode() != self._store:
-                changes += wire.changes(wire.unpacked(fields[b"jobs"]))
-        return Heard(changes, missed, self._boards)
+                changes += codec.changes(codec.unpacked(fields[b"jobs"]))
+        return PeerUpdate(changes, missed, self._states)
 
     def _newest(self) -> int:
         newest = self._connection.execute("XREVRANGE", _CHANGES, "+", "-", "COUNT", 1)
@@ -102,8 +102,8 @@ class RedisPeers:
 
     def _after(self, last: int, seconds: float) -> list[tuple[int, dict[bytes, bytes]]]:
         block = ("BLOCK", max(1, round(seconds * 1000))) if seconds > 0 else ()
-        words: tuple[Any, ...] = ("COUNT", MAX_ENTRIES, *block, "STREAMS", _CHANGES, f"0-{last}")
-        reply = self._connection.execute("XREAD", *words)
+        options: tuple[Any, ...] = ("COUNT", MAX_ENTRIES, *block, "STREAMS", _CHANGES, f"0-{last}")
+        reply = self._connection.execute("XREAD", *options)
         return [(_number(entry), fields) for _, found in reply or () for entry, fields in found]
 
 

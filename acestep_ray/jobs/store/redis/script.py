@@ -1,4 +1,4 @@
-"""The Lua script that applies a batch: its files put together, with what Python knows better."""
+"""The Lua script that applies a batch: its files in one, with constants from Python."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -10,16 +10,16 @@ import msgpack
 from redis.exceptions import NoScriptError
 
 from acestep_ray.jobs.job import TRANSITIONS, ErrorCode
-from acestep_ray.jobs.store import sentences
-from acestep_ray.jobs.store.protocol import SchemaTooNew
+from acestep_ray.jobs.store import messages
+from acestep_ray.jobs.store.errors import SchemaTooNew
 from acestep_ray.jobs.store.redis.connection import Connection
 
 PREFIX = "{acestep}:"
-"""Of every key. The braces keep all of them on one node of a Redis Cluster."""
+"""Prefix of every key. The braces keep all keys on one node of a Redis Cluster."""
 
 SCHEMA_VERSION = 1
-"""Raise it when releases of either side would misread the other's keys; a column more is no cause.
-"""
+"""Raise it if an older and a newer release would misread each other's keys; a new column is no
+reason."""
 
 RECORD = (
     "job_id",
@@ -36,13 +36,13 @@ RECORD = (
     "runner",
     "error",
     "error_code",
+    "plan_pending",
 )
-"""Columns of a job that a JobRecord shows as they are."""
+"""Columns of a job that a JobRecord contains unchanged."""
 
 COLUMNS = (
     *RECORD,
     "owner",
-    "plan_pending",
     "lease_request",
     "released",
     "ended_by",
@@ -51,18 +51,18 @@ COLUMNS = (
     "device_seconds",
     "idempotency",
 )
-"""All columns of a job. They mean what the SQLite schema says of them; ``idempotency`` is the field
-of the job's key in the hash of keys."""
+"""All columns of a job, with the meaning that they have in the SQLite schema. ``idempotency``: the
+job's field in the hash of idempotency keys."""
 
 KEEP_CHANGES = 10_000
-"""Batches with changes that the stream keeps, about."""
+"""About how many entries the stream of changes keeps."""
 
 _PARTS = ("jobs", "clients", "leases", "attempts", "retention", "restore", "apply")
 
 
 @dataclass(frozen=True)
 class Script:
-    """A Lua script and the digest that Redis finds it by."""
+    """A Lua script and the digest by which Redis finds it."""
 
     text: str
     sha: str = field(init=False)
@@ -73,15 +73,15 @@ class Script:
 
 
 def script(flags: str) -> Script:
-    """The script with Redis's own ``flags``: with ``no-writes`` it may run on a full database, with
-    ``allow-oom`` it may even write there, with none it is refused there before it does anything."""
+    """The script with Redis's ``flags``. On a full database, ``no-writes`` lets it run,
+    ``allow-oom`` lets it even write, and without flags it is refused before it does anything."""
     folder = files("acestep_ray.jobs.store.redis") / "lua"
     parts = [(folder / f"{part}.lua").read_text() for part in _PARTS]
     return Script("\n".join([f"#!lua flags={flags}", _prelude(), *parts]))
 
 
 def evaluate(connection: Connection, script: Script, store: str, data: bytes) -> Any:
-    """What the script answers to a batch (see wire) of the store with that name."""
+    """Run the script on a batch (see codec.packed); ``store``: name of the store that sends it."""
     call = ("EVALSHA", script.sha, 1, PREFIX, store, data)
     try:
         reply = connection.execute(*call)
@@ -92,7 +92,7 @@ def evaluate(connection: Connection, script: Script, store: str, data: bytes) ->
 
 
 def refuse_newer(name: str, version: int) -> None:
-    """Raise SchemaTooNew where a database is not for this release."""
+    """Raise SchemaTooNew if the database was written by a later release."""
     if version > SCHEMA_VERSION:
         raise SchemaTooNew(
             f"{name} has schema version {version}, but this release knows versions up to"
@@ -102,19 +102,19 @@ def refuse_newer(name: str, version: int) -> None:
 
 def _prelude() -> str:
     transitions = {f"{status} {event}": to for (status, event), to in TRANSITIONS.items()}
-    words = {
-        "cancelled": sentences.CANCELLED,
-        "failed": sentences.FAILED,
-        "given_up": sentences.GIVEN_UP,
-        "given_up_unbegun": sentences.GIVEN_UP_UNBEGUN,
-        "overdue": sentences.OVERDUE,
+    texts = {
+        "cancelled": messages.CANCELLED,
+        "failed": messages.FAILED,
+        "given_up": messages.GIVEN_UP,
+        "given_up_unbegun": messages.GIVEN_UP_UNBEGUN,
+        "overdue": messages.OVERDUE,
     }
     return "\n".join(
         (
             f"local VERSION = '{SCHEMA_VERSION}'",
             f"local KEEP_CHANGES = {KEEP_CHANGES}",
             f"local TRANSITIONS = {_table(transitions)}",
-            f"local SENTENCES = {_table(words)}",
+            f"local MESSAGES = {_table(texts)}",
             f"local RECORD = {_list(RECORD)}",
             f"local COLUMNS = {_list(COLUMNS)}",
             f"local ERROR_CODES = {_list(ErrorCode)}",

@@ -1,4 +1,4 @@
-"""RedisStore: a batch of operations is one script, which Redis runs as a whole."""
+"""RedisStore: a batch of operations is one call of a script, which Redis runs as a whole."""
 
 import logging
 import threading
@@ -10,8 +10,9 @@ from typing import Any
 from redis import exceptions as r
 
 from acestep_ray.jobs.job import Status
-from acestep_ray.jobs.store import protocol as p
-from acestep_ray.jobs.store.redis import durability, wire
+from acestep_ray.jobs.store import errors
+from acestep_ray.jobs.store import operations as ops
+from acestep_ray.jobs.store.redis import codec, durability
 from acestep_ray.jobs.store.redis.connection import Address, Connection
 from acestep_ray.jobs.store.redis.peers import RedisPeers
 from acestep_ray.jobs.store.redis.script import (
@@ -26,12 +27,12 @@ from acestep_ray.jobs.store.redis.script import (
 logger = logging.getLogger(__name__)
 
 TIMEOUT = 3.0
-"""Seconds that an answer is waited for, unless told otherwise."""
+"""Longest wait for an answer, seconds, unless another is given."""
 
-_READS = (p.Get, p.ListJobs, p.Owns, p.Garbage, p.Stats, p.Backlog)
+_READS = (ops.Get, ops.ListJobs, ops.IsOwner, ops.ListGarbage, ops.Stats, ops.Backlog)
 _READ = script("no-writes")
-_WRITE = script("allow-oom")  # a full Redis goes on with the jobs it has, and may forget some
-_GROW = script("")  # and takes no new ones
+_WRITE = script("allow-oom")  # for a full Redis: it continues with its jobs, and may delete some
+_GROW = script("")  # a full Redis takes no new jobs
 _EMPTY_REQUESTS = 1000
 _META = PREFIX + "meta"
 
@@ -39,9 +40,9 @@ _META = PREFIX + "meta"
 class RedisStore:
     """A JobStore in the Redis at ``url`` (redis://, rediss://, unix://).
 
-    Any number of stores may be open on it. ``password`` is used where the URL has none. Raises
-    StoreUnavailable when it cannot be reached, StoreUnsuitable when it would lose jobs, is too old
-    or does not let us in, SchemaTooNew when a later release wrote it.
+    Any number of stores may be open on it. ``password`` is used if the URL has none; ``timeout``:
+    seconds. Raises StoreUnavailable if it cannot be reached, StoreUnsuitable if it would lose jobs,
+    is too old or refuses the password, SchemaTooNew if a later release wrote it.
     """
 
     def __init__(self, url: str, password: str | None = None, timeout: float = TIMEOUT) -> None:
@@ -50,46 +51,47 @@ class RedisStore:
         self._connection = Connection(self._address, timeout)
         self._name = uuid.uuid4().hex
         self._changes: list[tuple[str, Status]] = []
-        # Lease requests that found nothing: repeated, they must find nothing again. Not worth a
-        # write each; after a restart a repeated one is answered as new, to the one who asks again.
+        # Lease requests that found nothing: repeated, they must find nothing again. They are not
+        # stored. After a restart, a repeated one is treated as new; only its sender gets the jobs.
         self._found_nothing: deque[tuple[str, str]] = deque(maxlen=_EMPTY_REQUESTS)
-        self._untold = threading.Event()  # a batch may have changed jobs, and did not say which
+        # Set if a batch may have changed jobs and it is unknown which.
+        self._unpublished = threading.Event()
         self._closed = False
         try:
             with self._address.failures():
-                # First of all to the node that has the keys, where Redis is a cluster.
+                # First connect to the node that has the keys, if Redis is a cluster.
                 self._connection.execute("EXISTS", _META)
                 self._settles = durability.check(self._connection)
-                self._agree()
-        except p.StoreUnavailable as error:
+                self._check_schema()
+        except errors.StoreUnavailable as error:
             self.close()
             if isinstance(error.__cause__, r.AuthenticationError):
-                raise p.StoreUnsuitable(str(error)) from error
+                raise errors.StoreUnsuitable(str(error)) from error
             raise
         except BaseException:
             self.close()
             raise
 
-    def apply(self, batch: Sequence[p.Op], now: float) -> list[object]:
+    def apply(self, batch: Sequence[ops.Op], now: float) -> list[object]:
         """See JobStore."""
         if self._closed:
-            raise p.StoreUnavailable("The job store is closed.")
+            raise errors.StoreUnavailable("The job store is closed.")
         reads = all(isinstance(op, _READS) for op in batch)
-        grows = any(isinstance(op, p.Submit) for op in batch)
-        data = wire.packed([(type(op).__name__, self._fields(op)) for op in batch], now)
+        grows = any(isinstance(op, ops.Submit) for op in batch)
+        data = codec.packed([(type(op).__name__, self._fields(op)) for op in batch], now)
         try:
             with self._address.failures():
                 replies, changes = self._run(_READ if reads else _GROW if grows else _WRITE, data)
-                self._changes += wire.changes(changes)
+                self._changes += codec.changes(changes)
                 if grows and self._settles:
                     durability.settle(self._connection)
         except BaseException:
             if not reads:
-                self._untold.set()
+                self._unpublished.set()
             raise
-        answers = [wire.answer(op, reply) for op, reply in zip(batch, replies, strict=True)]
+        answers = [codec.answer(op, reply) for op, reply in zip(batch, replies, strict=True)]
         for op, answer in zip(batch, answers, strict=True):
-            if isinstance(op, p.Lease) and not answer:
+            if isinstance(op, ops.Lease) and not answer:
                 self._found_nothing.append((op.runner, op.request_id))
         return answers
 
@@ -100,37 +102,37 @@ class RedisStore:
 
     def peers(self) -> RedisPeers:
         """See JobStore."""
-        return RedisPeers(Connection(self._address, self._timeout), self._name, self._untold)
+        return RedisPeers(Connection(self._address, self._timeout), self._name, self._unpublished)
 
     def close(self) -> None:
-        """See JobStore. Closing twice is closing once."""
+        """See JobStore. May be called twice."""
         self._closed = True
         self._connection.close()
 
-    def _fields(self, op: p.Op) -> dict[str, Any]:
+    def _fields(self, op: ops.Op) -> dict[str, Any]:
         fields = dict(vars(op))
-        if isinstance(op, p.Lease):
+        if isinstance(op, ops.Lease):
             fields["found_nothing"] = (op.runner, op.request_id) in self._found_nothing
         return fields
 
     def _run(self, script: Script, data: bytes) -> Any:
-        """What the script answers. A batch may be repeated: it means what it means once."""
+        """Run the script. A batch may be sent twice: it then has the effect of one."""
         reply = evaluate(self._connection, script, self._name, data)
         if reply[0] is False:  # the database was emptied, or migrated by a later release
-            self._untold.set()
-            self._agree()
+            self._unpublished.set()
+            self._check_schema()
             reply = evaluate(self._connection, script, self._name, data)
             if reply[0] is False:
-                raise p.StoreUnavailable(f"{self._address.name} changes its schema just now.")
+                raise errors.StoreUnavailable(f"{self._address.name} changes its schema just now.")
         return reply
 
-    def _agree(self) -> None:
-        """Raise SchemaTooNew where the database is not for this release; mark an empty one."""
+    def _check_schema(self) -> None:
+        """Write the version to an empty database. Raises SchemaTooNew and StoreUnsuitable."""
         self._connection.execute("HSETNX", _META, "version", SCHEMA_VERSION)
         version, importing = self._connection.execute("HMGET", _META, "version", "importing")
         refuse_newer(self._address.name, int(version))
         if importing:
-            raise p.StoreUnsuitable(
+            raise errors.StoreUnsuitable(
                 f"{self._address.name} holds only a part of {importing.decode()}; run"
                 " `acestep-ray migrate-store` to its end first."
             )

@@ -1,4 +1,4 @@
-"""The job store in one SQLite file: a process at a time, a machine at a time."""
+"""The job store in one SQLite file: one process of one machine at a time."""
 
 from acestep_ray.jobs.store.sqlite.store import SqliteStore
 

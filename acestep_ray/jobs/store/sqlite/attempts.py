@@ -1,26 +1,26 @@
-"""What an attempt tells of its job, behind the fence: one that lost it changes nothing."""
+"""Operations of an attempt, behind the fence: an attempt that lost its job changes nothing."""
 
 from acestep_ray.jobs.job import ErrorCode, Event, Status
-from acestep_ray.jobs.store import sentences
-from acestep_ray.jobs.store.protocol import Finish, Owns, Release, SavePlan, Start
+from acestep_ray.jobs.store import messages
+from acestep_ray.jobs.store.operations import Finish, IsOwner, Release, SavePlan, Start
 from acestep_ray.jobs.store.sqlite.leases import give_back
-from acestep_ray.jobs.store.sqlite.row import Job
+from acestep_ray.jobs.store.sqlite.row import JobRow
 from acestep_ray.jobs.store.sqlite.table import JobTable
 
 
-def _held(table: JobTable, op: Owns | Start | SavePlan | Finish | Release) -> Job | None:
+def _held(table: JobTable, op: IsOwner | Start | SavePlan | Finish | Release) -> JobRow | None:
     """The job, if the attempt still has it."""
     job = table.find(op.job_id)
     return job if job is not None and job.belongs_to(op.attempt) else None
 
 
-def owns(table: JobTable, op: Owns, now: float) -> bool:
-    """See protocol.Owns."""
+def is_owner(table: JobTable, op: IsOwner, now: float) -> bool:
+    """See operations.IsOwner."""
     return _held(table, op) is not None
 
 
 def start(table: JobTable, op: Start, now: float) -> bool:
-    """See protocol.Start."""
+    """See operations.Start."""
     job = _held(table, op)
     if job is None:
         return False
@@ -30,7 +30,7 @@ def start(table: JobTable, op: Start, now: float) -> bool:
 
 
 def save_plan(table: JobTable, op: SavePlan, now: float) -> bool:
-    """See protocol.SavePlan. From now on the job takes a decode slot."""
+    """See operations.SavePlan. From now on the job takes a decode slot."""
     job = _held(table, op)
     if job is None:
         return False
@@ -43,7 +43,7 @@ def save_plan(table: JobTable, op: SavePlan, now: float) -> bool:
 
 
 def finish(table: JobTable, op: Finish, now: float) -> bool:
-    """See protocol.Finish. A result says that the job was started, though nobody said so."""
+    """See operations.Finish. A job with a result was started, even if no Start was applied."""
     job = table.find(op.job_id)
     if job is None:
         return False
@@ -54,7 +54,7 @@ def finish(table: JobTable, op: Finish, now: float) -> bool:
             job,
             Event.FAIL,
             now,
-            error=op.error or sentences.FAILED,
+            error=op.error or messages.FAILED,
             error_code=op.error_code or ErrorCode.INTERNAL,
             ended_by=op.attempt,
         )
@@ -67,7 +67,7 @@ def finish(table: JobTable, op: Finish, now: float) -> bool:
 
 
 def release(table: JobTable, op: Release, now: float) -> bool:
-    """See protocol.Release."""
+    """See operations.Release."""
     job = table.find(op.job_id)
     if job is None:
         return False

@@ -1,28 +1,29 @@
-"""What runners hold: liveness, leases, and how jobs come back from runners that are gone."""
+"""Operations of runners: liveness, leases, and how jobs return from runners that are gone."""
 
 import heapq
 import itertools
 import operator
 
 from acestep_ray.jobs.job import ErrorCode, Event, Status
-from acestep_ray.jobs.store import sentences
-from acestep_ray.jobs.store.protocol import Goodbye, Grace, JobRecord, KeepAlive, Lease, Sweep
-from acestep_ray.jobs.store.sqlite.row import Job
+from acestep_ray.jobs.store import messages
+from acestep_ray.jobs.store.operations import Deregister, ExtendLeases, KeepAlive, Lease, Sweep
+from acestep_ray.jobs.store.records import JobRecord
+from acestep_ray.jobs.store.sqlite.row import JobRow
 from acestep_ray.jobs.store.sqlite.table import JobTable
 
 
 def keep_alive(table: JobTable, op: KeepAlive, now: float) -> None:
-    """See protocol.KeepAlive."""
+    """See operations.KeepAlive."""
     table.db.execute("REPLACE INTO runners VALUES (?, ?)", (op.runner, now + op.ttl))
 
 
-def grace(table: JobTable, op: Grace, now: float) -> None:
-    """See protocol.Grace."""
+def extend_leases(table: JobTable, op: ExtendLeases, now: float) -> None:
+    """See operations.ExtendLeases."""
     table.db.execute("UPDATE runners SET alive_until = MAX(alive_until, ?)", (now + op.ttl,))
 
 
 def lease(table: JobTable, op: Lease, now: float) -> list[JobRecord]:
-    """See protocol.Lease. A repeated request answers what it still holds, and leases nothing."""
+    """See operations.Lease. A repeated request returns what it still holds, and leases nothing."""
     request = (op.runner, op.request_id)
     if _answered(table, request):
         held = table.select("runner = ? AND lease_request = ? ORDER BY place", *request)
@@ -55,8 +56,8 @@ def _answered(table: JobTable, request: tuple[str, str]) -> bool:
     return found.fetchone() is not None
 
 
-def _next(table: JobTable, op: Lease) -> list[Job]:
-    """The waiting jobs that fit into what is free, in the order of their places."""
+def _next(table: JobTable, op: Lease) -> list[JobRow]:
+    """The waiting jobs for which slots are free, in the order of their places."""
     held = table.db.execute(
         "SELECT plan_pending, planner, COUNT(*) FROM jobs INDEXED BY jobs_leased"
         " WHERE runner IS NOT NULL AND cluster = ? GROUP BY plan_pending, planner",
@@ -64,8 +65,8 @@ def _next(table: JobTable, op: Lease) -> list[Job]:
     ).fetchall()
     leased: int = sum(count for *_, count in held)
     planning: dict[str, int] = {planner: count for pending, planner, count in held if pending}
-    # A job that got its plan takes a decode slot, so more of these may be taken than there are;
-    # then no new plan is begun that could only wait for them.
+    # A job that got its plan uses a decode slot, so more decode slots may be used than there are.
+    # Then no new plan is begun: its job would only wait for a decode slot.
     both = op.plan_slots + op.decode_slots
     plan_free = max(0, min(op.plan_slots - sum(planning.values()), both - leased))
     decode_free = max(0, op.decode_slots - (leased - sum(planning.values())))
@@ -88,16 +89,16 @@ def _next(table: JobTable, op: Lease) -> list[Job]:
     return list(heapq.merge(unplanned, others, key=by_place))
 
 
-def goodbye(table: JobTable, op: Goodbye, now: float) -> None:
-    """See protocol.Goodbye."""
+def deregister(table: JobTable, op: Deregister, now: float) -> None:
+    """See operations.Deregister."""
     for job in table.select("runner = ?", op.runner):
         give_back(table, job, now)
     table.db.execute("DELETE FROM runners WHERE runner = ?", (op.runner,))
 
 
 def sweep(table: JobTable, op: Sweep, now: float) -> list[str]:
-    """See protocol.Sweep. A runner is lost for reasons of its own, so a job that had not begun is
-    not to blame; one that had may be."""
+    """See operations.Sweep. A job that had not begun cannot have killed its runner; a running job
+    may have."""
     lapsed = table.select(
         "runner IS NOT NULL AND runner NOT IN (SELECT runner FROM runners WHERE alive_until >= ?)",
         now,
@@ -112,7 +113,7 @@ def sweep(table: JobTable, op: Sweep, now: float) -> list[str]:
             job,
             Event.TIME_OUT,
             now,
-            error=sentences.overdue(op.timeout),
+            error=messages.overdue(op.timeout),
             error_code=ErrorCode.TIMEOUT,
         )
     table.db.execute("DELETE FROM runners WHERE alive_until < ?", (now,))
@@ -121,7 +122,7 @@ def sweep(table: JobTable, op: Sweep, now: float) -> list[str]:
 
 def give_back(
     table: JobTable,
-    job: Job,
+    job: JobRow,
     now: float,
     *,
     lost: bool = False,
@@ -130,8 +131,8 @@ def give_back(
 ) -> None:
     """Take a leased job from its runner, back to its place.
 
-    A start that ended in good order is uncounted; one that ended with a lost worker stays counted,
-    a lost worker that had not begun counts as one, and after ``max_starts`` of them the job fails.
+    Not ``lost``: its start is no longer counted. ``lost``: its start stays counted, and if it had
+    not begun, the lost worker counts as a start; after ``max_starts`` starts the job fails.
     """
     begun = job.status is Status.RUNNING
     starts = job.starts - begun + lost
@@ -141,7 +142,7 @@ def give_back(
             job,
             Event.GIVE_UP,
             now,
-            error=sentences.given_up(starts, begun),
+            error=messages.given_up(starts, begun),
             error_code=ErrorCode.WORKER_LOST,
             starts=starts,
             released=released,

@@ -1,11 +1,11 @@
-"""One owner a database: an operating-system lock that dies with its process."""
+"""One owner per database: an operating-system lock that ends with its process."""
 
 import fcntl
 import os
 import time
 from pathlib import Path
 
-from acestep_ray.jobs.store.protocol import StoreLocked
+from acestep_ray.jobs.store.errors import StoreLocked
 
 _POLL_SECONDS = 0.02
 
@@ -14,12 +14,12 @@ class OwnerLock:
     """An exclusive ``flock`` on ``path``, a file beside the database that is never removed.
 
     Waits up to ``wait`` seconds for the previous owner, then raises StoreLocked. The file holds
-    the owner's process id, for people to read; it is the lock that counts, not the number.
+    the owner's process id, for people only; the lock alone decides.
     """
 
     def __init__(self, path: Path, wait: float) -> None:
         self._path = path
-        # Python closes it in programs that this one starts, so none of them can keep the lock.
+        # Python closes it in programs that this process starts, so none of them keeps the lock.
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             self._take(time.monotonic() + wait)
@@ -44,5 +44,5 @@ class OwnerLock:
             time.sleep(_POLL_SECONDS)
 
     def release(self) -> None:
-        """Let the next owner in."""
+        """Release the lock."""
         os.close(self._fd)

@@ -1,14 +1,14 @@
-"""How jobs are forgotten, and what they leave to be removed."""
+"""How jobs expire, and which artifacts of theirs are still to be deleted."""
 
-from acestep_ray.jobs.store.protocol import Collected, Garbage, Purge
+from acestep_ray.jobs.store.operations import AckGarbage, ListGarbage, Purge
 from acestep_ray.jobs.store.sqlite.table import JobTable
 
 _KEEP_REQUESTS = 3600.0
-"""Seconds a lease request is remembered; nobody repeats one later."""
+"""Seconds that a lease request is kept; no runner repeats one later."""
 
 
 def purge(table: JobTable, op: Purge, now: float) -> int:
-    """See protocol.Purge. A forgotten id stays garbage until its artifacts are gone."""
+    """See operations.Purge. An id stays garbage until its artifacts are deleted."""
     old = table.select(
         "finished_at < ? ORDER BY finished_at LIMIT ?", now - op.keep, max(0, op.limit)
     )
@@ -23,16 +23,16 @@ def purge(table: JobTable, op: Purge, now: float) -> int:
     return len(old)
 
 
-def garbage(table: JobTable, op: Garbage, now: float) -> list[str]:
-    """See protocol.Garbage. Oldest first."""
+def list_garbage(table: JobTable, op: ListGarbage, now: float) -> list[str]:
+    """See operations.ListGarbage. Oldest first."""
     found = table.db.execute(
         "SELECT job_id FROM garbage ORDER BY number LIMIT ?", (max(0, op.limit),)
     )
     return [job_id for (job_id,) in found]
 
 
-def collected(table: JobTable, op: Collected, now: float) -> None:
-    """See protocol.Collected."""
+def ack_garbage(table: JobTable, op: AckGarbage, now: float) -> None:
+    """See operations.AckGarbage."""
     table.db.executemany(
         "DELETE FROM garbage WHERE job_id = ?", [(job_id,) for job_id in op.job_ids]
     )

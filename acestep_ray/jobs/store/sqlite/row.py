@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from acestep_ray.jobs.job import ErrorCode, Status
+from acestep_ray.jobs.job import ErrorCode, Status, error_code_of
 
 
 @dataclass(frozen=True)
-class Job:
-    """One row of ``jobs``, columns in the order of COLUMNS. See schema.py for what they mean."""
+class JobRow:
+    """One row of ``jobs``; for the meaning of the columns see schema.py and records.JobRecord."""
 
     place: int
     job_id: str
@@ -36,20 +36,19 @@ class Job:
     def belongs_to(self, attempt: int) -> bool:
         """The fence: whether ``attempt`` has the job now.
 
-        The number alone does not tell: a job that came back keeps it until the next lease.
+        The number alone is not enough: a job that was given back keeps it until its next lease.
         """
         return self.runner is not None and self.attempt == attempt
 
 
-COLUMNS = ", ".join(Job.__dataclass_fields__)
+COLUMNS = ", ".join(JobRow.__dataclass_fields__)
 
 
-def job_of_row(row: tuple[Any, ...]) -> Job:
-    """A Job from ``SELECT {COLUMNS}``."""
-    values = dict(zip(Job.__dataclass_fields__, row, strict=True))
+def job_of_row(row: tuple[Any, ...]) -> JobRow:
+    """A JobRow from ``SELECT {COLUMNS}``."""
+    values = dict(zip(JobRow.__dataclass_fields__, row, strict=True))
     values["status"] = Status(values["status"])
     values["needs_plan"] = bool(values["needs_plan"])
     values["plan_pending"] = bool(values["plan_pending"])
-    if values["error_code"] is not None:
-        values["error_code"] = ErrorCode(values["error_code"])
-    return Job(**values)
+    values["error_code"] = error_code_of(values["error_code"])
+    return JobRow(**values)

@@ -1,17 +1,18 @@
-"""The tables, versioned: each entry of MIGRATIONS leads from one version to the next.
+"""The tables, with versions: each entry of MIGRATIONS leads from one version to the next.
 
-The version is SQLite's ``user_version``. A published entry is never edited; a change is a new one.
+The version is SQLite's ``user_version``. A published entry is never edited; a change is a new
+entry.
 """
 
 import sqlite3
 
-from acestep_ray.jobs.store.protocol import SchemaTooNew
+from acestep_ray.jobs.store.errors import SchemaTooNew
 
 _VERSION_1 = (
-    # ``place`` is the order of the queue and of listings; AUTOINCREMENT never gives one out twice.
-    # ``runner`` is set while the job is leased. ``plan_pending``: a plan is needed and not there.
+    # ``place`` is the order of the queue and of listings; AUTOINCREMENT never uses a place twice.
+    # ``runner`` is set while the job is leased. ``plan_pending``: a plan is needed and not made.
     # ``released``: the last attempt that was given back; ``ended_by``: the attempt whose finish
-    # ended the job. Both let a repeated call be answered as the first.
+    # ended the job. With both, a repeated call returns the same as the first.
     """
     CREATE TABLE jobs (
         place INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -47,7 +48,7 @@ _VERSION_1 = (
     "CREATE INDEX jobs_by_status ON jobs (status, place)",
     "CREATE INDEX jobs_by_owner ON jobs (owner, place)",
     "CREATE INDEX jobs_by_owner_and_status ON jobs (owner, status, place)",
-    # The long texts lie apart, so that a change of status does not write them again.
+    # The long texts have their own table, so that a change of status does not write them again.
     """
     CREATE TABLE texts (
         place INTEGER PRIMARY KEY,
@@ -62,7 +63,7 @@ _VERSION_1 = (
         alive_until REAL NOT NULL
     ) STRICT, WITHOUT ROWID
     """,
-    # Lease requests that handed out jobs, so that a repeated one hands out no others.
+    # Lease requests that leased jobs, so that a repeated one leases no others.
     """
     CREATE TABLE leases (
         runner TEXT NOT NULL,
@@ -91,7 +92,7 @@ _VERSION_1 = (
     ) STRICT, WITHOUT ROWID
     """,
     "CREATE INDEX tombstones_by_age ON tombstones (expired_at)",
-    # Ids whose artifacts nobody has removed yet; outlives the tombstone if it must.
+    # Ids whose artifacts are still to be deleted; may be kept longer than the tombstone.
     """
     CREATE TABLE garbage (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -101,7 +102,7 @@ _VERSION_1 = (
 )
 
 _VERSION_2 = (
-    # ``cluster`` is set while the job is leased. ``work`` is the decoder's: seconds times steps.
+    # ``cluster`` is set while the job is leased. ``work``: seconds of audio times steps.
     "ALTER TABLE jobs ADD COLUMN planner TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE jobs ADD COLUMN work REAL NOT NULL DEFAULT 0.0",
     "ALTER TABLE jobs ADD COLUMN cluster TEXT NOT NULL DEFAULT ''",

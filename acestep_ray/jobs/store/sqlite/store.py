@@ -7,38 +7,39 @@ from pathlib import Path
 from typing import Any
 
 from acestep_ray.jobs.job import Status
-from acestep_ray.jobs.store import protocol as p
-from acestep_ray.jobs.store.sqlite import attempts, clients, leases, retention
+from acestep_ray.jobs.store import errors
+from acestep_ray.jobs.store import operations as ops
+from acestep_ray.jobs.store.sqlite import attempts, client_ops, leases, retention
 from acestep_ray.jobs.store.sqlite.lock import OwnerLock
 from acestep_ray.jobs.store.sqlite.schema import migrate
 from acestep_ray.jobs.store.sqlite.table import JobTable
 
 logger = logging.getLogger(__name__)
 
-_READS = (p.Get, p.ListJobs, p.Owns, p.Garbage, p.Stats, p.Backlog)
+_READS = (ops.Get, ops.ListJobs, ops.IsOwner, ops.ListGarbage, ops.Stats, ops.Backlog)
 _OPERATIONS: dict[type, Callable[[JobTable, Any, float], object]] = {
-    p.Submit: clients.submit,
-    p.Get: clients.get,
-    p.ListJobs: clients.list_jobs,
-    p.Cancel: clients.cancel,
-    p.Delete: clients.delete,
-    p.Stats: clients.stats,
-    p.Backlog: clients.backlog,
-    p.Lease: leases.lease,
-    p.KeepAlive: leases.keep_alive,
-    p.Goodbye: leases.goodbye,
-    p.Sweep: leases.sweep,
-    p.Grace: leases.grace,
-    p.Owns: attempts.owns,
-    p.Start: attempts.start,
-    p.SavePlan: attempts.save_plan,
-    p.Finish: attempts.finish,
-    p.Release: attempts.release,
-    p.Purge: retention.purge,
-    p.Garbage: retention.garbage,
-    p.Collected: retention.collected,
+    ops.Submit: client_ops.submit,
+    ops.Get: client_ops.get,
+    ops.ListJobs: client_ops.list_jobs,
+    ops.Cancel: client_ops.cancel,
+    ops.Delete: client_ops.delete,
+    ops.Stats: client_ops.stats,
+    ops.Backlog: client_ops.backlog,
+    ops.Lease: leases.lease,
+    ops.KeepAlive: leases.keep_alive,
+    ops.Deregister: leases.deregister,
+    ops.Sweep: leases.sweep,
+    ops.ExtendLeases: leases.extend_leases,
+    ops.IsOwner: attempts.is_owner,
+    ops.Start: attempts.start,
+    ops.SavePlan: attempts.save_plan,
+    ops.Finish: attempts.finish,
+    ops.Release: attempts.release,
+    ops.Purge: retention.purge,
+    ops.ListGarbage: retention.list_garbage,
+    ops.AckGarbage: retention.ack_garbage,
 }
-_SYNCHRONOUS = "FULL"  # in WAL mode less than this loses the last batches with the power
+_SYNCHRONOUS = "FULL"  # in WAL mode, anything less loses the last batches in a power cut
 _VACUUM_PAGES = 5000
 _MISUSE = (
     sqlite3.IntegrityError,
@@ -50,11 +51,11 @@ _MISUSE = (
 
 
 class SqliteStore:
-    """A JobStore in the SQLite file at ``path``, which is created where there is none.
+    """A JobStore in the SQLite file at ``path``, which is created if it does not exist.
 
     One process owns it: opening waits up to ``lock_wait`` seconds for the previous owner, then
-    raises StoreLocked. ``busy_wait``: seconds a batch waits for a foreign program that has locked
-    the file itself. Raises StoreUnavailable when the file cannot be opened, SchemaTooNew when a
+    raises StoreLocked. ``busy_wait``: seconds that a batch waits for another program that has
+    locked the file itself. Raises StoreUnavailable if the file cannot be opened, SchemaTooNew if a
     later release wrote it.
     """
 
@@ -63,24 +64,26 @@ class SqliteStore:
         self._busy_wait = busy_wait
         self._changes: list[tuple[str, Status]] = []
         self._db: sqlite3.Connection | None = None
-        self._table: JobTable | None = None  # None: to be read anew
+        self._table: JobTable | None = None  # None: to be read again
         self._closed = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = OwnerLock(path.with_name(path.name + ".lock"), lock_wait)
         except OSError as error:
-            raise p.StoreUnavailable(f"The job store {path} cannot be opened: {error}.") from error
+            raise errors.StoreUnavailable(
+                f"The job store {path} cannot be opened: {error}."
+            ) from error
         try:
             self._open()
         except BaseException as error:
             self.close()
-            self._tell(error)
+            self._raise_unavailable(error)
             raise
 
-    def apply(self, batch: Sequence[p.Op], now: float) -> list[object]:
+    def apply(self, batch: Sequence[ops.Op], now: float) -> list[object]:
         """See JobStore."""
         if self._closed:
-            raise p.StoreUnavailable("The job store is closed.")
+            raise errors.StoreUnavailable("The job store is closed.")
         try:
             table = self._table or self._open()
             if all(isinstance(op, _READS) for op in batch):
@@ -90,11 +93,11 @@ class SqliteStore:
             table.db.execute("COMMIT")
         except BaseException as error:
             self._roll_back()
-            self._tell(error)
+            self._raise_unavailable(error)
             raise
         self._changes += table.changes
         table.changes.clear()
-        if any(isinstance(op, p.Purge) for op in batch):
+        if any(isinstance(op, ops.Purge) for op in batch):
             self._give_back_space(table.db)
         return answers
 
@@ -104,10 +107,10 @@ class SqliteStore:
         return changes
 
     def peers(self) -> None:
-        """See JobStore. It has one owner."""
+        """See JobStore. Always None: the file has one owner."""
 
     def close(self) -> None:
-        """See JobStore. Closing twice is closing once."""
+        """See JobStore. May be called twice."""
         if self._closed:
             return
         self._closed = True
@@ -125,7 +128,7 @@ class SqliteStore:
                 db.execute(f"PRAGMA busy_timeout = {round(self._busy_wait * 1000)}")
                 db.execute(f"PRAGMA synchronous = {_SYNCHRONOUS}")
                 if db.execute("PRAGMA page_count").fetchone() == (0,):
-                    # It is fixed once the file has its first page.
+                    # It cannot be changed once the file has its first page.
                     db.execute("PRAGMA auto_vacuum = INCREMENTAL")
                 db.execute("PRAGMA journal_mode = WAL")
                 migrate(db)
@@ -137,7 +140,7 @@ class SqliteStore:
         return self._table
 
     def _roll_back(self) -> None:
-        """Undo the open transaction; what memory mirrors of it is read anew by the next batch."""
+        """Undo the open transaction. The next batch reads the table's index again."""
         self._table = None
         if self._db is None:
             return
@@ -145,22 +148,22 @@ class SqliteStore:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
         except sqlite3.Error:
-            logger.exception("A rollback failed; the job store is opened anew")
+            logger.exception("A rollback failed; the job store is opened again")
             self._db.close()
             self._db = None
 
-    def _tell(self, error: BaseException) -> None:
-        """Raise StoreUnavailable for a failing database, not for a batch itself at fault."""
+    def _raise_unavailable(self, error: BaseException) -> None:
+        """Raise StoreUnavailable if the database fails; not if the batch itself is at fault."""
         if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, _MISUSE):
-            raise p.StoreUnavailable(
+            raise errors.StoreUnavailable(
                 f"The job store {self._path} cannot be used: {error}."
             ) from error
 
     def _give_back_space(self, db: sqlite3.Connection) -> None:
         """Shrink the file. The batch is durable already, so a failure here is not its failure."""
         try:
-            db.execute("PRAGMA busy_timeout = 0")  # a foreign reader is not waited for
-            # A page a step, and execute() takes one step of a statement without columns.
+            db.execute("PRAGMA busy_timeout = 0")  # do not wait for other programs
+            # execute() would run one step, which frees one page.
             db.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         except sqlite3.Error as error:
@@ -169,8 +172,8 @@ class SqliteStore:
             db.execute(f"PRAGMA busy_timeout = {round(self._busy_wait * 1000)}")
 
 
-def _answer(table: JobTable, op: p.Op, now: float) -> object:
+def _answer(table: JobTable, op: ops.Op, now: float) -> object:
     try:
         return _OPERATIONS[type(op)](table, op, now)
-    except p.StoreError as error:
+    except errors.StoreError as error:
         return error

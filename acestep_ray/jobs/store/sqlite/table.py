@@ -1,7 +1,7 @@
-"""The jobs table: the one place where a job is inserted, changes its state, or goes.
+"""The jobs table: the only place where a job is inserted, changed or removed.
 
-An operation first decides (and may raise a StoreError), then writes; so a failed one has written
-nothing, and none needs a savepoint.
+An operation first decides (and may raise a StoreError), then writes. So a failed operation has
+written nothing, and no savepoint is needed.
 """
 
 import sqlite3
@@ -9,10 +9,12 @@ from dataclasses import replace
 from typing import Any
 
 from acestep_ray.jobs.job import ErrorCode, Event, Status, after
-from acestep_ray.jobs.store import sentences
-from acestep_ray.jobs.store.protocol import JobExpired, JobNotFound, JobRecord, Submit
-from acestep_ray.jobs.store.sqlite.mirror import QueueMirror
-from acestep_ray.jobs.store.sqlite.row import COLUMNS, Job, job_of_row
+from acestep_ray.jobs.store import messages
+from acestep_ray.jobs.store.errors import JobExpired, JobNotFound
+from acestep_ray.jobs.store.operations import Submit
+from acestep_ray.jobs.store.records import JobRecord
+from acestep_ray.jobs.store.sqlite.queue_index import QueueIndex
+from acestep_ray.jobs.store.sqlite.row import COLUMNS, JobRow, job_of_row
 
 _INSERT = f"INSERT INTO jobs ({COLUMNS}) VALUES ({', '.join('?' * (COLUMNS.count(',') + 1))})"
 _UPDATE = """
@@ -24,46 +26,46 @@ WHERE place = ?
 
 
 class JobTable:
-    """Jobs in an open transaction of ``db``, and the queue's mirror that follows them.
+    """Jobs in an open transaction of ``db``, and the queue index that follows them.
 
-    ``changes`` gathers what happened to jobs, for the store to publish once it is committed.
+    ``changes`` collects the changed jobs; the store publishes them after the commit.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self.db = db
-        self.queue = QueueMirror(db)
+        self.queue = QueueIndex(db)
         self.changes: list[tuple[str, Status]] = []
 
-    def select(self, where: str, *values: object, index: str | None = None) -> list[Job]:
+    def select(self, where: str, *values: object, index: str | None = None) -> list[JobRow]:
         """Jobs by an SQL condition (with ORDER BY and LIMIT as needed).
 
-        ``index`` must be used: where there are several, SQLite does not always guess the best.
+        ``index``: the index to use. SQLite does not always choose the best one.
         """
         source = f"jobs INDEXED BY {index}" if index else "jobs"
         rows = self.db.execute(f"SELECT {COLUMNS} FROM {source} WHERE {where}", values).fetchall()
         return [job_of_row(row) for row in rows]
 
-    def find(self, job_id: str) -> Job | None:
-        """A job, or None where there is none (any more)."""
+    def find(self, job_id: str) -> JobRow | None:
+        """A job, or None if there is none (any more)."""
         jobs = self.select("job_id = ?", job_id)
         return jobs[0] if jobs else None
 
-    def require(self, job_id: str) -> Job:
+    def require(self, job_id: str) -> JobRow:
         """A job. Raises JobNotFound, JobExpired."""
         job = self.find(job_id)
         if job is not None:
             return job
         if self.expired(job_id):
-            raise JobExpired(sentences.gone(job_id))
-        raise JobNotFound(sentences.unknown(job_id))
+            raise JobExpired(messages.gone(job_id))
+        raise JobNotFound(messages.unknown(job_id))
 
     def expired(self, job_id: str) -> bool:
-        """Whether the id is that of a job that is gone, and not yet forgotten."""
+        """Whether the id is a tombstone: its job is gone."""
         found = self.db.execute("SELECT 1 FROM tombstones WHERE job_id = ?", (job_id,))
         return found.fetchone() is not None
 
-    def record(self, job: Job, *, brief: bool = False) -> JobRecord:
-        """The job as the protocol shows it; ``brief``: without plan and result."""
+    def record(self, job: JobRow, *, brief: bool = False) -> JobRecord:
+        """The job as a JobRecord; ``brief``: without plan and result."""
         texts = "spec, NULL, NULL" if brief else "spec, plan, result"
         spec, plan, result = self.db.execute(
             f"SELECT {texts} FROM texts WHERE place = ?", (job.place,)
@@ -87,37 +89,38 @@ class JobTable:
             result=result,
             error=job.error,
             error_code=job.error_code,
+            plan_pending=job.plan_pending,
         )
 
-    def insert(self, op: Submit, now: float) -> Job:
+    def insert(self, op: Submit, now: float) -> JobRow:
         """Put a new job at the end of the queue."""
         unplaced = (None, op.job_id, op.owner, Status.QUEUED, op.needs_plan, op.needs_plan, now)
         unstarted = (None, None, 0, 0, None, None, None, None, None, None)
-        told = (op.planner, float(op.work), "", None, None)
-        place = self.db.execute(_INSERT, unplaced + unstarted + told).lastrowid
+        estimated = (op.planner, float(op.work), "", None, None)
+        place = self.db.execute(_INSERT, unplaced + unstarted + estimated).lastrowid
         self.db.execute("INSERT INTO texts (place, spec) VALUES (?, ?)", (place, op.spec))
-        job = job_of_row((place, *unplaced[1:], *unstarted, *told))
+        job = job_of_row((place, *unplaced[1:], *unstarted, *estimated))
         self.queue.add(job)
         self.changes.append((job.job_id, job.status))
         return job
 
     def transition(
         self,
-        job: Job,
+        job: JobRow,
         event: Event,
         now: float,
         *,
         error: str | None = None,
         error_code: ErrorCode | None = None,
         **columns: Any,
-    ) -> Job:
-        """The only way to another status. ``columns`` are set beside what the event itself sets."""
+    ) -> JobRow:
+        """The only way to another status. ``columns`` are set in addition to those of the event."""
         status = after(job.status, event)
         if event is Event.START and job.status is Status.QUEUED:
             columns |= {"started_at": now, "starts": job.starts + 1}
-        elif event is not Event.START:  # every other one takes the job from who had it
+        elif event is not Event.START:  # every other event takes the job from its runner
             columns |= {"runner": None, "lease_request": None, "cluster": ""}
-        if event is Event.LOSE:  # what was begun has come to nothing; it is timed anew
+        if event is Event.LOSE:  # the start is void: the job will be timed from its next start
             columns |= {"started_at": None}
         if status.ended:
             columns |= {"finished_at": now, "error": error, "error_code": error_code}
@@ -126,8 +129,8 @@ class JobTable:
             self.changes.append((moved.job_id, moved.status))
         return moved
 
-    def change(self, job: Job, **columns: Any) -> Job:
-        """Write columns of a job. Of ``status``: through transition only."""
+    def change(self, job: JobRow, **columns: Any) -> JobRow:
+        """Write columns of a job. ``status`` is written by ``transition`` only."""
         changed = replace(job, **columns)
         self.db.execute(
             _UPDATE,
@@ -155,10 +158,10 @@ class JobTable:
         self.queue.add(changed)
         return changed
 
-    def expire(self, job: Job, now: float) -> None:
-        """Forget an ended job but for its id, which becomes a tombstone and garbage.
+    def expire(self, job: JobRow, now: float) -> None:
+        """Remove an ended job. Its id becomes a tombstone and garbage.
 
-        Its idempotency key is free again: whoever deleted a job and sends it anew wants a new one.
+        Its idempotency key is free again: who sends a deleted job again wants a new job.
         """
         for statement, value in (
             ("DELETE FROM texts WHERE place = ?", job.place),

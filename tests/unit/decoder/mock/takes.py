@@ -5,14 +5,9 @@ from typing import Any
 import numpy as np
 
 from acestep_ray.decoder.mock import MockDecoder
-from acestep_ray.decoder.protocol import (
-    SAMPLE_RATE,
-    DecodeRequest,
-    RenderedTake,
-    Samples,
-    Sources,
-)
+from acestep_ray.decoder.protocol import DecodeRequest, RenderedTake, Sources
 from acestep_ray.settings import Mock
+from acestep_ray.timebase import SAMPLE_RATE, Samples
 
 LYRICS = """[verse]
 Hello world this is me

@@ -5,7 +5,8 @@ import pytest
 
 from acestep_ray.audio.level import PEAK
 from acestep_ray.decoder.mock.loudness import contour
-from acestep_ray.decoder.protocol import FRAME, Samples, Sources
+from acestep_ray.decoder.protocol import Sources
+from acestep_ray.timebase import SAMPLES_PER_FRAME, Samples
 from tests.unit.decoder.mock.takes import swell, take
 
 
@@ -36,7 +37,7 @@ def test_without_strength_nothing_of_the_contour_is_left() -> None:
 @pytest.mark.parametrize(("rate", "channels"), [(44_100, 1), (22_050, 2), (96_000, 3)])
 def test_any_rate_and_channels_give_a_cover_of_whole_frames(rate: int, channels: int) -> None:
     samples = cover(swell(4.03, rate, channels), rate)
-    assert samples.shape == (100 * FRAME, 2)
+    assert samples.shape == (100 * SAMPLES_PER_FRAME, 2)
     assert np.abs(samples).max() == pytest.approx(PEAK, abs=1e-6)
 
 

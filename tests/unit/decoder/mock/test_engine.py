@@ -8,15 +8,9 @@ import pytest
 
 from acestep_ray.audio.level import PEAK
 from acestep_ray.decoder.mock import MockDecoder
-from acestep_ray.decoder.protocol import (
-    FRAME,
-    DecodeCancelled,
-    DecoderEngine,
-    DecoderError,
-    Samples,
-    Sources,
-)
+from acestep_ray.decoder.protocol import DecodeCancelled, DecoderEngine, DecoderError, Sources
 from acestep_ray.settings import Mock
+from acestep_ray.timebase import SAMPLES_PER_FRAME, Samples
 from tests.unit.decoder.mock.takes import LYRICS, request, swell, take, takes
 
 
@@ -38,12 +32,12 @@ def test_it_is_an_engine_that_says_it_is_a_mock() -> None:
 )
 def test_a_take_is_its_duration_floored_to_the_frame(seconds: float, frames: int) -> None:
     samples = take(seconds=seconds)
-    assert samples.shape == (frames * FRAME, 2)
+    assert samples.shape == (frames * SAMPLES_PER_FRAME, 2)
     assert samples.dtype == np.float32 and samples.flags.c_contiguous
 
 
 def test_with_codes_a_take_is_a_fifth_of_a_second_a_code() -> None:
-    assert len(take(seconds=99.0, codes=(tuple(range(31)),))) == 31 * 5 * FRAME
+    assert len(take(seconds=99.0, codes=(tuple(range(31)),))) == 31 * 5 * SAMPLES_PER_FRAME
 
 
 @pytest.mark.parametrize("bpm", [30, 300])
@@ -51,7 +45,7 @@ def test_with_codes_a_take_is_a_fifth_of_a_second_a_code() -> None:
 def test_every_legal_tempo_and_metre_gives_finite_sound(bpm: int, time_signature: str) -> None:
     for seconds in (1.0, 7.0):
         samples = take(bpm=bpm, time_signature=time_signature, seconds=seconds, lyrics=LYRICS)
-        assert len(samples) == round(seconds * 25) * FRAME
+        assert len(samples) == round(seconds * 25) * SAMPLES_PER_FRAME
         assert np.abs(samples).max() == pytest.approx(PEAK, abs=1e-6)
         # Something sounds in each second, up to the last, where it fades.
         for second in range(int(seconds)):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from acestep_ray.decoder.protocol import SAMPLE_RATE, Samples
+from acestep_ray.timebase import SAMPLE_RATE, Samples
 from tests import measure
 from tests.unit.decoder.mock.takes import LYRICS, take
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from acestep_ray.decoder.mock.reference import brightness
-from acestep_ray.decoder.protocol import Samples, Sources
+from acestep_ray.decoder.protocol import Sources
+from acestep_ray.timebase import Samples
 from tests.unit.decoder.mock.takes import take
 
 

@@ -6,7 +6,8 @@ import pytest
 from acestep_ray.audio.resample import resample, to_stereo
 from acestep_ray.decoder.mock.loudness import rms
 from acestep_ray.decoder.mock.repaint import CROSSFADE, window_of
-from acestep_ray.decoder.protocol import FRAME, DecoderError, Samples, Sources
+from acestep_ray.decoder.protocol import DecoderError, Sources
+from acestep_ray.timebase import SAMPLES_PER_FRAME, Samples
 from tests.unit.decoder.mock.takes import request, swell, take, takes
 
 RATE = 48_000
@@ -90,8 +91,8 @@ def test_a_window_behind_the_source_is_reached_without_a_gap() -> None:
 def test_a_length_that_is_no_whole_frame_is_floored() -> None:
     source = swell(3.01)
     out = repaint(source, 1.0, 2.0)
-    assert len(out) == 75 * FRAME
-    assert np.array_equal(out[2 * RATE :], source[2 * RATE : 75 * FRAME])
+    assert len(out) == 75 * SAMPLES_PER_FRAME
+    assert np.array_equal(out[2 * RATE :], source[2 * RATE : 75 * SAMPLES_PER_FRAME])
 
 
 @pytest.mark.parametrize(("rate", "channels"), [(44_100, 1), (32_000, 2), (96_000, 3)])
@@ -121,7 +122,7 @@ def test_a_tiny_window_and_a_tiny_source_work() -> None:
     out = repaint(source, 1.0, 1.0001)
     changed = np.flatnonzero((out != source).any(axis=1))
     assert len(out) == len(source) and len(changed) <= 5
-    assert len(repaint(swell(0.04), 0.0, None)) == FRAME
+    assert len(repaint(swell(0.04), 0.0, None)) == SAMPLES_PER_FRAME
 
 
 def test_other_seeds_paint_other_music() -> None:
@@ -140,4 +141,4 @@ def test_an_empty_window_is_an_error_that_says_so(start: float, end: float | Non
 def test_windows_are_counted_in_samples_of_the_result() -> None:
     window = window_of(-1.5, 2.0, 10 * RATE)
     assert (window.lead, window.begin, window.end) == (72_000, 0, 168_000)
-    assert window.total == (10 * RATE + 72_000) // FRAME * FRAME
+    assert window.total == (10 * RATE + 72_000) // SAMPLES_PER_FRAME * SAMPLES_PER_FRAME

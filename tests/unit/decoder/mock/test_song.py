@@ -12,13 +12,13 @@ from acestep_ray.decoder.mock.lyrics import parse, syllables
 from acestep_ray.decoder.mock.melody import rhythm, setting
 from acestep_ray.decoder.mock.rhythm import Hit
 from acestep_ray.decoder.mock.song import Song, compose
-from acestep_ray.decoder.protocol import FRAME, frames_of_seconds
+from acestep_ray.timebase import SAMPLES_PER_FRAME, frames_of_seconds
 from tests.unit.decoder.mock.takes import LYRICS, request
 
 
 def song(seed: int = 1, codes: tuple[int, ...] = (), **changed: Any) -> Song:
     asked = request(**changed)
-    return compose(asked, seed, codes, frames_of_seconds(asked.seconds) * FRAME)
+    return compose(asked, seed, codes, frames_of_seconds(asked.seconds) * SAMPLES_PER_FRAME)
 
 
 def notes(of: Song) -> list[Note]:

@@ -8,7 +8,7 @@ import pytest
 from acestep_ray.jobs.store.redis import RedisStore
 from acestep_ray.jobs.store.sqlite import SqliteStore
 from tests.redis_server import RedisServer, empty_redis
-from tests.unit.jobs.store.contract import Bench, StoreFactory
+from tests.unit.jobs.store.contract import StoreFactory, StoreHarness
 
 
 def _sqlite(folder: Path) -> StoreFactory:
@@ -29,8 +29,8 @@ def store_factory(request: pytest.FixtureRequest, tmp_path: Path) -> StoreFactor
 
 
 @pytest.fixture
-def bench(store_factory: StoreFactory) -> Iterator[Bench]:
-    bench = Bench(store_factory)
+def bench(store_factory: StoreFactory) -> Iterator[StoreHarness]:
+    bench = StoreHarness(store_factory)
     yield bench
     bench.store.close()
 

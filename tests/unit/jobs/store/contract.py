@@ -4,19 +4,19 @@ from collections.abc import Callable
 from typing import Any
 
 from acestep_ray.jobs.job import Status
-from acestep_ray.jobs.store.protocol import (
+from acestep_ray.jobs.store.errors import StoreError
+from acestep_ray.jobs.store.operations import (
     Finish,
     Get,
-    JobRecord,
-    JobStore,
     KeepAlive,
     Lease,
     ListJobs,
     Op,
     Start,
-    StoreError,
     Submit,
 )
+from acestep_ray.jobs.store.protocol import JobStore
+from acestep_ray.jobs.store.records import JobRecord
 
 StoreFactory = Callable[[], JobStore]
 """Opens the same store each time; it is closed before it is opened again."""
@@ -28,7 +28,7 @@ def as_list(answer: object) -> list[JobRecord]:
     return answer
 
 
-class Bench:
+class StoreHarness:
     """A store, the time, and the runner ``r`` that lives for ever unless a test says otherwise."""
 
     def __init__(self, factory: StoreFactory) -> None:

@@ -1,6 +1,6 @@
 """Jobs for the tests of Redis alone."""
 
-from acestep_ray.jobs.store.protocol import ListJobs, Op, Submit
+from acestep_ray.jobs.store.operations import ListJobs, Op, Submit
 from acestep_ray.jobs.store.redis import RedisStore
 
 

@@ -3,21 +3,21 @@
 import pytest
 
 from acestep_ray.jobs.job import ErrorCode, Status
-from acestep_ray.jobs.store.protocol import (
+from acestep_ray.jobs.store.operations import (
     Finish,
+    IsOwner,
     KeepAlive,
     Lease,
     Op,
-    Owns,
     Release,
     SavePlan,
     Start,
     Sweep,
 )
-from tests.unit.jobs.store.contract import Bench
+from tests.unit.jobs.store.contract import StoreHarness
 
 
-def test_start_counts_once_an_attempt(bench: Bench) -> None:
+def test_start_counts_once_an_attempt(bench: StoreHarness) -> None:
     bench.submit("a")
     bench.lease()
     bench.now += 7
@@ -29,7 +29,7 @@ def test_start_counts_once_an_attempt(bench: Bench) -> None:
     assert bench.get("a") == first
 
 
-def test_each_start_is_timed_anew(bench: Bench) -> None:
+def test_each_start_is_timed_anew(bench: StoreHarness) -> None:
     bench.submit("a")
     attempt = bench.take("a")
     bench.now += 10
@@ -40,7 +40,7 @@ def test_each_start_is_timed_anew(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("how", ["released", "lapsed", "leased again"])
-def test_an_old_attempt_changes_nothing(bench: Bench, how: str) -> None:
+def test_an_old_attempt_changes_nothing(bench: StoreHarness, how: str) -> None:
     bench.submit("a")
     bench.do(KeepAlive("s", ttl=3))
     old = bench.take("a", runner="s")
@@ -53,7 +53,7 @@ def test_an_old_attempt_changes_nothing(bench: Bench, how: str) -> None:
         bench.take("a")
     before = bench.get("a")
     for op in (
-        Owns("a", old),
+        IsOwner("a", old),
         Start("a", old),
         SavePlan("a", old, "plan"),
         Finish("a", old, result="result"),
@@ -66,11 +66,11 @@ def test_an_old_attempt_changes_nothing(bench: Bench, how: str) -> None:
 
 
 @pytest.mark.parametrize("attempt", [-1, 0, 1, 2])
-def test_an_attempt_that_never_was_changes_nothing(bench: Bench, attempt: int) -> None:
+def test_an_attempt_that_never_was_changes_nothing(bench: StoreHarness, attempt: int) -> None:
     bench.submit("a")
     before = bench.get("a")
     ops: list[Op] = [
-        Owns("a", attempt),
+        IsOwner("a", attempt),
         Start("a", attempt),
         SavePlan("a", attempt, "plan"),
         Finish("a", attempt, result="result"),
@@ -80,12 +80,12 @@ def test_an_attempt_that_never_was_changes_nothing(bench: Bench, attempt: int) -
     assert bench.get("a") == before
 
 
-def test_attempts_of_unknown_jobs_are_over(bench: Bench) -> None:
-    ops: list[Op] = [Owns("x", 1), Start("x", 1), Finish("x", 1), Release("x", 1, lost=True)]
+def test_attempts_of_unknown_jobs_are_over(bench: StoreHarness) -> None:
+    ops: list[Op] = [IsOwner("x", 1), Start("x", 1), Finish("x", 1), Release("x", 1, lost=True)]
     assert bench.batch(*ops, SavePlan("x", 1, "plan")) == [False] * 5
 
 
-def test_success(bench: Bench) -> None:
+def test_success(bench: StoreHarness) -> None:
     bench.submit("a")
     attempt = bench.take("a")
     bench.now += 3
@@ -94,10 +94,10 @@ def test_success(bench: Bench) -> None:
     assert (ended.status, ended.result) == (Status.SUCCEEDED, "result")
     assert (ended.error, ended.error_code, ended.runner) == (None, None, None)
     assert (ended.finished_at, ended.position) == (bench.now, 0)
-    assert bench.do(Owns("a", attempt)) is False
+    assert bench.do(IsOwner("a", attempt)) is False
 
 
-def test_failure(bench: Bench) -> None:
+def test_failure(bench: StoreHarness) -> None:
     bench.submit("a")
     attempt = bench.take("a")
     bench.do(Finish("a", attempt, error="No memory.", error_code=ErrorCode.OUT_OF_MEMORY))
@@ -106,14 +106,14 @@ def test_failure(bench: Bench) -> None:
     assert (ended.error, ended.error_code) == ("No memory.", ErrorCode.OUT_OF_MEMORY)
 
 
-def test_a_failure_without_words_still_has_some(bench: Bench) -> None:
+def test_a_failure_without_words_still_has_some(bench: StoreHarness) -> None:
     bench.submit("a")
     bench.do(Finish("a", bench.take("a")))
     ended = bench.get("a")
     assert (ended.error, ended.error_code) == ("The job failed.", ErrorCode.INTERNAL)
 
 
-def test_a_job_may_fail_before_it_starts(bench: Bench) -> None:
+def test_a_job_may_fail_before_it_starts(bench: StoreHarness) -> None:
     bench.submit("a")
     (record,) = bench.lease()
     assert bench.do(Finish("a", record.attempt, error="Not audio.")) is True
@@ -121,7 +121,7 @@ def test_a_job_may_fail_before_it_starts(bench: Bench) -> None:
     assert (ended.status, ended.started_at, ended.starts) == (Status.FAILED, None, 0)
 
 
-def test_a_result_without_a_start_is_a_start_too(bench: Bench) -> None:
+def test_a_result_without_a_start_is_a_start_too(bench: StoreHarness) -> None:
     bench.submit("a")
     (record,) = bench.lease()
     assert bench.do(Finish("a", record.attempt, result="result")) is True
@@ -130,7 +130,7 @@ def test_a_result_without_a_start_is_a_start_too(bench: Bench) -> None:
     assert ended.started_at == ended.finished_at == bench.now
 
 
-def test_the_winner_may_finish_twice_and_nobody_else(bench: Bench) -> None:
+def test_the_winner_may_finish_twice_and_nobody_else(bench: StoreHarness) -> None:
     bench.submit("a")
     bench.do(Release("a", bench.take("a"), lost=True))
     winner = bench.take("a")
@@ -144,7 +144,7 @@ def test_the_winner_may_finish_twice_and_nobody_else(bench: Bench) -> None:
     assert bench.get("a") == ended
 
 
-def test_a_plan_is_kept_across_attempts(bench: Bench) -> None:
+def test_a_plan_is_kept_across_attempts(bench: StoreHarness) -> None:
     bench.submit("a", needs_plan=True)
     (first,) = bench.lease(plan_slots=1)
     assert bench.do(Start("a", first.attempt)) is True
@@ -156,7 +156,7 @@ def test_a_plan_is_kept_across_attempts(bench: Bench) -> None:
     assert (second.plan, second.needs_plan, second.attempt) == ("the plan", True, 2)
 
 
-def test_release_is_answered_alike_twice(bench: Bench) -> None:
+def test_release_is_answered_alike_twice(bench: StoreHarness) -> None:
     bench.submit("a")
     attempt = bench.take("a")
     release = Release("a", attempt, lost=True)

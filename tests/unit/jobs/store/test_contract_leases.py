@@ -6,29 +6,29 @@ from dataclasses import replace
 import pytest
 
 from acestep_ray.jobs.job import ErrorCode, Status
-from acestep_ray.jobs.store.protocol import (
+from acestep_ray.jobs.store.operations import (
     Cancel,
+    Deregister,
+    ExtendLeases,
     Finish,
-    Goodbye,
-    Grace,
-    JobRecord,
+    IsOwner,
     KeepAlive,
     Lease,
-    Owns,
     Release,
     SavePlan,
     Start,
     Submit,
     Sweep,
 )
-from tests.unit.jobs.store.contract import Bench
+from acestep_ray.jobs.store.records import JobRecord
+from tests.unit.jobs.store.contract import StoreHarness
 
 
 def ids(records: Sequence[JobRecord]) -> list[str]:
     return [record.job_id for record in records]
 
 
-def test_jobs_are_leased_in_order_and_stay_queued_until_they_start(bench: Bench) -> None:
+def test_jobs_are_leased_in_order_and_stay_queued_until_they_start(bench: StoreHarness) -> None:
     bench.submit("a", "b", "c")
     leased = bench.lease(decode_slots=2)
     assert ids(leased) == ["a", "b"]
@@ -37,7 +37,7 @@ def test_jobs_are_leased_in_order_and_stay_queued_until_they_start(bench: Bench)
     assert bench.positions() == {"a": 1, "b": 2, "c": 3}
 
 
-def test_slots_are_shared_by_all_runners(bench: Bench) -> None:
+def test_slots_are_shared_by_all_runners(bench: StoreHarness) -> None:
     bench.submit("a", "b", "c")
     bench.do(KeepAlive("s", ttl=10))
     assert ids(bench.lease("r", decode_slots=2)) == ["a", "b"]
@@ -46,7 +46,9 @@ def test_slots_are_shared_by_all_runners(bench: Bench) -> None:
     assert ids(bench.lease("s", decode_slots=2)) == ["c"]
 
 
-def test_a_job_whose_slots_are_taken_is_passed_over_for_the_other_kind_only(bench: Bench) -> None:
+def test_a_job_whose_slots_are_taken_is_passed_over_for_the_other_kind_only(
+    bench: StoreHarness,
+) -> None:
     bench.submit("p1", "p2", needs_plan=True)
     bench.submit("d1", "d2")
     assert ids(bench.lease(plan_slots=1, decode_slots=1)) == ["p1", "d1"]
@@ -55,7 +57,7 @@ def test_a_job_whose_slots_are_taken_is_passed_over_for_the_other_kind_only(benc
     assert ids(bench.lease(plan_slots=2, decode_slots=2)) == ["p2"]
 
 
-def test_each_planner_has_slots_of_its_own(bench: Bench) -> None:
+def test_each_planner_has_slots_of_its_own(bench: StoreHarness) -> None:
     for job_id, planner in (("a1", "a"), ("a2", "a"), ("b1", "b"), ("b2", "b"), ("c1", "c")):
         bench.do(Submit(job_id, "spec", needs_plan=True, planner=planner))
     slots = {"a": 1, "b": 1}
@@ -69,7 +71,7 @@ def test_each_planner_has_slots_of_its_own(bench: Bench) -> None:
     assert ids(leased) == ["a2"]
 
 
-def test_each_cluster_has_slots_of_its_own(bench: Bench) -> None:
+def test_each_cluster_has_slots_of_its_own(bench: StoreHarness) -> None:
     bench.submit("a", "b", "c")
     bench.do(KeepAlive("s", ttl=10))
     east = Lease("r", "1", plan_slots=0, decode_slots=1, cluster="east")
@@ -77,13 +79,13 @@ def test_each_cluster_has_slots_of_its_own(bench: Bench) -> None:
     assert ids(bench.do(east)) == ["a"]
     assert ids(bench.do(west)) == ["b"]
     assert bench.do(replace(east, request_id="2")) == []
-    bench.do(Goodbye("s"))
+    bench.do(Deregister("s"))
     assert bench.do(replace(east, request_id="3")) == []
     bench.do(Release("a", 1, lost=False))
     assert ids(bench.do(replace(east, request_id="4"))) == ["a"]
 
 
-def test_a_planned_job_takes_a_decode_slot(bench: Bench) -> None:
+def test_a_planned_job_takes_a_decode_slot(bench: StoreHarness) -> None:
     bench.submit("p1", "p2", needs_plan=True)
     bench.submit("d")
     (p1,) = bench.lease(plan_slots=1, decode_slots=0)
@@ -92,7 +94,7 @@ def test_a_planned_job_takes_a_decode_slot(bench: Bench) -> None:
     assert ids(bench.lease(plan_slots=1, decode_slots=1)) == ["p2"]
 
 
-def test_no_plan_is_begun_that_could_only_wait(bench: Bench) -> None:
+def test_no_plan_is_begun_that_could_only_wait(bench: StoreHarness) -> None:
     bench.submit("p1", "p2", "p3", needs_plan=True)
     for record in bench.lease(plan_slots=2, decode_slots=0):
         bench.do(SavePlan(record.job_id, record.attempt, "plan"))
@@ -102,7 +104,7 @@ def test_no_plan_is_begun_that_could_only_wait(bench: Bench) -> None:
 
 
 def test_what_is_handed_out_counts_against_the_sum_of_slots_in_the_order_of_places(
-    bench: Bench,
+    bench: StoreHarness,
 ) -> None:
     bench.submit("a", "b", needs_plan=True)
     for record in bench.lease(plan_slots=2):
@@ -114,7 +116,7 @@ def test_what_is_handed_out_counts_against_the_sum_of_slots_in_the_order_of_plac
     assert ids(bench.lease(plan_slots=2, decode_slots=2)) == ["d", "p", "q"]
 
 
-def test_a_repeated_request_is_answered_with_the_same_jobs(bench: Bench) -> None:
+def test_a_repeated_request_is_answered_with_the_same_jobs(bench: StoreHarness) -> None:
     bench.submit("a", "b", "c")
     request = Lease("r", "once", plan_slots=0, decode_slots=2)
     first = bench.do(request)
@@ -129,7 +131,7 @@ def test_a_repeated_request_is_answered_with_the_same_jobs(bench: Bench) -> None
     assert bench.get("c").runner is None
 
 
-def test_a_request_that_found_nothing_finds_nothing_again(bench: Bench) -> None:
+def test_a_request_that_found_nothing_finds_nothing_again(bench: StoreHarness) -> None:
     """Else a call that comes late leases jobs to a runner that no longer listens."""
     request = Lease("r", "once", plan_slots=0, decode_slots=2)
     assert bench.do(request) == []
@@ -138,7 +140,7 @@ def test_a_request_that_found_nothing_finds_nothing_again(bench: Bench) -> None:
     assert bench.get("a").runner is None
 
 
-def test_a_runner_that_is_not_alive_is_leased_nothing(bench: Bench) -> None:
+def test_a_runner_that_is_not_alive_is_leased_nothing(bench: StoreHarness) -> None:
     bench.submit("a")
     assert bench.lease("stranger") == []
     bench.do(KeepAlive("s", ttl=3))
@@ -148,7 +150,7 @@ def test_a_runner_that_is_not_alive_is_leased_nothing(bench: Bench) -> None:
     assert ids(bench.lease("s")) == ["a"]
 
 
-def test_a_job_that_comes_back_stands_where_it_stood(bench: Bench) -> None:
+def test_a_job_that_comes_back_stands_where_it_stood(bench: StoreHarness) -> None:
     bench.submit("a", "b", "c")
     attempt = bench.take("a")
     bench.do(Release("a", attempt, lost=True))
@@ -157,22 +159,22 @@ def test_a_job_that_comes_back_stands_where_it_stood(bench: Bench) -> None:
     assert bench.get("a").attempt == attempt + 1
 
 
-def test_goodbye_gives_jobs_back_uncounted(bench: Bench) -> None:
+def test_goodbye_gives_jobs_back_uncounted(bench: StoreHarness) -> None:
     bench.submit("a", "b", "c")
     bench.take("a")
     bench.lease(decode_slots=2)
-    assert bench.do(Goodbye("r")) is None
-    assert bench.do(Goodbye("r")) is None
+    assert bench.do(Deregister("r")) is None
+    assert bench.do(Deregister("r")) is None
     assert bench.positions() == {"a": 1, "b": 2, "c": 3}
     for job_id in "ab":
         record = bench.get(job_id)
         assert (record.runner, record.attempt, record.starts) == (None, 1, 0)
-        assert bench.do(Owns(job_id, 1)) is False
+        assert bench.do(IsOwner(job_id, 1)) is False
     assert bench.get("a").started_at is None
     assert bench.lease() == []  # it has left
 
 
-def test_a_lapsed_runner_loses_its_jobs(bench: Bench) -> None:
+def test_a_lapsed_runner_loses_its_jobs(bench: StoreHarness) -> None:
     bench.submit("a", "b", "c")
     bench.do(KeepAlive("s", ttl=3))
     bench.take("a", runner="s")
@@ -185,12 +187,12 @@ def test_a_lapsed_runner_loses_its_jobs(bench: Bench) -> None:
     assert bench.positions() == {"a": 1, "b": 2, "c": 3}
     assert [bench.get(job_id).starts for job_id in "ab"] == [1, 0]
     bench.do(KeepAlive("s", ttl=3))  # it comes back late; its attempts are over
-    for op in (Owns("a", 1), Start("a", 1), Finish("a", 1, result="late")):
+    for op in (IsOwner("a", 1), Start("a", 1), Finish("a", 1, result="late")):
         assert bench.do(op) is False
     assert ids(bench.lease("r", decode_slots=1)) == ["a"]
 
 
-def test_keeping_alive_keeps_the_jobs(bench: Bench) -> None:
+def test_keeping_alive_keeps_the_jobs(bench: StoreHarness) -> None:
     bench.submit("a")
     bench.do(KeepAlive("s", ttl=3))
     attempt = bench.take("a", runner="s")
@@ -201,32 +203,32 @@ def test_keeping_alive_keeps_the_jobs(bench: Bench) -> None:
     assert bench.do(Finish("a", attempt, result="result")) is True
 
 
-def test_grace_lets_runners_speak_up_after_the_store_was_away(bench: Bench) -> None:
+def test_grace_lets_runners_speak_up_after_the_store_was_away(bench: StoreHarness) -> None:
     bench.submit("a")
     bench.do(KeepAlive("s", ttl=3))
     attempt = bench.take("a", runner="s")
     bench.reopen()
     bench.now += 60
-    assert bench.batch(Grace(3), Sweep()) == [None, []]
+    assert bench.batch(ExtendLeases(3), Sweep()) == [None, []]
     bench.now += 2
     bench.do(KeepAlive("s", ttl=3))
     bench.now += 2
     assert bench.do(Sweep()) == []
-    assert bench.do(Owns("a", attempt)) is True
+    assert bench.do(IsOwner("a", attempt)) is True
     bench.now += 2
     assert bench.do(Sweep()) == ["a"]
 
 
-def test_grace_shortens_no_life(bench: Bench) -> None:
+def test_grace_shortens_no_life(bench: StoreHarness) -> None:
     bench.submit("a")
     bench.do(KeepAlive("s", ttl=100))
     bench.take("a", runner="s")
-    bench.do(Grace(3))
+    bench.do(ExtendLeases(3))
     bench.now += 50
     assert bench.do(Sweep()) == []
 
 
-def test_a_job_that_lost_its_worker_too_often_is_given_up(bench: Bench) -> None:
+def test_a_job_that_lost_its_worker_too_often_is_given_up(bench: StoreHarness) -> None:
     bench.submit("a")
     for attempt in (1, 2, 3):
         assert bench.take("a") == attempt
@@ -240,7 +242,7 @@ def test_a_job_that_lost_its_worker_too_often_is_given_up(bench: Bench) -> None:
     assert bench.get("a") == ended
 
 
-def test_a_sweep_gives_up_too(bench: Bench) -> None:
+def test_a_sweep_gives_up_too(bench: StoreHarness) -> None:
     bench.submit("a")
     bench.do(KeepAlive("s", ttl=3))
     bench.take("a", runner="s")
@@ -251,7 +253,7 @@ def test_a_sweep_gives_up_too(bench: Bench) -> None:
     assert ended.error == "The job's worker was lost once while it ran, so it was given up."
 
 
-def test_a_worker_that_is_lost_before_it_begins_counts_too(bench: Bench) -> None:
+def test_a_worker_that_is_lost_before_it_begins_counts_too(bench: StoreHarness) -> None:
     bench.submit("a", "b")
     bench.do(Release("a", bench.take("a"), lost=True, max_starts=3))
     for starts in (2, 3):
@@ -268,7 +270,7 @@ def test_a_worker_that_is_lost_before_it_begins_counts_too(bench: Bench) -> None
     assert bench.positions() == {"b": 1}
 
 
-def test_only_lost_workers_count(bench: Bench) -> None:
+def test_only_lost_workers_count(bench: StoreHarness) -> None:
     """Redeploys and scale-downs give a job back in good order; that is no fault of the job's. Nor
     is a runner that dies before an engine began."""
     bench.submit("a")
@@ -291,7 +293,7 @@ def test_only_lost_workers_count(bench: Bench) -> None:
 
 
 def test_a_job_that_lost_no_worker_is_not_given_up_though_the_limit_was_lowered(
-    bench: Bench,
+    bench: StoreHarness,
 ) -> None:
     bench.submit("a")
     bench.do(Release("a", bench.take("a"), lost=True, max_starts=3))
@@ -301,7 +303,7 @@ def test_a_job_that_lost_no_worker_is_not_given_up_though_the_limit_was_lowered(
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_job_is_timed_from_the_start_of_its_attempt(bench: Bench, times: int) -> None:
+def test_a_job_is_timed_from_the_start_of_its_attempt(bench: StoreHarness, times: int) -> None:
     bench.submit("a", "b")
     bench.now += 500  # waiting does not count
     attempt = bench.take("a")

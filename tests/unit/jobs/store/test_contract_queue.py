@@ -6,37 +6,35 @@ from typing import Any
 import pytest
 
 from acestep_ray.jobs.job import ErrorCode, Status
-from acestep_ray.jobs.store.protocol import (
+from acestep_ray.jobs.store.errors import (
     AlreadyEnded,
+    IdempotencyMismatch,
+    JobExpired,
+    JobNotFound,
+    QueueFull,
+)
+from acestep_ray.jobs.store.operations import (
     Backlog,
     Cancel,
     Delete,
     Finish,
     Get,
-    IdempotencyMismatch,
-    JobExpired,
-    JobNotFound,
-    JobRecord,
+    IsOwner,
     Lease,
     ListJobs,
-    Owns,
-    Pace,
     Purge,
-    QueueFull,
     Release,
     SavePlan,
     Start,
     Stats,
-    StoreStats,
     Submit,
-    Submitted,
     Sweep,
-    Unfinished,
 )
-from tests.unit.jobs.store.contract import Bench
+from acestep_ray.jobs.store.records import BacklogItem, JobRecord, JobTiming, StoreStats, Submitted
+from tests.unit.jobs.store.contract import StoreHarness
 
 
-def test_a_submitted_job_is_read_back_whole(bench: Bench) -> None:
+def test_a_submitted_job_is_read_back_whole(bench: StoreHarness) -> None:
     spec = '{"caption": "a \'quoted\' \\u0000 ♯ 歌"}'
     answer = bench.do(Submit("a", spec, needs_plan=True, owner="me", planner="p", work=480.0))
     assert answer == Submitted("a", Status.QUEUED, position=1, created=True)
@@ -59,10 +57,11 @@ def test_a_submitted_job_is_read_back_whole(bench: Bench) -> None:
         result=None,
         error=None,
         error_code=None,
+        plan_pending=True,
     )
 
 
-def test_jobs_outlive_their_store(bench: Bench) -> None:
+def test_jobs_outlive_their_store(bench: StoreHarness) -> None:
     bench.submit("a", "b")
     bench.take("a")
     before = bench.get("a"), bench.get("b"), bench.do(Stats())
@@ -70,7 +69,7 @@ def test_jobs_outlive_their_store(bench: Bench) -> None:
     assert (bench.get("a"), bench.get("b"), bench.do(Stats())) == before
 
 
-def test_positions_run_from_one_and_fall_as_jobs_start(bench: Bench) -> None:
+def test_positions_run_from_one_and_fall_as_jobs_start(bench: StoreHarness) -> None:
     bench.submit("a", "b", "c", "d")
     assert bench.positions() == {"a": 1, "b": 2, "c": 3, "d": 4}
     bench.take("a")
@@ -80,7 +79,7 @@ def test_positions_run_from_one_and_fall_as_jobs_start(bench: Bench) -> None:
     assert bench.positions() == {"b": 1, "d": 2}
 
 
-def test_the_same_job_id_again_is_the_same_job(bench: Bench) -> None:
+def test_the_same_job_id_again_is_the_same_job(bench: StoreHarness) -> None:
     submit = Submit("a", "spec", needs_plan=False, max_queued=1)
     first = bench.do(submit)
     assert bench.do(submit) == first
@@ -88,7 +87,7 @@ def test_the_same_job_id_again_is_the_same_job(bench: Bench) -> None:
     assert bench.do(Stats()).queued == 1
 
 
-def test_an_unknown_job_is_not_found_and_a_deleted_one_expired(bench: Bench) -> None:
+def test_an_unknown_job_is_not_found_and_a_deleted_one_expired(bench: StoreHarness) -> None:
     with pytest.raises(JobNotFound, match="no job x"):
         bench.do(Get("x"))
     with pytest.raises(JobNotFound):
@@ -102,7 +101,7 @@ def test_an_unknown_job_is_not_found_and_a_deleted_one_expired(bench: Bench) -> 
             bench.do(op)
 
 
-def test_a_full_queue_refuses_and_leaves_nothing_behind(bench: Bench) -> None:
+def test_a_full_queue_refuses_and_leaves_nothing_behind(bench: StoreHarness) -> None:
     bench.submit("a", "b")
     refused = Submit("c", "spec", needs_plan=False, idempotency_key="k", max_queued=2)
     with pytest.raises(QueueFull, match="2 jobs wait"):
@@ -113,7 +112,7 @@ def test_a_full_queue_refuses_and_leaves_nothing_behind(bench: Bench) -> None:
     assert bench.do(refused) == Submitted("c", Status.QUEUED, position=2, created=True)
 
 
-def test_an_error_undoes_its_own_operation_only(bench: Bench) -> None:
+def test_an_error_undoes_its_own_operation_only(bench: StoreHarness) -> None:
     one = Submit("a", "spec", needs_plan=False, max_queued=1)
     answers = bench.batch(one, replace(one, job_id="b"), Cancel("nobody"), Get("a"))
     assert isinstance(answers[1], QueueFull)
@@ -122,7 +121,7 @@ def test_an_error_undoes_its_own_operation_only(bench: Bench) -> None:
     assert bench.statuses() == {"a": Status.QUEUED}
 
 
-def test_an_idempotency_key_names_one_job_of_its_owner(bench: Bench) -> None:
+def test_an_idempotency_key_names_one_job_of_its_owner(bench: StoreHarness) -> None:
     first = Submit("a", "s", needs_plan=False, owner="o", idempotency_key="k", fingerprint="f")
     assert bench.do(first).created
     again = replace(first, job_id="b")
@@ -136,7 +135,7 @@ def test_an_idempotency_key_names_one_job_of_its_owner(bench: Bench) -> None:
 
 
 def test_an_idempotency_key_is_found_after_a_restart_and_when_its_job_has_ended(
-    bench: Bench,
+    bench: StoreHarness,
 ) -> None:
     first = Submit("a", "s", needs_plan=False, idempotency_key="k")
     bench.do(first)
@@ -145,20 +144,20 @@ def test_an_idempotency_key_is_found_after_a_restart_and_when_its_job_has_ended(
     assert bench.do(replace(first, job_id="b")) == Submitted("a", Status.FAILED, 0, created=False)
 
 
-def test_the_key_of_a_full_queue_is_still_answered(bench: Bench) -> None:
+def test_the_key_of_a_full_queue_is_still_answered(bench: StoreHarness) -> None:
     first = Submit("a", "s", needs_plan=False, idempotency_key="k", max_queued=1)
     bench.do(first)
     assert bench.do(replace(first, job_id="b")).job_id == "a"
 
 
-def test_the_key_of_a_deleted_job_is_free_again(bench: Bench) -> None:
+def test_the_key_of_a_deleted_job_is_free_again(bench: StoreHarness) -> None:
     first = Submit("a", "s", needs_plan=False, idempotency_key="k", fingerprint="f")
     bench.do(first)
     bench.do(Delete("a"))
     assert bench.do(replace(first, job_id="b", fingerprint="g")).created
 
 
-def test_listing_is_newest_first_and_pages(bench: Bench) -> None:
+def test_listing_is_newest_first_and_pages(bench: StoreHarness) -> None:
     bench.submit("a", "b", "c", "d", "e")
     first = bench.do(ListJobs(limit=2))
     assert [record.job_id for record in first] == ["e", "d"]
@@ -169,7 +168,7 @@ def test_listing_is_newest_first_and_pages(bench: Bench) -> None:
     assert len(bench.do(ListJobs(before=10**30, limit=10**30))) == 5
 
 
-def test_listing_by_status_and_owner(bench: Bench) -> None:
+def test_listing_by_status_and_owner(bench: StoreHarness) -> None:
     for job_id, owner in (("a", "x"), ("b", "y"), ("c", "x")):
         bench.do(Submit(job_id, "spec", needs_plan=False, owner=owner))
     bench.take("a")
@@ -186,7 +185,7 @@ def test_listing_by_status_and_owner(bench: Bench) -> None:
     assert listed == [["c", "b"], ["c"], ["a"], ["c", "a"], []]
 
 
-def test_listing_by_error(bench: Bench) -> None:
+def test_listing_by_error(bench: StoreHarness) -> None:
     for number, code in enumerate([*ErrorCode] * 2):
         owner = "x" if number % 2 else "y"
         bench.do(Submit(f"j{number:02}", "spec", needs_plan=False, owner=owner))
@@ -224,7 +223,7 @@ def test_listing_by_error(bench: Bench) -> None:
     assert listed(error_codes=cancelled + others) == listed(error_codes=others, owner="y") == []
 
 
-def test_a_brief_list_has_no_long_texts(bench: Bench) -> None:
+def test_a_brief_list_has_no_long_texts(bench: StoreHarness) -> None:
     bench.submit("a")
     attempt = bench.take("a")
     bench.do(SavePlan("a", attempt, "a plan"))
@@ -236,7 +235,9 @@ def test_a_brief_list_has_no_long_texts(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("state", ["queued", "leased", "running"])
-def test_cancel_ends_a_job_at_once_and_takes_it_from_its_runner(bench: Bench, state: str) -> None:
+def test_cancel_ends_a_job_at_once_and_takes_it_from_its_runner(
+    bench: StoreHarness, state: str
+) -> None:
     bench.submit("a")
     attempt = 0
     if state == "leased":
@@ -253,7 +254,7 @@ def test_cancel_ends_a_job_at_once_and_takes_it_from_its_runner(bench: Bench, st
     bench.now += 5
     assert bench.do(Cancel("a")) == cancelled == bench.get("a")
     for op in (
-        Owns("a", attempt),
+        IsOwner("a", attempt),
         Start("a", attempt),
         SavePlan("a", attempt, "plan"),
         Finish("a", attempt, result="late"),
@@ -264,7 +265,7 @@ def test_cancel_ends_a_job_at_once_and_takes_it_from_its_runner(bench: Bench, st
     assert bench.lease(decode_slots=5) == []
 
 
-def test_a_job_that_ended_otherwise_cannot_be_cancelled(bench: Bench) -> None:
+def test_a_job_that_ended_otherwise_cannot_be_cancelled(bench: StoreHarness) -> None:
     bench.succeed("a")
     ended = bench.get("a")
     with pytest.raises(AlreadyEnded, match="already succeeded"):
@@ -273,7 +274,7 @@ def test_a_job_that_ended_otherwise_cannot_be_cancelled(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("state", ["queued", "running", "succeeded"])
-def test_delete_ends_and_forgets(bench: Bench, state: str) -> None:
+def test_delete_ends_and_forgets(bench: StoreHarness, state: str) -> None:
     attempt = 1
     if state == "succeeded":
         bench.succeed("a")
@@ -282,7 +283,7 @@ def test_delete_ends_and_forgets(bench: Bench, state: str) -> None:
     if state == "running":
         attempt = bench.take("a")
     bench.do(Delete("a"))
-    assert bench.do(Owns("a", attempt)) is False
+    assert bench.do(IsOwner("a", attempt)) is False
     assert bench.do(Finish("a", attempt, result="late")) is False
     assert bench.do(Stats()) == StoreStats(0, 0, 0, 0, 0, ())
     assert bench.statuses() == {}
@@ -292,7 +293,7 @@ def test_delete_ends_and_forgets(bench: Bench, state: str) -> None:
         bench.do(Get("a"))
 
 
-def test_stats_count_by_status(bench: Bench) -> None:
+def test_stats_count_by_status(bench: StoreHarness) -> None:
     bench.succeed("a", seconds=2)
     bench.succeed("b", seconds=4)
     bench.submit("c", "d")
@@ -307,22 +308,22 @@ def test_stats_count_by_status(bench: Bench) -> None:
     assert bench.do(Stats()) == expected
 
 
-def test_stats_tell_the_last_fifty_durations(bench: Bench) -> None:
+def test_stats_tell_the_last_fifty_durations(bench: StoreHarness) -> None:
     for number in range(60):
         bench.succeed(f"job {number}", seconds=number)
     assert bench.do(Stats()).recent_seconds == tuple(range(59, 9, -1))
 
 
-def test_stats_tell_what_jobs_took(bench: Bench) -> None:
+def test_stats_tell_what_jobs_took(bench: StoreHarness) -> None:
     bench.do(Submit("a", "spec", needs_plan=True, work=100.0))
     (record,) = bench.lease(plan_slots=1)
     bench.do(SavePlan("a", record.attempt, "plan", seconds=1.5, work=240.0))
     bench.do(Finish("a", record.attempt, result="result", device_seconds=3.0))
     bench.succeed("untold")
-    assert bench.do(Stats()).recent_paces == (Pace(240.0, 3.0, 1.5),)
+    assert bench.do(Stats()).recent_paces == (JobTiming(240.0, 3.0, 1.5),)
 
 
-def test_the_backlog_is_what_has_not_ended(bench: Bench) -> None:
+def test_the_backlog_is_what_has_not_ended(bench: StoreHarness) -> None:
     bench.do(Submit("a", "spec", needs_plan=True, planner="p", work=10.0))
     bench.do(Submit("b", "spec", needs_plan=True, planner="q", work=20.0))
     bench.do(Submit("c", "spec", needs_plan=False, work=30.0))
@@ -334,15 +335,15 @@ def test_the_backlog_is_what_has_not_ended(bench: Bench) -> None:
     bench.do(Start("c", c.attempt))
     queued, running = Status.QUEUED, Status.RUNNING
     assert bench.do(Backlog()) == [
-        Unfinished("a", 1, queued, None, 15.0, leased=True, cluster="east"),
-        Unfinished("b", 2, queued, "q", 20.0, leased=False, cluster=""),
-        Unfinished("c", 3, running, None, 30.0, leased=True, cluster="east"),
+        BacklogItem("a", 1, queued, None, 15.0, leased=True, cluster="east"),
+        BacklogItem("b", 2, queued, "q", 20.0, leased=False, cluster=""),
+        BacklogItem("c", 3, running, None, 30.0, leased=True, cluster="east"),
     ]
     bench.do(Release("c", c.attempt, lost=True))
-    assert bench.do(Backlog())[2] == Unfinished("c", 3, queued, None, 30.0, False, "")
+    assert bench.do(Backlog())[2] == BacklogItem("c", 3, queued, None, 30.0, False, "")
 
 
-def test_changes_tell_every_change_of_a_job(bench: Bench) -> None:
+def test_changes_tell_every_change_of_a_job(bench: StoreHarness) -> None:
     bench.submit("a", "b")
     bench.take("a")
     bench.do(SavePlan("a", 1, "plan"))
@@ -359,7 +360,7 @@ def test_changes_tell_every_change_of_a_job(bench: Bench) -> None:
 
 
 def test_a_plan_and_a_returned_lease_are_changes_for_whoever_waits_for_a_slot(
-    bench: Bench,
+    bench: StoreHarness,
 ) -> None:
     bench.submit("a", needs_plan=True)
     (record,) = bench.lease(plan_slots=1)

@@ -4,23 +4,22 @@ from dataclasses import replace
 
 import pytest
 
-from acestep_ray.jobs.store.protocol import (
+from acestep_ray.jobs.store.errors import JobExpired, JobNotFound
+from acestep_ray.jobs.store.operations import (
+    AckGarbage,
     Cancel,
-    Collected,
     Delete,
-    Garbage,
     Get,
-    JobExpired,
-    JobNotFound,
+    ListGarbage,
     Purge,
     Submit,
 )
-from tests.unit.jobs.store.contract import Bench
+from tests.unit.jobs.store.contract import StoreHarness
 
 PURGE = Purge(keep=100, keep_expired=1000, keep_idempotency=50)
 
 
-def test_ended_jobs_expire_and_are_forgotten(bench: Bench) -> None:
+def test_ended_jobs_expire_and_are_forgotten(bench: StoreHarness) -> None:
     bench.succeed("a")
     bench.submit("b")
     bench.now += 100
@@ -41,7 +40,7 @@ def test_ended_jobs_expire_and_are_forgotten(bench: Bench) -> None:
     assert bench.get("b").position == 1  # what has not ended never expires
 
 
-def test_a_purge_takes_the_oldest_first_and_no_more_than_its_limit(bench: Bench) -> None:
+def test_a_purge_takes_the_oldest_first_and_no_more_than_its_limit(bench: StoreHarness) -> None:
     for job_id in "abcde":
         bench.succeed(job_id)
     bench.now += 200
@@ -51,7 +50,7 @@ def test_a_purge_takes_the_oldest_first_and_no_more_than_its_limit(bench: Bench)
     assert [bench.do(purge) for _ in range(3)] == [2, 1, 0]
 
 
-def test_a_deleted_id_is_forgotten_too(bench: Bench) -> None:
+def test_a_deleted_id_is_forgotten_too(bench: StoreHarness) -> None:
     bench.submit("a")
     bench.do(Delete("a"))
     bench.now += 1000.1
@@ -60,7 +59,7 @@ def test_a_deleted_id_is_forgotten_too(bench: Bench) -> None:
         bench.do(Get("a"))
 
 
-def test_an_idempotency_key_is_kept_for_its_time(bench: Bench) -> None:
+def test_an_idempotency_key_is_kept_for_its_time(bench: StoreHarness) -> None:
     submit = Submit("a", "spec", needs_plan=False, idempotency_key="k", fingerprint="f")
     bench.do(submit)
     bench.now += 50
@@ -71,7 +70,7 @@ def test_an_idempotency_key_is_kept_for_its_time(bench: Bench) -> None:
     assert bench.do(replace(submit, job_id="b", fingerprint="g")).created
 
 
-def test_the_key_of_an_expired_job_is_free_again(bench: Bench) -> None:
+def test_the_key_of_an_expired_job_is_free_again(bench: StoreHarness) -> None:
     submit = Submit("a", "spec", needs_plan=False, idempotency_key="k")
     bench.do(submit)
     bench.do(Cancel("a"))
@@ -80,21 +79,21 @@ def test_the_key_of_an_expired_job_is_free_again(bench: Bench) -> None:
     assert bench.do(replace(submit, job_id="b")).created
 
 
-def test_what_is_gone_is_garbage_until_it_is_collected(bench: Bench) -> None:
+def test_what_is_gone_is_garbage_until_it_is_collected(bench: StoreHarness) -> None:
     for job_id in "abc":
         bench.succeed(job_id)
-    assert bench.do(Garbage()) == []
+    assert bench.do(ListGarbage()) == []
     bench.do(Delete("c"))
     bench.now += 200
     bench.do(PURGE)
-    assert bench.do(Garbage()) == ["c", "a", "b"]
-    assert bench.do(Garbage(limit=1)) == ["c"]
-    assert bench.do(Collected(("c", "a", "unknown"))) is None
-    assert bench.do(Collected(("c", "a"))) is None
+    assert bench.do(ListGarbage()) == ["c", "a", "b"]
+    assert bench.do(ListGarbage(limit=1)) == ["c"]
+    assert bench.do(AckGarbage(("c", "a", "unknown"))) is None
+    assert bench.do(AckGarbage(("c", "a"))) is None
     bench.reopen()
-    assert bench.do(Garbage()) == ["b"]
+    assert bench.do(ListGarbage()) == ["b"]
     with pytest.raises(JobExpired):
         bench.do(Get("a"))
     bench.now += 2000  # the id is forgotten; its audio still lies about
     bench.do(PURGE)
-    assert bench.do(Garbage()) == ["b"]
+    assert bench.do(ListGarbage()) == ["b"]

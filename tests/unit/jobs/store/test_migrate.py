@@ -10,35 +10,33 @@ import pytest
 
 from acestep_ray.cli import main
 from acestep_ray.jobs.job import ErrorCode, Status
-from acestep_ray.jobs.store import migrate as migration
-from acestep_ray.jobs.store.migrate import migrate
-from acestep_ray.jobs.store.protocol import (
+from acestep_ray.jobs.store.errors import JobExpired, StoreLocked, StoreUnsuitable
+from acestep_ray.jobs.store.migration import migrate as migration
+from acestep_ray.jobs.store.migration.migrate import migrate
+from acestep_ray.jobs.store.migration.redis_import import RedisRestore
+from acestep_ray.jobs.store.operations import (
     Backlog,
     Cancel,
     Delete,
+    Deregister,
     Finish,
-    Garbage,
     Get,
-    Goodbye,
-    JobExpired,
-    JobStore,
+    IsOwner,
     KeepAlive,
     Lease,
+    ListGarbage,
     ListJobs,
     Op,
-    Owns,
     Purge,
     Release,
     SavePlan,
     Start,
     Stats,
-    StoreLocked,
-    StoreUnsuitable,
     Submit,
-    Submitted,
 )
+from acestep_ray.jobs.store.protocol import JobStore
+from acestep_ray.jobs.store.records import Submitted
 from acestep_ray.jobs.store.redis import RedisStore
-from acestep_ray.jobs.store.redis.restore import RedisRestore
 from acestep_ray.jobs.store.sqlite import SqliteStore
 from tests.redis_server import RedisServer, empty_redis
 
@@ -91,13 +89,13 @@ def given_back(file: Path, tmp_path: Path) -> Iterator[SqliteStore]:
     """A copy of the store, with both runners gone in good order."""
     shutil.copy(file, tmp_path / "copy.sqlite")
     store = SqliteStore(tmp_path / "copy.sqlite")
-    store.apply([Goodbye("r"), Goodbye("s")], NOW)
+    store.apply([Deregister("r"), Deregister("s")], NOW)
     yield store
     store.close()
 
 
 def picture(store: JobStore) -> list[object]:
-    queries: list[Op] = [ListJobs(limit=100), Stats(), Backlog(), Garbage()]
+    queries: list[Op] = [ListJobs(limit=100), Stats(), Backlog(), ListGarbage()]
     lists = [ListJobs(s, 100, owner=o) for s in (None, *Status) for o in (None, "x", "y")]
     lists += [ListJobs(owner=o, error_codes=(*ErrorCode,)) for o in (None, "x", "y")]
     return store.apply([*queries, *lists], NOW)
@@ -110,7 +108,7 @@ def silent(line: str) -> None:
 def test_all_that_clients_can_see_is_moved(
     file: Path, given_back: SqliteStore, server: RedisServer
 ) -> None:
-    counts = migrate(file, server.url, say=silent)
+    counts = migrate(file, server.url, report=silent)
     assert {status for status, number in counts.jobs.items() if number} == {
         Status.QUEUED,
         Status.SUCCEEDED,
@@ -126,16 +124,16 @@ def test_all_that_clients_can_see_is_moved(
 def test_the_queue_goes_on_as_it_would_have(
     file: Path, given_back: SqliteStore, server: RedisServer
 ) -> None:
-    migrate(file, server.url, say=silent)
+    migrate(file, server.url, report=silent)
     store = RedisStore(server.url)
     again = Submit("new", "{}", True, "y", idempotency_key="1", fingerprint="body 1")
     other = Submit("other", "{}", True, "y", idempotency_key="1", fingerprint="another body")
     fresh = Submit("fresh", "{}", True, "x", planner="p1")
     steps: list[Any] = [
-        [again, other, fresh, Owns("0", 1)],
+        [again, other, fresh, IsOwner("0", 1)],
         [KeepAlive("t", 100), Lease("t", "1", 3, 3)],
         [Finish("1", 1, result="late")],
-        [Purge(1, 1000, 1000), Stats(), Garbage()],
+        [Purge(1, 1000, 1000), Stats(), ListGarbage()],
     ]
     for batch in steps:
         here, there = store.apply(batch, NOW), given_back.apply(batch, NOW)
@@ -157,20 +155,20 @@ def test_the_file_stays_as_it_was(file: Path, server: RedisServer) -> None:
         return lines
 
     before = dump()
-    migrate(file, server.url, say=silent)
+    migrate(file, server.url, report=silent)
     assert dump() == before
 
 
 def test_a_running_service_keeps_its_jobs(file: Path, server: RedisServer) -> None:
     owner = SqliteStore(file)
     with pytest.raises(StoreLocked, match="stop it first"):
-        migrate(file, server.url, say=silent)
+        migrate(file, server.url, report=silent)
     owner.close()
     store = RedisStore(server.url)
     peers = store.peers()
     peers.exchange("I run", 0)
     with pytest.raises(StoreUnsuitable, match="is in use by a service; stop it first"):
-        migrate(file, server.url, say=silent)
+        migrate(file, server.url, report=silent)
     peers.close()
     store.close()
 
@@ -179,10 +177,10 @@ def test_jobs_are_not_mixed(file: Path, server: RedisServer) -> None:
     store = RedisStore(server.url)
     store.apply([Submit("other", "{}", False)], NOW)
     with pytest.raises(StoreUnsuitable, match=r"holds jobs.* name an empty database"):
-        migrate(file, server.url, say=silent)
+        migrate(file, server.url, report=silent)
     store.apply([Delete("other")], NOW)  # its id still answers
     with pytest.raises(StoreUnsuitable, match="holds jobs"):
-        migrate(file, server.url, say=silent)
+        migrate(file, server.url, report=silent)
     assert isinstance(store.apply([Get("other")], NOW)[0], JobExpired)
     store.close()
 
@@ -204,16 +202,16 @@ def test_an_interrupted_migration_is_run_again(
 
     monkeypatch.setattr(RedisRestore, "write", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        migrate(file, server.url, say=silent)
+        migrate(file, server.url, report=silent)
     with pytest.raises(StoreUnsuitable, match=rf"holds only a part of {file}; run `acestep-ray mi"):
         RedisStore(server.url)
     # Meanwhile the service went on with the file: it is the file that counts.
     for store in (SqliteStore(file), given_back):
-        store.apply([Goodbye("r"), Goodbye("s"), Cancel("0")], NOW)
+        store.apply([Deregister("r"), Deregister("s"), Cancel("0")], NOW)
         if store is not given_back:
             store.close()
     said: list[str] = []
-    migrate(file, server.url, say=said.append)
+    migrate(file, server.url, report=said.append)
     redis = RedisStore(server.url)
     assert picture(redis) == picture(given_back)
     redis.close()

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from acestep_ray.jobs.job import ErrorCode, Status
-from acestep_ray.jobs.store.protocol import SchemaTooNew, StoreUnavailable, Submit
+from acestep_ray.jobs.store.errors import SchemaTooNew, StoreUnavailable
+from acestep_ray.jobs.store.operations import Submit
 from acestep_ray.jobs.store.sqlite import SqliteStore, schema
 from acestep_ray.jobs.store.sqlite.schema import MIGRATIONS, migrate
-from tests.unit.jobs.store.contract import Bench
+from tests.unit.jobs.store.contract import StoreHarness
 
 # Each version's own database, written by it; a new version adds one.
 WRITTEN_BY = {
@@ -59,7 +60,7 @@ def test_an_old_database_becomes_like_a_new_one(tmp_path: Path, version: int) ->
 @pytest.mark.parametrize("version", WRITTEN_BY)
 def test_the_jobs_of_an_old_database_go_on(tmp_path: Path, version: int) -> None:
     path = old_database(tmp_path / "jobs.sqlite", version)
-    bench = Bench(lambda: SqliteStore(path))
+    bench = StoreHarness(lambda: SqliteStore(path))
     bench.now = 1030.0
     assert bench.statuses() == {
         "queued": Status.QUEUED,
@@ -108,7 +109,7 @@ def test_a_migration_runs_once_and_whole(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(schema, "MIGRATIONS", (*MIGRATIONS, (add,)))
     for _ in range(2):
-        bench = Bench(lambda: SqliteStore(path))
+        bench = StoreHarness(lambda: SqliteStore(path))
         assert len(bench.statuses()) == 5
         bench.store.close()
     assert user_version(path) == newest + 1

@@ -15,33 +15,31 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
 from acestep_ray.jobs.job import ErrorCode, Status
-from acestep_ray.jobs.store.protocol import (
+from acestep_ray.jobs.store.errors import JobExpired, QueueFull
+from acestep_ray.jobs.store.operations import (
     Cancel,
     Delete,
+    Deregister,
+    ExtendLeases,
     Finish,
     Get,
-    Goodbye,
-    Grace,
-    JobExpired,
-    JobRecord,
     KeepAlive,
     Lease,
     ListJobs,
     Op,
     Purge,
-    QueueFull,
     Release,
     SavePlan,
     Start,
     Submit,
-    Submitted,
     Sweep,
 )
+from acestep_ray.jobs.store.records import JobRecord, Submitted
 from tests.redis_server import empty_redis
 from tests.unit.jobs.store.conftest import FACTORIES
 from tests.unit.jobs.store.contract import StoreFactory
-from tests.unit.jobs.store.several import Several
-from tests.unit.jobs.store.world import MAX_STARTS, Attempt, World
+from tests.unit.jobs.store.multi_store import MultiStore
+from tests.unit.jobs.store.store_model import MAX_STARTS, Attempt, StoreModel
 
 TIMEOUT = 30.0
 RUNNERS = st.integers(0, 2)
@@ -65,7 +63,7 @@ def plans(job: JobRecord) -> str | None:
     return job.planner if job.needs_plan and job.plan is None else None
 
 
-class StoreMachine(World):
+class StoreMachine(StoreModel):
     """What happens to a store."""
 
     @initialize(plans=st.lists(st.booleans(), min_size=3, max_size=6))
@@ -259,7 +257,7 @@ class StoreMachine(World):
             case "goodbye":
                 self.goodbye(runner, t)
             case "grace":
-                self.ask(Grace(3))
+                self.ask(ExtendLeases(3))
                 for name, until in self.alive_until.items():
                     self.alive_until[name] = max(until, self.now + 3)
             case "purge":
@@ -270,7 +268,7 @@ class StoreMachine(World):
     def goodbye(self, runner: int, t: str) -> None:
         name = self.runners[runner]
         before = dict(self.seen)
-        assert self.tell(Goodbye(name), t) is None
+        assert self.tell(Deregister(name), t) is None
         self.alive_until.pop(name, None)
         for record in before.values():
             if record.runner == name:  # queued again, its start uncounted
@@ -304,7 +302,7 @@ class StoreMachine(World):
     def repeat_much_later(self, pick: int) -> None:
         """A call that Ray sends again, long after its answer was heard."""
         op, _ = self.history[pick % len(self.history)]
-        if isinstance(op, KeepAlive | Goodbye):
+        if isinstance(op, KeepAlive | Deregister):
             return  # of a runner: these mean what they say when they say it
         before = self.picture()
         self.ask(op)
@@ -313,7 +311,7 @@ class StoreMachine(World):
 
 def _several(folder: Path) -> StoreFactory:
     url = empty_redis().url
-    return lambda: Several(url)
+    return lambda: MultiStore(url)
 
 
 IMPLEMENTATIONS = FACTORIES | {"several on one redis": _several}
@@ -329,7 +327,7 @@ def test_random_interleavings(implementation: str, monkeypatch: pytest.MonkeyPat
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=150,
+            max_examples=settings().max_examples * 3 // 2,
             stateful_step_count=50,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],

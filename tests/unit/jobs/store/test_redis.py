@@ -7,12 +7,8 @@ from urllib.parse import quote
 import pytest
 import trustme
 
-from acestep_ray.jobs.store.protocol import (
-    KeepAlive,
-    SchemaTooNew,
-    StoreUnavailable,
-    StoreUnsuitable,
-)
+from acestep_ray.jobs.store.errors import SchemaTooNew, StoreUnavailable, StoreUnsuitable
+from acestep_ray.jobs.store.operations import KeepAlive
 from acestep_ray.jobs.store.redis import RedisStore, script
 from tests.redis_server import RedisServer
 from tests.service import free_port, until

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from acestep_ray.jobs.store.protocol import StoreUnavailable, StoreUnsuitable
+from acestep_ray.jobs.store.errors import StoreUnavailable, StoreUnsuitable
 from acestep_ray.jobs.store.redis import RedisStore
 from tests.redis_server import RedisServer
 from tests.service import free_port, until
-from tests.unit.jobs.store.contract import Bench
+from tests.unit.jobs.store.contract import StoreHarness
 
 
 def is_whole(node: RedisServer) -> bool:
@@ -37,7 +37,7 @@ def nodes(tmp_path: Path) -> Iterator[list[RedisServer]]:
 
 def test_a_store_finds_the_node_that_has_the_jobs(nodes: list[RedisServer]) -> None:
     first, second = nodes
-    bench = Bench(lambda: RedisStore(first.url))
+    bench = StoreHarness(lambda: RedisStore(first.url))
     bench.succeed("a")
     bench.reopen()
     peers = bench.store.peers()
@@ -47,7 +47,7 @@ def test_a_store_finds_the_node_that_has_the_jobs(nodes: list[RedisServer]) -> N
     assert (first.do("DBSIZE"), second.do("DBSIZE") > 0) == (0, True)
     other = RedisStore(second.url).peers()
     other.exchange("", 0)
-    assert other.exchange("", 0).boards == ("board",)
+    assert other.exchange("", 0).states == ("board",)
 
     second.kill()
     with pytest.raises(StoreUnavailable):

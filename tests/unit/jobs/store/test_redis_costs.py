@@ -6,16 +6,16 @@ import pytest
 import redis
 
 from acestep_ray.jobs.job import ErrorCode, Status
-from acestep_ray.jobs.store.protocol import (
+from acestep_ray.jobs.store.operations import (
+    AckGarbage,
     Cancel,
-    Collected,
     Delete,
+    Deregister,
     Finish,
-    Garbage,
     Get,
-    Goodbye,
     KeepAlive,
     Lease,
+    ListGarbage,
     ListJobs,
     Op,
     Purge,
@@ -48,9 +48,9 @@ def test_nothing_is_left_of_what_is_forgotten() -> None:
     assert isinstance(jobs, list)
     assert len(jobs) > 5
     store.apply([Delete(job.job_id) for job in jobs], now)
-    (garbage,) = store.apply([Garbage()], now)
+    (garbage,) = store.apply([ListGarbage()], now)
     assert isinstance(garbage, list)
-    store.apply([Collected(tuple(garbage)), Purge(1, 1, 1), Sweep()], now + 10**6)
+    store.apply([AckGarbage(tuple(garbage)), Purge(1, 1, 1), Sweep()], now + 10**6)
     left = {key.decode().removeprefix("{acestep}:") for key in server.do("KEYS", "*")}
     assert left == {"meta", "changes", "sweeps"}
     assert server.do("HLEN", "{acestep}:sweeps") == 1
@@ -87,7 +87,7 @@ def everything_happens(store: RedisStore) -> None:
         elif step == 3:
             store.apply([Release(*attempt, lost=True)], 3.0)
     store.apply([Cancel("11"), Delete("10"), Sweep()], 5.0)
-    store.apply([KeepAlive("t", 100), Lease("t", "1", 1, 1), Goodbye("t")], 5.0)
+    store.apply([KeepAlive("t", 100), Lease("t", "1", 1, 1), Deregister("t")], 5.0)
     store.apply([Lease("r", "2", 9, 9)], 6.0)
 
 
@@ -101,10 +101,10 @@ def commands(server: RedisServer, store: RedisStore, *batch: Op) -> int:
 
 
 @pytest.mark.parametrize("kinds", ["plan", "no plan", "both"])
-def test_ten_thousand_queued_jobs_cost_no_more_than_a_hundred(kinds: str) -> None:
+def test_a_thousand_queued_jobs_cost_no_more_than_a_hundred(kinds: str) -> None:
     """And as many ended ones. None of the commands looks at more than it answers or removes."""
     costs: dict[int, dict[str, int]] = {}
-    for queued in (100, 10_000):
+    for queued in (100, 1_000):
         server = empty_redis()
         store = RedisStore(server.url)
         for first in range(0, queued, 500):
@@ -141,13 +141,13 @@ def test_ten_thousand_queued_jobs_cost_no_more_than_a_hundred(kinds: str) -> Non
         }
         costs[queued] = {name: commands(server, store, op) for name, op in operations.items()}
         store.close()
-    assert costs[10_000] == costs[100]
+    assert costs[1_000] == costs[100]
 
 
 @pytest.mark.parametrize("owner", [None, "o"])
-def test_ten_thousand_failed_jobs_are_listed_like_a_hundred(owner: str | None) -> None:
+def test_a_thousand_failed_jobs_are_listed_like_a_hundred(owner: str | None) -> None:
     costs = []
-    for failed in (100, 10_000):
+    for failed in (100, 1_000):
         server = empty_redis()
         store = RedisStore(server.url)
         for first in range(0, failed, 500):

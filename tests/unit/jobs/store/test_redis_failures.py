@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from acestep_ray.jobs.store.protocol import (
+from acestep_ray.jobs.store.errors import StoreFull, StoreUnavailable
+from acestep_ray.jobs.store.operations import (
     Cancel,
     Delete,
     Finish,
@@ -16,8 +17,6 @@ from acestep_ray.jobs.store.protocol import (
     Purge,
     Start,
     Stats,
-    StoreFull,
-    StoreUnavailable,
     Sweep,
 )
 from acestep_ray.jobs.store.redis import RedisStore

@@ -6,15 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from acestep_ray.jobs.job import Status
-from acestep_ray.jobs.store.protocol import (
-    Cancel,
-    Finish,
-    KeepAlive,
-    Lease,
-    Start,
-    StoreUnavailable,
-    Submit,
-)
+from acestep_ray.jobs.store.errors import StoreUnavailable
+from acestep_ray.jobs.store.operations import Cancel, Finish, KeepAlive, Lease, Start, Submit
 from acestep_ray.jobs.store.redis import RedisStore, peers, script, store
 from acestep_ray.jobs.store.redis.peers import RedisPeers
 from tests.redis_server import RedisServer
@@ -151,20 +144,20 @@ def test_an_emptied_redis_is_listened_to_anew(
 def test_boards_are_seen_by_the_others_while_they_are_renewed(
     here: RedisStore, there: RedisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(peers, "BOARD_SECONDS", 0.3)
-    monkeypatch.setattr(peers, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(peers, "STATE_SECONDS", 0.3)
+    monkeypatch.setattr(peers, "READ_STATES_EVERY", 0.0)
     mine, theirs = here.peers(), there.peers()
-    assert mine.exchange("mine", 0).boards == ()
-    assert theirs.exchange("theirs", 0).boards == ("mine",)
-    assert mine.exchange("mine", 0).boards == ("theirs",)
+    assert mine.exchange("mine", 0).states == ()
+    assert theirs.exchange("theirs", 0).states == ("mine",)
+    assert mine.exchange("mine", 0).states == ("theirs",)
     theirs.exchange("theirs, too", 0)
-    assert mine.exchange("mine", 0).boards == ("theirs, too",)
+    assert mine.exchange("mine", 0).states == ("theirs, too",)
 
     def gone() -> bool:
-        assert theirs.exchange("theirs, too", 0).boards in (("mine",), ())
-        return theirs.exchange("theirs, too", 0).boards == ()
+        assert theirs.exchange("theirs, too", 0).states in (("mine",), ())
+        return theirs.exchange("theirs, too", 0).states == ()
 
     until(gone, "a board hangs for ever")
-    assert mine.exchange("mine", 0).boards == ("theirs, too",)  # it was renewed all the while
+    assert mine.exchange("mine", 0).states == ("theirs, too",)  # it was renewed all the while
     mine.close()
     theirs.close()

@@ -3,20 +3,21 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from acestep_ray.jobs.job import ErrorCode, Status
-from acestep_ray.jobs.store.protocol import (
+from acestep_ray.jobs.store.operations import (
     Cancel,
+    Delete,
+    ExtendLeases,
     Finish,
-    Grace,
+    IsOwner,
     KeepAlive,
     Lease,
     ListJobs,
     Op,
-    Owns,
     Start,
     Submit,
-    Submitted,
     Sweep,
 )
+from acestep_ray.jobs.store.records import Submitted
 from acestep_ray.jobs.store.redis import RedisStore
 from tests.redis_server import empty_redis
 from tests.unit.jobs.store.contract import as_list
@@ -74,16 +75,16 @@ def test_many_threads_each_with_a_store_share_one_queue() -> None:
     store.close()
 
 
-def test_a_desk_that_was_away_gives_no_grace_where_others_heard_the_runners() -> None:
+def test_a_coordinator_that_was_away_gives_no_grace_where_others_heard_the_runners() -> None:
     url = empty_redis().url
     here, there = RedisStore(url), RedisStore(url)
     here.apply([KeepAlive("r", 3), *submit("a"), Lease("r", "1", 0, 1), Sweep()], 10.0)
     there.apply([Sweep()], 12.0)
     # It lapsed at 13. Whoever looks at it first has swept at 10 himself, and the other at 12.
-    assert here.apply([Grace(3, since=12.0)], 14.0) == [None]
-    there.apply([Grace(3, since=11.0)], 14.0)  # from now on it lives until 17
+    assert here.apply([ExtendLeases(3, since=12.0)], 14.0) == [None]
+    there.apply([ExtendLeases(3, since=11.0)], 14.0)  # from now on it lives until 17
     assert there.apply([Sweep()], 15.0) == [[]]
-    assert here.apply([Grace(3, since=13.0), Sweep()], 18.0) == [None, ["a"]]
+    assert here.apply([ExtendLeases(3, since=13.0), Sweep()], 18.0) == [None, ["a"]]
     here.close()
     there.close()
 
@@ -93,9 +94,9 @@ def test_a_lapsed_runner_that_nobody_swept_goes_on() -> None:
     here, there = RedisStore(url), RedisStore(url)
     here.apply([KeepAlive("r", 3), *submit("a"), Lease("r", "1", 0, 1), Start("a", 1)], 1.0)
     here.apply([KeepAlive("r", 3)], 9.0)
-    assert there.apply([Sweep(), Owns("a", 1)], 10.0) == [[], True]
+    assert there.apply([Sweep(), IsOwner("a", 1)], 10.0) == [[], True]
     # And one that was swept does not.
-    assert there.apply([Sweep(), Owns("a", 1)], 13.0) == [["a"], False]
+    assert there.apply([Sweep(), IsOwner("a", 1)], 13.0) == [["a"], False]
     assert here.apply([KeepAlive("r", 3), Finish("a", 1, result="{}")], 13.0) == [None, False]
     here.close()
     there.close()
@@ -110,7 +111,8 @@ def test_what_a_release_without_lists_by_error_left_is_put_right() -> None:
     server.do("ZREM", "{acestep}:error:cancelled", "a")
     server.do("ZADD", "{acestep}:error:timeout", "9", "gone")
     server.do("ZADD", "{acestep}:error:cancelled", "9", "gone, too")
-    assert [job.job_id for job in as_list(store.apply(listed, 2.0)[0])] == ["c", "b"]
+    two: list[Op] = [ListJobs(error_codes=(ErrorCode.CANCELLED,), limit=2)]
+    assert [job.job_id for job in as_list(store.apply(two, 2.0)[0])] == ["c", "b"]
     store.apply([Sweep()], 3.0)
     assert [job.job_id for job in as_list(store.apply(listed, 4.0)[0])] == ["c", "b", "a"]
     assert server.do("EXISTS", "{acestep}:error:timeout") == 0
@@ -124,4 +126,22 @@ def test_what_a_release_without_lists_by_error_left_is_put_right() -> None:
     for name in ("error_codes", "brief"):
         del old.__dict__[name]
     assert len(as_list(store.apply([old], 7.0)[0])) == 3
+    store.close()
+
+
+def test_an_error_code_of_a_later_release_is_read_and_indexed_once() -> None:
+    server = empty_redis()
+    store = RedisStore(server.url)
+    store.apply([*submit("a", "b"), *(Cancel(job_id) for job_id in "ab")], 1.0)
+    server.do("HSET", "{acestep}:job:a", "error_code", "brand_new")
+    server.do("ZREM", "{acestep}:error:cancelled", "a")
+    for now in (2.0, 3.0):
+        jobs = as_list(store.apply([Sweep(), ListJobs(status=Status.FAILED)], now)[1])
+        assert [job.error_code for job in jobs] == [ErrorCode.CANCELLED, ErrorCode.INTERNAL]
+    # Right once, the lists are left alone: a sweep that made them anew would undo this.
+    server.do("ZADD", "{acestep}:error:(other)", "77", "a")
+    store.apply([Sweep()], 4.0)
+    assert server.do("ZSCORE", "{acestep}:error:(other)", "a") == 77
+    store.apply([Delete("a")], 5.0)
+    assert server.do("EXISTS", "{acestep}:error:(other)") == 0
     store.close()

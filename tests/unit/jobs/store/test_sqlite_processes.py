@@ -11,13 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from acestep_ray.jobs.store.protocol import Get, JobRecord, ListJobs, StoreLocked
+from acestep_ray.jobs.store.errors import StoreLocked
+from acestep_ray.jobs.store.operations import Get, ListJobs
+from acestep_ray.jobs.store.records import JobRecord
 from acestep_ray.jobs.store.sqlite import SqliteStore
 
 OWNER = """
 import sys
 from pathlib import Path
-from acestep_ray.jobs.store.protocol import Submit
+from acestep_ray.jobs.store.operations import Submit
 from acestep_ray.jobs.store.sqlite import SqliteStore
 
 store = SqliteStore(Path(sys.argv[1]))

@@ -11,12 +11,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from acestep_ray.decoder.protocol import codes_of_seconds
 from acestep_ray.planner.codes import MAX_CODE
 from acestep_ray.planner.grammar import Given, cot_text, metadata_regex, parse
 from acestep_ray.planner.metadata import KEYSCALES
 from acestep_ray.planner.mock import MockPlanner
-from acestep_ray.planner.outline import needs_metadata
 from acestep_ray.planner.protocol import (
     Plan,
     PlannerEngine,
@@ -24,7 +22,9 @@ from acestep_ray.planner.protocol import (
     PlanProgress,
     PlanRequest,
 )
+from acestep_ray.planner.song_outline import needs_metadata
 from acestep_ray.settings import Lyrics, Mock
+from acestep_ray.timebase import codes_of_seconds
 
 CAPTIONS = (
     "",

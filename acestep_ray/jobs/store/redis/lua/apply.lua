@@ -1,6 +1,6 @@
 -- Apply a batch of operations in order. ARGV: the store's name, the batch and the time (msgpack).
--- Answers, as msgpack: {answers, changes}, each answer {true, value} or {false, error, detail…}; or
--- {false, version} where the database has another version (or none), and then nothing was done.
+-- Returns, as msgpack: {answers, changes}, each answer {true, value} or {false, error, detail…};
+-- or {false, version} if the database has another version (or none), and then nothing was done.
 
 local version = redis.call('HGET', key('meta'), 'version')
 if version ~= VERSION then
@@ -11,8 +11,8 @@ local batch, now = unpack(cmsgpack.unpack(ARGV[2]))
 local answers = {}
 for number, entry in ipairs(batch) do
   local name, op = unpack(entry)
-  local well, answer = pcall(ops[name], op, now)
-  if well then
+  local succeeded, answer = pcall(ops[name], op, now)
+  if succeeded then
     answers[number] = { true, answer == nil and false or answer }
   elseif type(answer) == 'table' and answer.refused then
     answers[number] = { false, answer.refused, unpack(answer.detail) }
@@ -22,7 +22,7 @@ for number, entry in ipairs(batch) do
 end
 
 if #changes > 0 then
-  -- Numbered without gaps, so that a reader sees when it came too late for some.
+  -- Numbered without gaps, so that a reader notices if it came too late for some entries.
   redis.call('XADD', key('changes'), 'MAXLEN', '~', KEEP_CHANGES, '0-*',
     'store', STORE, 'jobs', cmsgpack.pack(changes))
 end

@@ -1,4 +1,4 @@
--- What an attempt tells of its job, behind the fence: one that lost it changes nothing.
+-- Operations of an attempt, behind the fence: an attempt that lost its job changes nothing.
 
 local function held(op)
   local job = jobs.find(op.job_id)
@@ -7,7 +7,7 @@ local function held(op)
   end
 end
 
-function ops.Owns(op)
+function ops.IsOwner(op)
   return held(op) ~= nil
 end
 
@@ -30,7 +30,7 @@ function ops.SavePlan(op)
   end
   redis.call('HSET', key('texts:' .. job.job_id), 'plan', op.plan)
   if job.plan_pending then
-    tell(jobs.change(job, {
+    publish(jobs.change(job, {
       plan_pending = false,
       plan_seconds = op.seconds,
       work = op.work or job.work,
@@ -39,7 +39,7 @@ function ops.SavePlan(op)
   return true
 end
 
--- A result says that the job was started, though nobody said so.
+-- A job with a result was started, even if no Start was applied.
 function ops.Finish(op, now)
   local job = jobs.find(op.job_id)
   if not job then
@@ -50,7 +50,7 @@ function ops.Finish(op, now)
   end
   if not op.result then
     jobs.transition(job, 'fail', now, {
-      error = op.error and op.error ~= '' and op.error or SENTENCES.failed,
+      error = op.error and op.error ~= '' and op.error or MESSAGES.failed,
       error_code = op.error_code or 'internal',
       ended_by = op.attempt,
     })

@@ -1,4 +1,4 @@
--- What clients ask: submit, read, list, cancel, delete, counts.
+-- Operations of clients: submit, read, list, cancel, delete, counts.
 
 local ops = {}
 local RECENT = 50
@@ -57,7 +57,7 @@ local function newer(one, other)
 end
 
 function ops.ListJobs(op)
-  local names = {} -- of the sets whose jobs are wanted
+  local names = {} -- names of the sets to read
   local codes = op.error_codes or {} -- a client of an earlier release has none
   if #codes > 0 then
     for _, code in ipairs(op.status and op.status ~= 'failed' and {} or codes) do
@@ -72,9 +72,8 @@ function ops.ListJobs(op)
   local limit = math.max(0, op.limit)
   local found = {}
   for _, name in ipairs(names) do
-    local ids = redis.call('ZREVRANGEBYSCORE', key(name), before, '-inf', 'LIMIT', 0, limit)
-    for _, job_id in ipairs(ids) do
-      found[#found + 1] = jobs.find(job_id) -- nil: see index_errors
+    for _, job in ipairs(jobs.newest(name, before, limit)) do
+      found[#found + 1] = job
     end
   end
   table.sort(found, newer)
@@ -86,7 +85,7 @@ end
 
 local function cancelled(job, now)
   return jobs.transition(job, 'cancel', now, {
-    error = SENTENCES.cancelled,
+    error = MESSAGES.cancelled,
     error_code = 'cancelled',
   })
 end
@@ -104,7 +103,7 @@ end
 function ops.Delete(op, now)
   local job = jobs.require(op.job_id)
   if job.finished_at then
-    tell(job)
+    publish(job)
   else
     job = cancelled(job, now)
   end

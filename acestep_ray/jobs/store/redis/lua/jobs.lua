@@ -1,14 +1,14 @@
--- A job as a table, and the one place where it is written, changes its state, or goes.
+-- A job as a table, and the only place where it is written, changed or removed.
 --
--- A job's hash holds its columns as text, without those that have no value; its long texts lie in a
+-- A job's hash holds its columns as text, without those that have no value; its long texts are in a
 -- second hash, so that the first stays small. Everything else (the queue, the lists, the counts)
--- follows from the columns: `standing` says where a job stands, and `move` takes it from where it
--- stood to where it stands now.
+-- follows from the columns: `memberships` returns the sets and counts that a job belongs to, and
+-- `move` takes it from the old ones to the new ones.
 
 local jobs = {}
-local changes = {} -- {job_id, status} of every change of this batch, for the feed
-local NONE = {} -- takes a column's value away
-local STORE = ARGV[1] -- who applies this batch
+local changes = {} -- {job_id, status} of every change of this batch, for the change log
+local NONE = {} -- removes a column's value
+local STORE = ARGV[1] -- name of the store that applies this batch
 
 local NUMBERS = {
   place = true, created_at = true, started_at = true, finished_at = true, attempt = true,
@@ -29,7 +29,7 @@ local function text_of(value)
   return value -- Redis writes a number with 17 digits
 end
 
--- Ends this operation only. An operation decides first and then writes, so nothing is undone.
+-- Ends this operation only. An operation decides first and then writes, so nothing must be undone.
 local function refuse(code, ...)
   error({ refused = code, detail = { ... } })
 end
@@ -65,12 +65,13 @@ function jobs.require(job_id)
   return job
 end
 
--- The fence. The number alone does not tell: a job that came back keeps it until the next lease.
+-- The fence. The number alone is not enough: a job that was given back keeps it until its next
+-- lease.
 function jobs.belongs(job, attempt)
   return job.runner ~= nil and job.attempt == attempt
 end
 
--- 1 = next among the queued, 0 when not queued.
+-- 1 = next among the queued jobs, 0 if not queued.
 function jobs.position(job)
   if job.status ~= 'queued' then
     return 0
@@ -78,7 +79,7 @@ function jobs.position(job)
   return redis.call('ZRANK', key('status:queued'), job.job_id) + 1
 end
 
--- As the protocol shows it: the columns of RECORD, the texts, the position. `brief`: without plan
+-- The values of a JobRecord: the columns of RECORD, the texts, the position. `brief`: without plan
 -- and result.
 function jobs.record(job, brief)
   local record = redis.call('HMGET', key('job:' .. job.job_id), unpack(RECORD))
@@ -99,9 +100,20 @@ function jobs.records(list, brief)
   return records
 end
 
--- The sorted sets that a job stands in, with its score there, and the hashes that count it, with
--- the field that does.
-local function standing(job)
+-- The name by which jobs that failed with a code are indexed; codes of later releases share one.
+local KNOWN_CODES = {}
+for _, code in ipairs(ERROR_CODES) do
+  KNOWN_CODES[code] = true
+end
+
+local OTHER_CODES = '(other)'
+
+local function index_of(code)
+  return KNOWN_CODES[code] and code or OTHER_CODES
+end
+
+-- The sorted sets that a job is in, with its score, and the hashes that count it, with the field.
+local function memberships(job)
   local sets, counts = {}, {}
   if not job then
     return sets, counts
@@ -111,8 +123,8 @@ local function standing(job)
   sets['owner:' .. job.owner] = job.place
   sets['owner:' .. job.owner .. ':' .. job.status] = job.place
   if job.error_code then
-    sets['error:' .. job.error_code] = job.place
-    sets['owner:' .. job.owner .. ':error:' .. job.error_code] = job.place
+    sets['error:' .. index_of(job.error_code)] = job.place
+    sets['owner:' .. job.owner .. ':error:' .. index_of(job.error_code)] = job.place
   end
   if job.finished_at then
     sets['finished'] = job.finished_at
@@ -137,8 +149,8 @@ end
 
 local function move(before, after)
   local job_id = (after or before).job_id
-  local sets, counts = standing(before)
-  local new_sets, new_counts = standing(after)
+  local sets, counts = memberships(before)
+  local new_sets, new_counts = memberships(after)
   for name in pairs(sets) do
     if not new_sets[name] then
       redis.call('ZREM', key(name), job_id)
@@ -161,31 +173,50 @@ local function move(before, after)
   end
 end
 
--- Releases before these sets leave a job that they end out of them, and one that they remove in.
--- Where the counts tell of it, the sets are made anew. (Of an owner's, an id may stay for ever.)
+-- Releases before these sets do not add a job that they end, nor remove one that they delete. If
+-- the counts differ, the sets are made again. (In the set of an owner, an id may stay for ever.)
 function jobs.index_errors()
-  local indexed = 0
-  for _, code in ipairs(ERROR_CODES) do
-    indexed = indexed + redis.call('ZCARD', key('error:' .. code))
+  local names, indexed = { OTHER_CODES, unpack(ERROR_CODES) }, 0
+  for _, name in ipairs(names) do
+    indexed = indexed + redis.call('ZCARD', key('error:' .. name))
   end
   if indexed == redis.call('ZCARD', key('status:failed')) then
     return
   end
-  for _, code in ipairs(ERROR_CODES) do
-    redis.call('DEL', key('error:' .. code))
+  for _, name in ipairs(names) do
+    redis.call('DEL', key('error:' .. name))
   end
   for _, job_id in ipairs(redis.call('ZRANGE', key('status:failed'), 0, -1)) do
     local job = jobs.find(job_id)
-    redis.call('ZADD', key('error:' .. job.error_code), job.place, job_id)
-    redis.call('ZADD', key('owner:' .. job.owner .. ':error:' .. job.error_code), job.place, job_id)
+    local name = index_of(job.error_code)
+    redis.call('ZADD', key('error:' .. name), job.place, job_id)
+    redis.call('ZADD', key('owner:' .. job.owner .. ':error:' .. name), job.place, job_id)
   end
 end
 
-local function tell(job)
+-- The newest jobs of a sorted set, at most ``limit``.
+function jobs.newest(name, before, limit)
+  local found, read = {}, 0
+  while #found < limit do
+    local ids = redis.call(
+      'ZREVRANGEBYSCORE', key(name), before, '-inf', 'LIMIT', read, limit - #found
+    )
+    if #ids == 0 then
+      break
+    end
+    read = read + #ids
+    for _, job_id in ipairs(ids) do
+      found[#found + 1] = jobs.find(job_id) -- nil: see index_errors
+    end
+  end
+  return found
+end
+
+local function publish(job)
   changes[#changes + 1] = { job.job_id, job.status }
 end
 
--- A new job, with all its columns but the place; it goes to the end of the queue.
+-- Insert a new job, with all its columns except the place, at the end of the queue.
 function jobs.insert(job, texts)
   job.place = job.place or redis.call('HINCRBY', key('meta'), 'last_place', 1)
   local fields = {}
@@ -198,11 +229,11 @@ function jobs.insert(job, texts)
     redis.call('HSET', key('texts:' .. job.job_id), name, text)
   end
   move(nil, job)
-  tell(job)
+  publish(job)
   return job
 end
 
--- Write columns of a job. Of `status`: through transition only.
+-- Write columns of a job. `status` is written by `transition` only.
 function jobs.change(job, columns)
   local changed, fields, gone = {}, {}, {}
   for name, value in pairs(job) do
@@ -228,7 +259,7 @@ function jobs.change(job, columns)
   return changed
 end
 
--- The only way to another status. `columns` are set beside what the event itself sets.
+-- The only way to another status. `columns` are set in addition to those of the event.
 function jobs.transition(job, event, now, columns)
   local status = TRANSITIONS[job.status .. ' ' .. event]
   if not status then
@@ -239,12 +270,12 @@ function jobs.transition(job, event, now, columns)
   if event == 'start' and job.status == 'queued' then
     columns.started_at = now
     columns.starts = job.starts + 1
-  elseif event ~= 'start' then -- every other one takes the job from who had it
+  elseif event ~= 'start' then -- every other event takes the job from its runner
     columns.runner = NONE
     columns.lease_request = NONE
     columns.cluster = NONE
   end
-  if event == 'lose' then -- what was begun has come to nothing; it is timed anew
+  if event == 'lose' then -- the start is void: the job will be timed from its next start
     columns.started_at = NONE
   end
   if status == 'succeeded' or status == 'failed' then
@@ -252,12 +283,12 @@ function jobs.transition(job, event, now, columns)
   end
   local moved = jobs.change(job, columns)
   if status ~= job.status or event == 'lose' then
-    tell(moved)
+    publish(moved)
   end
   return moved
 end
 
--- The key may name another job by now: one is not kept for as long as the other.
+-- The key may belong to another job by now: jobs and keys are kept for different times.
 function jobs.free_key(job)
   local named = job.idempotency and redis.call('HGET', key('idempotency'), job.idempotency)
   if named and cmsgpack.unpack(named)[1] == job.job_id then
@@ -266,8 +297,8 @@ function jobs.free_key(job)
   end
 end
 
--- Forget an ended job but for its id, which becomes a tombstone and garbage. Its idempotency key is
--- free again: whoever deleted a job and sends it anew wants a new one.
+-- Remove an ended job. Its id becomes a tombstone and garbage. Its idempotency key is free again:
+-- who sends a deleted job again wants a new job.
 function jobs.expire(job, now)
   move(job, nil)
   redis.call('DEL', key('job:' .. job.job_id), key('texts:' .. job.job_id))

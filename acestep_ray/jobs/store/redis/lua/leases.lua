@@ -1,14 +1,14 @@
--- What runners hold: liveness, leases, and how jobs come back from runners that are gone.
+-- Operations of runners: liveness, leases, and how jobs return from runners that are gone.
 
-local found_nothing = {} -- lease requests of this batch; the caller remembers them between batches
+local found_nothing = {} -- lease requests of this batch; the caller keeps them between batches
 
--- Never a shorter life: a batch whose answer was not waited for may be run after later ones.
+-- Never shortened: a batch whose caller stopped waiting may run after later ones.
 function ops.KeepAlive(op, now)
   redis.call('ZADD', key('runners'), 'GT', now + op.ttl, op.runner)
 end
 
--- Another store that swept after op.since heard the runners all the time.
-function ops.Grace(op, now)
+-- If another store swept after op.since, the database was available: see operations.ExtendLeases.
+function ops.ExtendLeases(op, now)
   local sweeps = redis.call('HGETALL', key('sweeps'))
   for number = 1, #sweeps, 2 do
     if sweeps[number] ~= STORE and tonumber(sweeps[number + 1]) > op.since then
@@ -48,7 +48,7 @@ local function in_order(ids, count)
   return found
 end
 
--- The waiting jobs that fit into what is free, in the order of their places.
+-- The waiting jobs for which slots are free, in the order of their places.
 local function next_jobs(op)
   local leased, planning, by_planner = 0, 0, {}
   local slots = redis.call('HGETALL', key('slots:' .. op.cluster))
@@ -60,8 +60,8 @@ local function next_jobs(op)
       by_planner[string.sub(kind, #'plan:' + 1)] = count
     end
   end
-  -- A job that got its plan takes a decode slot, so more of these may be taken than there are;
-  -- then no new plan is begun that could only wait for them.
+  -- A job that got its plan uses a decode slot, so more decode slots may be used than there are.
+  -- Then no new plan is begun: its job would only wait for a decode slot.
   local both = op.plan_slots + op.decode_slots
   local plan_free = math.max(0, math.min(op.plan_slots - planning, both - leased))
   local decode_free = math.max(0, op.decode_slots - (leased - planning))
@@ -84,7 +84,7 @@ local function next_jobs(op)
   return found
 end
 
--- A repeated request answers what it still holds, and leases nothing.
+-- A repeated request returns what it still holds, and leases nothing.
 function ops.Lease(op, now)
   local request = op.runner .. '\0' .. op.request_id
   if op.found_nothing or found_nothing[request] then
@@ -118,17 +118,17 @@ function ops.Lease(op, now)
   return jobs.records(leased)
 end
 
--- Take a leased job from its runner, back to its place. A start that ended in good order is
--- uncounted; one that ended with a lost worker stays counted, a lost worker that had not begun
--- counts as one, and after `max_starts` of them the job fails.
+-- Take a leased job from its runner, back to its place. Not `lost`: its start is no longer counted.
+-- `lost`: its start stays counted, and if it had not begun, the lost worker counts as a start;
+-- after `max_starts` starts the job fails.
 local function give_back(job, now, lost, max_starts, released)
   local begun = job.status == 'running'
   local starts = job.starts - (begun and 1 or 0) + (lost and 1 or 0)
   if lost and starts >= max_starts then
     local times = starts == 1 and 'once' or string.format('%d times', starts)
-    local sentence = begun and SENTENCES.given_up or SENTENCES.given_up_unbegun
+    local message = begun and MESSAGES.given_up or MESSAGES.given_up_unbegun
     return jobs.transition(job, 'give_up', now, {
-      error = string.gsub(sentence, '{times}', times),
+      error = string.gsub(message, '{times}', times),
       error_code = 'worker_lost',
       starts = starts,
       released = released,
@@ -137,15 +137,14 @@ local function give_back(job, now, lost, max_starts, released)
   return jobs.transition(job, 'lose', now, { starts = starts, released = released })
 end
 
-function ops.Goodbye(op, now)
+function ops.Deregister(op, now)
   for _, job in ipairs(held_by(op.runner)) do
     give_back(job, now, false)
   end
   redis.call('ZREM', key('runners'), op.runner)
 end
 
--- A runner is lost for reasons of its own, so a job that had not begun is not to blame; one that had
--- may be.
+-- A job that had not begun cannot have killed its runner; a running job may have.
 function ops.Sweep(op, now)
   local changed = {}
   for _, runner in ipairs(redis.call('HKEYS', key('holders'))) do
@@ -160,7 +159,7 @@ function ops.Sweep(op, now)
   local limit = string.format('(%.17g', now - op.timeout)
   for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', key('started'), '-inf', limit)) do
     jobs.transition(jobs.find(job_id), 'time_out', now, {
-      error = string.gsub(SENTENCES.overdue, '{seconds}', string.format('%g', op.timeout)),
+      error = string.gsub(MESSAGES.overdue, '{seconds}', string.format('%g', op.timeout)),
       error_code = 'timeout',
     })
     changed[#changed + 1] = job_id

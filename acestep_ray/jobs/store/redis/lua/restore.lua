@@ -1,4 +1,4 @@
--- What only a migration from another store does: rows written as they were there.
+-- Operations of a migration only: they write rows as the other store had them.
 
 function ops.Restore(op)
   jobs.insert(op.job, op.texts)

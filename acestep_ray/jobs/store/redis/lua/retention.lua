@@ -1,7 +1,7 @@
--- How jobs are forgotten, and what they leave to be removed.
+-- How jobs expire, and which artifacts of theirs are still to be deleted.
 
-local KEEP_REQUESTS = 3600 -- seconds; nobody repeats a lease request later
-local MOST = 10000 -- ids and keys a purge forgets; the next one goes on
+local KEEP_REQUESTS = 3600 -- seconds; no runner repeats a lease request later
+local MOST = 10000 -- ids and keys that one purge deletes; the next purge continues
 
 function ops.Purge(op, now)
   local function older(name, keep, limit)
@@ -32,11 +32,11 @@ function ops.Purge(op, now)
 end
 
 -- Oldest first.
-function ops.Garbage(op)
+function ops.ListGarbage(op)
   return first('garbage', op.limit)
 end
 
-function ops.Collected(op)
+function ops.AckGarbage(op)
   for _, job_id in ipairs(op.job_ids) do
     redis.call('ZREM', key('garbage'), job_id)
   end

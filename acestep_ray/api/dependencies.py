@@ -1,0 +1,36 @@
+"""What every route works with; the app holds one."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from acestep_ray.api.request.source_audio import SourceReader
+from acestep_ray.api.service import JobService
+from acestep_ray.artifacts.store import Artifacts
+from acestep_ray.planner.length_check import PlanFit
+from acestep_ray.settings import Settings
+
+
+@dataclass(frozen=True)
+class AppContext:
+    """``sources`` bounds how many client files are read at a time."""
+
+    settings: Settings
+    service: JobService
+    artifacts: Artifacts
+    sources: SourceReader
+    plans: PlanFit
+
+    def url(self, path: str) -> str:
+        """An address for clients: absolute where the public address is known."""
+        return self.settings.public_url.rstrip("/") + path
+
+
+async def _of(request: Request) -> AppContext:
+    context = request.app.state.context
+    assert isinstance(context, AppContext)
+    return context
+
+
+ContextDep = Annotated[AppContext, Depends(_of)]

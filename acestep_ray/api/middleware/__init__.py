@@ -1,0 +1,1 @@
+"""What stands around every route: the API key, unforeseen errors, how connections end."""

@@ -1,0 +1,48 @@
+"""The last line: whatever went wrong unforeseen becomes a 500 without a traceback."""
+
+import logging
+from uuid import uuid4
+
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from acestep_ray.api.problems import Problem, ProblemCode
+
+logger = logging.getLogger(__name__)
+
+
+class UnhandledErrors:
+    """ASGI middleware around everything. The log has the traceback, under the request's id."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched_send)
+        except ClientDisconnect:
+            logger.debug("%s %s: the client hung up.", scope["method"], scope["path"])
+        except Exception:
+            sent_id = Headers(scope=scope).get("x-request-id", "")
+            request_id = sent_id if sent_id.isascii() and sent_id.isprintable() else ""
+            request_id = request_id[:100] or str(uuid4())
+            logger.exception("Request %s, %s %s", request_id, scope["method"], scope["path"])
+            if started:
+                raise  # half an answer is out: only a broken connection tells the client
+            problem = Problem(
+                ProblemCode.INTERNAL,
+                f"The server failed unexpectedly; its log tells more under request {request_id}.",
+                headers={"X-Request-Id": request_id},
+            )
+            await problem.response()(scope, receive, send)

@@ -1,0 +1,180 @@
+"""Reads a request's body, whatever type it is said to have, within the limits."""
+
+import hashlib
+import json
+import math
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote_plus
+
+from starlette.requests import Request
+
+from acestep_ray.api.problems import Problem, ProblemCode
+from acestep_ray.api.request.aliases import FILE_NAMES, TEXT_NAMES
+from acestep_ray.api.request.content_type import (
+    AUDIO_CURE,
+    HEADER_CURE,
+    Media,
+    codec_of,
+    read_media,
+    unsupported_type,
+)
+from acestep_ray.api.request.form_fields import CHARSET, gather, split_name
+from acestep_ray.api.request.multipart import MAX_PARTS, read_multipart
+from acestep_ray.api.request.multipart_parts import Upload
+from acestep_ray.settings import Limits
+
+_LONGEST_NUMBER = 400
+
+
+@dataclass(frozen=True)
+class Body:
+    """``fields`` as they came: from a form text, lists of it and metadata; anything from JSON.
+
+    ``ignored`` names unknown files and what has no ``=``, ``repeated`` what came more than once.
+    """
+
+    fields: Mapping[str, object]
+    form: bool
+    files: Mapping[str, Upload]
+    fingerprint: str
+    ignored: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
+
+
+async def read_body(request: Request, limits: Limits, folder: Path) -> Body:
+    """Read the whole body, its files into ``folder``.
+
+    A body too large is refused by its Content-Length, or else as soon as it has grown too large.
+    Raises Problem (400, 413, 415) and Starlette's ClientDisconnect.
+    """
+    media = read_media(request.headers.get("content-type"))
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise Problem(
+            ProblemCode.UNSUPPORTED_MEDIA_TYPE,
+            "Compressed bodies are not supported; send it as it is.",
+        )
+    async with aclosing(_limited(request, media, limits)) as chunks:
+        if media.kind == "multipart":
+            form = await read_multipart(chunks, media, limits, folder)
+            digest = _fingerprint(form.fields, form.files)
+            return Body(form.fields, True, form.files, digest, form.ignored, form.repeated)
+        data = b"".join([chunk async for chunk in chunks])
+    return _read_text(data, media)
+
+
+async def _limited(request: Request, media: Media, limits: Limits) -> AsyncGenerator[bytes, None]:
+    """The body's chunks. Raises Problem 413 before the first where Content-Length says so."""
+    files = media.kind == "multipart"
+    most = limits.upload_bytes if files else limits.text_bytes
+    why = f"The body is too large; at most {most:,} bytes are taken"
+    why += "." if files else f" without files. {AUDIO_CURE}"
+    too_large = (
+        unsupported_type(media) if media.is_audio else Problem(ProblemCode.BODY_TOO_LARGE, why)
+    )
+    length = request.headers.get("content-length", "")
+    if length.isascii() and length.isdecimal() and (len(length) > 18 or int(length) > most):
+        raise too_large
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > most:
+            raise too_large
+        yield chunk
+
+
+def _read_text(data: bytes, media: Media) -> Body:
+    start = data[:1000].lstrip()
+    if start.startswith(b"--") and b"content-disposition:" in start.lower():
+        said = f"The Content-Type is {media.type or 'missing'}, but the body is a multipart form."
+        raise Problem(ProblemCode.MALFORMED_BODY, f"{said} {HEADER_CURE}")
+    if media.kind == "json":
+        fields = _json(media.decode(data))
+        if not isinstance(fields, dict):
+            raise Problem(ProblemCode.MALFORMED_BODY, "The body must be a JSON object.")
+        return _of_json(fields)
+    try:
+        text = media.decode(data)
+    except Problem:
+        if media.kind == "form":
+            raise
+        raise unsupported_type(media) from None
+    looks_json = text.lstrip()[:1] in ("{", "[")
+    if looks_json:
+        # What `curl -d '{...}'` sends calls itself a form. A real form writes { as %7B.
+        try:
+            fields = _json(text)
+        except Problem as bad:
+            if media.kind == "form":
+                raise
+            why = f", and {bad.detail[:1].lower()}{bad.detail[1:-1]}"
+            raise unsupported_type(media, why) from None
+        if isinstance(fields, dict):
+            return _of_json(fields)
+        if media.kind == "form":
+            raise Problem(ProblemCode.MALFORMED_BODY, "The body must be a JSON object.")
+    if media.kind != "form" and (looks_json or not _names_a_field(text)):
+        raise unsupported_type(media)
+    return _of_pairs(text, media)
+
+
+def _names_a_field(text: str) -> bool:
+    """Whether any ``key=value`` pair has a key of ours: XML and prose hold ``=`` too."""
+    pairs = (piece.partition("=") for piece in text.strip("\r\n").split("&", MAX_PARTS))
+    names = {split_name(unquote_plus(name))[0] for name, equals, _ in pairs if equals}
+    return not names.isdisjoint(TEXT_NAMES | FILE_NAMES.keys())
+
+
+def _of_json(fields: Mapping[str, object]) -> Body:
+    return Body(fields, False, {}, _fingerprint(fields, {}))
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text, parse_int=_whole)
+    except RecursionError:
+        raise Problem(ProblemCode.MALFORMED_BODY, "The JSON body is nested too deeply.") from None
+    except json.JSONDecodeError as error:
+        raise Problem(
+            ProblemCode.MALFORMED_BODY,
+            f"The body is not valid JSON: {error.msg} at line {error.lineno}, "
+            f"column {error.colno}.",
+        ) from None
+
+
+def _whole(digits: str) -> float:
+    """Python refuses to read very long integers; for us they are as good as infinite."""
+    if len(digits) > _LONGEST_NUMBER:
+        return -math.inf if digits.startswith("-") else math.inf
+    return int(digits)
+
+
+def _of_pairs(text: str, media: Media) -> Body:
+    """A urlencoded form."""
+    pieces = [piece for piece in text.strip("\r\n").split("&") if piece]
+    if len(pieces) > MAX_PARTS:
+        raise Problem(ProblemCode.MALFORMED_BODY, f"The form has over {MAX_PARTS} fields.")
+    marker = f"{CHARSET}="
+    named = next((p.removeprefix(marker) for p in pieces if p.startswith(marker)), "")
+    codec = codec_of(unquote_plus(named)) or media.charset or "utf-8"
+    try:
+        pairs = parse_qsl("&".join(pieces), True, encoding=codec, errors="strict")
+    except UnicodeDecodeError:
+        raise Problem(ProblemCode.MALFORMED_BODY, f"The form is not {codec} text.") from None
+    bare = [f"{unquote_plus(piece)} (no =)" for piece in pieces if "=" not in piece]
+    fields, repeated = gather((name, value) for name, value in pairs if name != CHARSET)
+    return Body(fields, True, {}, _fingerprint(fields, {}), tuple(bare), repeated)
+
+
+def _fingerprint(fields: Mapping[str, object], files: Mapping[str, Upload]) -> str:
+    """Digest of what was asked for, the same however the client wraps it in bytes."""
+    asked = [fields, {name: upload.sha256 for name, upload in files.items()}]
+    try:
+        canonical = json.dumps(asked, sort_keys=True)
+    except RecursionError:
+        raise Problem(ProblemCode.MALFORMED_BODY, "The JSON body is nested too deeply.") from None
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,181 @@
+"""Which of the deployed engines serve a request."""
+
+from collections.abc import Iterable
+
+from acestep_ray.api.problems import Problem, ProblemCode
+from acestep_ray.api.request.generate_request import GenerateRequest
+from acestep_ray.api.request.validation import ValidationReport
+from acestep_ray.decoder.protocol import DecoderDescription, Task
+from acestep_ray.jobs.spec import LmSpec
+from acestep_ray.planner.prompts import says_something
+from acestep_ray.planner.protocol import PlannerDescription
+from acestep_ray.replicas.deployed import Deployed
+
+
+class NoSuchModel(Exception):
+    """Nothing that is deployed fits. ``field`` asked for it; the message lists what there is, and
+    ``legal`` too, in words that complete "FIELD must be"."""
+
+    def __init__(self, field: str, message: str, legal: str) -> None:
+        super().__init__(message)
+        self.field = field
+        self.legal = legal
+
+
+def choose_decoder(deployed: Deployed, model: str | None, task: Task) -> DecoderDescription:
+    """The first decoder of that model (None: of any) that can do the task.
+
+    Raises NoSuchModel, or Problem 503 where no decoder has come up yet.
+    """
+    if not deployed.decoders:
+        raise _not_ready("decoder", deployed)
+    named = [d for d in deployed.decoders if model is None or _same(d.model, model)]
+    if not named:
+        known = list(dict.fromkeys(d.model for d in deployed.decoders))
+        raise NoSuchModel(
+            "model",
+            f"model {_last(model or '')!r} is not deployed; deployed: {', '.join(known)}.",
+            f"{one_of(known)}, or null",
+        )
+    able = [d for d in named if task in d.tasks]
+    if not able:
+        what = "; ".join(
+            dict.fromkeys(f"{d.model} does {', '.join(d.tasks)}" for d in deployed.decoders)
+        )
+        raise NoSuchModel(
+            "task_type",
+            f"task_type {task} is not supported by the deployed model: {what}.",
+            one_of(dict.fromkeys(task for d in named for task in d.tasks)),
+        )
+    return able[0]
+
+
+def choose_planner(
+    deployed: Deployed, model: str | None, backend: str | None
+) -> tuple[PlannerDescription, str]:
+    """A planner that serves that LM checkpoint (None: any), of that backend where there is one
+    (None: any); of several the first.
+
+    Answers it with the checkpoint's name as deployed ("" for None). Raises NoSuchModel, or Problem
+    503 where no planner has come up yet.
+    """
+    if not deployed.planners:
+        raise _not_ready("planner", deployed)
+    found = [
+        (planner, name if model is not None else "")
+        for planner in deployed.planners
+        for name in (planner.models or ("",))
+        if model is None or _same(name, model)
+    ]
+    if not found:
+        known = list(dict.fromkeys(n for p in deployed.planners for n in p.models))
+        raise NoSuchModel(
+            "lm_model_path",
+            f"lm_model_path {_last(model or '')!r} is not deployed; deployed: {', '.join(known)}.",
+            f"{one_of(known)}, or null",
+        )
+    return next((one for one in found if one[0].engine == backend), found[0])
+
+
+def one_of(words: Iterable[str]) -> str:
+    """``text2music, cover or repaint``."""
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _not_ready(engine: str, deployed: Deployed) -> Problem:
+    why = " ".join(deployed.reasons)
+    return Problem(
+        ProblemCode.NOT_READY,
+        f"No {engine} is up yet; try again in a few seconds. {why}".rstrip(),
+        headers={"Retry-After": "5"},
+    )
+
+
+def _last(name: str) -> str:
+    """A checkpoint's name; clients of the reference server send its folder too."""
+    return name.strip().replace("\\", "/").rstrip("/").rpartition("/")[2][:100]
+
+
+def _same(name: str, asked: str) -> bool:
+    return _last(name).lower() == _last(asked).lower()
+
+
+def plan_with(
+    request: GenerateRequest,
+    sent: frozenset[str],
+    has_codes: bool,
+    deployed: Deployed,
+    found: ValidationReport,
+) -> LmSpec | None:
+    """How the LM is asked; None where it is not, with a warning where it was wanted.
+
+    It plans new songs only (as the reference server has it), and codes stand in for its plan.
+    Raises Problem 503 where it is needed and no planner is up yet.
+    """
+    new_song = request.task_type == "text2music"
+    if request.infer_type == "llm_dit" and new_song and not (has_codes or request.use_5hz_lm):
+        found.refuse(
+            "infer_type",
+            "infer_type llm_dit needs audio codes: give audio_code_string, or set use_5hz_lm to "
+            "true.",
+        )
+    runs = request.use_5hz_lm and new_song and not has_codes
+    chosen = None
+    if runs or (request.lm_model_path is not None and deployed.planners):
+        chosen = _choose(request, sent, deployed, found)  # a wrong name is told, used or not
+    if not runs:
+        _warn_unused(request, sent, has_codes, found)
+        return None
+    if chosen is None:
+        return None
+    planner, name = chosen
+    if "lm_backend" in sent and planner.engine not in ("mock", request.lm_backend):
+        where = f" for {name}" if name else ""
+        found.warn(
+            f"lm_backend {request.lm_backend} is not deployed{where}; "
+            f"{planner.engine} serves the LM."
+        )
+    if request.lm_cfg_scale <= 1 and says_something(request.lm_negative_prompt):
+        found.warn("lm_negative_prompt is not used: lm_cfg_scale is not above 1.")
+    metadata = (request.bpm, request.key_scale, request.time_signature, request.audio_duration)
+    if request.use_cot_caption and all(metadata):
+        found.warn(
+            "use_cot_caption is not used: with bpm, key_scale, time_signature and audio_duration "
+            "given the LM writes no caption."
+        )
+    return LmSpec(
+        model=name,
+        backend=planner.engine,
+        infer_type=request.infer_type or "llm_dit",
+        temperature=request.lm_temperature,
+        cfg_scale=max(1.0, request.lm_cfg_scale),
+        negative_prompt=request.lm_negative_prompt,
+        top_k=request.lm_top_k or None,
+        top_p=None if request.lm_top_p is None or request.lm_top_p >= 1 else request.lm_top_p,
+        repetition_penalty=request.lm_repetition_penalty,
+        planner=planner.deployment,
+    )
+
+
+def _choose(
+    request: GenerateRequest, sent: frozenset[str], deployed: Deployed, found: ValidationReport
+) -> tuple[PlannerDescription, str] | None:
+    backend = request.lm_backend if "lm_backend" in sent else None
+    try:
+        return choose_planner(deployed, request.lm_model_path, backend)
+    except NoSuchModel as error:
+        found.refuse(error.field, str(error), error.legal)
+        return None
+
+
+def _warn_unused(
+    request: GenerateRequest, sent: frozenset[str], has_codes: bool, found: ValidationReport
+) -> None:
+    if request.use_5hz_lm:
+        why = "audio codes came" if has_codes else f"it plans nothing for {request.task_type}"
+        found.warn(f"The LM is skipped (use_5hz_lm): {why}.")
+        return
+    given = sorted(name for name in sent if name.startswith("lm_") or name == "use_cot_caption")
+    if given:
+        found.warn(f"Not used without use_5hz_lm: {', '.join(given)}.")

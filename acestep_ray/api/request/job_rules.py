@@ -1,0 +1,258 @@
+"""What the values of a request mean together: checked values -> JobSpec, warnings, errors."""
+
+from dataclasses import dataclass
+
+from acestep_ray.api.request.coercion import RANDOM, fix_seeds
+from acestep_ray.api.request.engine_choice import NoSuchModel, choose_decoder, plan_with
+from acestep_ray.api.request.generate_request import GenerateRequest
+from acestep_ray.api.request.validation import ValidatedRequest, ValidationReport
+from acestep_ray.decoder.instruction import own_instruction
+from acestep_ray.decoder.protocol import SOURCE_TASKS, WINDOW_TASKS
+from acestep_ray.jobs.spec import JobSpec, LmSpec
+from acestep_ray.planner.metadata import DURATION_RANGE
+from acestep_ray.replicas.deployed import Deployed
+from acestep_ray.settings import Settings
+
+TURBO_STEPS = 20
+
+
+@dataclass(frozen=True)
+class JobDraft:
+    """``spec`` has no audio yet; the flags say which audio is to be brought in for it."""
+
+    spec: JobSpec
+    wants_source: bool
+    wants_reference: bool
+
+
+def admit(
+    checked: ValidatedRequest, settings: Settings, deployed: Deployed, files: frozenset[str]
+) -> tuple[JobDraft, ValidationReport]:
+    """Apply every rule that needs more than one field, or what is deployed.
+
+    ``files`` are the names of the form's files. The spec is only good where Findings has no
+    errors. Raises Problem 503 where an engine that the request needs is not up yet.
+    """
+    return _Admission(checked, settings, deployed, files).run()
+
+
+class _Admission:
+    def __init__(
+        self,
+        checked: ValidatedRequest,
+        settings: Settings,
+        deployed: Deployed,
+        files: frozenset[str],
+    ) -> None:
+        self.request: GenerateRequest = checked.request
+        self.sent = checked.sent
+        self.settings = settings
+        self.deployed = deployed
+        self.found = ValidationReport(checked, settings.limits)
+        self.has_source = "src_audio" in files or bool(self.request.src_audio_path)
+        self.has_reference = "reference_audio" in files or bool(self.request.reference_audio_path)
+        for name in sorted(files):
+            if f"{name}_path" in self.sent:
+                self.found.warn(f"{name}_path is not used: the file {name} came too.")
+
+    def run(self) -> tuple[JobDraft, ValidationReport]:
+        request = self.request
+        codes = self.codes()
+        lm = plan_with(request, self.sent, bool(codes), self.deployed, self.found)
+        model = self.decoder()
+        takes = self.takes(codes)
+        wants_source = self.source(codes)
+        self.duration(codes, lm)
+        self.unused(codes, lm)
+        self.nothing_said(codes)
+        if request.cfg_interval_start > request.cfg_interval_end:
+            self.found.refuse(
+                "cfg_interval_end",
+                f"cfg_interval_end ({request.cfg_interval_end:g}) must not be below "
+                f"cfg_interval_start ({request.cfg_interval_start:g}).",
+            )
+        if request.use_adg:
+            self.found.warn("use_adg is accepted but not done.")
+        spec = JobSpec(
+            task=request.task_type,
+            caption=request.caption,
+            lyrics=request.lyrics,
+            vocal_language=request.vocal_language,
+            instruction=own_instruction(request.instruction),
+            bpm=request.bpm,
+            key_scale=request.key_scale,
+            time_signature=request.time_signature,
+            duration=None if codes else request.audio_duration,
+            codes=codes,
+            seeds=self.seeds(takes),
+            steps=request.inference_steps,
+            guidance_scale=request.guidance_scale,
+            shift=request.shift,
+            cfg_interval=(request.cfg_interval_start, request.cfg_interval_end),
+            cover_strength=request.audio_cover_strength,
+            repaint_start=request.repainting_start,
+            repaint_end=request.repainting_end,
+            track_name=request.track_name,
+            track_classes=request.track_classes,
+            use_tiled_decode=request.use_tiled_decode,
+            use_cot_caption=request.use_cot_caption,
+            source=None,
+            reference=None,
+            audio_format=request.audio_format,
+            model=model,
+            lm=lm,
+            warnings=tuple(dict.fromkeys(self.found.warnings)),
+        )
+        return JobDraft(spec, wants_source, self.has_reference), self.found
+
+    def codes(self) -> tuple[tuple[int, ...], ...]:
+        """The codes that count: they stand in for a plan, so only where a plan would."""
+        request = self.request
+        if not request.audio_code_string:
+            return ()
+        if request.infer_type == "dit":
+            self.found.warn("audio_code_string is not used with infer_type dit.")
+            return ()
+        if request.task_type not in ("text2music", "cover"):
+            self.found.warn(f"audio_code_string is not used for {request.task_type}.")
+            return ()
+        return request.audio_code_string
+
+    def decoder(self) -> str:
+        """The decoder's name where the request needs that one, "" where any will do."""
+        request = self.request
+        try:
+            decoder = choose_decoder(self.deployed, request.model, request.task_type)
+        except NoSuchModel as error:
+            self.found.refuse(error.field, str(error), error.legal)
+            return ""
+        if decoder.turbo:
+            if request.inference_steps > TURBO_STEPS:
+                self.found.warn(
+                    f"{decoder.model} is a turbo model, made for {decoder.recommended_steps} "
+                    f"steps; {request.inference_steps} are run as asked."
+                )
+            guidance = ("guidance_scale", "cfg_interval_start", "cfg_interval_end")
+            if given := [name for name in guidance if name in self.sent]:
+                self.found.warn(f"Not used by {decoder.model}, a turbo model: {', '.join(given)}.")
+        elif "inference_steps" not in self.sent:
+            self.found.warn(
+                f"{decoder.model} is made for {decoder.recommended_steps} steps, and "
+                f"inference_steps was not sent: its default, {request.inference_steps}, is run; "
+                f"send inference_steps: {decoder.recommended_steps}."
+            )
+        only_one = request.model is None and decoder == self.deployed.decoders[0]
+        return "" if only_one else decoder.model
+
+    def takes(self, codes: tuple[tuple[int, ...], ...]) -> int:
+        """How many takes: as said, else as many as seeds or codes came, else the default."""
+        request, settings = self.request, self.settings
+        seeds = 1 if request.use_random_seed else len(request.seed)
+        takes = request.batch_size or max(seeds, len(codes))
+        if seeds == 1 and len(codes) <= 1 and request.batch_size is None:
+            return min(settings.defaults.batch_size, settings.limits.batch_size)
+        said = f"batch_size is {takes}" if request.batch_size else f"there are {takes} takes"
+        if seeds not in (1, takes):
+            self.found.refuse(
+                "seed", f"seed lists {seeds} seeds, but {said}; give one seed, or one a take."
+            )
+        if len(codes) not in (0, 1, takes):
+            self.found.refuse(
+                "audio_code_string",
+                f"audio_code_string lists {len(codes)} code sequences, but {said}; "
+                "give one, or one a take.",
+            )
+        return takes
+
+    def seeds(self, takes: int) -> tuple[int, ...]:
+        request = self.request
+        if not request.use_random_seed:
+            # A list of the wrong length was refused; the spec it goes into is not used.
+            return fix_seeds(request.seed, takes)
+        return fix_seeds((RANDOM,), takes)
+
+    def source(self, codes: tuple[tuple[int, ...], ...]) -> bool:
+        """Whether the source audio is to be brought in."""
+        task = self.request.task_type
+        if task not in SOURCE_TASKS:
+            if self.has_source:
+                self.found.warn(f"The source audio is not used for {task}.")
+            return False
+        if codes:
+            if self.has_source:
+                self.found.warn("The source audio is not used: audio codes came, and they win.")
+            return False
+        if not self.has_source and "src_audio" not in self.found.errors:
+            codes_too = ", or audio_code_string" if task == "cover" else ""
+            self.found.refuse(
+                "src_audio_path",
+                f"task_type {task} needs source audio: the file src_audio of a multipart form, "
+                f"or src_audio_path{codes_too}.",
+            )
+        return self.has_source
+
+    def duration(self, codes: tuple[tuple[int, ...], ...], lm: LmSpec | None) -> None:
+        """What does not go with the length, and with the repaint window."""
+        request = self.request
+        seconds = request.audio_duration
+        shortest = DURATION_RANGE[0]
+        if seconds is not None:
+            if lm and seconds < shortest:
+                self.found.refuse(
+                    "audio_duration",
+                    f"audio_duration must be from {shortest} to {self.settings.limits.duration:g} "
+                    f"seconds with use_5hz_lm; got {seconds:g}.",
+                )
+            if codes and abs(len(codes[0]) / 5 - seconds) > 0.2:
+                self.found.warn(
+                    f"audio_duration is not used: the audio codes make {len(codes[0]) / 5:g} s."
+                )
+            if request.task_type in SOURCE_TASKS and not codes:
+                self.found.warn("audio_duration is not used: the source decides the length.")
+        end = request.repainting_end
+        if request.task_type in WINDOW_TASKS and end is not None:
+            start = request.repainting_start
+            if end <= start:
+                self.found.refuse(
+                    "repainting_end",
+                    f"repainting_end ({end:g}) must lie after repainting_start ({start:g}).",
+                )
+
+    def nothing_said(self, codes: tuple[tuple[int, ...], ...]) -> None:
+        """Warn of a new song that nothing is known of: often a field's name was wrong."""
+        request = self.request
+        words = request.caption.strip() or request.lyrics.strip()
+        if request.task_type == "text2music" and not (words or codes or self.has_reference):
+            self.found.warn(
+                "Nothing says what the song is about: caption and lyrics are empty; send caption, "
+                'such as "upbeat pop song".'
+            )
+
+    def unused(self, codes: tuple[tuple[int, ...], ...], lm: LmSpec | None) -> None:
+        """Warn of values that were sent and that the task does not use."""
+        request = self.request
+        task = request.task_type
+        plans_codes = codes or (lm and lm.infer_type == "llm_dit")
+        uses = {
+            "repainting_start": task in WINDOW_TASKS,
+            "repainting_end": task in WINDOW_TASKS,
+            "audio_cover_strength": task == "cover" or plans_codes,
+            "track_name": task in ("lego", "extract"),
+            "track_classes": task == "complete",
+            "infer_type": task == "text2music" or codes,
+        }
+        # The other task's way to say which tracks: without it, any would do.
+        for name, meant in (("track_classes", "track_name"), ("track_name", "track_classes")):
+            alone = getattr(request, name) and not getattr(request, meant)
+            if alone and uses[meant]:
+                self.found.refuse(name, f"{name} is not for {task}: send {meant}.")
+        given = [name for name, used in uses.items() if name in self.sent and not used]
+        if given:
+            self.found.warn(f"Not used for {task}: {', '.join(given)}.")
+        if task == "text2music" and plans_codes and own_instruction(request.instruction):
+            self.found.warn("instruction is not used: audio codes have the cover's.")
+        if request.use_random_seed and set(request.seed) != {RANDOM}:
+            self.found.warn(
+                "seed is not used: use_random_seed is true, which is its default; send "
+                "use_random_seed: false with it."
+            )

@@ -1,0 +1,129 @@
+"""Brings a client's audio in: read by a child process, made FLAC, its length checked."""
+
+import asyncio
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from acestep_ray.api.problems import FieldError
+from acestep_ray.api.request.body import Body
+from acestep_ray.api.request.generate_request import GenerateRequest
+from acestep_ray.api.request.validation import field_error
+from acestep_ray.audio.ingest.allowed_paths import OutsideRoots, PathRefused, open_under
+from acestep_ray.audio.ingest.child import AudioRejected
+from acestep_ray.audio.ingest.ingest import Ingested, ingest
+from acestep_ray.decoder.protocol import WINDOW_TASKS
+from acestep_ray.jobs.spec import JobSpec
+from acestep_ray.settings import Limits, Settings
+from acestep_ray.timebase import frames_of_seconds
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """Audio that was read: ``file`` is FLAC in the request's folder. ``name``: the field that it
+    came in."""
+
+    role: str
+    name: str
+    file: Path
+    audio: Ingested
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the client should know of it."""
+        return (f"{self.name}: {self.audio.warning}",) if self.audio.warning else ()
+
+
+class SourceReader:
+    """Reads client files, a few at a time; one an app."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._slots = asyncio.Semaphore(settings.ingest.concurrency)
+
+    async def bring_in(
+        self, role: str, field: str, body: Body, request: GenerateRequest, folder: Path
+    ) -> SourceFile | FieldError:
+        """Read the file ``field`` of the form, or else the one that ``field``_path names.
+
+        Answers a FieldError where it is not audio that may be used.
+        """
+        upload = body.files.get(field)
+        name = field if upload else f"{field}_path"
+        out = folder / f"{role}.flac"
+        try:
+            if upload:
+                audio = await self._read(upload.path, out)
+            else:
+                path = str(getattr(request, name))
+                roots = self._settings.audio_root_dirs
+                descriptor = await asyncio.to_thread(open_under, path, roots)
+                try:
+                    audio = await self._read(descriptor, out)
+                finally:
+                    os.close(descriptor)
+        except OutsideRoots as error:
+            # The folders as the setting has them, which is for clients; no other path is told.
+            return self._refused(
+                name,
+                f"{error} It allows {self._settings.audio_root_names} (its setting "
+                f"ACESTEP_AUDIO_ROOTS). Or send the file itself, as {field} of a "
+                "multipart/form-data body.",
+            )
+        except PathRefused as error:
+            return self._refused(name, str(error))
+        except AudioRejected as error:
+            return self._refused(name, error.reason)
+        return SourceFile(role, name, out, audio)
+
+    def _refused(self, name: str, why: str) -> FieldError:
+        return field_error(name, f"{name} is refused: {why}", self._settings.limits)
+
+    async def _read(self, source: int | Path, out: Path) -> Ingested:
+        async with self._slots:
+            return await ingest(source, out, self._settings.ingest)
+
+
+def check_length(
+    spec: JobSpec, seconds: float, limits: Limits, source_field: str
+) -> FieldError | None:
+    """What is wrong with a source of that length for the task, and with its repaint window."""
+    if frames_of_seconds(seconds) < 1:
+        return field_error(
+            source_field, f"{source_field} is too short: {seconds:.3f} s of audio.", limits
+        )
+    start, end = 0.0, seconds
+    if spec.task in WINDOW_TASKS:
+        start = spec.repaint_start
+        end = seconds if spec.repaint_end is None else spec.repaint_end
+        if start >= seconds:
+            return field_error(
+                "repainting_start",
+                f"repainting_start ({start:g}) must lie before the end of the source, "
+                f"which is {seconds:.2f} seconds long.",
+                limits,
+            )
+        if end <= 0:
+            return field_error(
+                "repainting_end",
+                f"repainting_end ({end:g}) must lie after the start of the source.",
+                limits,
+            )
+        if frames_of_seconds(end - start) < 1:
+            return field_error(
+                "repainting_end",
+                f"The window from {start:g} to {end:g} seconds is shorter than a frame (0.04 s).",
+                limits,
+            )
+    longest = limits.duration
+    total = max(end, seconds) - min(start, 0.0)
+    if total > longest:
+        name = "repainting_end" if end > seconds else "repainting_start"
+        if seconds > longest:
+            name = source_field
+        return field_error(
+            name,
+            f"The takes would be {total:g} seconds long; the longest is {longest:g} seconds.",
+            limits,
+        )
+    return None

@@ -1,0 +1,82 @@
+"""Fields of the reference server's later API that this service does not serve.
+
+Nobody gets another song than the one that was asked for: a field that decides what a song is about,
+or that asks for something else than a song, is refused. One that only shapes the sound is ignored,
+with a warning. A value that asks for what is done anyway is neither. docs/api.md has the table.
+"""
+
+from collections.abc import Mapping
+
+from acestep_ray.api.request.coercion import FALSE, TRUE
+
+_WRITE_IT = "send caption, and lyrics for what is sung"
+_NO_ANALYSIS = "songs are made here, not analysed"
+
+REFUSED: Mapping[str, str] = {
+    "sample_query": _WRITE_IT,
+    "sample_mode": _WRITE_IT,
+    "use_format": "send caption and lyrics as the model is to read them (a file type is "
+    "audio_format)",
+    "global_caption": "say it in caption",
+    "instrumental": "leave lyrics empty for a song without words",
+    "analysis_only": _NO_ANALYSIS,
+    "full_analysis_only": _NO_ANALYSIS,
+    "extract_codes_only": _NO_ANALYSIS,
+}
+"""Refused where they ask for something -> what to send instead."""
+
+REFUSED_ALIASES: Mapping[str, tuple[str, ...]] = {
+    "sample_query": ("description", "desc"),
+    "use_format": ("format",),
+}
+"""Other names that the reference server reads them under."""
+
+_ANY = None
+_ZERO = frozenset({"0", "0.0"})
+
+IGNORED: Mapping[str, frozenset[str] | None] = {
+    "infer_method": frozenset({"ode"}),
+    "timesteps": frozenset(),
+    "sampler_mode": frozenset({"euler"}),
+    "guidance_variant": frozenset({"apg_classic"}),
+    "guidance_params": frozenset(),
+    "velocity_norm_threshold": _ZERO,
+    "velocity_ema_factor": _ZERO,
+    "latent_shift": _ZERO,
+    "latent_rescale": frozenset({"1", "1.0"}),
+    "dcw_enabled": FALSE,
+    "dcw_mode": frozenset(),
+    "dcw_scaler": frozenset(),
+    "dcw_high_scaler": frozenset(),
+    "dcw_wavelet": frozenset(),
+    "repaint_mode": frozenset({"aggressive"}),
+    "repaint_strength": frozenset(),
+    "chunk_mask_mode": frozenset({"explicit"}),
+    "cover_noise_strength": _ZERO,
+    "constrained_decoding": TRUE,
+    "use_cot_language": TRUE,
+    # Of no effect in the reference server either.
+    "repaint_latent_crossfade_frames": _ANY,
+    "repaint_wav_crossfade_sec": _ANY,
+    "is_format_caption": _ANY,
+    "allow_lm_batch": _ANY,
+    "parallel_thinking": _ANY,
+}
+"""Ignored -> the values, as lower-case text, that ask for what is done anyway; None: all do."""
+
+
+def asks(spelling: str, value: object) -> bool | None:
+    """Whether a field of REFUSED, sent as ``spelling``, asks for anything: every value does but
+    false, "no", 0, "" and empty lists. None where the client means another field."""
+    if not isinstance(value, str):
+        return bool(value)
+    word = value.strip().lower()
+    if spelling == "format" and word not in TRUE | FALSE:
+        return None  # a file type, which the reference server reads as false
+    return word not in FALSE | {""}
+
+
+def is_lost(name: str, value: object) -> bool:
+    """Whether a value of a field of IGNORED asks for what is not done."""
+    usual = IGNORED[name]
+    return usual is not None and str(value).strip().lower() not in usual

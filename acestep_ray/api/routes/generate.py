@@ -1,0 +1,157 @@
+"""``POST /v1/music/generate``: from the first byte of a body to a queued job."""
+
+import asyncio
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+from uuid import uuid4
+
+from fastapi import APIRouter, Header, Request, Response
+
+from acestep_ray.api.dependencies import AppContext, ContextDep
+from acestep_ray.api.middleware.authentication import key_digest
+from acestep_ray.api.problems import FieldError, Problem, ProblemCode, invalid_values
+from acestep_ray.api.request.body import Body, read_body
+from acestep_ray.api.request.job_rules import JobDraft, admit
+from acestep_ray.api.request.multipart import no_room
+from acestep_ray.api.request.source_audio import SourceFile, check_length
+from acestep_ray.api.request.validation import ValidatedRequest, ValidationReport, check
+from acestep_ray.api.response_models import SubmittedView
+from acestep_ray.api.routes.submit import submit
+from acestep_ray.jobs.engine_requests import plan_request
+
+router = APIRouter(tags=["music"])
+
+_KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
+
+
+@router.post(
+    "/v1/music/generate",
+    operation_id="generate",
+    summary="Make music",
+    response_model_exclude_none=True,
+)
+async def generate(
+    request: Request,
+    response: Response,
+    context: ContextDep,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            description="Names this request: the same key with the same request answers the first "
+            "job again, with another request it is a 422. Kept for a day.",
+            examples=["b4d2f0c6"],
+        ),
+    ] = None,
+) -> SubmittedView:
+    """Queue a job. Its audio is fetched once GET /v1/jobs/{job_id} says succeeded.
+
+    The body is JSON, a urlencoded form, or a multipart form with the files src_audio and
+    reference_audio; the fields are the same in all three.
+    """
+    if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
+        raise Problem(
+            ProblemCode.INVALID_IDEMPOTENCY_KEY,
+            "Idempotency-Key must be 1 to 255 printable ASCII characters.",
+        )
+    with _folder() as folder:
+        body = await read_body(request, context.settings.limits, folder)
+        checked = check(body, context.settings.limits)
+        admitted, found = await _admit(checked, body, context)
+        if found.errors:
+            raise invalid_values(list(found.errors.values()))
+        await _refuse_what_cannot_be_planned(admitted, context)
+        brought = await _bring_in(admitted, checked, body, folder, context)
+        found_in_audio = [warning for one in brought for warning in one.warnings]
+        spec = admitted.spec.model_copy(
+            update={"warnings": (*admitted.spec.warnings, *found_in_audio)}
+        )
+        submitted = await submit(
+            str(uuid4()),
+            spec,
+            brought,
+            context,
+            owner=key_digest(context.settings),
+            idempotency_key=idempotency_key,
+            fingerprint=body.fingerprint,
+        )
+    response.headers["Location"] = context.url(f"/v1/jobs/{submitted.job_id}")
+    response.headers["Retry-After"] = "1"
+    response.headers["Cache-Control"] = "no-store"
+    if not submitted.created:
+        response.headers["Idempotency-Replayed"] = "true"
+    return SubmittedView(
+        job_id=submitted.job_id,
+        status=submitted.status,
+        queue_position=submitted.position,
+        warnings=list(spec.warnings) or None,
+    )
+
+
+async def _refuse_what_cannot_be_planned(admitted: JobDraft, context: AppContext) -> None:
+    """A song whose prompt and codes are longer than the language model's context; the mock has no
+    bound."""
+    if admitted.spec.lm is None or admitted.spec.lm.backend == "mock":
+        return
+    request = plan_request("", 0, admitted.spec, context.settings)
+    if refusal := await asyncio.to_thread(context.plans.refusal, request):
+        raise invalid_values([FieldError("lyrics", refusal)])
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A place for the request's files, gone after it."""
+    try:
+        made = TemporaryDirectory(prefix="acestep-request-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise no_room(error) from error
+    with made as name:
+        yield Path(name)
+
+
+async def _admit(
+    checked: ValidatedRequest, body: Body, context: AppContext
+) -> tuple[JobDraft, ValidationReport]:
+    try:
+        deployed = await context.service.deployed()
+        return admit(checked, context.settings, deployed, frozenset(body.files))
+    except Exception:
+        if checked.errors:  # no engine that comes up later will make these values right
+            raise invalid_values(checked.errors) from None
+        raise
+
+
+async def _bring_in(
+    admitted: JobDraft, checked: ValidatedRequest, body: Body, folder: Path, context: AppContext
+) -> Sequence[SourceFile]:
+    """Read all audio that came and answer what the job needs.
+
+    What is not needed is looked at too: a bad value is told whether or not it would be used.
+    """
+    errors: list[FieldError] = []
+    brought: list[SourceFile] = []
+    for role, field, wanted in (
+        ("source", "src_audio", admitted.wants_source),
+        ("reference", "reference_audio", admitted.wants_reference),
+    ):
+        name = field if field in body.files else f"{field}_path"
+        if name != field and not getattr(checked.request, name):
+            continue
+        one = await context.sources.bring_in(role, field, body, checked.request, folder)
+        if isinstance(one, FieldError):
+            errors.append(one)
+        elif wanted:
+            brought.append(one)
+            seconds = one.audio.samples / one.audio.sample_rate
+            limits = context.settings.limits
+            if role == "source" and (wrong := check_length(admitted.spec, seconds, limits, name)):
+                errors.append(wrong)
+    if errors:
+        window_only = all(error.field.startswith("repainting_") for error in errors)
+        raise invalid_values(
+            errors, code=ProblemCode.INVALID_VALUE if window_only else ProblemCode.INVALID_AUDIO
+        )
+    return brought

@@ -1,0 +1,129 @@
+"""A job as stored -> a job as clients see it."""
+
+import logging
+import math
+from typing import Any
+
+from pydantic import ValidationError
+
+from acestep_ray.api.dependencies import AppContext
+from acestep_ray.api.response_models import JobSummaryView, JobView, ProgressView, ResultView
+from acestep_ray.jobs.job import Status
+from acestep_ray.jobs.result import JobResult
+from acestep_ray.jobs.snapshot import Snapshot
+from acestep_ray.jobs.spec import JobSpec
+from acestep_ray.planner.codes import format_code_string
+from acestep_ray.planner.protocol import Plan
+
+UNKNOWN = "N/A"
+CAPTION_LENGTH = 100
+"""Characters of a caption in a list, at most."""
+SUCCEEDED = "✅ Generation completed successfully!"
+UNREADABLE = "The job was stored by another version of the service; ask that one for its result."
+
+logger = logging.getLogger(__name__)
+
+
+def job_view(snapshot: Snapshot, context: AppContext) -> JobView:
+    """The contract's Job. Where clusters of two releases share a store, one may not understand what
+    the other wrote of a job; its state is told all the same."""
+    record = snapshot.record
+    try:
+        spec = JobSpec.model_validate_json(record.spec)
+        found = JobResult.model_validate_json(record.result) if record.result else None
+        result = _result(record.job_id, spec, found, context) if found else None
+        warnings = [*spec.warnings, *(found.warnings if found else ())]
+    except ValidationError:
+        logger.warning("Job %s cannot be read whole", record.job_id, exc_info=True)
+        result, warnings = None, [UNREADABLE]
+    return JobView(**_state(snapshot), result=result, warnings=warnings)
+
+
+def job_summary(snapshot: Snapshot) -> JobSummaryView:
+    """The job's entry in a list. Of the stored texts it needs the spec alone."""
+    try:
+        spec = JobSpec.model_validate_json(snapshot.record.spec)
+    except ValidationError:
+        return JobSummaryView(**_state(snapshot), task_type=None, caption=None, takes=None)
+    return JobSummaryView(
+        **_state(snapshot),
+        task_type=spec.task,
+        caption=_excerpt(spec.caption),
+        takes=len(spec.seeds),
+    )
+
+
+def _excerpt(text: str) -> str:
+    """The beginning of a text, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= CAPTION_LENGTH else f"{line[: CAPTION_LENGTH - 1]}…"
+
+
+def _state(snapshot: Snapshot) -> dict[str, Any]:
+    """The fields of JobStateView."""
+    record = snapshot.record
+    running = record.status is Status.RUNNING
+    return {
+        "job_id": record.job_id,
+        "status": record.status,
+        "created_at": record.created_at,
+        "started_at": record.started_at,
+        "finished_at": record.finished_at,
+        "queue_position": record.position,
+        "eta_seconds": snapshot.eta_seconds if record.status is Status.QUEUED else None,
+        "progress": (
+            ProgressView(**snapshot.progress.model_dump())
+            if running and snapshot.progress
+            else None
+        ),
+        "error": record.error,
+        "error_code": record.error_code,
+        "attempts": record.starts,
+        "expires_at": snapshot.expires_at,
+    }
+
+
+def poll_headers(view: JobView) -> dict[str, str]:
+    """A job changes; until it ends, when to look again."""
+    headers = {"Cache-Control": "no-store"}
+    if not view.status.ended:
+        headers["Retry-After"] = str(min(5, max(1, math.ceil((view.eta_seconds or 0) / 4))))
+    return headers
+
+
+def audio_path(job_id: str, index: int, extension: str) -> str:
+    """Path of a take; ``index`` is 0-based, the path's number is not."""
+    return f"/v1/audio/{job_id}/{index + 1}.{extension}"
+
+
+def _result(job_id: str, spec: JobSpec, result: JobResult, context: AppContext) -> ResultView:
+    takes = sorted(result.takes, key=lambda take: take.index)
+    paths = [context.url(audio_path(job_id, take.index, take.format)) for take in takes]
+    plan = result.plan
+    return ResultView(
+        audio_paths=paths,
+        first_audio_path=paths[0] if paths else None,
+        second_audio_path=paths[1] if len(paths) > 1 else None,
+        generation_info=result.generation_info,
+        status_message=SUCCEEDED,
+        seed_value=",".join(str(take.seed) for take in takes),
+        metas=_metas(spec, result, plan) if plan else {},
+        bpm=(spec.bpm or plan.metadata.bpm) if plan else None,
+        duration=result.duration if plan else None,
+        genres=None,  # the LM's grammar leaves them out when it generates
+        keyscale=(spec.key_scale or plan.metadata.keyscale) if plan else None,
+        timesignature=(spec.time_signature or plan.metadata.timesignature) if plan else None,
+        audio_codes=format_code_string(plan.codes) if plan and plan.codes else None,
+        lm_caption=plan.metadata.caption if plan else None,
+    )
+
+
+def _metas(spec: JobSpec, result: JobResult, plan: Plan) -> dict[str, str | int | float]:
+    """The metadata that the takes were made with: what the user gave wins over the LM's."""
+    return {
+        "bpm": spec.bpm or plan.metadata.bpm or UNKNOWN,
+        "duration": result.duration or UNKNOWN,
+        "genres": UNKNOWN,
+        "keyscale": spec.key_scale or plan.metadata.keyscale or UNKNOWN,
+        "timesignature": spec.time_signature or plan.metadata.timesignature or UNKNOWN,
+    }

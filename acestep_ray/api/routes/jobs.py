@@ -1,0 +1,176 @@
+"""Jobs: poll, list, cancel, delete."""
+
+import base64
+import binascii
+import logging
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import BeforeValidator
+
+from acestep_ray.api.dependencies import ContextDep
+from acestep_ray.api.error_handlers import job_not_found
+from acestep_ray.api.problems import invalid_values
+from acestep_ray.api.query_parameters import LEGAL, LONGEST_WAIT, MOST_JOBS, parameter_error
+from acestep_ray.api.response_models import JobListView, JobView
+from acestep_ray.api.routes.job_view import job_summary, job_view, poll_headers
+from acestep_ray.artifacts.keys import sources_prefix, takes_prefix
+from acestep_ray.artifacts.store import StorageError
+from acestep_ray.jobs.job import ErrorCode, Status
+from acestep_ray.jobs.store.operations import ListJobs
+
+logger = logging.getLogger(__name__)
+
+router = APIRouter(tags=["jobs"])
+
+_JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_MAX_PLACE = 2**63
+_EXAMPLE_ID = "550e8400-e29b-41d4-a716-446655440000"
+
+
+async def known_id(
+    job_id: Annotated[str, Path(description="As the submit answered it.", examples=[_EXAMPLE_ID])],
+) -> str:
+    """A job's id as it is stored. What cannot be one was never a job: 404."""
+    if not _JOB_ID.fullmatch(job_id.lower()):
+        raise job_not_found()
+    return job_id.lower()
+
+
+JobId = Annotated[str, Depends(known_id)]
+# ?status=&limit= is how a form with empty inputs asks for everything.
+EMPTY_IS_UNSET = BeforeValidator(lambda value: None if value == "" else value)
+
+
+@router.get("/v1/jobs/{job_id}", operation_id="get_job", summary="Look at a job")
+async def get_job(
+    job_id: JobId,
+    response: Response,
+    context: ContextDep,
+    wait: Annotated[
+        Annotated[float, Query(ge=0, le=LONGEST_WAIT, allow_inf_nan=False)] | None,
+        EMPTY_IS_UNSET,
+        Query(
+            description="Answer at the next change of status, or after so many seconds. "
+            f"Legal: {LEGAL['wait']}.",
+            examples=[30],
+        ),
+    ] = None,
+) -> JobView:
+    """How the job is, and its result once it succeeded."""
+    snapshot = await context.service.get(job_id)
+    status = snapshot.record.status
+    if wait and not status.ended:
+        snapshot = await context.service.wait(job_id, status, wait)
+    view = job_view(snapshot, context)
+    response.headers.update(poll_headers(view))
+    return view
+
+
+@router.get("/v1/jobs", operation_id="list_jobs", summary="List jobs")
+async def list_jobs(
+    *,
+    response: Response,
+    context: ContextDep,
+    status: Annotated[
+        Status | None,
+        EMPTY_IS_UNSET,
+        Query(
+            description=f"Only jobs of this status. Legal: {LEGAL['status']}.",
+            examples=["succeeded"],
+        ),
+    ] = None,
+    error_code: Annotated[
+        str | None,
+        EMPTY_IS_UNSET,
+        Query(
+            description=f"Only jobs that failed with this code. Legal: {LEGAL['error_code']}.",
+            examples=["cancelled", "!cancelled"],
+        ),
+    ] = None,
+    limit: Annotated[
+        Annotated[int, Query(ge=1, le=MOST_JOBS)] | None,
+        EMPTY_IS_UNSET,
+        Query(description=f"How many; 50 where not given. Legal: {LEGAL['limit']}.", examples=[50]),
+    ] = None,
+    cursor: Annotated[
+        str | None,
+        EMPTY_IS_UNSET,
+        Query(description=f"Where to go on. Legal: {LEGAL['cursor']}.", examples=["MTAw"]),
+    ] = None,
+    full: Annotated[
+        bool | None,
+        EMPTY_IS_UNSET,
+        Query(
+            description="Whole jobs, with results and warnings, as GET /v1/jobs/{job_id} answers "
+            f"them. Legal: {LEGAL['full']}.",
+            examples=[False],
+        ),
+    ] = None,
+) -> JobListView:
+    """Jobs, newest first, in short: a result is under its job."""
+    most = limit or 50
+    query = ListJobs(
+        status=status,
+        limit=most + 1,
+        before=_place(cursor) if cursor else None,
+        error_codes=_error_codes(error_code) if error_code else (),
+        brief=not full,
+    )
+    found = await context.service.list(query)
+    page = found[:most]
+    response.headers["Cache-Control"] = "no-store"
+    return JobListView(
+        jobs=[job_view(one, context) if full else job_summary(one) for one in page],
+        next_cursor=_cursor(page[-1].record.place) if len(found) > most else None,
+    )
+
+
+@router.post("/v1/jobs/{job_id}/cancel", operation_id="cancel_job", summary="Cancel a job")
+async def cancel_job(job_id: JobId, response: Response, context: ContextDep) -> JobView:
+    """End the job as failed, with error_code cancelled. Also when it was cancelled before."""
+    view = job_view(await context.service.cancel(job_id), context)
+    response.headers.update(poll_headers(view))
+    return view
+
+
+@router.delete(
+    "/v1/jobs/{job_id}",
+    operation_id="delete_job",
+    summary="Delete a job",
+    status_code=204,
+    response_class=Response,
+)
+async def delete_job(job_id: JobId, context: ContextDep) -> Response:
+    """End the job if it lives, and remove it with its uploads and its takes."""
+    await context.service.delete(job_id)
+    try:
+        await context.artifacts.delete_prefix(takes_prefix(job_id))
+        await context.artifacts.delete_prefix(sources_prefix(job_id))
+    except StorageError as error:
+        # The store lists the audio as garbage: a runner deletes it later.
+        logger.warning("The audio of deleted job %s is still there: %s", job_id, error)
+    return Response(status_code=204)  # no Content-Type of a body that there is none of
+
+
+def _error_codes(text: str) -> tuple[ErrorCode, ...]:
+    """The codes that ``cancelled`` or ``!cancelled`` stands for."""
+    name = text.removeprefix("!")
+    if name not in [*ErrorCode]:
+        raise invalid_values([parameter_error("error_code", text)])
+    return tuple(code for code in ErrorCode if (code == name) is (text == name))
+
+
+def _cursor(place: int) -> str:
+    return base64.urlsafe_b64encode(str(place).encode()).decode().rstrip("=")
+
+
+def _place(cursor: str) -> int:
+    try:
+        place = base64.b64decode(cursor + "=" * (-len(cursor) % 4), "-_", validate=True)
+    except (binascii.Error, ValueError):
+        place = b""
+    if not (place.isdigit() and len(place) < 20 and int(place) < _MAX_PLACE):
+        raise invalid_values([parameter_error("cursor", cursor)])
+    return int(place)

@@ -1,0 +1,128 @@
+"""Probes, and what is deployed."""
+
+from fastapi import APIRouter, Response
+
+from acestep_ray import __version__
+from acestep_ray.api.dependencies import ContextDep
+from acestep_ray.api.problems import Problem, ProblemCode
+from acestep_ray.api.request.coercion import TRACKS
+from acestep_ray.api.response_models import (
+    CapacityView,
+    DecoderView,
+    DefaultsView,
+    HealthView,
+    LimitsView,
+    ModelsView,
+    PlannerView,
+    ReadyView,
+    StatsView,
+)
+from acestep_ray.decoder.protocol import DecoderDescription
+from acestep_ray.formats import FORMATS
+from acestep_ray.planner.metadata import LANGUAGES
+from acestep_ray.replicas.planners import planners_of
+
+router = APIRouter(tags=["service"])
+
+
+@router.get("/health", operation_id="health", summary="Is the process alive?")
+async def health(response: Response, context: ContextDep) -> HealthView:
+    """200 while the process answers, whatever else is down. Needs no API key."""
+    response.headers["Cache-Control"] = "no-store"
+    settings = context.settings
+    planners = dict.fromkeys(spec.settings.planner for spec in planners_of(settings))
+    return HealthView(
+        status="ok",
+        service="acestep-ray",
+        version=__version__,
+        mock="mock" in (*planners, settings.decoder),
+        planner=", ".join(planners),
+        decoder=settings.decoder,
+    )
+
+
+@router.get("/ready", operation_id="ready", summary="Are the engines up?")
+async def ready(response: Response, context: ContextDep) -> ReadyView:
+    """200 once planner and decoder are up; 503 with reasons until then. Needs no API key."""
+    deployed = await context.service.deployed()
+    if not deployed.ready:
+        reasons = list(deployed.reasons)
+        raise Problem(
+            ProblemCode.NOT_READY,
+            " ".join(reasons) or "The engines are not up yet.",
+            headers={"Retry-After": "2"},
+            extra={"ready": False, "reasons": reasons},
+        )
+    response.headers["Cache-Control"] = "no-store"
+    return ReadyView(status="ready", ready=True, reasons=[])
+
+
+@router.get("/v1/models", operation_id="models", summary="What is deployed?")
+async def models(context: ContextDep) -> ModelsView:
+    """Decoders and LM checkpoints, with what each supports and ignores, and the limits."""
+    deployed = await context.service.deployed()
+    decoders = list({d.model: d for d in reversed(deployed.decoders)}.values())[::-1]
+    checkpoints = [(name, planner) for planner in deployed.planners for name in planner.models]
+    limits, defaults = context.settings.limits, context.settings.defaults
+    return ModelsView(
+        decoders=[
+            DecoderView(
+                name=decoder.model,
+                default=index == 0,
+                engine=decoder.engine,
+                mock=decoder.mock,
+                turbo=decoder.turbo,
+                recommended_steps=decoder.recommended_steps,
+                device=decoder.device,
+                tasks=list(decoder.tasks),
+                ignores=_ignores(decoder),
+            )
+            for index, decoder in enumerate(decoders)
+        ],
+        planners=[
+            PlannerView(
+                name=name,
+                default=index == 0,
+                engine=planner.engine,
+                mock=planner.mock,
+                state=deployed.state(planner),
+            )
+            for index, (name, planner) in enumerate(checkpoints)
+        ],
+        audio_formats=list(FORMATS),
+        languages=list(LANGUAGES),
+        tracks=list(TRACKS),
+        limits=LimitsView(**limits.model_dump()),
+        defaults=DefaultsView(
+            duration=defaults.duration, batch_size=min(defaults.batch_size, limits.batch_size)
+        ),
+    )
+
+
+@router.get("/v1/stats", operation_id="stats", summary="Counts and figures")
+async def stats(response: Response, context: ContextDep) -> StatsView:
+    """Jobs by status, how long one takes, and how many can run."""
+    figures = await context.service.stats()
+    store, capacity = figures.store, figures.capacity
+    response.headers["Cache-Control"] = "no-store"
+    return StatsView(
+        queued=store.queued,
+        queued_for_plan=store.queued_for_plan,
+        running=store.running,
+        succeeded=store.succeeded,
+        failed=store.failed,
+        avg_job_seconds=figures.job_seconds,
+        queue_maxsize=context.settings.limits.queue,
+        capacity=CapacityView(
+            planners=capacity.planners,
+            decoders=capacity.decoders,
+            plan_slots=capacity.plan_slots,
+            decode_slots=capacity.decode_slots,
+        ),
+    )
+
+
+def _ignores(decoder: DecoderDescription) -> list[str]:
+    """Fields that have no effect with this decoder."""
+    turbo = ["guidance_scale", "cfg_interval_start", "cfg_interval_end"] if decoder.turbo else []
+    return [*turbo, "use_adg"]

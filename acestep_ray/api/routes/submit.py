@@ -1,0 +1,123 @@
+"""Queues a job whose request was found good: its audio into storage first, then the job."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
+
+from acestep_ray.api.dependencies import AppContext
+from acestep_ray.api.request.source_audio import SourceFile
+from acestep_ray.artifacts.keys import source_key, sources_prefix
+from acestep_ray.decoder.protocol import SourceAudio
+from acestep_ray.jobs.decode_cost import decoder_work, length_of
+from acestep_ray.jobs.spec import JobSpec
+from acestep_ray.jobs.store.errors import JobExpired, JobNotFound, StoreUnavailable
+from acestep_ray.jobs.store.operations import Submit
+from acestep_ray.jobs.store.records import Submitted
+from acestep_ray.shared_work import start_task
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+LOOKS = 20
+LOOK_PAUSE = 3.0
+"""How often, and seconds between, a lost answer of the job store is looked for."""
+
+_settling: set[asyncio.Task[None]] = set()
+
+
+async def submit(
+    job_id: str,
+    spec: JobSpec,
+    brought: Sequence[SourceFile],
+    context: AppContext,
+    *,
+    owner: str,
+    idempotency_key: str | None,
+    fingerprint: str,
+) -> Submitted:
+    """Store the audio and queue the job. Where no new job comes of it, the audio goes again.
+
+    Raises what JobService.submit raises, and StorageError.
+    """
+    for one in brought:
+        audio = SourceAudio(
+            key=source_key(job_id, one.role),
+            sample_rate=one.audio.sample_rate,
+            channels=one.audio.channels,
+            samples=one.audio.samples,
+        )
+        spec = spec.model_copy(update={one.role: audio})
+    order = Submit(
+        job_id=job_id,
+        spec=spec.model_dump_json(),
+        needs_plan=spec.needs_plan,
+        owner=owner,
+        idempotency_key=idempotency_key,
+        fingerprint=fingerprint,
+        max_queued=context.settings.limits.queue,
+        planner=spec.lm.planner if spec.lm else "",
+        work=decoder_work(spec, length_of(spec, context.settings)),
+    )
+    return await _to_the_end(_store_and_queue(order, brought, context))
+
+
+async def _store_and_queue(
+    order: Submit, brought: Sequence[SourceFile], context: AppContext
+) -> Submitted:
+    if not brought:
+        return await context.service.submit(order)
+    try:
+        for one in brought:
+            await context.artifacts.put_file(source_key(order.job_id, one.role), one.file)
+        submitted = await context.service.submit(order)
+    except StoreUnavailable:
+        # The job may be queued all the same, and then it needs its audio.
+        task = start_task(_settle(order.job_id, context))
+        _settling.add(task)
+        task.add_done_callback(_settling.discard)
+        raise
+    except BaseException:
+        await _remove(order.job_id, context)
+        raise
+    if not submitted.created:
+        await _remove(order.job_id, context)
+    return submitted
+
+
+async def _settle(job_id: str, context: AppContext) -> None:
+    """Remove the audio of a submit that went unanswered, once the store says that it has no such
+    job."""
+    for _ in range(LOOKS):
+        await asyncio.sleep(LOOK_PAUSE)
+        try:
+            await context.service.get(job_id)
+        except StoreUnavailable:
+            continue
+        except JobNotFound:
+            await _remove(job_id, context)
+        except JobExpired:
+            pass  # deleted meanwhile, and its audio with it
+        return
+    logger.warning("The audio of job %s stays: the job store does not say if it is queued.", job_id)
+
+
+async def _remove(job_id: str, context: AppContext) -> None:
+    try:
+        await context.artifacts.delete_prefix(sources_prefix(job_id))
+    except Exception:
+        # The client is to hear why its job was not queued, not why the cleaning failed.
+        logger.exception("The audio of job %s, which was not queued, could not be removed", job_id)
+
+
+async def _to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Await ``work`` to its end even when the client hangs up: a job is queued whole or not."""
+    task = start_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled() and (error := task.exception()):
+            logger.debug("The submit of a client that hung up failed: %s", error)
+        raise

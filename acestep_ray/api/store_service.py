@@ -1,0 +1,106 @@
+"""JobService over the job store actor's client."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+
+from acestep_ray.jobs.change_watcher import ChangeWatcher
+from acestep_ray.jobs.client import JobStoreClient
+from acestep_ray.jobs.job import Status
+from acestep_ray.jobs.snapshot import QueueStats, Snapshot
+from acestep_ray.jobs.store.errors import JobExpired, StoreFull, StoreUnavailable, SubmitInDoubt
+from acestep_ray.jobs.store.operations import Cancel, Delete, Get, ListJobs, Submit
+from acestep_ray.jobs.store.records import Submitted
+from acestep_ray.replicas.deployed import Deployed, ServeState, merge
+from acestep_ray.replicas.planners import DECODER, PlannerSpec
+from acestep_ray.replicas.registry import RegistrySnapshot
+from acestep_ray.shared_work import SharedCall
+
+DEPLOYED_SECONDS = 1.0
+"""How old what is known of the deployments may be."""
+
+
+class JobStoreService:
+    """JobService over the job store actor."""
+
+    def __init__(
+        self, client: JobStoreClient, planners: Sequence[PlannerSpec], serve: ServeState
+    ) -> None:
+        self._client = client
+        self._planners = planners
+        self._watcher = ChangeWatcher(client.changes)
+        self._refresh = SharedCall(self._read_deployed)
+        self._read_at = float("-inf")
+        self._deployed = Deployed((), (), ready=False)
+        self._serve = serve
+
+    async def submit(self, submit: Submit) -> Submitted:
+        """See JobService."""
+        try:
+            answer: Submitted = await self._client.apply(submit)
+        except StoreFull:
+            raise
+        except StoreUnavailable as error:
+            raise SubmitInDoubt(str(error)) from error
+        return answer
+
+    async def get(self, job_id: str) -> Snapshot:
+        """See JobService."""
+        answer: Snapshot = await self._client.apply(Get(job_id))
+        return answer
+
+    async def wait(self, job_id: str, seen: Status, seconds: float) -> Snapshot:
+        """See JobService."""
+        deadline = time.monotonic() + seconds
+        while True:
+            with self._watcher.watch(job_id) as changed:
+                snapshot = await self.get(job_id)
+                left = deadline - time.monotonic()
+                if snapshot.record.status != seen or left <= 0:
+                    return snapshot
+                try:
+                    async with asyncio.timeout(left):
+                        await changed.wait()
+                except TimeoutError:
+                    return await self.get(job_id)
+
+    async def list(self, query: ListJobs) -> list[Snapshot]:
+        """See JobService."""
+        answer: list[Snapshot] = await self._client.apply(query)
+        return answer
+
+    async def cancel(self, job_id: str) -> Snapshot:
+        """See JobService."""
+        answer: Snapshot = await self._client.apply(Cancel(job_id))
+        return answer
+
+    async def delete(self, job_id: str) -> None:
+        """See JobService."""
+        await self.get(job_id)  # says whether there is one to delete
+        with contextlib.suppress(JobExpired):  # then gone by this very call, repeated underway
+            await self._client.apply(Delete(job_id))
+
+    async def stats(self) -> QueueStats:
+        """See JobService."""
+        return await self._client.stats()
+
+    async def deployed(self) -> Deployed:
+        """See JobService. What was once deployed is remembered: requests for a stage whose
+        replicas are just being replaced are still understood, and wait."""
+        if time.monotonic() - self._read_at > DEPLOYED_SECONDS:
+            await self._refresh()
+        return self._deployed
+
+    async def _read_deployed(self) -> None:
+        view = await self._client.replicas()
+        status = await self._serve_of(view)
+        self._deployed = merge(self._deployed, view, self._planners, status)
+        self._read_at = time.monotonic()
+
+    async def _serve_of(self, view: RegistrySnapshot) -> ServeState:
+        """What Serve says, asked anew where a deployment has no replica."""
+        living = {one.deployment for one in view.live}
+        if not living.issuperset({DECODER, *(spec.name for spec in self._planners)}):
+            await self._serve.look()
+        return self._serve

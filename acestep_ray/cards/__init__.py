@@ -1,1 +1,0 @@
-"""GPUs: what engines take of a card, which replicas fit onto the cards, one start at a time."""

@@ -1,0 +1,64 @@
+"""How other processes use the job store actor."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from acestep_ray.jobs.coordinator.change_log import Changes
+from acestep_ray.jobs.result import Progress
+from acestep_ray.jobs.snapshot import QueueStats
+from acestep_ray.jobs.store.operations import Op
+from acestep_ray.jobs.store.records import JobRecord
+from acestep_ray.replicas.registry import RegistrySnapshot
+
+PATIENCE = 20.0
+"""Seconds that a call waits for an unavailable actor, unless the caller sets another limit."""
+
+
+@dataclass(frozen=True)
+class LeaseRequest:
+    """A runner asks for jobs; the coordinator knows how many it can have.
+
+    ``request_id``: a repeated request gets the same jobs. ``planners``: names of the planners that
+    the runner has. ``cluster``: id of the Ray cluster, if several share a job store.
+    """
+
+    runner: str
+    request_id: str
+    planners: tuple[str, ...]
+    cluster: str = ""
+
+
+class JobStoreClient(Protocol):
+    """The job store actor, which may be unavailable for a while.
+
+    Every call waits for it, and raises StoreUnavailable only if it is still unavailable after
+    ``patience`` seconds. Any number of coroutines may call at once.
+    """
+
+    async def apply(self, op: Op, patience: float = PATIENCE) -> Any:
+        """Apply one store operation, waiting up to ``patience`` seconds; see JobCoordinator.apply.
+
+        After StoreUnavailable the operation may still be applied: repeat it with the same
+        arguments.
+        """
+        ...
+
+    async def lease(self, request: LeaseRequest, patience: float = PATIENCE) -> list[JobRecord]:
+        """Lease what this cluster's engines can start now."""
+        ...
+
+    async def report(self, progress: list[tuple[str, int, Progress]]) -> None:
+        """Report how far running jobs are: (job id, attempt, progress)."""
+        ...
+
+    async def changes(self, since: tuple[str, int] | None, seconds: float) -> Changes:
+        """What changed after ``since`` (epoch, version). Waits up to ``seconds`` for a change."""
+        ...
+
+    async def stats(self) -> QueueStats:
+        """Counts and figures, as of now."""
+        ...
+
+    async def replicas(self) -> RegistrySnapshot:
+        """The engine replicas that live now."""
+        ...

@@ -1,0 +1,256 @@
+"""The inside of the job store actor: one store, its change log, and the live state."""
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from acestep_ray.jobs.client import LeaseRequest
+from acestep_ray.jobs.coordinator.backlog import BacklogTotals, Throughput, measured
+from acestep_ray.jobs.coordinator.change_log import ChangeLog, Changes
+from acestep_ray.jobs.coordinator.eta import WaitEstimates
+from acestep_ray.jobs.coordinator.group_commit import GroupCommit
+from acestep_ray.jobs.coordinator.live_state import LiveState
+from acestep_ray.jobs.coordinator.maintenance import Maintenance
+from acestep_ray.jobs.coordinator.peers import PeerListener, read_peer_states
+from acestep_ray.jobs.job import Status
+from acestep_ray.jobs.result import Progress
+from acestep_ray.jobs.snapshot import QueueStats, Snapshot
+from acestep_ray.jobs.store.errors import StoreUnavailable
+from acestep_ray.jobs.store.operations import (
+    Backlog,
+    Cancel,
+    Deregister,
+    Get,
+    IsOwner,
+    KeepAlive,
+    Lease,
+    ListJobs,
+    Op,
+    Stats,
+)
+from acestep_ray.jobs.store.protocol import JobStore, PeerUpdate
+from acestep_ray.jobs.store.records import JobRecord, StoreStats
+from acestep_ray.replicas.autoscaling import AutoscalingLoad
+from acestep_ray.replicas.capacity import Capacity, total_capacity
+from acestep_ray.replicas.registry import ReplicaRegistry
+from acestep_ray.settings import Settings
+from acestep_ray.shared_work import SharedCall
+
+logger = logging.getLogger(__name__)
+
+BACKLOG_SECONDS = 1.0
+"""How old the totals of the backlog may be: a poll must not read all jobs."""
+CAPACITY = "capacity"
+"""In the change log, where a job id would be: the replicas of this cluster have changed."""
+
+
+class JobCoordinator:
+    """Applies the operations of all callers to one store. In one event loop.
+
+    ``store_factory`` opens the store, in the thread that then uses it. ``registry``: this cluster's
+    engine replicas. ``clock``: epoch seconds.
+    """
+
+    def __init__(
+        self,
+        store_factory: Callable[[], JobStore],
+        settings: Settings,
+        registry: ReplicaRegistry | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.registry = registry or ReplicaRegistry()
+        self._jobs = settings.jobs
+        self._clock = clock
+        self._default_seconds = settings.defaults.job_seconds
+        self._totals = BacklogTotals((), Throughput(self._default_seconds))  # of this cluster
+        self._waits = WaitEstimates(self._totals, Capacity())
+        self._totalled_at = float("-inf")
+        self._refresh_totals = SharedCall(self._read_backlog)
+        self._cluster = ""
+        self._planners: frozenset[str] = frozenset()  # of this cluster's runners
+        self._store = GroupCommit(store_factory, clock, self._publish)
+        self._changes = ChangeLog()
+        self._live = LiveState()
+        self._peers: PeerListener | None = None
+        self._maintenance = Maintenance(settings.jobs, self._apply, clock, self._drop_ended)
+
+    async def open(self) -> None:
+        """Open the store and begin maintenance. Raises what the factory raises; a coordinator that
+        could not be opened is of no further use."""
+        try:
+            await self._store.open()
+            await self._maintenance.start()
+        except BaseException:
+            await self._store.close()
+            raise
+        self.registry.on_change = lambda: self._changes.publish([CAPACITY])
+        if (peers := self._store.peers()) is not None:
+            self._peers = PeerListener(peers, self._shared_state, self._update_from_peers)
+
+    async def close(self) -> None:
+        """Finish the calls under way, let waiting readers return, and close the store."""
+        await self._maintenance.stop()
+        peers, self._peers = self._peers, None
+        if peers is not None:
+            await peers.close()
+        self._changes.close()
+        await self._store.close()
+
+    async def apply(self, batch: Sequence[Op]) -> list[object]:
+        """Apply operations in order, together with those of other callers; durable on return.
+
+        Returns what JobStore.apply returns, but Snapshots for Get, ListJobs and Cancel. Raises
+        StoreUnavailable: then nothing of the batch has happened. Raises RuntimeError if maintenance
+        has ended: then the coordinator must be replaced.
+        """
+        self.check()
+        answers = await self._apply(batch)
+        if any(isinstance(op, Get | ListJobs) for op in batch):
+            with contextlib.suppress(StoreUnavailable):  # the batch is done; old totals suffice
+                await self._ensure_totals()
+        return [self._with_live_state(op, a) for op, a in zip(batch, answers, strict=True)]
+
+    async def lease(self, request: LeaseRequest) -> list[JobRecord]:
+        """Lease the next jobs that this cluster's engines can start now. Raises as ``apply``.
+
+        A planner or decoder without a replica gets no jobs: they wait in the store, where
+        autoscaling sees them. One plan may always be taken, because another planner makes the plans
+        of a planner that is no longer deployed. A job is not leased if another cluster has its
+        planner and this one does not.
+        """
+        self.check()
+        self._cluster, self._planners = request.cluster, frozenset(request.planners)
+        capacity = self.registry.snapshot().capacity()
+        slots = {name: capacity.planner_slots.get(name, 0) for name in request.planners}
+        elsewhere = dict.fromkeys(self._live.planners_elsewhere(), 0)
+        lease = Lease(
+            request.runner,
+            request.request_id,
+            plan_slots=max(1, sum(slots.values())),
+            decode_slots=capacity.decode_slots,
+            planner_slots={**elsewhere, **slots},
+            cluster=request.cluster,
+        )
+        (records,) = await self._apply([lease])
+        assert isinstance(records, list)
+        return records
+
+    async def report(self, progress: list[tuple[str, int, Progress]]) -> None:
+        """Keep in memory how far jobs are: (job id, attempt, progress).
+
+        The progress of an attempt that does not have its job is dropped.
+        """
+        unknown = [
+            (job_id, attempt)
+            for job_id, attempt, _ in progress
+            if not self._live.knows(job_id, attempt)
+        ]
+        owned = set(await self._owned(unknown))
+        for job_id, attempt, one in progress:
+            if (job_id, attempt) in owned or self._live.knows(job_id, attempt):
+                self._live.note(job_id, attempt, one)
+
+    async def changes(self, since: tuple[str, int] | None, seconds: float) -> Changes:
+        """Which jobs changed after ``since`` (epoch, version); CAPACITY is among them if the
+        capacity changed. Waits up to ``seconds`` for a change."""
+        return await self._changes.since(since, seconds)
+
+    async def stats(self) -> QueueStats:
+        """Counts and figures, as of now. Raises as ``apply``."""
+        self.check()
+        (counts,) = await self._apply([Stats()])
+        assert isinstance(counts, StoreStats)
+        throughput = measured(counts, self._default_seconds)
+        return QueueStats(counts, self._capacity_everywhere(), throughput.job_seconds)
+
+    async def load(self) -> AutoscalingLoad:
+        """The work for this cluster's engines now. Raises as ``apply``."""
+        self.check()
+        await self._ensure_totals()
+        totals = self._totals
+        plans = {planner: len(places) for planner, places in totals.planned_places.items()}
+        slots = self.registry.snapshot().slots
+        return AutoscalingLoad(plans, totals.decodes, totals.decode_seconds, slots)
+
+    def check(self) -> None:
+        """Raise RuntimeError when maintenance has ended: the coordinator must be replaced."""
+        self._maintenance.check()
+
+    def _capacity(self) -> Capacity:
+        """Capacity of this cluster. Replicas get no work while no runner lives."""
+        if not self._live.has_runner(self._clock()):
+            return Capacity()
+        return self.registry.snapshot().capacity()
+
+    def _capacity_everywhere(self) -> Capacity:
+        """Capacity of all clusters that share the store."""
+        return total_capacity([self._capacity(), *self._live.capacity_elsewhere()])
+
+    async def _apply(self, batch: Sequence[Op]) -> list[object]:
+        answers = await self._store.apply(batch)
+        for op in batch:
+            if isinstance(op, KeepAlive):
+                self._live.keep_alive(op.runner, self._clock() + op.ttl)
+            elif isinstance(op, Deregister):
+                self._live.remove_runner(op.runner)
+        return answers
+
+    async def _owned(self, attempts: list[tuple[str, int]]) -> list[tuple[str, int]]:
+        if not attempts:
+            return []
+        answers = await self._apply([IsOwner(*attempt) for attempt in attempts])
+        return [attempt for attempt, owned in zip(attempts, answers, strict=True) if owned is True]
+
+    async def _ensure_totals(self) -> None:
+        """Read the backlog again if the totals are old. Raises StoreUnavailable."""
+        if not 0 <= self._clock() - self._totalled_at < BACKLOG_SECONDS:
+            await self._refresh_totals()
+
+    async def _read_backlog(self) -> None:
+        now = self._clock()
+        backlog, counts = await self._apply([Backlog(), Stats()])
+        assert isinstance(backlog, list)
+        assert isinstance(counts, StoreStats)
+        throughput = measured(counts, self._default_seconds)
+        left = self._live.decode_left
+        self._totals = BacklogTotals(backlog, throughput, left, self._cluster)
+        totals_everywhere = BacklogTotals(backlog, throughput, left)
+        self._waits = WaitEstimates(totals_everywhere, self._capacity_everywhere())
+        self._totalled_at = now
+
+    def _with_live_state(self, op: Op, answer: object) -> object:
+        if isinstance(op, Get | Cancel) and isinstance(answer, JobRecord):
+            return self._snapshot(answer)
+        if isinstance(op, ListJobs) and isinstance(answer, list):
+            return [self._snapshot(record) for record in answer]
+        return answer
+
+    def _snapshot(self, record: JobRecord) -> Snapshot:
+        queued = record.status is Status.QUEUED
+        return Snapshot(
+            record=record,
+            progress=self._live.progress(record),
+            eta_seconds=self._waits.eta_seconds(record) if queued else None,
+            expires_at=None if record.finished_at is None else record.finished_at + self._jobs.keep,
+        )
+
+    def _publish(self, changes: list[tuple[str, Status]]) -> None:
+        self._live.drop(job_id for job_id, status in changes if status is not Status.RUNNING)
+        self._changes.publish(job_id for job_id, _ in changes)
+
+    def _shared_state(self) -> str:
+        return self._live.shared(self._capacity(), self._planners).model_dump_json()
+
+    def _update_from_peers(self, update: PeerUpdate) -> None:
+        self._live.set_peers(read_peer_states(update.states))
+        self._publish(update.changes)
+        if update.missed:
+            self._changes.miss()
+
+    async def _drop_ended(self) -> None:
+        """Remove the runners that are gone, and the progress of attempts that lost their jobs."""
+        self._live.forget_lapsed(self._clock())
+        kept = self._live.attempts()
+        owned = set(await self._owned(kept))
+        self._live.drop(job_id for job_id, attempt in kept if (job_id, attempt) not in owned)

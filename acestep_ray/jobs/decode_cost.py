@@ -1,0 +1,28 @@
+"""The decoder's cost of a job: the unit in which autoscaling and the ETA count."""
+
+from acestep_ray.jobs.spec import JobSpec
+from acestep_ray.planner.duration import estimate_seconds, is_sung
+from acestep_ray.settings import Settings
+from acestep_ray.timebase import CODES_PER_SECOND
+
+
+def decoder_work(spec: JobSpec, seconds: float) -> float:
+    """Seconds of audio of all takes, times diffusion steps; ``seconds``: length of one take.
+
+    A step may cost more at a greater length, with guidance or on another GPU. The measured
+    throughput includes that.
+    """
+    return seconds * len(spec.seeds) * spec.steps
+
+
+def length_of(spec: JobSpec, settings: Settings) -> float:
+    """Length of a take in seconds, as far as it is known before a plan is made."""
+    if spec.codes:
+        return len(spec.codes[0]) / CODES_PER_SECOND
+    if spec.source is not None:
+        return spec.source.seconds
+    if spec.duration is not None:
+        return spec.duration
+    if spec.lm is not None and is_sung(spec.lyrics):
+        return estimate_seconds(spec.lyrics, settings.lyrics)
+    return settings.defaults.duration

@@ -1,0 +1,33 @@
+"""``generation_info``: a text for people: what was made, with which engines, in what time."""
+
+from acestep_ray.decoder.events import Decoded
+from acestep_ray.decoder.protocol import DecodeRequest
+from acestep_ray.planner.protocol import Plan
+from acestep_ray.timebase import SAMPLE_RATE
+
+
+def generation_info(
+    request: DecodeRequest, plan: Plan | None, decoded: Decoded, queued: float, total: float
+) -> str:
+    """A few lines of text. ``queued`` and ``total``: seconds."""
+    engine = decoded.engine
+    takes = len(decoded.takes)
+    length = decoded.takes[0].samples / SAMPLE_RATE
+    seeds = ",".join(str(take.seed) for take in decoded.takes)
+    lines = [
+        f"Steps: {request.steps}, Scale: {request.guidance_scale}, Shift: {request.shift}",
+        f"Task: {request.task}, Takes: {takes} of {length:.2f} s, Seeds: {seeds}",
+        f"Decoder: {engine.engine} ({engine.model}) on {engine.device}"
+        + (" - mock audio from a test synthesiser, not from ACE-Step" if engine.mock else ""),
+    ]
+    if plan:
+        lines.append(
+            f"Planner: {plan.model}, {len(plan.codes)} codes"
+            + (" - mock plan, not from ACE-Step" if plan.mock else "")
+        )
+    spent = {"queued": queued} | ({"plan": plan.elapsed} if plan else {}) | decoded.seconds
+    times = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in spent.items())
+    lines.append(f"Time: {times}, total {total:.2f} s")
+    if decoded.peak_memory is not None:
+        lines.append(f"Device memory: {decoded.peak_memory / 2**30:.2f} GiB at most")
+    return "\n".join(lines)

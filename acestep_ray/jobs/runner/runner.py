@@ -1,0 +1,187 @@
+"""Leases jobs and runs them: the loops of the runner deployment."""
+
+import asyncio
+import logging
+import uuid
+from typing import Any
+
+from acestep_ray.artifacts.store import Artifacts
+from acestep_ray.jobs.client import JobStoreClient, LeaseRequest
+from acestep_ray.jobs.job import ErrorCode
+from acestep_ray.jobs.result import Progress
+from acestep_ray.jobs.runner.artifact_collector import ArtifactCollector
+from acestep_ray.jobs.runner.workflow import Engines, Workflow
+from acestep_ray.jobs.store.operations import Deregister, Finish, IsOwner, KeepAlive, Op
+from acestep_ray.jobs.store.records import JobRecord
+from acestep_ray.replicas.planners import planners_of
+from acestep_ray.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+CHANGES_SECONDS = 10.0
+"""Longest that a request for changes waits."""
+FOREVER = 7 * 86400.0
+"""Seconds that finished work waits until it can be written."""
+PAUSE = 0.5
+"""Seconds between a failure and the next try."""
+REPORT_EVERY = 0.5
+"""Seconds between two reports, at least."""
+
+
+class Runner:
+    """One per process. ``start`` it in its event loop, ``drain`` it before the process ends.
+
+    ``cluster``: id of the Ray cluster of the engines, if several clusters share the store.
+    """
+
+    def __init__(
+        self,
+        client: JobStoreClient,
+        engines: Engines,
+        artifacts: Artifacts,
+        settings: Settings,
+        cluster: str = "",
+    ) -> None:
+        self.name = f"runner-{uuid.uuid4().hex[:12]}"
+        self._client = client
+        self._engines = engines
+        self._settings = settings
+        self._cluster = cluster
+        self._planners = tuple(planner.name for planner in planners_of(settings))
+        self._collector = ArtifactCollector(client, artifacts, settings)
+        self._jobs: dict[str, tuple[JobRecord, asyncio.Task[None]]] = {}
+        self._progress: dict[str, tuple[int, Progress]] = {}
+        self._may_lease = asyncio.Event()  # set when jobs may be leased
+        self._to_report = asyncio.Event()
+        self._request = ""  # id of the lease request without an answer
+        self._draining = False
+        self._loops: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin leasing."""
+        loops = (
+            self._keep_alive,
+            self._follow_changes,
+            self._report,
+            self._lease,
+            self._collect_garbage,
+        )
+        for loop in loops:
+            self._loops.append(asyncio.create_task(self._forever(loop), name=loop.__name__))
+
+    def check(self) -> None:
+        """Raise RuntimeError if one of the loops has ended: the replica must be replaced."""
+        for loop in self._loops:
+            if loop.done():
+                raise RuntimeError(f"the runner's {loop.get_name()} loop has ended")
+
+    async def drain(self) -> None:
+        """Lease no more, and wait for the jobs that were leased."""
+        self._draining = True
+        while self._jobs:
+            await asyncio.wait([task for _, task in self._jobs.values()])
+        for loop in self._loops:
+            loop.cancel()
+        await self._client.apply(Deregister(self.name))
+
+    async def write(self, op: Op) -> bool:
+        """See workflow.JobWriter. Waits as long as the store is unavailable."""
+        while True:
+            try:
+                return bool(await self._client.apply(op, patience=FOREVER))
+            except Exception:
+                # Without this write, the job would stay with this runner and never end.
+                logger.exception("%s was not written; trying again", type(op).__name__)
+                await asyncio.sleep(PAUSE)
+
+    def progress(self, job_id: str, attempt: int, progress: Progress) -> None:
+        """See workflow.JobWriter."""
+        self._progress[job_id] = (attempt, progress)
+        self._to_report.set()
+
+    async def _forever(self, loop: Any) -> None:
+        """Run a loop's body again and again; a failure is logged and tried again."""
+        while True:
+            try:
+                await loop()
+            except Exception:
+                logger.exception("The runner's %s loop failed; trying again", loop.__name__)
+                await asyncio.sleep(PAUSE)
+
+    async def _keep_alive(self) -> None:
+        ttl = self._settings.jobs.lease_seconds
+        await self._client.apply(KeepAlive(self.name, ttl), patience=ttl)
+        # A lease request before the first liveness record was in vain: ask again.
+        self._may_lease.set()
+        await asyncio.sleep(ttl / 3)
+
+    async def _follow_changes(self) -> None:
+        """Wake the lease loop when jobs or the capacity change; stop work on jobs that ended."""
+        since: tuple[str, int] | None = None
+        while True:
+            changes = await self._client.changes(since, CHANGES_SECONDS)
+            since = (changes.epoch, changes.version)
+            self._may_lease.set()
+            held = self._jobs if changes.missed else set(changes.job_ids) & self._jobs.keys()
+            await asyncio.gather(*(self._stop_if_lost(job_id) for job_id in list(held)))
+
+    async def _stop_if_lost(self, job_id: str) -> None:
+        """Stop the work on a job if this attempt no longer has it."""
+        held = self._jobs.get(job_id)
+        if held is None:
+            return  # it has just ended
+        record, task = held
+        if not await self._client.apply(IsOwner(job_id, record.attempt)):
+            task.cancel()
+
+    async def _report(self) -> None:
+        """Report progress, if there is any."""
+        await self._to_report.wait()
+        self._to_report.clear()
+        latest, self._progress = self._progress, {}
+        await self._client.report([(job_id, *progress) for job_id, progress in latest.items()])
+        await asyncio.sleep(REPORT_EVERY)
+
+    async def _lease(self) -> None:
+        """Lease the jobs that the engines can start now."""
+        await self._may_lease.wait()
+        self._may_lease.clear()
+        if self._draining:
+            return
+        self._request = self._request or uuid.uuid4().hex
+        request = LeaseRequest(self.name, self._request, self._planners, self._cluster)
+        # Repeated with the same request_id until an answer comes: no leased job can be missed.
+        try:
+            records = await self._client.lease(request, patience=FOREVER)
+        except Exception:
+            self._may_lease.set()
+            raise
+        self._request = ""
+        for record in records:
+            self._run(record)
+
+    async def _collect_garbage(self) -> None:
+        await asyncio.sleep(self._settings.jobs.purge_every)
+        await self._collector.collect_garbage()
+
+    def _run(self, record: JobRecord) -> None:
+        if earlier := self._jobs.get(record.job_id):
+            earlier[1].cancel()  # an attempt that lost its job when this runner's lease expired
+        task = asyncio.create_task(self._end(record), name=record.job_id)
+        self._jobs[record.job_id] = (record, task)
+
+    async def _end(self, record: JobRecord) -> None:
+        """Run one job to its end. A bad record must not keep other jobs from running."""
+        try:
+            await Workflow(record, self._engines, self, self._settings).run()
+        except ValueError:  # pydantic's: written by another release, in another format
+            logger.exception("Job %s cannot be read", record.job_id)
+            error = "The job was stored by another version of the service and cannot be read."
+            await self.write(
+                Finish(record.job_id, record.attempt, error=error, error_code=ErrorCode.INTERNAL)
+            )
+        finally:
+            if self._jobs.get(record.job_id, (None,))[0] is record:
+                del self._jobs[record.job_id]
+            self._progress.pop(record.job_id, None)
+            self._may_lease.set()

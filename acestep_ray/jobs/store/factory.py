@@ -1,0 +1,23 @@
+"""Opens the store that the settings name."""
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from acestep_ray.jobs.store.protocol import JobStore
+from acestep_ray.jobs.store.redis import RedisStore
+from acestep_ray.jobs.store.sqlite import SqliteStore
+from acestep_ray.settings import Settings
+
+
+def open_store(settings: Settings) -> JobStore:
+    """The store at ``settings.store_url``. Raises StoreUnavailable, StoreUnsuitable."""
+    url = settings.store_url
+    if url.startswith("sqlite:"):
+        return SqliteStore(sqlite_file(url))
+    password = settings.store_password
+    return RedisStore(url, password.get_secret_value() if password else None)
+
+
+def sqlite_file(url: str) -> Path:
+    """The file of ``sqlite:///relative.db`` or ``sqlite:////absolute.db`` (SQLAlchemy's URLs)."""
+    return Path(unquote(urlsplit(url).path.removeprefix("/")))

@@ -1,0 +1,1 @@
+"""`acestep-ray migrate-store`: jobs from a SQLite file to a Redis database."""

@@ -1,0 +1,225 @@
+"""The operations of a job store. For the rules of all of them see protocol.py."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from acestep_ray.jobs.job import ErrorCode, Status
+
+
+@dataclass(frozen=True)
+class Submit:
+    """Queue a job. Returns Submitted; raises QueueFull, IdempotencyMismatch or JobExpired.
+
+    The same ``job_id`` again returns the same as before. The same ``idempotency_key`` by the same
+    ``owner`` with the same ``fingerprint`` returns the first job; with another fingerprint it is an
+    error. A key whose job was deleted or has expired is free again.
+    """
+
+    job_id: str
+    spec: str  # JSON of JobSpec; the store never reads it
+    needs_plan: bool
+    owner: str = ""  # digest of the API key
+    idempotency_key: str | None = None
+    fingerprint: str = ""  # digest of the body
+    max_queued: int = 200
+    planner: str = ""  # name of the planner that plans it, as in Lease.planner_slots
+    work: float = 0.0  # the decoder's cost: seconds of audio of all takes, times steps
+
+
+@dataclass(frozen=True)
+class Get:
+    """Read a job. Returns JobRecord; raises JobNotFound or JobExpired."""
+
+    job_id: str
+
+
+@dataclass(frozen=True)
+class ListJobs:
+    """Read jobs, newest first. ``before``: only jobs with a lower place. ``error_codes``: only jobs
+    that failed with one of them. ``brief``: without plan and result. Returns list[JobRecord]."""
+
+    status: Status | None = None
+    limit: int = 50
+    before: int | None = None
+    owner: str | None = None  # None: jobs of all owners
+    error_codes: tuple[ErrorCode, ...] = ()
+    brief: bool = False
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Lease the next jobs to a runner, in order. Returns list[JobRecord] with their new attempt.
+
+    ``plan_slots`` and ``decode_slots`` are the slots of all planners and of all decoders. Jobs that
+    are leased already use them: a leased job that still needs its plan uses a plan slot, any other
+    leased job a decode slot. A job that needs a plan is leased only while the leased jobs are fewer
+    than both numbers together. If the slots for a queued job are taken, later jobs of the other
+    kind may be leased before it, but none of its own kind. ``planner_slots`` limits the plan slots
+    of single planners: if those of a job's planner are taken, later jobs of other planners may be
+    leased before it. A planner that is not named there may use all plan slots.
+
+    A repeated ``request_id`` returns the same jobs. A runner without a liveness record (KeepAlive)
+    gets no jobs. ``cluster``: id of the Ray cluster that has these slots. If several clusters share
+    a store, jobs that are leased in another cluster use none of them.
+    """
+
+    runner: str
+    request_id: str
+    plan_slots: int
+    decode_slots: int
+    planner_slots: Mapping[str, int] = field(default_factory=dict)
+    cluster: str = ""
+
+
+@dataclass(frozen=True)
+class KeepAlive:
+    """Record that a runner lives, until ``now + ttl`` (``ttl``: seconds). Returns None."""
+
+    runner: str
+    ttl: float
+
+
+@dataclass(frozen=True)
+class Deregister:
+    """A runner stops in good order. Its jobs go back to their places, and their starts are not
+    counted. Returns None."""
+
+    runner: str
+
+
+@dataclass(frozen=True)
+class IsOwner:
+    """Whether ``attempt`` still has the job. Returns bool."""
+
+    job_id: str
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Start:
+    """The job's engine has begun: queued -> running. Counted once per attempt. Returns bool:
+    whether the attempt still has the job."""
+
+    job_id: str
+    attempt: int
+
+
+@dataclass(frozen=True)
+class SavePlan:
+    """Store the job's plan. ``seconds``: how long it took to make. ``work``: replaces that of
+    Submit, if given. Returns bool as Start."""
+
+    job_id: str
+    attempt: int
+    plan: str
+    seconds: float | None = None
+    work: float | None = None
+
+
+@dataclass(frozen=True)
+class Finish:
+    """End the job: with ``result`` (JSON of JobResult) it succeeded, else it failed.
+    ``device_seconds``: how long the decoder's device worked on it. Returns bool: whether this
+    attempt has ended the job (also if repeated)."""
+
+    job_id: str
+    attempt: int
+    result: str | None = None
+    error: str | None = None
+    error_code: ErrorCode | None = None
+    device_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Release:
+    """Give a leased job back to its place. ``lost``: its worker died. That counts as a start, even
+    if the job had not begun; after ``max_starts`` starts the job fails with worker_lost. Not lost:
+    its start, if any, is no longer counted. Returns bool as Start."""
+
+    job_id: str
+    attempt: int
+    lost: bool
+    max_starts: int = 3
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """End a job at once as cancelled. Returns JobRecord (also if it was cancelled before); raises
+    JobNotFound, JobExpired or AlreadyEnded."""
+
+    job_id: str
+
+
+@dataclass(frozen=True)
+class Delete:
+    """End the job if it has not ended, and delete it: from now on its id raises JobExpired, and its
+    artifacts are garbage. Returns None; raises JobNotFound, or JobExpired if already deleted."""
+
+    job_id: str
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Requeue the jobs of runners whose liveness record has expired: running jobs as from a lost
+    worker, the others without counting a start. Fail the jobs that have run for more than
+    ``timeout`` seconds since their present start. Returns list[str]: ids of the jobs that
+    changed."""
+
+    max_starts: int = 3
+    timeout: float = 3600.0
+
+
+@dataclass(frozen=True)
+class ExtendLeases:
+    """Extend every liveness record to at least ``now + ttl`` (``ttl``: seconds), because the store
+    was unavailable. Returns None.
+
+    Does nothing if another store on the same database has swept it after ``since`` (epoch
+    seconds): then the database was available, and runners could renew their records.
+    """
+
+    ttl: float
+    since: float = float("inf")
+
+
+@dataclass(frozen=True)
+class Purge:
+    """Expire jobs that ended more than ``keep`` seconds ago, at most ``limit`` per call. Delete
+    expired ids after ``keep_expired`` more seconds, and idempotency keys after
+    ``keep_idempotency`` seconds. Returns int: how many jobs expired."""
+
+    keep: float
+    keep_expired: float
+    keep_idempotency: float
+    limit: int = 500
+
+
+@dataclass(frozen=True)
+class ListGarbage:
+    """Ids of deleted and expired jobs whose artifacts may still be stored. Returns list[str]."""
+
+    limit: int = 100
+
+
+@dataclass(frozen=True)
+class AckGarbage:
+    """The artifacts of these jobs are deleted. Returns None."""
+
+    job_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Stats:
+    """Returns StoreStats."""
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """The jobs that have not ended. Returns list[BacklogItem], in the order of places."""
+
+
+Op = (
+    Submit | Get | ListJobs | Lease | KeepAlive | Deregister | IsOwner | Start | SavePlan | Finish
+    | Release | Cancel | Delete | Sweep | ExtendLeases | Purge | ListGarbage | AckGarbage | Stats
+    | Backlog
+)  # fmt: skip

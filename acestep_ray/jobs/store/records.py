@@ -1,0 +1,86 @@
+"""What a job store's operations return."""
+
+from dataclasses import dataclass
+
+from acestep_ray.jobs.job import ErrorCode, Status
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """An accepted job. ``position``: 1 = next. ``created``: False if the idempotency key named an
+    older job."""
+
+    job_id: str
+    status: Status
+    position: int
+    created: bool
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """A job as stored. Times are epoch seconds.
+
+    ``place``: its number in the order of the queue, never changed. ``position``: 1 = next among the
+    queued jobs, 0 if not queued. ``attempt``: number of its last lease. ``starts``: see "start" in
+    docs/architecture.md. ``needs_plan``: the job wants a plan; stays true after the plan is made.
+    ``plan_pending``: its plan is still to be made. ``work``: seconds of audio of all takes, times
+    steps. ``runner``: name of the runner that leases it. ``spec``, ``plan`` and ``result``: JSON of
+    JobSpec, Plan and JobResult.
+    """
+
+    job_id: str
+    status: Status
+    spec: str
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+    place: int
+    position: int
+    attempt: int
+    starts: int
+    needs_plan: bool
+    planner: str
+    work: float
+    runner: str | None
+    plan: str | None
+    result: str | None
+    error: str | None
+    error_code: ErrorCode | None
+    plan_pending: bool = False
+
+
+@dataclass(frozen=True)
+class JobTiming:
+    """Measured times of one job: the decoder's ``device_seconds`` for its ``work`` (see JobRecord),
+    and ``plan_seconds``, None if it had no plan."""
+
+    work: float
+    device_seconds: float
+    plan_seconds: float | None
+
+
+@dataclass(frozen=True)
+class StoreStats:
+    """Number of jobs by status; ``queued_for_plan``: queued jobs that wait for a plan first."""
+
+    queued: int
+    running: int
+    succeeded: int
+    failed: int
+    queued_for_plan: int
+    recent_seconds: tuple[float, ...]  # start to end of the last 50 succeeded jobs
+    recent_paces: tuple[JobTiming, ...] = ()  # of the same jobs, if measured
+
+
+@dataclass(frozen=True)
+class BacklogItem:
+    """A job that has not ended. ``planner``: the planner that has to make its plan; None if no plan
+    is pending. ``work``: see JobRecord."""
+
+    job_id: str
+    place: int
+    status: Status
+    planner: str | None
+    work: float
+    leased: bool
+    cluster: str  # id of the cluster where it is leased, or empty

@@ -1,0 +1,1 @@
+"""Which replicas there are, how many there should be, and on which GPUs."""

@@ -1,0 +1,45 @@
+"""How many replicas the waiting work needs."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class AutoscalingLoad:
+    """The work for the engines now.
+
+    ``plans``: plans that wait or are being made, by planner. ``decodes``: jobs at a decoder or on
+    their way to one. ``decode_seconds``: seconds that one decoder would need for all jobs.
+    ``slots``: jobs that one replica holds at a time, by deployment; only deployments that have had
+    a replica.
+    """
+
+    plans: Mapping[str, int] = field(default_factory=dict)
+    decodes: int = 0
+    decode_seconds: float = 0.0
+    slots: Mapping[str, int] = field(default_factory=dict)
+
+
+def planner_replicas(load: AutoscalingLoad, planner: str) -> int:
+    """Enough replicas to begin every waiting plan at once; 0 if there is none.
+
+    At most 1 until a replica has registered: how many plans it makes at a time is not known yet.
+    """
+    plans = load.plans.get(planner, 0)
+    slots = load.slots.get(planner)
+    return math.ceil(plans / slots) if slots else min(plans, 1)
+
+
+def decoder_replicas(load: AutoscalingLoad, decoder: str, target_seconds: float) -> int:
+    """Enough replicas to do all waiting work in ``target_seconds``, and to hold the jobs that
+    decoders have; 0 if there is no work.
+
+    At least 1 until a replica has registered: requests are checked against what it serves, and only
+    a replica can report that.
+    """
+    waiting = math.ceil(load.decode_seconds / target_seconds)
+    slots = load.slots.get(decoder)
+    if slots is None:
+        return max(1, waiting)
+    return max(waiting, math.ceil(load.decodes / slots))

@@ -1,0 +1,106 @@
+"""How much GPU memory an engine needs, and whether its share of the GPU suffices.
+
+Weights and the LM's keys and values are exact. The decoder's working memory was computed from the
+tensors of the full-size modules and rounded up (docs/operations.md explains how).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from acestep_ray.decoder.checkpoints.layout import TEXT_ENCODER_FOLDER, VAE_FOLDER, find
+from acestep_ray.errors import GpuMemoryError
+from acestep_ray.planner.checkpoint_folder import find_lm
+from acestep_ray.replicas.safetensors_header import parameters_in, read_config
+from acestep_ray.settings import Settings
+from acestep_ray.settings.presets import cure
+
+CUDA = 600_000_000
+"""Bytes of a process's CUDA context with torch's libraries."""
+LM_WORK = 300_000_000
+"""Bytes of the LM's logits, prompts and CUDA graphs."""
+VAE_TILE = 1_400_000_000
+"""Bytes that the published VAE needs to decode one tile in 16-bit numbers."""
+TOKENS_PER_SECOND = 12.5
+"""Tokens of the diffusion transformer: 25 latent frames per second, in patches of 2."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """One part of the sum: its name, and its ``size`` in bytes."""
+
+    what: str
+    size: int
+
+
+def decoder_needs(
+    parameters: int, dit: Mapping[str, Any], seconds: float, number_bytes: int = 2
+) -> list[Need]:
+    """Memory for one guided take of ``seconds``: with less, the engine cannot do any job.
+
+    ``dit``: the transformer's ``config.json``. ``number_bytes``: bytes per number. Several takes
+    are tried at a time, and made one by one if the memory does not suffice.
+    """
+    rows, tokens = 2, seconds * TOKENS_PER_SECOND
+    width = int(dit["hidden_size"]) + int(dit["intermediate_size"])
+    steps = rows * tokens * width * 3.5 * number_bytes + tokens * tokens * 6.5 * number_bytes
+    work = max(int(steps), VAE_TILE * number_bytes // 2)
+    return [
+        Need("weights", parameters * number_bytes),
+        Need(f"one take of {seconds:g} s", work),
+        Need("CUDA", CUDA),
+    ]
+
+
+def planner_needs(parameters: int, lm: Mapping[str, Any], context: int) -> list[Need]:
+    """Memory for one guided plan of ``context`` tokens, in bfloat16. ``lm``: the LM's
+    ``config.json``."""
+    pairs = int(lm["num_key_value_heads"]) * int(lm["head_dim"]) * int(lm["num_hidden_layers"])
+    rows, keys_and_values, number_bytes = 2, 2, 2
+    return [
+        Need("weights", parameters * number_bytes),
+        Need(f"a context of {context} tokens", rows * context * pairs * keys_and_values * 2),
+        Need("logits and graphs", LM_WORK),
+        Need("CUDA", CUDA),
+    ]
+
+
+def check_share(stage: str, needs: list[Need], share: float, total: int) -> None:
+    """Raise GpuMemoryError if ``share`` (0 to 1) of a GPU of ``total`` bytes is too small."""
+    needed, room = sum(need.size for need in needs), int(share * total)
+    if needed <= room:
+        return
+    parts = " + ".join(f"{need.what} {_gb(need.size)}" for need in needs)
+    raise GpuMemoryError(
+        f"The {stage} needs {_gb(needed)} of a GPU ({parts}), but its num_gpus {share:g} of "
+        f"{_gb(total)} is {_gb(room)}: {cure(total)}."
+    )
+
+
+def _gb(size: int) -> str:
+    return f"{size / 1e9:.1f} GB"
+
+
+def needs_of_decoder(settings: Settings) -> list[Need]:
+    """Memory that the decoder needs; empty for a mock. Raises CheckpointError."""
+    if settings.decoder == "mock" or settings.checkpoints is None:
+        return []
+    layout = find(settings.checkpoints, settings.dit.model)
+    if layout.kind == "diffusers":
+        folders, dit = [layout.model], layout.model / "transformer"
+    else:
+        beside = (layout.root / VAE_FOLDER, layout.root / TEXT_ENCODER_FOLDER)
+        folders, dit = [layout.model, *beside], layout.model
+    number_bytes = 4 if settings.dit.dtype == "fp32" else 2
+    return decoder_needs(
+        parameters_in(*folders), read_config(dit), settings.limits.duration, number_bytes
+    )
+
+
+def needs_of_planner(settings: Settings) -> list[Need]:
+    """Memory that the planner needs; empty for a mock, and for vLLM, which checks its own memory.
+    Raises CheckpointError."""
+    if settings.planner != "pt":
+        return []
+    folder = find_lm(settings.checkpoints, settings.lm.model)
+    return planner_needs(parameters_in(folder), read_config(folder), settings.lm.context)

@@ -1,0 +1,66 @@
+"""Settings of replicas: how many per stage, on which GPUs, and when they start and stop."""
+
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from acestep_ray.settings.group import Group
+
+
+class Stage(Group):
+    """How many replicas a stage has, and with how many GPUs."""
+
+    num_gpus: float | None = Field(
+        None, ge=0, description="GPUs per replica, or a part of one. None: none is requested."
+    )
+    min_replicas: int = Field(1, ge=0, description="0: none while there is no work.")
+    max_replicas: int = Field(1, ge=0, description="0: as many as the cluster's GPUs allow.")
+
+    @field_validator("num_gpus")
+    @classmethod
+    def _whole_above_one(cls, num_gpus: float | None) -> float | None:
+        if num_gpus is not None and num_gpus > 1 and num_gpus % 1:
+            raise ValueError("above 1, num_gpus must be a whole number")
+        return num_gpus
+
+    @model_validator(mode="after")
+    def _checked(self) -> Self:
+        if self.max_replicas and self.min_replicas > self.max_replicas:
+            raise ValueError(
+                f"min_replicas ({self.min_replicas}) must not be above max_replicas "
+                f"({self.max_replicas})"
+            )
+        return self
+
+
+class PlannerPair(Stage):
+    """One language model on one backend, deployed and scaled separately. If it has no ``num_gpus``,
+    that of ``scaling.planner`` is used."""
+
+    model: str = Field("", description="Folder in `checkpoints`, acestep-5Hz-lm-*.")
+    backend: Literal["mock", "pt", "vllm"] = Field(description="Planner engine.")
+    max_replicas: int = Field(1, ge=1)
+
+
+class Scaling(Group):
+    """How the number of replicas follows the waiting work. The `autoscaling_config` and
+    `ray_actor_options` of a deployment in a Serve config override it."""
+
+    planner: Stage = Field(Stage(), description="The planner, if `planners` is empty.")
+    decoder: Stage = Stage()
+    target_seconds: float = Field(
+        60.0, gt=0, description="Time in which the decoders should do all waiting work, seconds."
+    )
+    idle_seconds: float = Field(
+        300.0, ge=0, description="A replica that was not needed for this time is stopped, seconds."
+    )
+    elastic: bool = Field(
+        False, description="GPUs are added on demand: replicas need not fit onto those present."
+    )
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        for name, stage in (("planner", self.planner), ("decoder", self.decoder)):
+            if self.elastic and stage.max_replicas == 0:
+                raise ValueError(f"{name}.max_replicas must be given if GPUs are added on demand")
+        return self

@@ -1,0 +1,380 @@
+"""Every setting of the service, in one tree.
+
+Read from the environment (prefix ``ACESTEP_``, ``__`` between levels: ``ACESTEP_LIMITS__QUEUE``),
+then from the ``args`` of a Serve config, then from the preset that these name, then from the
+defaults below. The first source that has a setting wins. An unknown key is refused.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from acestep_ray.settings.group import Group
+from acestep_ray.settings.presets import PRESETS, PresetName
+from acestep_ray.settings.scaling import PlannerPair, Scaling
+
+_STORE_URL = re.compile(
+    r"sqlite:///.+|rediss?://([^@/?#]*@)?[^@/?#]+(/\d*)?(\?[^#]*)?|unix:///[^?#]+(\?[^#]*)?"
+)
+_STORE_OPTIONS = re.compile(r"volatile=allow|db=\d+|ssl_(ca_certs|certfile|keyfile)=.+")
+
+
+def _port(url: str) -> None:
+    try:
+        urlsplit(url).port  # noqa: B018  # raises if it is illegal, with the URL in the message
+    except ValueError:
+        raise ValueError("the job store's port must be a number from 0 to 65535") from None
+
+
+def checked_store_url(secret: SecretStr) -> SecretStr:
+    """Check the URL now, so that not a replica must fail on it later. Raises ValueError."""
+    url = secret.get_secret_value()
+    if not url:
+        return secret
+    if not _STORE_URL.fullmatch(url):
+        raise ValueError(
+            "the job store is sqlite:///FILE, redis://HOST:PORT/DB, rediss://HOST:PORT/DB (TLS) or "
+            "unix:///SOCKET"
+        )
+    if not url.startswith("sqlite"):
+        _port(url)
+    _, _, options = url.partition("?")
+    if not url.startswith("sqlite") and options:
+        for option in options.split("&"):
+            if not _STORE_OPTIONS.fullmatch(option):
+                raise ValueError(
+                    f"the job store has no option {option.partition('=')[0]!r}; there are "
+                    "volatile=allow, db=NUMBER, ssl_ca_certs=FILE, ssl_certfile=FILE and "
+                    "ssl_keyfile=FILE"
+                )
+    return secret
+
+
+def _only_password(password: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
+    """Refuse a second password: it would be unclear which one is meant."""
+    url = others.data.get("store", SecretStr("")).get_secret_value()
+    if password is not None and re.match("rediss?://[^@/?#]*:[^@/?#]+@", url):
+        raise ValueError("ACESTEP_STORE holds a password, too; give it in one place")
+    return password
+
+
+def _artifacts_url(url: str) -> str:
+    if url and not re.fullmatch(r"file:///.+|(s3|gs|az)://[^/@?#]+(/[^?#]*)?", url):
+        raise ValueError(
+            "artifact storage is file:///FOLDER, s3://BUCKET, gs://BUCKET or az://CONTAINER, with "
+            "/PREFIX if wanted; credentials come from the cloud's own environment variables"
+        )
+    return url
+
+
+def _downloads(downloads: str, others: ValidationInfo) -> str:
+    """Refuse redirect for a folder: it has no server that a signed URL could name."""
+    url = others.data.get("artifacts", "s3://unknown")  # absent: `artifacts` itself was refused
+    if downloads == "redirect" and not re.match("(s3|gs|az)://", url):
+        raise ValueError(
+            "redirect needs an object store: set ACESTEP_ARTIFACTS to an s3://, gs:// or az:// "
+            "URL, or ACESTEP_DOWNLOADS to stream"
+        )
+    return downloads
+
+
+class Limits(Group):
+    """Limits of a request. Above them: a 4xx that names the limit."""
+
+    duration: float = Field(600.0, ge=10, le=600, description="Longest take, seconds.")
+    batch_size: int = Field(8, ge=1, le=8, description="Most takes per job.")
+    upload_bytes: int = Field(100_000_000, ge=1, description="Largest request body, bytes.")
+    text_bytes: int = Field(
+        1_000_000, ge=1, description="Largest body without files, and largest form field, bytes."
+    )
+    queue: int = Field(200, ge=1, description="Most jobs that may wait; above it: 429.")
+
+
+class Defaults(Group):
+    """Values of a request that does not give them."""
+
+    duration: float = Field(60.0, ge=1, le=600, description="Length of a take, seconds.")
+    batch_size: int = Field(2, ge=1, le=8, description="Takes per job.")
+    job_seconds: float = Field(
+        5.0, gt=0, description="Seconds per job, for the ETA, until jobs were measured."
+    )
+
+
+class Lyrics(Group):
+    """How a song's length is estimated from its lyrics (LM jobs without a duration)."""
+
+    words_per_second: float = Field(2.2, ge=0.5)
+    chars_per_second: float = Field(12.0, ge=4)
+    min_duration: float = Field(45.0, ge=10)
+    max_duration: float = Field(180.0, ge=10)
+    lm_min_duration: float = Field(
+        30.0, ge=0, description="A shorter LM duration is not used for a song with lyrics, seconds."
+    )
+
+
+class Lm(Group):
+    """The 5Hz language model of a real planner."""
+
+    model: str = Field(
+        "",
+        description="Folder in `checkpoints`, acestep-5Hz-lm-*. Empty: the first by name.",
+    )
+    device: str = Field("", description="cpu, cuda, cuda:1. Empty: a GPU if there is one.")
+    context: int = Field(
+        8192, ge=1024, le=40_960, description="Tokens that prompt, metadata and codes may take."
+    )
+    caption_tokens: int = Field(
+        512, ge=8, le=512, description="Longest caption that the LM may write, tokens."
+    )
+    cuda_graphs: bool = Field(
+        True, description="On a GPU, launch each token's kernels as one CUDA graph."
+    )
+    max_concurrent_plans: int = Field(
+        16, ge=1, le=256, description="Songs that a replica plans at the same time (engine vllm)."
+    )
+
+
+class Dit(Group):
+    """The diffusion model of a real decoder."""
+
+    model: str = Field(
+        "", description="Model in `checkpoints`, acestep-v15-*. Empty: the only one, or turbo."
+    )
+    device: str = Field("auto", description="cpu, cuda, cuda:1; auto: a GPU if there is one.")
+    dtype: str = Field(
+        "auto",
+        description="bf16, fp16, fp32; auto: bf16 on a GPU that supports it, fp32 on the CPU.",
+    )
+
+
+class Ingest(Group):
+    """Limits of the child process that reads a client's audio."""
+
+    seconds: float = Field(600.0, gt=0, description="Longest source audio, seconds of sound.")
+    cpu_seconds: float = Field(60.0, gt=0, description="Most CPU time to read it, seconds.")
+    memory_bytes: int = Field(2_000_000_000, ge=512_000_000, description="Address space, bytes.")
+    concurrency: int = Field(2, ge=1, description="Files read at a time, per ingress replica.")
+
+
+class Mock(Group):
+    """How the mock engines behave."""
+
+    step_seconds: float = Field(
+        0.0, ge=0, le=60, description="Seconds added to each diffusion step, to imitate a GPU."
+    )
+    token_seconds: float = Field(
+        0.0, ge=0, le=1, description="Seconds added to each audio code, to imitate a GPU."
+    )
+
+
+class Jobs(Group):
+    """How long a job may take, and how long it is kept. Times are in seconds."""
+
+    timeout: float = Field(
+        3600.0, gt=0, description="Longest time that a job may run without a break; then it fails."
+    )
+    lease_seconds: float = Field(
+        5.0,
+        gt=0,
+        description="A runner that does not renew its leases for this time loses its jobs.",
+    )
+    max_starts: int = Field(
+        3,
+        ge=1,
+        description="A job whose worker was lost this many times, before or after the job began, "
+        "fails with worker_lost.",
+    )
+    keep: float = Field(
+        7 * 86400.0, gt=0, description="Ended jobs and their audio are kept for this time."
+    )
+    keep_expired: float = Field(
+        30 * 86400.0, gt=0, description="Expired ids return 410 for this time."
+    )
+    keep_idempotency: float = Field(
+        86400.0, gt=0, description="An Idempotency-Key is kept for this time."
+    )
+    purge_every: float = Field(60.0, gt=0, description="Time between two purges.")
+    search_every: float = Field(
+        3600.0, gt=0, description="Time between two searches for audio that belongs to no job."
+    )
+    orphan_age: float = Field(
+        3600.0, ge=0, description="Audio younger than this is never deleted as orphaned."
+    )
+
+
+class Restarts(Group):
+    """What `acestep-ray serve` does when its Ray node has died: it starts another one."""
+
+    limit: int = Field(
+        5,
+        ge=0,
+        description="Most restarts in a row; then it gives up, with exit status 1. 0: no restart. "
+        "It should be more than jobs.max_starts: a job that kills the node each time then fails "
+        "before the service gives up.",
+    )
+    healthy_seconds: float = Field(
+        600.0,
+        gt=0,
+        description="After a node was up for this time, restarts are counted from 0, seconds.",
+    )
+
+
+def _absolute(path: Path) -> Path:
+    """Made absolute when the settings are read: replicas may run in another working folder."""
+    return path.expanduser().absolute()
+
+
+def _paths(value: object) -> object:
+    """Folders from text such as ``a:b``, the shell's format for lists of folders."""
+    return value.split(":") if isinstance(value, str) else value
+
+
+class _Preset(PydanticBaseSettingsSource):
+    """The settings of the preset that a source of higher priority has chosen."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """One field of the preset's tree."""
+        return self().get(field_name), field_name, True
+
+    def __call__(self) -> dict[str, Any]:
+        """The preset's tree; empty for an unknown name, which validation refuses."""
+        name = self.current_state.get("preset", "")
+        return PRESETS.get(name, {}) if isinstance(name, str) else {}
+
+
+class Settings(BaseSettings):
+    """The whole tree. ``Settings()`` reads the environment; keyword arguments come from YAML."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ACESTEP_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        env_ignore_empty=True,
+        validate_default=True,
+        hide_input_in_errors=True,  # it may be a secret
+    )
+
+    preset: PresetName = Field(
+        "",
+        description="Defaults for one GPU of 12 to 16 GB (12gb) or from 24 GB (24gb), one machine "
+        "with several (box), or a cluster that grows on demand (cluster).",
+    )
+    decoder: Literal["mock", "diffusers"] = Field("mock", description="Decoder engine.")
+    planner: Literal["mock", "pt", "vllm"] = Field("mock", description="Planner engine.")
+    planners: tuple[PlannerPair, ...] = Field(
+        (),
+        description="Planners side by side; requests choose by lm_model_path and lm_backend, and "
+        "get the first by default. Empty: one, of `planner` and `lm.model`.",
+    )
+    checkpoints: Path | None = Field(None, description="Folder of model checkpoints.")
+    data: Annotated[Path, AfterValidator(_absolute)] = Field(
+        Path("data"), description="Folder for SQLite and local artifacts."
+    )
+    # The whole URL is secret: it may hold a password.
+    store: Annotated[SecretStr, AfterValidator(checked_store_url)] = Field(
+        SecretStr(""),
+        description="Job store: sqlite:///FILE, redis://HOST:PORT/DB, rediss://, unix://. Empty: "
+        "jobs.sqlite in data.",
+    )
+    store_password: Annotated[SecretStr | None, AfterValidator(_only_password)] = Field(
+        None, description="Password of the Redis that `store` names without one."
+    )
+    store_resource: str = Field(
+        "",
+        description="Ray resource of the nodes that the job store actor may run on. Empty: any.",
+    )
+    artifacts: Annotated[str, AfterValidator(_artifacts_url)] = Field(
+        "", description="Object-store URL for audio (file, s3, gs, az). Empty: artifacts in data."
+    )
+    artifacts_shared: bool = Field(
+        False, description="Every node has the folder of file:// artifacts (for example by NFS)."
+    )
+    downloads: Annotated[Literal["stream", "redirect"], AfterValidator(_downloads)] = Field(
+        "stream", description="Takes come through the service, or from a signed URL of the store."
+    )
+    download_seconds: int = Field(
+        300, ge=1, le=604_800, description="How long a signed URL is valid, seconds."
+    )
+    port: int = Field(8001, ge=1, le=65535, description="HTTP port; used by `make serve`.")
+    public_url: str = Field(
+        "", description="Address that clients use; if set, audio paths are absolute URLs under it."
+    )
+    allow_public: bool = Field(
+        False, description="Let `acestep-ray serve` listen beyond loopback without an API key."
+    )
+    api_key: SecretStr | None = Field(None, description="Bearer token. None: open to all.")
+    audio_roots: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_paths)] = Field(
+        (), description="Folders that *_audio_path may point into. Empty: inputs in data."
+    )
+    limits: Limits = Limits()
+    defaults: Defaults = Defaults()
+    lyrics: Lyrics = Lyrics()
+    lm: Lm = Lm()
+    dit: Dit = Dit()
+    scaling: Scaling = Scaling()
+    ingest: Ingest = Ingest()
+    mock: Mock = Mock()
+    jobs: Jobs = Jobs()
+    restarts: Restarts = Restarts()
+
+    @field_validator("planners")
+    @classmethod
+    def _each_once(cls, planners: tuple[PlannerPair, ...]) -> tuple[PlannerPair, ...]:
+        pairs = [(pair.model, pair.backend) for pair in planners]
+        for model, backend in pairs:
+            if backend != "mock" and not model:
+                raise ValueError(f"name the model on {backend}: requests choose a planner by it")
+            if pairs.count((model, backend)) > 1:
+                raise ValueError(f"{model or 'the mock'} on {backend} is listed twice")
+        return planners
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Priority: the environment, then YAML, then the preset, then the defaults."""
+        return (env_settings, init_settings, _Preset(settings_cls))
+
+    @property
+    def store_url(self) -> str:
+        """URL of the job store; it may hold a password."""
+        return self.store.get_secret_value() or f"sqlite:///{self.data / 'jobs.sqlite'}"
+
+    @property
+    def artifacts_url(self) -> str:
+        """URL of the artifact storage."""
+        return self.artifacts or (self.data / "artifacts").as_uri()
+
+    @property
+    def audio_root_dirs(self) -> tuple[Path, ...]:
+        """Folders that ``*_audio_path`` may point into: absolute, with links resolved."""
+        roots = self.audio_roots or (self.data / "inputs",)
+        return tuple(root.expanduser().resolve() for root in roots)
+
+    @property
+    def audio_root_names(self) -> str:
+        """The same folders as text for clients: as they were set, to show nothing else."""
+        return ", ".join(map(str, self.audio_roots)) or "the folder inputs in its data folder"

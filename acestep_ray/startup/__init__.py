@@ -1,0 +1,1 @@
+"""`acestep-ray serve`: checks the set-up, starts Ray and the application, and restarts them."""

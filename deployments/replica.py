@@ -1,0 +1,115 @@
+"""What an engine replica does in addition to its work: use its GPUs, and stay registered."""
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import ray
+import ray._private.worker
+from ray import serve
+
+from acestep_ray.decoder.protocol import DecoderDescription
+from acestep_ray.planner.protocol import PlannerDescription
+from acestep_ray.replicas.gpu_lock import gpu_start_lock
+from acestep_ray.replicas.gpu_memory import Need, check_share
+from acestep_ray.replicas.registry import REGISTER_EVERY, Registration
+from deployments.job_store_client import RayJobStoreClient
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+PAUSE = 1.0
+"""Seconds between a failure and the next try."""
+
+
+class ReplicaRegistrar:
+    """Keeps this replica registered; it has one slot per request that it may have at a time."""
+
+    def __init__(
+        self, client: RayJobStoreClient, description: PlannerDescription | DecoderDescription
+    ) -> None:
+        self._client = client
+        self._description = description
+        self._task = asyncio.create_task(self._keep_registered())
+
+    def _registration(self) -> Registration:
+        """Made anew each time: Serve may change ``max_ongoing_requests`` of a running replica."""
+        context = serve.get_replica_context()
+        return Registration(
+            replica=context.replica_id.to_full_id_str(),
+            deployment=context.deployment,
+            description=self._description,
+            slots=context._deployment_config.max_ongoing_requests,
+            node=ray.get_runtime_context().get_node_id(),
+            gpus=gpus(),
+        )
+
+    async def _keep_registered(self) -> None:
+        while True:
+            try:
+                await self._client.register(self._registration(), REGISTER_EVERY)
+            except Exception:
+                logger.exception("This replica could not be registered; trying again")
+                await asyncio.sleep(PAUSE)
+
+    async def leave(self) -> None:
+        """Remove this replica from the registry, so that it gets no more jobs."""
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        await self._client.register(replace(self._registration(), slots=0), 0)
+
+
+def gpu_share() -> float:
+    """The share of a GPU that this replica was given, 0 to 1; 1 if it has whole GPUs, or none."""
+    context: Any = ray.get_runtime_context()
+    return min(float(context.get_assigned_resources().get("GPU", 1.0)), 1.0)
+
+
+def gpus() -> tuple[str, ...]:
+    """Ids of the GPUs of this node that this replica was given; empty: none.
+
+    Raises RuntimeError if it sees other GPUs: it would use those of other replicas.
+    """
+    given = tuple(map(str, ray.get_runtime_context().get_accelerator_ids()["GPU"]))
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given and visible != ",".join(given):
+        raise RuntimeError(
+            f"This replica was given the GPUs {', '.join(given)} but sees {visible or 'all'}: "
+            "start Ray without RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES."
+        )
+    return given
+
+
+def start(stage: str, needs: list[Need], make: Callable[[], T]) -> T:
+    """Make an engine while no other engine starts on the same GPUs.
+
+    Raises GpuMemoryError, before anything is loaded, if its share of a GPU is less than ``needs``.
+    """
+    own_gpus = gpus()
+    with gpu_start_lock(own_gpus):
+        if own_gpus and needs:
+            check_share(stage, needs, gpu_share(), _gpu_bytes())
+        return make()
+
+
+def _gpu_bytes() -> int:
+    import torch  # noqa: PLC0415  (only real engines have it)
+
+    total: int = torch.cuda.mem_get_info()[1]
+    return total
+
+
+def cluster_id() -> str:
+    """Ray's id of this cluster: the same in all its processes, and different for every cluster.
+
+    A head that restarts with its state (GCS fault tolerance) keeps it. Ray has no public call for
+    it.
+    """
+    worker: Any = ray._private.worker.global_worker
+    return str(worker.gcs_client.cluster_id.hex())

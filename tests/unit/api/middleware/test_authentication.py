@@ -1,0 +1,66 @@
+"""The API key."""
+
+import pytest
+
+from tests.unit.api.conftest import MakeHarness
+from tests.unit.api.harness import URL, ApiHarness, problem_of
+
+ROUTES = [
+    ("POST", URL),
+    ("GET", "/v1/jobs"),
+    ("GET", "/v1/jobs/550e8400-e29b-41d4-a716-446655440000"),
+    ("DELETE", "/v1/jobs/550e8400-e29b-41d4-a716-446655440000"),
+    ("GET", "/v1/audio/550e8400-e29b-41d4-a716-446655440000/1.mp3"),
+    ("GET", "/v1/models"),
+    ("GET", "/v1/stats"),
+    ("GET", "/docs"),
+    ("GET", "/openapi.json"),
+    ("GET", "/nowhere"),
+    ("GET", "/health/"),
+    ("GET", "//health"),
+    ("GET", "/v1/health"),
+]
+
+
+@pytest.fixture
+async def locked(make_bench: MakeHarness) -> ApiHarness:
+    return await make_bench(api_key="sécret key")
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+async def test_every_route_wants_the_key(locked: ApiHarness, method: str, path: str) -> None:
+    answer = await locked.http.request(method, f"http://music{path}")
+    problem_of(answer, 401, "missing_api_key")
+    assert answer.headers["www-authenticate"] == 'Bearer realm="acestep-ray"'
+
+
+@pytest.mark.parametrize(
+    "header", ["Bearer wrong", "Basic c2Vj", "sécret key", "Bearer sécret", "Bearer sécret key2",
+               "Bearer", "Bearer ", "bearer \xff\xfe", "Token sécret key"],
+)  # fmt: skip
+async def test_wrong_keys(locked: ApiHarness, header: str) -> None:
+    answer = await locked.http.get(
+        "/v1/jobs", headers=[(b"Authorization", header.encode("latin-1"))]
+    )
+    assert answer.status_code == 401 and answer.headers["www-authenticate"].startswith("Bearer")
+    assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize("header", ["Bearer sécret key", "bearer  sécret key "])
+async def test_the_key_opens(locked: ApiHarness, header: str) -> None:
+    authorization = [(b"Authorization", header.encode())]
+    assert (await locked.http.get("/v1/jobs", headers=authorization)).status_code == 200
+    submitted = await locked.http.post(URL, json={}, headers=authorization)
+    assert submitted.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready"])
+async def test_probes_are_open(locked: ApiHarness, path: str) -> None:
+    assert (await locked.http.get(path)).status_code == 200
+
+
+async def test_without_a_key_all_is_open(make_bench: MakeHarness) -> None:
+    for key in (None, ""):
+        bench = await make_bench(api_key=key)
+        assert (await bench.http.get("/v1/jobs")).status_code == 200
+        bench.service.store.close()

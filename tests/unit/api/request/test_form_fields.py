@@ -1,0 +1,130 @@
+"""Lists and objects in forms: as JSON text, as names that come again, and in brackets."""
+
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+
+from acestep_ray.jobs.spec import JobSpec
+from tests.unit.api.harness import URL, ApiHarness, field_errors, warnings_of
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+Pairs = list[tuple[str, str]]
+
+
+async def urlencoded(bench: ApiHarness, pairs: Pairs) -> httpx.Response:
+    content = urlencode(pairs).encode()
+    return await bench.http.post(URL, content=content, headers=FORM)
+
+
+async def multipart(bench: ApiHarness, pairs: Pairs) -> httpx.Response:
+    return await bench.http.post(URL, files=[(name, (None, value)) for name, value in pairs])
+
+
+async def specs(bench: ApiHarness, pairs: Pairs) -> list[JobSpec]:
+    """What both kinds of form are stored as."""
+    answers = [await urlencoded(bench, pairs), await multipart(bench, pairs)]
+    assert all("Unknown" not in warnings_of(answer) for answer in answers)
+    return [bench.stored(answer.json()["job_id"]) for answer in answers]
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        [("seed", "[1,2]")],
+        [("seed", " [1, 2]\n")],
+        [("seed", '["1", "2"]')],
+        [("seed", "1,2")],
+        [("seed", "1"), ("seed", "2")],
+        [("seed", ""), ("seed", "1"), ("seed", "undefined"), ("seed", "2")],
+        [("seed[]", "1"), ("seed[]", "2")],
+        [("seed[0]", "1"), ("seed[1]", "2")],
+    ],
+)
+async def test_seeds(bench: ApiHarness, pairs: Pairs) -> None:
+    for spec in await specs(bench, [*pairs, ("use_random_seed", "false")]):
+        assert spec.seeds == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        [("track_classes", '["vocals", "Drums"]')],
+        [("track_classes", "vocals|drums")],
+        [("track_classes", "vocals"), ("track_classes", "drums")],
+        [("trackClasses", "vocals"), ("trackClasses", "drums")],
+        [("track_classes[]", "vocals"), ("track_classes[]", "drums")],
+    ],
+)
+async def test_tracks(bench: ApiHarness, pairs: Pairs) -> None:
+    for spec in await specs(bench, pairs):
+        assert spec.track_classes == ("vocals", "drums")
+
+
+@pytest.mark.parametrize(
+    ("pairs", "codes"),
+    [
+        ([("audio_code_string", '["<|audio_code_1|>"]')], ((1,),)),
+        ([("audio_code_string", '["<|audio_code_1|>", "<|audio_code_2|>"]')], ((1,), (2,))),
+        ([("audio_code_string", f"<|audio_code_{n}|>") for n in (1, 2)], ((1,), (2,))),
+    ],
+)
+async def test_codes(bench: ApiHarness, pairs: Pairs, codes: tuple[tuple[int, ...], ...]) -> None:
+    for spec in await specs(bench, pairs):
+        assert spec.codes == codes
+
+
+async def test_lists_as_text_in_json(bench: ApiHarness) -> None:
+    spec = await bench.spec(
+        seed="[1, 2]", use_random_seed=False, audio_code_string='["<|audio_code_1|>"]'
+    )
+    assert (spec.seeds, spec.codes) == ((1, 2), ((1,),))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("seed", "[1,2"),
+        ("seed", "[]"),
+        ("seed", "[[1]]"),
+        ("seed", "[NaN]"),
+        ("seed", "[" * 100_000),
+        ("seed", f"[{'9' * 5000}]"),
+        ("seed", '{"0": 1}'),
+        ("track_classes", "['vocals']"),
+        ("track_classes", '["piano"]'),
+        ("audio_code_string", '["words"]'),
+        ("bpm", "[120]"),
+    ],
+)
+async def test_texts_that_are_no_legal_list(bench: ApiHarness, field: str, value: str) -> None:
+    for answer in (await urlencoded(bench, [(field, value)]), await bench.submit(**{field: value})):
+        assert set(field_errors(answer)) == {field}
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        [("metas[bpm]", "90"), ("metas[keyscale]", "Am"), ("metas[duration]", "undefined")],
+        [("userMetadata[bpm]", "90"), ("userMetadata[keyscale]", "Am")],
+        [("metas", '{"bpm": 90, "keyscale": "Am", "duration": null}')],
+    ],
+)
+async def test_metadata(bench: ApiHarness, pairs: Pairs) -> None:
+    for spec in await specs(bench, pairs):
+        assert (spec.bpm, spec.key_scale, spec.duration) == (90, "A minor", None)
+
+
+async def test_brackets_that_mean_nothing_are_reported(bench: ApiHarness) -> None:
+    pairs = [("caption[]", "a"), ("bpm[0]", "90"), ("metas[]", "5"), ("colour[x]", "red")]
+    for answer in (await urlencoded(bench, pairs), await multipart(bench, pairs)):
+        told = warnings_of(answer)
+        assert all(name in told for name, _ in pairs), told
+
+
+async def test_the_url_parsers_own_charset_field(bench: ApiHarness) -> None:
+    """HTML's hidden field: the browser fills in which charset it wrote the form in."""
+    for content in (b"_charset_=iso-8859-1&caption=caf%E9", b"caption=caf%E9&_charset_=latin1"):
+        answer = await bench.http.post(URL, content=content, headers=FORM)
+        assert "warnings" not in answer.json()
+        assert bench.stored(answer.json()["job_id"]).caption == "café"

@@ -1,0 +1,278 @@
+"""Every field: what is refused, with its name and its legal values, and what is taken."""
+
+import json
+from typing import Any
+
+import pytest
+
+from acestep_ray.api.request.generate_request import GenerateRequest
+from acestep_ray.api.request.validation import legal_values
+from acestep_ray.settings import Limits, Settings
+from tests.unit.api.conftest import MakeHarness
+from tests.unit.api.harness import URL, ApiHarness, field_errors, warnings_of
+
+NOT_NUMBERS: list[Any] = ["abc", "1_0", "0x10", "१२०", True, False, [], {}, [1], "1e999", "nan"]
+NOT_FINITE = [float("nan"), float("inf"), float("-inf"), 10**400, 10**30]
+NOT_TEXT: list[Any] = [5, 1.5, True, [], {}, ["text"], "a\0b", "half \ud83d"]
+NOT_FLAGS: list[Any] = ["maybe", "2", 2, -1, 0.5, [], {}, "truee", " "]
+NOT_CHOICES: list[Any] = [*NOT_TEXT, "other", "mp3,wav", " "]
+
+
+def numbers(*others: Any) -> list[Any]:
+    return [*NOT_NUMBERS, *NOT_FINITE, *others]
+
+
+BAD: dict[str, list[Any]] = {
+    "caption": [*NOT_TEXT, "x" * 4001],
+    "lyrics": [*NOT_TEXT, "x" * 20_001],
+    "vocal_language": [*NOT_TEXT, "xx", "english", "e", " "],
+    "audio_format": [*NOT_CHOICES, "aac", ".mp3"],
+    "bpm": numbers(29, 301, 120.5, -1, 0, "29", "120.5"),
+    "key_scale": [*NOT_TEXT, "H major", "X", "C blues", "C major minor", " "],
+    "time_signature": [0, 5, 4.5, True, [], {}, "5", "5/4", "4/8", "four", " ", "a\0b", 10**400],
+    "audio_duration": numbers(0.5, 600.5, -2, -0.5, "0.99", 1e300),
+    "inference_steps": numbers(0, 201, -1, 8.5),
+    "guidance_scale": numbers(-0.1, 30.1),
+    "use_random_seed": NOT_FLAGS,
+    "seed": [v for v in numbers() if v != [1]]
+    + [-2, 2**32, 1.5, "1,,2", "1,x", [1, -2], [1, None], [[1]], [1] * 9, ","],
+    "batch_size": numbers(0, 9, -1, 1.5),
+    "use_5hz_lm": NOT_FLAGS,
+    "lm_model_path": [*NOT_TEXT, "x" * 201],
+    "lm_backend": [*NOT_CHOICES, "nano-vllm", "mlx"],
+    "lm_temperature": numbers(-0.1, 2.1),
+    "lm_cfg_scale": numbers(-0.1, 20.1),
+    "lm_negative_prompt": [*NOT_TEXT, "x" * 4001],
+    "lm_top_k": numbers(-1, 2**31, 1.5),
+    "lm_top_p": [*NOT_NUMBERS, *NOT_FINITE[:4], -0.1],
+    "lm_repetition_penalty": numbers(0, -1, 2.1),
+    "reference_audio_path": [*NOT_TEXT, "x" * 4097],
+    "src_audio_path": [*NOT_TEXT, "x" * 4097],
+    "task_type": [*NOT_CHOICES, "text-to-music"],
+    "instruction": [*NOT_TEXT, "x" * 4001],
+    "repainting_start": [*NOT_NUMBERS, *NOT_FINITE[:4]],
+    "repainting_end": [*NOT_NUMBERS, *NOT_FINITE[:4]],
+    "audio_cover_strength": numbers(-0.1, 1.1),
+    "audio_code_string": [
+        5, True, {}, [], [5], [None], ["<|audio_code_1|>", ""], "<|audio_code_64000|>", "words",
+        "<|audio_code_1|> and", ["<|audio_code_1|>", "<|audio_code_1|><|audio_code_2|>"],
+        ["<|audio_code_1|>"] * 9, "<|audio_code_1|>" * 3001, "<|audio_code_1|>\0",
+    ],
+    "infer_type": [*NOT_CHOICES, "llm"],
+    "cfg_interval_start": numbers(-0.1, 1.1),
+    "cfg_interval_end": numbers(-0.1, 1.1),
+    "shift": numbers(0.9, 5.1, 0),
+    "use_tiled_decode": NOT_FLAGS,
+    "use_cot_caption": NOT_FLAGS,
+    "track_name": [*NOT_CHOICES, "piano"],
+    "track_classes": [5, True, {}, "piano", ["drums", "piano"], [5], "drums;bass", "a\0b"],
+    "model": [*NOT_TEXT, "x" * 201],
+    "use_adg": NOT_FLAGS,
+}  # fmt: skip
+
+GOOD: dict[str, list[tuple[Any, Any]]] = {
+    "caption": [("x" * 4000, "x" * 4000), ("", ""), ("новая 🎵", "новая 🎵")],
+    "lyrics": [("x" * 20_000, "x" * 20_000), ("[verse]\n\tla\r\n", "[verse]\n\tla\r\n")],
+    "vocal_language": [("zh-CN", "zh"), ("EN", "en"), ("yue", "yue"), ("unknown", "unknown")],
+    "audio_format": [("mp3", "mp3"), ("WAV", "wav"), ("flac", "flac"), ("opus", "opus"),
+                     ("ogg", "ogg"), ("", "mp3")],
+    "bpm": [(30, 30), (300, 300), ("120", 120), (" 120 ", 120), (120.0, 120), ("120.0", 120),
+            ("1.2e2", 120)],
+    "key_scale": [("C Major", "C major"), ("f# minor", "F# minor"), ("Am", "A minor"), ("", "")],
+    "time_signature": [("4/4", "4"), ("6/8", "6"), (3, "3"), ("2", "2"), (4.0, "4"), ("", "")],
+    "audio_duration": [(1, 1.0), (600, 600.0), (0, None), (-1, None), ("-1", None), ("12.5", 12.5)],
+    "inference_steps": [(1, 1), (200, 200), ("16", 16)],
+    "guidance_scale": [(0, 0.0), (30, 30.0), ("7.5", 7.5)],
+    "use_random_seed": [(False, False), ("no", False), ("OFF", False), (0, False), ("1", True)],
+    "seed": [(0, (0,)), ("", (-1,)), (2**32 - 1, (2**32 - 1,)), ("7", (7,)), ("1, 2,3", (1, 2, 3)),
+             ([4, "5"], (4, 5)), (-1, (-1,))],
+    "batch_size": [(1, 1), (8, 8), ("3", 3)],
+    "use_5hz_lm": [(True, True), ("Yes", True), ("on", True), ("0", False)],
+    "lm_model_path": [("acestep-5Hz-lm-4B", "acestep-5Hz-lm-4B")],
+    "lm_backend": [("pt", "pt"), ("VLLM", "vllm"), ("", "vllm")],
+    "lm_temperature": [(0, 0.0), (2, 2.0)],
+    "lm_cfg_scale": [(0, 0.0), (20, 20.0)],
+    "lm_negative_prompt": [("noise", "noise")],
+    "lm_top_k": [(0, 0), (1_000_000, 1_000_000)],
+    "lm_top_p": [(0, 0.0), (1, 1.0), (1.5, 1.5)],
+    "lm_repetition_penalty": [(0.1, 0.1), (2, 2.0)],
+    "reference_audio_path": [("/a/b.wav", "/a/b.wav")],
+    "src_audio_path": [("/a/b.wav", "/a/b.wav")],
+    "task_type": [("Cover", "cover"), ("lego", "lego"), ("", "text2music")],
+    "instruction": [("Do it:", "Do it:"), ("", "")],
+    "repainting_start": [(-5, -5.0), ("1.5", 1.5)],
+    "repainting_end": [(-1, None), (90, 90.0), ("-1", None)],
+    "audio_cover_strength": [(0, 0.0), (1, 1.0)],
+    "audio_code_string": [("<|audio_code_0|><|audio_code_63999|>", ((0, 63_999),)), ("", ()),
+                          (["<|audio_code_1|>", "<|audio_code_2|>"], ((1,), (2,))),
+                          ("<|audio_code_1|>" * 3000, ((1,) * 3000,))],
+    "infer_type": [("LLM_DIT", "llm_dit"), ("dit", "dit")],
+    "cfg_interval_start": [(0, 0.0), (1, 1.0)],
+    "cfg_interval_end": [(0, 0.0), (1, 1.0)],
+    "shift": [(1, 1.0), (5, 5.0)],
+    "use_tiled_decode": [("false", False)],
+    "use_cot_caption": [("true", True)],
+    "track_name": [("Vocals", "vocals"), ("backing_vocals", "backing_vocals"), ("", "")],
+    "track_classes": [("drums | Bass", ("drums", "bass")), (["fx", "fx"], ("fx",)), ("", ()),
+                      ([], ())],
+    "model": [("acestep-v15-turbo", "acestep-v15-turbo")],
+    "use_adg": [("yes", True)],
+}  # fmt: skip
+
+
+def test_the_tables_hold_every_field() -> None:
+    assert set(BAD) == set(GOOD) == set(GenerateRequest.model_fields)
+
+
+@pytest.mark.parametrize("field", BAD)
+async def test_bad_values_in_json(bench: ApiHarness, field: str) -> None:
+    legal = legal_values(field, bench.settings.limits)
+    for value in BAD[field]:
+        body = json.dumps({field: value}).encode()
+        answer = await bench.http.post(
+            URL, content=body, headers={"Content-Type": "application/json"}
+        )
+        errors = field_errors(answer)
+        assert field in errors, f"{value!r}: {errors}"
+        assert errors[field].startswith(f"{field} must be {legal}; got "), value
+        assert legal in answer.json()["detail"]
+        assert answer.json()["errors"][0]["legal"] == legal
+    assert bench.queued() == 0
+
+
+@pytest.mark.parametrize("field", BAD)
+async def test_bad_values_in_forms(bench: ApiHarness, field: str) -> None:
+    texts = [v for v in BAD[field] if isinstance(v, str) and v and "\ud83d" not in v]
+    texts += [str(v) for v in BAD[field] if type(v) in (int, float) and abs(v) < 1e30]
+    if field in ("caption", "lyrics", "instruction", "lm_negative_prompt", "time_signature"):
+        texts = [t for t in texts if len(t) > 10 or "\0" in t]  # numbers are texts there
+    if field.endswith(("_path", "model")):
+        texts = [t for t in texts if len(t) > 10 or "\0" in t]
+    if field == "audio_code_string":
+        texts = [t for t in texts if not t.isdigit()]  # plain numbers are codes
+    assert texts
+    for text in texts:
+        urlencoded = await bench.http.post(URL, data={field: text})
+        multipart = await bench.http.post(URL, files={field: (None, text)})
+        for answer in (urlencoded, multipart):
+            assert field in field_errors(answer), f"{text!r}"
+    assert bench.queued() == 0
+
+
+@pytest.mark.parametrize("field", GOOD)
+def test_good_values(field: str) -> None:
+    from acestep_ray.api.request.body import Body
+    from acestep_ray.api.request.validation import check
+
+    for value, stored in GOOD[field]:
+        for form in (False, True):
+            if form and isinstance(value, list):
+                continue
+            sent = str(value).lower() if form and isinstance(value, bool) else value
+            sent = str(sent) if form else sent
+            checked = check(Body({field: sent}, form, {}, ""), Limits())
+            assert not checked.errors, checked.errors
+            assert getattr(checked.request, field) == stored, (value, form)
+
+
+@pytest.mark.parametrize("field", [*GOOD, "metas", "prompt", "src_audio", "reference_audio"])
+async def test_values_that_mean_the_default(bench: ApiHarness, field: str) -> None:
+    """What JavaScript and Python write for nothing: none of it is sung, and none is an error."""
+    plain = (await bench.spec(caption=None)).model_copy(update={"seeds": ()})
+    answers = [await bench.submit(**{"caption": None, field: nothing}) for nothing in (None, "")]
+    for nothing in ("", "null", "undefined", "None"):
+        answers.append(await bench.http.post(URL, data={field: nothing}))
+        answers.append(await bench.http.post(URL, files={field: (None, nothing)}))
+    for answer in answers:
+        assert answer.status_code == 200, answer.text
+        assert bench.stored(answer.json()["job_id"]).model_copy(update={"seeds": ()}) == plain
+
+
+async def test_words_that_are_values_in_json(bench: ApiHarness) -> None:
+    assert (await bench.spec(caption="null", lyrics="None")).lyrics == "None"
+    assert "bpm" in field_errors(await bench.submit(bpm="undefined"))
+    assert "bpm" in field_errors(await bench.http.post(URL, data={"bpm": "NaN"}))
+
+
+async def test_every_bad_field_is_named_once(bench: ApiHarness) -> None:
+    fields = [name for name in BAD if name != "task_type"]
+    answer = await bench.submit(**{name: {"bad": True} for name in fields})
+    errors = field_errors(answer)
+    assert list(errors) == fields
+    assert "And " in answer.json()["detail"]  # readable, not endless
+
+
+async def test_the_caps_are_settings(make_bench: MakeHarness) -> None:
+    bench = await make_bench(limits={"duration": 20, "batch_size": 2})
+    errors = field_errors(
+        await bench.submit(audio_duration=21, batch_size=3, seed=[1, 2, 3], use_random_seed=False)
+    )
+    assert set(errors) == {"audio_duration", "batch_size", "seed"}
+    assert "to 20" in errors["audio_duration"] and "1 to 2" in errors["batch_size"]
+    codes = field_errors(await bench.submit(audio_code_string="<|audio_code_1|>" * 101))
+    assert "at most 20 seconds" in codes["audio_code_string"]
+    assert (await bench.spec(audio_duration=20, batch_size=2)).duration == 20
+
+
+async def test_a_default_above_the_cap_is_lowered(make_bench: MakeHarness) -> None:
+    bench = await make_bench(limits={"batch_size": 1})
+    assert len((await bench.spec()).seeds) == 1
+
+
+async def test_a_long_number_is_a_wrong_value_not_a_wrong_body(bench: ApiHarness) -> None:
+    body = b'{"bpm": ' + b"9" * 5000 + b', "seed": -' + b"9" * 5000 + b"}"
+    answer = await bench.http.post(URL, content=body, headers={"Content-Type": "application/json"})
+    assert set(field_errors(answer)) == {"bpm", "seed"}
+
+
+async def test_a_long_value_is_not_sent_back_whole(bench: ApiHarness) -> None:
+    answer = await bench.submit(bpm="9" * 100_000)
+    assert len(answer.content) < 1000
+    assert "bpm" in field_errors(answer)
+
+
+async def test_spelling_of_the_model(bench: ApiHarness) -> None:
+    spec = await bench.spec(
+        key_scale="f# MINOR", time_signature="6/8", vocal_language="zh-CN", audio_format="FLAC"
+    )
+    assert (spec.key_scale, spec.time_signature) == ("F# minor", "6")
+    assert (spec.vocal_language, spec.audio_format) == ("zh", "flac")
+
+
+async def test_the_documented_defaults(bench: ApiHarness) -> None:
+    spec = await bench.spec(caption=None)
+    assert spec.model_dump(exclude={"seeds", "warnings"}) == {
+        "task": "text2music",
+        "caption": "",
+        "lyrics": "",
+        "vocal_language": "en",
+        "instruction": "",
+        "bpm": None,
+        "key_scale": "",
+        "time_signature": "",
+        "duration": None,
+        "codes": (),
+        "steps": 8,
+        "guidance_scale": 7.0,
+        "shift": 3.0,
+        "cfg_interval": (0.0, 1.0),
+        "cover_strength": 1.0,
+        "repaint_start": 0.0,
+        "repaint_end": None,
+        "track_name": "",
+        "track_classes": (),
+        "use_tiled_decode": True,
+        "use_cot_caption": False,
+        "source": None,
+        "reference": None,
+        "audio_format": "mp3",
+        "model": "",
+        "lm": None,
+    }
+    assert len(spec.seeds) == Settings().defaults.batch_size
+
+
+async def test_a_plain_request_has_no_warnings(bench: ApiHarness) -> None:
+    answer = await bench.submit(caption="upbeat pop song", lyrics="Hello", inference_steps=16)
+    assert "warnings" not in answer.json()
+    assert warnings_of(answer) == ""

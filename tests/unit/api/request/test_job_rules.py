@@ -1,0 +1,431 @@
+"""What several values mean together: what is refused, what is warned of, what is stored."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from acestep_ray.planner.protocol import PlannerDescription
+from acestep_ray.replicas.deployed import Deployed
+from tests.unit.api.harness import (
+    BASE,
+    MOCK_LM,
+    NOTHING,
+    TURBO,
+    ApiHarness,
+    field_errors,
+    problem_of,
+    warnings_of,
+)
+
+CODES = "<|audio_code_1|>" * 50
+
+
+async def test_the_lm_as_documented(bench: ApiHarness) -> None:
+    answer = await bench.submit(
+        caption="upbeat pop song", lyrics="Hello world", use_5hz_lm=True, lm_temperature=0.6,
+        lm_cfg_scale=1.0, lm_top_k=0, lm_top_p=1.0, lm_repetition_penalty=1.0, lm_backend="vllm",
+    )  # fmt: skip
+    assert "warnings" not in answer.json()
+    lm = bench.stored(answer.json()["job_id"]).lm
+    assert lm and lm.model_dump() == {
+        "model": "",
+        "backend": "mock",
+        "infer_type": "llm_dit",
+        "temperature": 0.6,
+        "cfg_scale": 1.0,
+        "negative_prompt": "NO USER INPUT",
+        "top_k": None,
+        "top_p": None,
+        "repetition_penalty": 1.0,
+        "planner": "Planner",
+    }
+    submit = bench.service.submits[-1]
+    assert (submit.needs_plan, submit.planner) == (True, "Planner")
+
+
+async def test_values_of_the_lm(bench: ApiHarness) -> None:
+    spec = await bench.spec(
+        use_5hz_lm=True, lm_cfg_scale=0.5, lm_top_k=40, lm_top_p=0.9, infer_type="DIT"
+    )
+    assert spec.lm
+    assert (spec.lm.cfg_scale, spec.lm.top_k, spec.lm.top_p) == (1.0, 40, 0.9)
+    assert spec.lm.infer_type == "dit"
+    assert (await bench.spec()).lm is None
+    assert not bench.service.submits[-1].needs_plan
+
+
+async def test_lm_values_without_the_lm_are_one_warning(bench: ApiHarness) -> None:
+    told = (await bench.submit(lm_temperature=0.9, lm_top_k=5, use_cot_caption=True)).json()
+    assert told["warnings"] == [
+        "Not used without use_5hz_lm: lm_temperature, lm_top_k, use_cot_caption."
+    ]
+
+
+@pytest.mark.parametrize("task", ["cover", "repaint"])
+async def test_the_lm_is_skipped_where_there_is_nothing_to_plan(
+    bench: ApiHarness, task: str
+) -> None:
+    errors = field_errors(await bench.submit(use_5hz_lm=True, task_type=task))
+    assert set(errors) == {"src_audio_path"}
+    answer = await bench.submit(
+        use_5hz_lm=True, task_type="cover", audio_code_string=CODES, lm_temperature=1
+    )
+    assert answer.json()["warnings"] == ["The LM is skipped (use_5hz_lm): audio codes came."]
+    assert bench.stored(answer.json()["job_id"]).lm is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "acestep-5Hz-lm-4B",
+        "ACESTEP-5hz-lm-4b",
+        "checkpoints/acestep-5Hz-lm-4B",
+        "c:\\lm\\acestep-5Hz-lm-4B\\",
+    ],
+)
+async def test_lm_by_name(bench: ApiHarness, name: str) -> None:
+    spec = await bench.spec(use_5hz_lm=True, lm_model_path=name)
+    assert spec.lm and spec.lm.model == "acestep-5Hz-lm-4B"
+
+
+async def test_unknown_models_are_refused_with_those_there_are(bench: ApiHarness) -> None:
+    errors = field_errors(
+        await bench.submit(use_5hz_lm=True, lm_model_path="/etc/lm-9B", model="acestep-v16")
+    )
+    for name in MOCK_LM.models:
+        assert name in errors["lm_model_path"]
+    assert "/etc" not in errors["lm_model_path"]
+    assert "acestep-v15-turbo" in errors["model"]
+    unknown = await bench.submit(use_5hz_lm=True, lm_model_path="other")
+    assert unknown.json()["errors"][0]["legal"] == (
+        "acestep-5Hz-lm-0.6B, acestep-5Hz-lm-1.7B or acestep-5Hz-lm-4B, or null"
+    )
+    unused = field_errors(await bench.submit(lm_model_path="other"))
+    assert "acestep-5Hz-lm-0.6B" in unused["lm_model_path"]
+
+
+async def test_a_backend_that_is_not_deployed_is_served_with_a_warning(bench: ApiHarness) -> None:
+    for backend in ("vllm", "pt"):
+        quiet = await bench.submit(use_5hz_lm=True, lm_backend=backend)
+        assert "warnings" not in quiet.json()  # the mock stands for both
+    pt = PlannerDescription(engine="pt", models=("acestep-5Hz-lm-1.7B",), mock=False)
+    bench.service.deploy = Deployed((pt,), (BASE,), ready=True)
+    answer = await bench.submit(use_5hz_lm=True, lm_backend="vllm", inference_steps=50)
+    assert warnings_of(answer) == "lm_backend vllm is not deployed; pt serves the LM."
+    lm = bench.stored(answer.json()["job_id"]).lm
+    assert lm and lm.backend == "pt"
+    quiet = await bench.submit(use_5hz_lm=True, inference_steps=50)
+    assert "warnings" not in quiet.json()  # not asked for
+
+
+async def test_the_backend_chooses_among_planners(bench: ApiHarness) -> None:
+    vllm, pt = (
+        PlannerDescription(engine=engine, models=("lm",), mock=False) for engine in ("vllm", "pt")
+    )
+    bench.service.deploy = Deployed((vllm, pt), (BASE,), ready=True)
+    for backend in ("pt", "vllm"):
+        spec = await bench.spec(use_5hz_lm=True, lm_backend=backend)
+        assert spec.lm and spec.lm.backend == backend
+
+
+async def test_a_job_waits_for_the_planner_of_its_model_and_backend(bench: ApiHarness) -> None:
+    pairs = [("small", "vllm"), ("large", "vllm"), ("large", "pt")]
+    bench.service.deploy = Deployed(
+        tuple(
+            PlannerDescription(
+                engine=engine, models=(model,), mock=False, deployment=f"{model} on {engine}"
+            )
+            for model, engine in pairs
+        ),
+        (BASE,),
+        ready=True,
+    )
+    for fields, planner in (
+        ({}, "small on vllm"),
+        ({"lm_backend": "pt"}, "large on pt"),
+        ({"lm_model_path": "large"}, "large on vllm"),
+        ({"lm_model_path": "checkpoints/LARGE", "lm_backend": "pt"}, "large on pt"),
+    ):
+        await bench.submit(use_5hz_lm=True, **fields)
+        assert bench.service.submits[-1].planner == planner
+    # Who names neither gets the first, whatever the field's default is.
+    deployed = bench.service.deploy
+    bench.service.deploy = replace(deployed, planners=deployed.planners[::-1])
+    await bench.submit(use_5hz_lm=True)
+    assert bench.service.submits[-1].planner == "large on pt"
+    answer = await bench.submit(
+        use_5hz_lm=True, lm_model_path="small", lm_backend="pt", inference_steps=50
+    )
+    assert warnings_of(answer) == "lm_backend pt is not deployed for small; vllm serves the LM."
+    assert bench.service.submits[-1].planner == "small on vllm"
+    errors = field_errors(await bench.submit(use_5hz_lm=True, lm_model_path="huge"))
+    assert "deployed: large, small." in errors["lm_model_path"]
+
+
+async def test_a_submit_tells_the_decoders_work(bench: ApiHarness) -> None:
+    for fields, work in (
+        ({"audio_duration": 10, "inference_steps": 8, "batch_size": 2}, 10 * 8 * 2),
+        ({"inference_steps": 4, "batch_size": 1}, 60 * 4),
+        ({"audio_code_string": "1,2,3,4,5", "batch_size": 1}, 1.0 * 8),
+        ({"use_5hz_lm": True, "lyrics": "la " * 200, "batch_size": 1}, 200 / 2.2 * 8),
+    ):
+        await bench.submit(**fields)
+        assert bench.service.submits[-1].work == pytest.approx(work)
+
+
+async def test_a_negative_prompt_needs_guidance(bench: ApiHarness) -> None:
+    for prompt, scale, used in (
+        ("noise", 1, False),
+        ("noise", 2, True),
+        ("NO USER INPUT", 1, True),
+        ("  no user input\n", 1, True),
+        (" \n", 1, True),
+    ):
+        answer = await bench.submit(use_5hz_lm=True, lm_negative_prompt=prompt, lm_cfg_scale=scale)
+        assert ("lm_negative_prompt is not used" in warnings_of(answer)) is not used
+
+
+async def test_the_default_instructions_mean_that_none_is_given(bench: ApiHarness) -> None:
+    for sentence in (
+        "Fill the mask based on the given conditions:",
+        " Fill the audio semantic mask based on the given conditions:\n",
+    ):
+        for more in ({}, {"audio_code_string": CODES}, {"use_5hz_lm": True}):
+            answer = await bench.submit(instruction=sentence, **more)
+            assert warnings_of(answer) == ""
+            assert bench.stored(answer.json()["job_id"]).instruction == ""
+
+
+async def test_codes_have_the_covers_instruction_and_the_job_says_so(bench: ApiHarness) -> None:
+    own = {"instruction": "Sing it low:"}
+    told = "instruction is not used: audio codes have the cover's."
+    for codes in ({"audio_code_string": CODES}, {"use_5hz_lm": True}):
+        assert warnings_of(await bench.submit(**own, **codes)) == told
+    for without in ({}, {"use_5hz_lm": True, "infer_type": "dit"}):
+        answer = await bench.submit(**own, **without)
+        assert warnings_of(answer) == ""
+        assert bench.stored(answer.json()["job_id"]).instruction == "Sing it low:"
+    cover = await bench.submit(task_type="cover", audio_code_string=CODES, **own)
+    assert warnings_of(cover) == ""
+
+
+async def test_a_caption_that_the_lm_will_not_write_is_told(bench: ApiHarness) -> None:
+    song: dict[str, Any] = {"use_5hz_lm": True, "use_cot_caption": True, "bpm": 90}
+    song |= {"key_scale": "C major", "time_signature": "4"}
+    assert warnings_of(await bench.submit(**song)) == ""
+    assert "use_cot_caption is not used" in warnings_of(
+        await bench.submit(**song, audio_duration=30)
+    )
+    plain = song | {"use_cot_caption": False, "audio_duration": 30}
+    assert warnings_of(await bench.submit(**plain)) == ""
+
+
+async def test_llm_dit_needs_codes_from_somewhere(bench: ApiHarness) -> None:
+    errors = field_errors(await bench.submit(infer_type="llm_dit"))
+    assert "audio_code_string" in errors["infer_type"] and "use_5hz_lm" in errors["infer_type"]
+    for good in ({"use_5hz_lm": True}, {"audio_code_string": CODES}):
+        assert (await bench.submit(infer_type="llm_dit", **good)).status_code == 200
+
+
+async def test_codes(bench: ApiHarness) -> None:
+    answer = await bench.submit(audio_code_string=CODES, audio_duration=10)
+    assert "warnings" not in answer.json()
+    spec = bench.stored(answer.json()["job_id"])
+    assert (spec.task, spec.codes, spec.lm) == ("text2music", ((1,) * 50,), None)
+    assert spec.duration is None and len(spec.seeds) == 2
+    told = warnings_of(await bench.submit(audio_code_string=CODES, audio_duration=30))
+    assert told == "audio_duration is not used: the audio codes make 10 s."
+    lm = warnings_of(await bench.submit(audio_code_string=CODES, use_5hz_lm=True))
+    assert lm == "The LM is skipped (use_5hz_lm): audio codes came."
+
+
+async def test_codes_a_take(bench: ApiHarness) -> None:
+    three = [f"<|audio_code_{n}|>" for n in (1, 2, 3)]
+    spec = await bench.spec(audio_code_string=three)
+    assert spec.codes == ((1,), (2,), (3,)) and len(spec.seeds) == 3
+    assert len((await bench.spec(audio_code_string=three[:1])).seeds) == 2
+    errors = field_errors(await bench.submit(audio_code_string=three, batch_size=2))
+    assert "batch_size is 2" in errors["audio_code_string"]
+    both = field_errors(
+        await bench.submit(audio_code_string=three, seed=[1, 2], use_random_seed=False)
+    )
+    assert set(both) == {"seed"}
+
+
+async def test_codes_that_do_not_count(bench: ApiHarness) -> None:
+    answer = await bench.submit(audio_code_string=CODES, infer_type="dit", use_5hz_lm=True)
+    spec = bench.stored(answer.json()["job_id"])
+    assert spec.codes == () and spec.lm and spec.lm.infer_type == "dit"
+    assert warnings_of(answer) == "audio_code_string is not used with infer_type dit."
+    errors = field_errors(await bench.submit(audio_code_string=CODES, task_type="repaint"))
+    assert set(errors) == {"src_audio_path"}  # repaint needs its source, codes or not
+
+
+@pytest.mark.parametrize("seconds", [1, 9.99])
+async def test_short_songs_are_not_for_the_lm(bench: ApiHarness, seconds: float) -> None:
+    assert (await bench.spec(audio_duration=seconds)).duration == seconds
+    errors = field_errors(await bench.submit(audio_duration=seconds, use_5hz_lm=True))
+    assert "from 10 to 600 seconds with use_5hz_lm" in errors["audio_duration"]
+    assert (await bench.spec(audio_duration=10, use_5hz_lm=True)).duration == 10
+
+
+async def test_what_a_turbo_model_does_not_do(bench: ApiHarness) -> None:
+    told = (await bench.submit(guidance_scale=7, cfg_interval_end=0.5, inference_steps=21)).json()
+    assert told["warnings"] == [
+        "acestep-v15-turbo is a turbo model, made for 8 steps; 21 are run as asked.",
+        "Not used by acestep-v15-turbo, a turbo model: guidance_scale, cfg_interval_end.",
+    ]
+    assert bench.stored(told["job_id"]).steps == 21
+    bench.service.deploy = Deployed((MOCK_LM,), (BASE,), ready=True)
+    base = await bench.submit(guidance_scale=7, cfg_interval_end=0.5, inference_steps=50)
+    assert "warnings" not in base.json()
+
+
+@pytest.mark.parametrize("model", ["acestep-v15-base", "acestep-v15-sft"])
+async def test_a_base_model_is_told_of_its_steps(bench: ApiHarness, model: str) -> None:
+    decoder = BASE.model_copy(update={"model": model})
+    bench.service.deploy = Deployed((MOCK_LM,), (decoder,), ready=True)
+    answer = await bench.submit()
+    assert answer.json()["warnings"] == [
+        f"{model} is made for 50 steps, and inference_steps was not sent: its default, 8, is run; "
+        "send inference_steps: 50."
+    ]
+    assert bench.stored(answer.json()["job_id"]).steps == 8
+    for steps in (8, 50):  # who says so gets what was asked for
+        assert "warnings" not in (await bench.submit(inference_steps=steps)).json()
+    bench.service.deploy = Deployed((MOCK_LM,), (TURBO, decoder), ready=True)
+    assert "warnings" not in (await bench.submit()).json()
+    assert "made for 50 steps" in warnings_of(await bench.submit(model=model))
+
+
+async def test_a_song_that_nothing_is_said_about(bench: ApiHarness) -> None:
+    nothing = (
+        "Nothing says what the song is about: caption and lyrics are empty; send caption, such as "
+        '"upbeat pop song".'
+    )
+    for body in ({}, {"caption": " \n"}, {"bpm": 90, "use_5hz_lm": True}):
+        answer = await bench.submit(**{"caption": None, **body})
+        assert answer.json()["warnings"] == [nothing]
+        job = (await bench.http.get(f"/v1/jobs/{answer.json()['job_id']}")).json()
+        assert job["warnings"] == [nothing]
+    typo = warnings_of(await bench.submit(caption=None, captoin="jazz"))
+    assert typo == f"Unknown fields, ignored: captoin. {nothing}"
+    for body in ({"lyrics": "la"}, {"prompt": "jazz"}, {"audio_code_string": CODES}):
+        assert "warnings" not in (await bench.submit(**{"caption": None, **body})).json()
+
+
+async def test_tasks_that_the_model_does_not_do(bench: ApiHarness) -> None:
+    for task in ("lego", "extract", "complete"):
+        answer = await bench.submit(task_type=task)
+        errors = field_errors(answer)
+        assert "acestep-v15-turbo does text2music, cover, repaint" in errors["task_type"]
+        legal = {entry["field"]: entry["legal"] for entry in answer.json()["errors"]}
+        assert legal["task_type"] == "text2music, cover or repaint"
+    bench.service.deploy = Deployed((MOCK_LM,), (TURBO, BASE), ready=True)
+    assert set(field_errors(await bench.submit(task_type="lego"))) == {"src_audio_path"}
+    answer = await bench.submit(task_type="lego", model="acestep-v15-turbo")
+    wrong = field_errors(answer)
+    assert "acestep-v15-base does" in wrong["task_type"]
+    legal = {entry["field"]: entry["legal"] for entry in answer.json()["errors"]}
+    assert legal["task_type"] == "text2music, cover or repaint"
+    unknown = (await bench.submit(task_type="stems", model="none")).json()["errors"]
+    assert {entry["field"]: entry["legal"] for entry in unknown} == {
+        "task_type": "text2music, cover or repaint; with a base model also lego, extract or "
+        "complete",
+        "model": "acestep-v15-turbo or acestep-v15-base, or null",
+    }
+
+
+async def test_the_tracks_of_the_other_tasks_are_not_lost(bench: ApiHarness) -> None:
+    """Which track a job is about: lego and extract take one by name, complete takes several."""
+    bench.service.deploy = Deployed((MOCK_LM,), (BASE,), ready=True)
+    for task, wrong, right in (
+        ("lego", {"track_classes": ["bass"]}, "track_name"),
+        ("extract", {"instruments": "bass"}, "track_name"),
+        ("complete", {"track_name": "bass"}, "track_classes"),
+    ):
+        errors = field_errors(await bench.submit(task_type=task, src_audio_path="/x", **wrong))
+        (told,) = errors.values()
+        assert told.endswith(f" is not for {task}: send {right}.")
+        both = await bench.submit(task_type=task, track_name="bass", track_classes="drums")
+        assert set(field_errors(both)) == {"src_audio_path"}
+    told = warnings_of(await bench.submit(track_classes=["bass"], inference_steps=50))
+    assert told == "Not used for text2music: track_classes."
+
+
+async def test_the_model_is_fixed_where_it_matters(bench: ApiHarness) -> None:
+    bench.service.deploy = Deployed((MOCK_LM,), (TURBO, BASE), ready=True)
+    assert (await bench.spec()).model == ""
+    assert (await bench.spec(model="Acestep-v15-BASE")).model == "acestep-v15-base"
+    assert (await bench.spec(model="acestep-v15-turbo")).model == "acestep-v15-turbo"
+
+
+@pytest.mark.parametrize("task", ["cover", "repaint"])
+async def test_tasks_without_their_source(bench: ApiHarness, task: str) -> None:
+    error = field_errors(await bench.submit(task_type=task))["src_audio_path"]
+    assert "src_audio" in error
+    assert ("audio_code_string" in error) == (task == "cover")
+    assert bench.queued() == 0
+
+
+@pytest.mark.parametrize(("start", "end"), [(5, 5), (5, 4.9), (0, 0), (0, -0.5), (-2, -3)])
+async def test_a_window_that_ends_before_it_starts(
+    bench: ApiHarness, start: float, end: float
+) -> None:
+    answer = await bench.submit(
+        task_type="repaint", src_audio_path="/x", repainting_start=start, repainting_end=end
+    )
+    error = field_errors(answer)["repainting_end"]
+    assert "must lie after repainting_start" in error
+
+
+async def test_the_cfg_interval(bench: ApiHarness) -> None:
+    errors = field_errors(await bench.submit(cfg_interval_start=0.6, cfg_interval_end=0.5))
+    assert "cfg_interval_start (0.6)" in errors["cfg_interval_end"]
+    equal = await bench.spec(cfg_interval_start=0.5, cfg_interval_end=0.5)
+    assert equal.cfg_interval == (0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "warning"),
+    [
+        ({"use_adg": True}, "use_adg is accepted but not done."),
+        (
+            {"repainting_start": 1, "repainting_end": 2, "track_name": "bass"},
+            "Not used for text2music: repainting_start, repainting_end, track_name.",
+        ),
+        ({"audio_cover_strength": 0.5}, "Not used for text2music: audio_cover_strength."),
+    ],
+)
+async def test_what_does_not_apply_is_a_warning(
+    bench: ApiHarness, fields: dict[str, Any], warning: str
+) -> None:
+    answer = await bench.submit(**fields)
+    assert answer.json()["warnings"] == [warning]
+    job = (await bench.http.get(f"/v1/jobs/{answer.json()['job_id']}")).json()
+    assert job["warnings"] == [warning]
+
+
+async def test_cover_strength_applies_to_codes(bench: ApiHarness) -> None:
+    for fields in ({"use_5hz_lm": True}, {"audio_code_string": CODES}):
+        answer = await bench.submit(audio_cover_strength=0.5, **fields)
+        assert "warnings" not in answer.json()
+
+
+async def test_rules_and_values_are_told_together(bench: ApiHarness) -> None:
+    errors = field_errors(
+        await bench.submit(bpm=5, model="none", task_type="repaint", infer_type="x", seed="y")
+    )
+    assert set(errors) == {"bpm", "model", "src_audio_path", "infer_type", "seed"}
+
+
+async def test_before_anything_is_up(bench: ApiHarness) -> None:
+    bench.service.deploy = NOTHING
+    answer = await bench.submit(caption="x")
+    problem = problem_of(answer, 503, "not_ready")
+    assert answer.headers["retry-after"] and "No decoder replica is up yet." in problem["detail"]
+    assert set(field_errors(await bench.submit(bpm=5))) == {"bpm"}  # wrong now, wrong later
+    bench.service.deploy = Deployed((), (TURBO,), ready=False, reasons=("No planner.",))
+    problem_of(await bench.submit(use_5hz_lm=True), 503, "not_ready")
+    assert (await bench.submit(caption="x")).status_code == 200

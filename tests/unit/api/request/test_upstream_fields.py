@@ -1,0 +1,272 @@
+"""Every field that a client of the reference server's later API can send: used, refused or told.
+
+What decides what a song is about is never lost with a mere warning.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from acestep_ray.api.request.aliases import ALIASES, NESTED, camel
+from acestep_ray.api.request.unsupported_fields import IGNORED, REFUSED, REFUSED_ALIASES
+from acestep_ray.jobs.spec import JobSpec
+from tests.unit.api.harness import URL, ApiHarness, field_errors, warnings_of
+
+DOCS = (Path(__file__).parents[4] / "docs" / "api.md").read_text()
+
+
+def lm(name: str) -> Callable[[JobSpec], object]:
+    return lambda spec: spec.lm and getattr(spec.lm, name)
+
+
+# As sent -> what the job has of it, under which attribute.
+SERVED: list[tuple[str, Any, str | Callable[[JobSpec], object], Any]] = [
+    ("prompt", "jazz", "caption", "jazz"),
+    ("caption", "jazz", "caption", "jazz"),
+    ("tags", "jazz, piano", "caption", "jazz, piano"),
+    ("lyrics", "la", "lyrics", "la"),
+    ("thinking", True, "needs_plan", True),
+    ("bpm", 90, "bpm", 90),
+    ("key_scale", "Am", "key_scale", "A minor"),
+    ("keyscale", "Am", "key_scale", "A minor"),
+    ("key", "Am", "key_scale", "A minor"),
+    ("time_signature", "3", "time_signature", "3"),
+    ("timesignature", "3", "time_signature", "3"),
+    ("vocal_language", "ja", "vocal_language", "ja"),
+    ("language", "ja", "vocal_language", "ja"),
+    ("audio_duration", 20, "duration", 20),
+    ("duration", 20, "duration", 20),
+    ("target_duration", 20, "duration", 20),
+    ("inference_steps", 4, "steps", 4),
+    ("guidance_scale", 3, "guidance_scale", 3),
+    ("batch_size", 3, lambda spec: len(spec.seeds), 3),
+    ("instruction", "Sing:", "instruction", "Sing:"),
+    ("audio_code_string", "<|audio_code_7|>", "codes", ((7,),)),
+    ("audio_codes", "<|audio_code_7|>", "codes", ((7,),)),
+    ("audio_cover_strength", 0.5, "cover_strength", 0.5),
+    ("cover_strength", 0.5, "cover_strength", 0.5),
+    ("repainting_start", 1, "repaint_start", 1),
+    ("repainting_end", 2, "repaint_end", 2),
+    ("track_name", "bass", "track_name", "bass"),
+    ("track_classes", "bass,drums", "track_classes", ("bass", "drums")),
+    ("instruments", "bass,drums", "track_classes", ("bass", "drums")),
+    ("shift", 2, "shift", 2),
+    ("cfg_interval_start", 0.5, lambda spec: spec.cfg_interval[0], 0.5),
+    ("cfg_interval_end", 0.5, lambda spec: spec.cfg_interval[1], 0.5),
+    ("audio_format", "wav", "audio_format", "wav"),
+    ("use_tiled_decode", False, "use_tiled_decode", False),
+    ("use_cot_caption", True, "use_cot_caption", True),
+    ("cot_caption", True, "use_cot_caption", True),
+    ("cot-caption", True, "use_cot_caption", True),
+    ("model", "acestep-v15-turbo", "model", "acestep-v15-turbo"),
+    ("model_name", "acestep-v15-turbo", "model", "acestep-v15-turbo"),
+    ("dit_model", "acestep-v15-turbo", "model", "acestep-v15-turbo"),
+    ("lm_temperature", 0.1, lm("temperature"), 0.1),
+    ("lm_cfg_scale", 2.5, lm("cfg_scale"), 2.5),
+    ("lm_top_k", 5, lm("top_k"), 5),
+    ("lm_top_p", 0.9, lm("top_p"), 0.9),
+    ("lm_repetition_penalty", 1.5, lm("repetition_penalty"), 1.5),
+    ("lm_negative_prompt", "noise", lm("negative_prompt"), "noise"),
+    ("lm_model_path", "acestep-5Hz-lm-4B", lm("model"), "acestep-5Hz-lm-4B"),
+]
+ASKING: dict[str, list[Any]] = {
+    "sample_query": ["a song about rain"],
+    "sample_mode": [True, "true", 1, "1", "perhaps"],
+    "use_format": [True, "yes", "perhaps"],
+    "global_caption": ["A rock song."],
+    "instrumental": [True, "true"],
+    "analysis_only": [True],
+    "full_analysis_only": ["on"],
+    "extract_codes_only": [True],
+}
+LOST: dict[str, tuple[Any, ...]] = {
+    "infer_method": ("sde",),
+    "timesteps": ("1,0.5,0",),
+    "sampler_mode": ("heun",),
+    "guidance_variant": ("adg",),
+    "guidance_params": ({"eta": 1},),
+    "velocity_norm_threshold": (2,),
+    "velocity_ema_factor": (0.1,),
+    "latent_shift": (0.2,),
+    "latent_rescale": (0.9,),
+    "dcw_enabled": (True,),
+    "dcw_mode": ("double",),
+    "dcw_scaler": (0.05,),
+    "dcw_high_scaler": (0.02,),
+    "dcw_wavelet": ("haar",),
+    "repaint_mode": ("balanced", "conservative"),
+    "repaint_strength": (0.5,),
+    "chunk_mask_mode": ("auto",),
+    "cover_noise_strength": (0.5, "0.5"),
+    "constrained_decoding": (False,),
+    "use_cot_language": (False,),
+}
+NO_MATTER: dict[str, tuple[Any, ...]] = {
+    "infer_method": ("ode", "ODE"),
+    "sampler_mode": ("euler",),
+    "guidance_variant": ("apg_classic",),
+    "velocity_norm_threshold": (0, 0.0, "0"),
+    "velocity_ema_factor": (0,),
+    "latent_shift": (0.0,),
+    "latent_rescale": (1, 1.0),
+    "dcw_enabled": (False, "false"),
+    "repaint_mode": ("aggressive",),
+    "chunk_mask_mode": ("explicit",),
+    "cover_noise_strength": (0, 0.0),
+    "constrained_decoding": (True, "true"),
+    "use_cot_language": (True,),
+    "repaint_latent_crossfade_frames": (10,),
+    "repaint_wav_crossfade_sec": (0.5,),
+    "is_format_caption": (True,),
+    "allow_lm_batch": (True,),
+    "parallel_thinking": (False,),
+}
+
+
+def base(name: str) -> dict[str, Any]:
+    return {"thinking": True} if name.startswith("lm_") else {}
+
+
+@pytest.mark.parametrize(("name", "value", "attribute", "stored"), SERVED)
+async def test_what_is_served(
+    bench: ApiHarness,
+    name: str,
+    value: Any,
+    attribute: str | Callable[[JobSpec], object],
+    stored: Any,
+) -> None:
+    bodies: list[dict[str, Any]] = [
+        {spelling: value} for spelling in dict.fromkeys((name, camel(name)))
+    ]
+    bodies += [{nested: {name: value}} for nested in (*NESTED, "paramObj")]
+    bodies.append({"param_obj": json.dumps({name: value})})
+    for body in bodies:
+        spec = await bench.spec(**{"caption": None, **base(name), **body})
+        found = attribute(spec) if callable(attribute) else getattr(spec, attribute)
+        assert found == stored, body
+
+
+async def test_a_seed_is_served(bench: ApiHarness) -> None:
+    body = {"seed": "5,6", "use_random_seed": False}
+    for sent in (body, {"param_obj": body}, {"param_obj": {"seed": "5,6"}, "useRandomSeed": "no"}):
+        assert (await bench.spec(**sent)).seeds == (5, 6)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+async def test_what_is_refused(bench: ApiHarness, name: str) -> None:
+    for spelling in (name, camel(name), *REFUSED_ALIASES.get(name, ())):
+        for value in [True] if spelling == "format" else ASKING[name]:
+            for body in (
+                {spelling: value},
+                {"metas": {spelling: value}},
+                {"param_obj": json.dumps({spelling: value})},
+            ):
+                errors = field_errors(await bench.submit(caption="x", lyrics="la", **body))
+                assert set(errors) == {name}
+                assert f"{spelling} is not served yet: {REFUSED[name]}." in errors[name]
+            data = {"caption": "x", "lyrics": "la", spelling: str(value).lower()}
+            assert set(field_errors(await bench.http.post(URL, data=data))) == {name}
+    assert bench.queued() == 0
+
+
+async def test_sample_mode_with_its_description(bench: ApiHarness) -> None:
+    """It made a song of an empty caption, and said so in a warning that nobody reads."""
+    answer = await bench.submit(caption=None, sample_mode=True, description="a song about rain")
+    assert set(field_errors(answer)) == {"sample_mode", "sample_query"}
+    assert bench.queued() == 0
+
+
+@pytest.mark.parametrize("name", REFUSED)
+async def test_what_would_be_refused_and_asks_for_nothing(bench: ApiHarness, name: str) -> None:
+    for spelling in (name, camel(name), *REFUSED_ALIASES.get(name, ())):
+        values: list[Any] = [False, "false", "no", 0, "0", None, []]
+        for value in values:
+            assert "warnings" not in (await bench.submit(**{spelling: value})).json()
+            assert "warnings" not in (await bench.submit(metas={spelling: value})).json()
+
+
+async def test_an_instrumental_song_is_made_where_there_are_no_words(bench: ApiHarness) -> None:
+    for lyrics in ("", "[Instrumental]", None):
+        assert "warnings" not in (await bench.submit(instrumental=True, lyrics=lyrics)).json()
+    errors = field_errors(await bench.submit(instrumental=True, metas={"lyrics": "la"}))
+    assert "leave lyrics empty" in errors["instrumental"]
+
+
+async def test_a_file_type_under_another_name_is_told(bench: ApiHarness) -> None:
+    assert warnings_of(await bench.submit(format="wav")) == "Unknown fields, ignored: format."
+
+
+@pytest.mark.parametrize("name", LOST)
+async def test_what_only_shapes_the_sound_is_ignored_with_a_warning(
+    bench: ApiHarness, name: str
+) -> None:
+    for spelling in (name, camel(name)):
+        for value in LOST[name]:
+            told = warnings_of(await bench.submit(**{spelling: value}))
+            assert told == f"Not served yet, ignored: {spelling}."
+            told = warnings_of(await bench.submit(param_obj={spelling: value}))
+            assert told == f"Not served yet, ignored: param_obj.{spelling}."
+
+
+@pytest.mark.parametrize("name", NO_MATTER)
+async def test_what_asks_for_what_is_done_anyway(bench: ApiHarness, name: str) -> None:
+    for value in NO_MATTER[name]:
+        assert "warnings" not in (await bench.submit(**{name: value})).json()
+
+
+def test_the_table_is_whole() -> None:
+    assert set(ASKING) == set(REFUSED)
+    assert set(LOST) | set(NO_MATTER) == set(IGNORED)
+    names = [*REFUSED, *(a for others in REFUSED_ALIASES.values() for a in others), *IGNORED]
+    ours = {*ALIASES, *(a for others in ALIASES.values() for a in others)}
+    assert len(names) == len(set(names)) and ours.isdisjoint(names)
+
+
+def test_the_docs_have_the_table() -> None:
+    aliases = [name for others in REFUSED_ALIASES.values() for name in others]
+    for name in (*REFUSED, *aliases, *IGNORED, *NESTED):
+        assert f"`{name}`" in DOCS, name
+
+
+async def test_files_and_paths_under_their_later_names(bench: ApiHarness) -> None:
+    for name, field in (
+        ("ctx_audio", "src_audio"),
+        ("ctxAudio", "src_audio"),
+        ("ref_audio", "reference_audio"),
+        ("refAudio", "reference_audio"),
+    ):
+        files = {name: ("song.mp3", b"text")}
+        answer = await bench.http.post(URL, data={"caption": "x"}, files=files)
+        assert f"{field} is refused" in field_errors(answer, "invalid_audio")[field]
+        errors = field_errors(await bench.submit(**{name: "song.mp3"}))
+        assert f"{name} must be a file of a multipart/form-data body" in errors[field]
+    for name, field in (
+        ("ref_audio_path", "reference_audio_path"),
+        ("refAudioPath", "reference_audio_path"),
+        ("ctx_audio_path", "src_audio_path"),
+        ("sourceAudioPath", "src_audio_path"),
+    ):
+        for body in ({name: "/etc/passwd"}, {"metas": {name: "/etc/passwd"}}):
+            answer = await bench.submit(**body)
+            assert set(field_errors(answer, "invalid_audio")) == {field}
+
+
+async def test_what_the_request_says_wins_over_nested_objects(bench: ApiHarness) -> None:
+    answer = await bench.submit(
+        caption="first",
+        param_obj={"prompt": "second", "bpm": 90},
+        metas={"bpm": 80, "lyrics": "la"},
+    )
+    spec = bench.stored(answer.json()["job_id"])
+    assert (spec.caption, spec.bpm, spec.lyrics) == ("first", 90, "la")
+    told = warnings_of(answer)
+    assert "param_obj.prompt is not used: caption came too." in told
+    assert "metas.bpm is not used: param_obj.bpm came too." in told
+
+
+async def test_the_same_value_twice_loses_nothing(bench: ApiHarness) -> None:
+    answer = await bench.submit(caption="x", prompt="x", metas={"prompt": "x", "bpm": "N/A"})
+    assert "warnings" not in answer.json()

@@ -1,0 +1,125 @@
+"""What is wrong with the storage is said at start, in a sentence with the setting and the cure."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from acestep_ray.artifacts.check import check_storage
+from acestep_ray.artifacts.errors import StorageError, StorageUnusable
+from tests.s3 import READER_KEY, READER_SECRET, S3Server
+
+Environment = pytest.MonkeyPatch
+
+
+def fault(url: str, *, signing: bool = False) -> str:
+    """The one sentence that a check of unusable storage ends with."""
+    with pytest.raises(StorageUnusable) as caught:
+        check_storage(url, signing=signing)
+    told = str(caught.value)
+    assert "\n" not in told and told.endswith(".")
+    return told
+
+
+def test_good_storage_passes_and_nothing_is_left(s3: S3Server, s3_url: str, tmp_path: Path) -> None:
+    before = s3.stored()
+    check_storage(s3_url, signing=True)
+    assert s3.stored() == before
+    check_storage((tmp_path / "new" / "folder").as_uri())
+    assert list(tmp_path.rglob("*")) == [tmp_path / "new", tmp_path / "new" / "folder"]
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    told = fault((tmp_path / "file" / "store").as_uri())
+    assert "Not a directory" in told and "ACESTEP_ARTIFACTS" in told and "ACESTEP_DATA" in told
+
+
+FULL = """
+import resource, sys
+from acestep_ray.artifacts.check import check_storage
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+check_storage(sys.argv[1])
+"""
+
+
+def test_a_full_disk_keeps_nothing_from_starting(tmp_path: Path) -> None:
+    """Jobs are deleted through the service. A file size limit stands for the full disk."""
+    subprocess.run([sys.executable, "-c", FULL, tmp_path.as_uri()], check=True)
+
+
+def test_a_bucket_that_does_not_exist(s3_url: str) -> None:
+    told = fault("s3://nowhere/x")
+    assert "ACESTEP_ARTIFACTS=s3://nowhere/x" in told and "create it" in told
+
+
+@pytest.mark.parametrize(
+    ("key", "secret", "code"),
+    [
+        ("writer", "not the secret", "SignatureDoesNotMatch"),
+        ("stranger", "a secret", "InvalidAccessKeyId"),
+        (READER_KEY, READER_SECRET, "AccessDenied"),  # may read, and not write
+    ],
+)
+def test_credentials_that_do_not_do(
+    s3_url: str, monkeypatch: Environment, key: str, secret: str, code: str
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+    told = fault(s3_url)
+    assert s3_url in told and code in told and "AWS_SECRET_ACCESS_KEY" in told
+    assert secret not in told
+
+
+def test_half_of_the_credentials(s3_url: str, monkeypatch: Environment) -> None:
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    told = fault(s3_url)
+    assert "Missing SecretAccessKey" in told and "AWS_SECRET_ACCESS_KEY" in told
+
+
+def test_no_credentials_at_all(s3: S3Server, s3_url: str, monkeypatch: Environment) -> None:
+    """Then the machine's cloud is asked for some, at an address that here nobody answers at."""
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    told = fault(s3_url)
+    assert "needs credentials" in told and "AWS_ACCESS_KEY_ID" in told
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "allow", "cure"),
+    [
+        ("nonsense", "true", "https://s3.example.com"),
+        ("ftp://127.0.0.1", "true", "https://s3.example.com"),
+        ("http://127.0.0.1:1", "", "AWS_ALLOW_HTTP=true"),
+        ("http://127.0.0.1:1", "false", "AWS_ALLOW_HTTP=true"),
+    ],
+)
+def test_an_endpoint_that_is_none(
+    s3_url: str, monkeypatch: Environment, endpoint: str, allow: str, cure: str
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    monkeypatch.setenv("AWS_ALLOW_HTTP", allow)
+    told = fault(s3_url)
+    assert "AWS_ENDPOINT_URL" in told and cure in told
+
+
+def test_storage_that_is_away_may_come_back(s3_url: str, monkeypatch: Environment) -> None:
+    """That is no mistake of the settings, so no reason to give up."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    with pytest.raises(StorageError, match="cannot be reached") as caught:
+        check_storage(s3_url, patience=0.5)
+    assert not isinstance(caught.value, StorageUnusable)
+    assert s3_url in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "variables"),
+    [("az://songs/x", "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY")],
+)
+def test_other_clouds_name_their_own_variables(
+    monkeypatch: Environment, url: str, variables: str
+) -> None:
+    monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
+    assert variables in fault(url)

@@ -1,0 +1,55 @@
+"""The job store as other processes see it, without Ray between."""
+
+import time
+from typing import Any
+
+from acestep_ray.jobs.client import PATIENCE, LeaseRequest
+from acestep_ray.jobs.coordinator.change_log import Changes
+from acestep_ray.jobs.coordinator.coordinator import JobCoordinator
+from acestep_ray.jobs.result import Progress
+from acestep_ray.jobs.snapshot import QueueStats
+from acestep_ray.jobs.store.errors import StoreError
+from acestep_ray.jobs.store.operations import Op
+from acestep_ray.jobs.store.records import JobRecord
+from acestep_ray.planner.protocol import PlannerDescription
+from acestep_ray.replicas.registry import Registration, RegistrySnapshot
+from tests.unit.jobs.engines import DESCRIPTION
+
+LM = PlannerDescription(engine="mock", models=("lm",), mock=True)
+
+
+class LocalClient:
+    """A JobStoreClient."""
+
+    def __init__(self, coordinator: JobCoordinator) -> None:
+        self.coordinator = coordinator
+
+    def deploy(self, plan_slots: int, decode_slots: int) -> None:
+        """Register a planner and a decoder with so many slots; 0: it leaves."""
+        now = time.monotonic()
+        for one in (
+            Registration("planner", "Planner", LM, plan_slots),
+            Registration("decoder", "Decoder", DESCRIPTION, decode_slots),
+        ):
+            self.coordinator.registry.register(one, now)
+
+    async def apply(self, op: Op, patience: float = PATIENCE) -> Any:
+        (answer,) = await self.coordinator.apply([op])
+        if isinstance(answer, StoreError):
+            raise answer
+        return answer
+
+    async def lease(self, request: LeaseRequest, patience: float = PATIENCE) -> list[JobRecord]:
+        return await self.coordinator.lease(request)
+
+    async def changes(self, since: tuple[str, int] | None, seconds: float) -> Changes:
+        return await self.coordinator.changes(since, seconds)
+
+    async def report(self, progress: list[tuple[str, int, Progress]]) -> None:
+        await self.coordinator.report(progress)
+
+    async def stats(self) -> QueueStats:
+        return await self.coordinator.stats()
+
+    async def replicas(self) -> RegistrySnapshot:
+        return self.coordinator.registry.snapshot()

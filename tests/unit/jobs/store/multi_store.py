@@ -1,0 +1,51 @@
+"""Several Redis stores on one database as if they were one: each batch goes to another of them."""
+
+import itertools
+from collections.abc import Sequence
+
+from acestep_ray.jobs.job import Status
+from acestep_ray.jobs.store.operations import Lease, Op
+from acestep_ray.jobs.store.protocol import Peers
+from acestep_ray.jobs.store.redis import RedisStore
+
+
+class MultiStore:
+    """JobStore. Its changes are those that a store which only listens has heard of the others."""
+
+    def __init__(self, url: str, stores: int = 3) -> None:
+        self._stores = [RedisStore(url) for _ in range(stores)]
+        self._turns = itertools.cycle(self._stores)
+        self._listener = RedisStore(url)
+        self._peers = self._listener.peers()
+        assert self._peers.exchange("", 0).missed
+
+    def apply(self, batch: Sequence[Op], now: float) -> list[object]:
+        """See JobStore. A lease is repeated to the store that was asked first, as its runner does:
+        that it found nothing, only that one knows."""
+        store = next(self._turns)
+        for op in batch:
+            if isinstance(op, Lease):
+                store = self._stores[sum(op.request_id.encode()) % len(self._stores)]
+        answers = store.apply(batch, now)
+        store.take_changes()
+        return answers
+
+    def take_changes(self) -> list[tuple[str, Status]]:
+        """See JobStore."""
+        told: list[tuple[str, Status]] = []
+        while True:
+            heard = self._peers.exchange("", 0)
+            assert not heard.missed
+            if not heard.changes:
+                return told
+            told += heard.changes
+
+    def peers(self) -> Peers | None:
+        """See JobStore."""
+        return None
+
+    def close(self) -> None:
+        """See JobStore."""
+        self._peers.close()
+        for store in (*self._stores, self._listener):
+            store.close()

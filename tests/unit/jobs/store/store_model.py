@@ -1,0 +1,152 @@
+"""What the world outside a store knows of it, and what must then hold of every job."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hypothesis.stateful import RuleBasedStateMachine, invariant
+
+from acestep_ray.jobs.job import Status
+from acestep_ray.jobs.store.errors import JobExpired, StoreError
+from acestep_ray.jobs.store.operations import Delete, Get, IsOwner, ListGarbage, ListJobs, Op, Stats
+from acestep_ray.jobs.store.records import JobRecord, StoreStats
+from tests.unit.jobs.store.contract import StoreFactory
+
+MAX_STARTS = 2
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One lease of one job."""
+
+    job_id: str
+    number: int
+    runner: str
+
+
+class StoreModel(RuleBasedStateMachine):
+    """A store, and all that was told of it. The rules are in test_property.py."""
+
+    open_store: Callable[[Path], StoreFactory]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.factory = type(self).open_store(Path(self.folder.name))
+        self.store = self.factory()
+        self.now = 1000.0
+        self.names = 0
+        self.runners = ["r0", "r1", "r2"]
+        self.alive_until: dict[str, float] = {}
+        self.cluster_of: dict[str, str] = {}
+        self.submitted: list[str] = []
+        self.gone: set[str] = set()
+        self.attempts: list[Attempt] = []
+        self.seen: dict[str, JobRecord] = {}  # as of the last look
+        self.told: dict[str, Status] = {}  # as the changes told it
+        self.history: list[tuple[Op, object]] = []
+
+    def teardown(self) -> None:
+        self.store.close()
+        self.folder.cleanup()
+
+    # How the world talks to the store
+
+    def name(self, kind: str) -> str:
+        self.names += 1
+        return f"{kind}{self.names}"
+
+    def ask(self, op: Op) -> object:
+        (answer,) = self.store.apply([op], self.now)
+        return answer
+
+    def picture(self) -> tuple[object, ...]:
+        return tuple(
+            self.store.apply([ListJobs(limit=1000), Stats(), ListGarbage(limit=1000)], self.now)
+        )
+
+    def tell(self, op: Op, times: str) -> object:
+        """Apply a mutating operation, perhaps twice: then with the effect and answer of once."""
+        if times == "twice in a batch":
+            answer, again = self.store.apply([op, op], self.now)
+        else:
+            answer = again = self.ask(op)
+            if times == "twice":
+                before = self.picture()
+                again = self.ask(op)
+                assert self.picture() == before
+        if isinstance(op, Delete) and times != "once" and answer is None:
+            assert isinstance(again, JobExpired)
+        elif isinstance(answer, StoreError):
+            assert type(again) is type(answer)
+        else:
+            assert again == answer
+        if not isinstance(answer, StoreError):
+            self.history.append((op, answer))
+        return answer
+
+    def holds(self, attempt: Attempt) -> bool:
+        record = self.seen.get(attempt.job_id)
+        return record is not None and (record.attempt, record.runner) == (
+            attempt.number,
+            attempt.runner,
+        )
+
+    # What always holds
+
+    def told_now(self) -> None:
+        self.told.update(self.store.take_changes())
+
+    @invariant()
+    def all_is_well(self) -> None:
+        self.told_now()
+        jobs = self.ask(ListJobs(limit=1000))
+        assert isinstance(jobs, list)
+        now = {job.job_id: job for job in jobs}
+        assert now.keys() == set(self.submitted) - self.gone
+        assert list(now) == [job_id for job_id in reversed(self.submitted) if job_id in now]
+        for job_id, job in now.items():
+            self.check_job(job, self.seen.get(job_id))
+        for job_id in self.gone:
+            assert isinstance(self.ask(Get(job_id)), JobExpired)
+        queued: list[JobRecord] = [job for job in reversed(jobs) if job.status is Status.QUEUED]
+        assert [job.position for job in queued] == list(range(1, len(queued) + 1))
+        self.check_stats(jobs)
+        self.seen = now
+        for attempt in self.attempts:
+            assert self.ask(IsOwner(attempt.job_id, attempt.number)) is self.holds(attempt)
+
+    def check_job(self, job: JobRecord, before: JobRecord | None) -> None:
+        assert self.told[job.job_id] is job.status
+        assert job.starts <= min(job.attempt, MAX_STARTS)
+        assert (job.finished_at is not None) is job.status.ended
+        if job.status is Status.RUNNING:
+            assert job.runner is not None
+            assert job.starts >= 1
+        if job.status is not Status.QUEUED:
+            assert job.position == 0
+        if job.runner is not None:
+            assert not job.status.ended
+            assert job.runner in self.alive_until
+        if before is None:
+            return
+        assert job.place == before.place
+        assert job.attempt >= before.attempt
+        if job.status is Status.QUEUED:
+            assert job.started_at is None
+        elif job.starts == before.starts:
+            assert before.started_at in (None, job.started_at)
+        assert job.plan is not None or before.plan is None
+        if before.status.ended:
+            assert job == before
+
+    def check_stats(self, jobs: list[JobRecord]) -> None:
+        stats = self.ask(Stats())
+        assert isinstance(stats, StoreStats)
+        for status in Status:
+            expected = sum(job.status is status for job in jobs)
+            assert getattr(stats, status.value) == expected
+        assert stats.queued_for_plan == sum(
+            job.status is Status.QUEUED and job.needs_plan and job.plan is None for job in jobs
+        )

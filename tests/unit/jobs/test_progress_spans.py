@@ -1,0 +1,26 @@
+"""How much of a running job's decoding is left, by what it last told."""
+
+import pytest
+
+from acestep_ray.jobs.progress_spans import decode_left
+from acestep_ray.jobs.result import Progress
+
+
+@pytest.mark.parametrize(
+    ("stage", "step", "total", "left"),
+    [
+        ("metadata", 1, 1, 1.0),
+        ("codes", 299, 300, 1.0),
+        ("waiting", 0, 1, 1.0),
+        ("diffusion", 0, 8, 0.98),
+        ("diffusion", 4, 8, 0.59),
+        ("storing", 2, 2, 0.0),
+        ("storing", 3, 2, 0.0),
+        ("an engine's own", 1, 2, 1.0),
+        ("vae", 0, 0, 0.2),
+    ],
+)
+def test_decode_left(stage: str, step: int, total: int, left: float) -> None:
+    """The same whether a plan was made before: it is the decoder that others wait for."""
+    word = Progress(stage=stage, step=step, total=total, fraction=0.5)
+    assert decode_left(word) == pytest.approx(left)

@@ -1,0 +1,75 @@
+"""How many replicas the work that waits is worth."""
+
+import pytest
+
+from acestep_ray.jobs.coordinator.backlog import BacklogTotals, Throughput
+from acestep_ray.jobs.job import Status
+from acestep_ray.jobs.store.records import BacklogItem
+from acestep_ray.replicas.autoscaling import AutoscalingLoad, decoder_replicas, planner_replicas
+
+
+def test_no_work_is_worth_no_replica() -> None:
+    assert planner_replicas(AutoscalingLoad(slots={"P": 4}), "P") == 0
+    assert decoder_replicas(AutoscalingLoad(slots={"Decoder": 2}), "Decoder", 60) == 0
+
+
+@pytest.mark.parametrize(("plans", "replicas"), [(1, 1), (4, 1), (5, 2), (17, 5)])
+def test_planners_hold_every_plan_at_once(plans: int, replicas: int) -> None:
+    demand = AutoscalingLoad(plans={"P": plans, "Q": 99}, slots={"P": 4, "Q": 1})
+    assert planner_replicas(demand, "P") == replicas
+
+
+def test_a_planner_that_was_never_seen_gets_one_replica() -> None:
+    """It then tells how many plans it makes at a time."""
+    assert planner_replicas(AutoscalingLoad(plans={"P": 40}), "P") == 1
+
+
+@pytest.mark.parametrize(("seconds", "replicas"), [(0.001, 1), (60, 1), (61, 2), (600, 10)])
+def test_decoders_do_what_waits_in_the_target_time(seconds: float, replicas: int) -> None:
+    demand = AutoscalingLoad(decode_seconds=seconds, slots={"Decoder": 2})
+    assert decoder_replicas(demand, "Decoder", 60) == replicas
+
+
+def test_a_decoder_that_was_never_seen_gets_one_replica_even_without_work() -> None:
+    """Else nobody knows what it serves, the service is never ready, and no work ever comes."""
+    assert decoder_replicas(AutoscalingLoad(), "Decoder", 60) == 1
+    assert decoder_replicas(AutoscalingLoad(decodes=9, decode_seconds=90.0), "Decoder", 60) == 2
+
+
+def test_decoders_are_never_fewer_than_hold_the_jobs_in_hand() -> None:
+    """Nor more: a decoder takes a second job while it stores the first, and each new replica
+    would otherwise be given jobs that call for the next one."""
+    demand = AutoscalingLoad(decodes=6, decode_seconds=0.5, slots={"Decoder": 2})
+    assert decoder_replicas(demand, "Decoder", 60) == 3
+
+
+def test_demand_is_read_from_the_picture() -> None:
+    def job(place: int, planner: str | None, **fields: object) -> BacklogItem:
+        known = {"status": Status.QUEUED, "work": 200.0, "leased": False, "cluster": ""} | fields
+        return BacklogItem(f"{place}", place, planner=planner, **known)  # type: ignore[arg-type]
+
+    backlog = [
+        job(1, None, status=Status.RUNNING, leased=True, cluster="a"),  # half done
+        job(2, None, status=Status.RUNNING, leased=True, cluster="b"),
+        job(3, "P", status=Status.RUNNING, leased=True, cluster="a"),
+        job(4, None, leased=True, cluster="a"),
+        job(5, "P"),
+        job(6, "Q"),
+    ]
+    left = {"1": 0.5, "3": 1.0}
+    picture = BacklogTotals(
+        backlog, Throughput(5.0, work_per_second=10.0), left.__getitem__, cluster="a"
+    )
+    assert picture.planned_places == {"P": [3, 5], "Q": [6]}
+    assert picture.decodes == 2
+    assert picture.decode_seconds == pytest.approx(10 + 20 + 20 + 20 + 20)
+
+
+def test_before_anything_was_measured_each_job_counts_as_a_usual_one() -> None:
+    jobs = [
+        BacklogItem(f"{place}", place, Status.QUEUED, None, 12_345.0, False, "")
+        for place in range(30)
+    ]
+    picture = BacklogTotals(jobs, Throughput(5.0))
+    demand = AutoscalingLoad(decode_seconds=picture.decode_seconds)
+    assert decoder_replicas(demand, "Decoder", 60) == 3

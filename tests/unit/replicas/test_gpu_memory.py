@@ -1,0 +1,110 @@
+"""What engines take of a GPU, against figures of the published models."""
+
+import pytest
+
+from acestep_ray.errors import GpuMemoryError
+from acestep_ray.replicas.gpu_memory import Need, check_share, decoder_needs, planner_needs
+from acestep_ray.settings.presets import PRESETS, SMALLEST, SMALLEST_GPU
+
+GIB = 2**30
+DIT_2B = {"hidden_size": 2048, "intermediate_size": 6144}
+DIT_XL = {"hidden_size": 2560, "intermediate_size": 9728}
+DECODER_2B = 3_160_000_000
+DECODER_XL = 5_500_000_000
+HEADS = {"num_key_value_heads": 8, "head_dim": 128}
+LMS = {
+    "0.6B": (662_000_000, {**HEADS, "num_hidden_layers": 28}),
+    "1.7B": (1_850_000_000, {**HEADS, "num_hidden_layers": 28}),
+    "4B": (4_190_000_000, {**HEADS, "num_hidden_layers": 36}),
+}
+
+
+def total(needs: list[Need]) -> float:
+    return sum(need.size for need in needs) / 1e9
+
+
+def test_a_decoder_takes_its_weights_and_one_take() -> None:
+    needs = decoder_needs(DECODER_2B, DIT_2B, 600)
+    assert [need.what for need in needs] == ["weights", "one take of 600 s", "CUDA"]
+    assert needs[0].size == 6_320_000_000
+    # Two rows of 7,500 tokens, 8,192 wide, and their mask: 1.6 GB, more than the VAE's tile.
+    assert needs[1].size == pytest.approx(1.59e9, rel=0.01)
+    assert total(decoder_needs(DECODER_2B, DIT_2B, 60)) == pytest.approx(6.32 + 1.4 + 0.6)
+    assert total(decoder_needs(DECODER_2B, DIT_2B, 60, 4)) == pytest.approx(12.64 + 2.8 + 0.6)
+
+
+def test_a_planner_takes_its_weights_and_one_guided_plan() -> None:
+    needs = planner_needs(*LMS["0.6B"], context=8192)
+    # 28 layers x 8 heads x 128, keys and values of 2 bytes, two rows of 8,192 tokens.
+    assert needs[1].size == 1_879_048_192
+    assert total(needs) == pytest.approx(1.324 + 1.879 + 0.3 + 0.6, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("preset", "gpu", "lm", "xl"),
+    [
+        ("12gb", 12 * GIB, "0.6B", False),
+        ("12gb", 16 * GIB, "0.6B", False),
+        ("24gb", 24 * GIB, "1.7B", False),
+        ("24gb", 24 * GIB, "1.7B", True),
+        ("24gb", 80 * GIB, "4B", True),
+        ("box", 16 * GIB, "4B", True),
+        ("cluster", 16 * GIB, "4B", True),
+    ],
+)
+def test_presets_hold_what_they_promise(preset: str, gpu: int, lm: str, xl: bool) -> None:
+    """By the sums alone: nobody has run them on such GPUs."""
+    chosen = PRESETS[preset]
+    scaling = chosen["scaling"]
+    context = chosen.get("lm", {}).get("context", 8192)
+    decoder = (DECODER_XL, DIT_XL) if xl else (DECODER_2B, DIT_2B)
+    check_share("planner", planner_needs(*LMS[lm], context), scaling["planner"]["num_gpus"], gpu)
+    check_share("decoder", decoder_needs(*decoder, 600), scaling["decoder"]["num_gpus"], gpu)
+    assert scaling["planner"]["num_gpus"] + scaling["decoder"]["num_gpus"] <= 2
+
+
+def test_what_does_not_fit_is_told_with_its_sum() -> None:
+    with pytest.raises(GpuMemoryError) as refusal:
+        check_share("Decoder", decoder_needs(DECODER_2B, DIT_2B, 600), 0.6, 12 * GIB)
+    assert str(refusal.value) == (
+        "The Decoder needs 8.5 GB of a GPU (weights 6.3 GB + one take of 600 s 1.6 GB + "
+        "CUDA 0.6 GB), but its num_gpus 0.6 of 12.9 GB is 7.7 GB: give it a larger share or a "
+        "larger GPU, or choose a smaller model or preset (the smallest preset, "
+        "ACESTEP_PRESET=12gb, is for one of 12 to 16 GB)."
+    )
+
+
+@pytest.mark.parametrize("preset", ["12gb", "24gb", "box"])
+def test_a_gpu_of_8_gb_is_told_that_it_does_not_do(preset: str) -> None:
+    """In the sentence of the first replica that starts there, with the smallest preset."""
+    share = PRESETS[preset]["scaling"]["decoder"]["num_gpus"]
+    as_cuda_tells = 8_360_000_000  # the driver keeps some of the 8 GiB
+    with pytest.raises(GpuMemoryError) as refusal:
+        check_share("Decoder", decoder_needs(DECODER_2B, DIT_2B, 600), share, as_cuda_tells)
+    assert str(refusal.value).endswith(
+        f"its num_gpus {share:g} of 8.4 GB is {share * 8.36:.1f} GB: a GPU of this size is not "
+        "served yet (the smallest preset, ACESTEP_PRESET=12gb, is for one of 12 to 16 GB; "
+        "docs/operations.md says what to do with a smaller one)."
+    )
+
+
+def test_the_smallest_preset_is_for_the_smallest_gpu() -> None:
+    smallest, larger = PRESETS[SMALLEST], PRESETS["24gb"]
+    decoder, lm = decoder_needs(DECODER_2B, DIT_2B, 600), LMS["0.6B"]
+    scaling = smallest["scaling"]
+    check_share("Decoder", decoder, scaling["decoder"]["num_gpus"], SMALLEST_GPU)
+    planner = planner_needs(*lm, smallest["lm"]["context"])
+    check_share("Planner", planner, scaling["planner"]["num_gpus"], SMALLEST_GPU)
+    for share, gpu in (
+        (larger["scaling"]["decoder"]["num_gpus"], SMALLEST_GPU),
+        (scaling["decoder"]["num_gpus"], int(0.99 * SMALLEST_GPU)),
+    ):
+        with pytest.raises(GpuMemoryError):
+            check_share("Decoder", decoder, share, gpu)
+
+
+def test_the_sum_is_compared_to_the_byte() -> None:
+    needs = [Need("weights", 600), Need("CUDA", 400)]
+    check_share("planner", needs, 0.5, 2000)
+    with pytest.raises(GpuMemoryError):
+        check_share("planner", needs, 0.5, 1998)

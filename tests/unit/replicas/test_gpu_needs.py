@@ -1,0 +1,54 @@
+"""The needs of what the settings name, read from checkpoints of both layouts."""
+
+from pathlib import Path
+
+from acestep_ray.replicas.gpu_memory import needs_of_decoder, needs_of_planner
+from acestep_ray.settings import Settings
+from tests.unit.replicas.checkpoint_files import write_config, write_safetensors
+
+DIT = {"hidden_size": 2048, "intermediate_size": 6144}
+
+
+def decoder(checkpoints: Path, **args: object) -> list[tuple[str, int]]:
+    fields = {"decoder": "diffusers", "checkpoints": checkpoints, "limits": {"duration": 30}}
+    needs = needs_of_decoder(Settings.model_validate(fields | args))
+    return [(need.what, need.size) for need in needs]
+
+
+def test_upstreams_layout_counts_the_model_and_what_lies_beside_it(tmp_path: Path) -> None:
+    write_safetensors(tmp_path / "acestep-v15-turbo" / "model.safetensors", (1000, 1000))
+    write_config(tmp_path / "acestep-v15-turbo", **DIT)
+    write_safetensors(tmp_path / "vae" / "diffusion_pytorch_model.safetensors", (200_000,))
+    write_safetensors(tmp_path / "Qwen3-Embedding-0.6B" / "model.safetensors", (300_000,))
+    write_safetensors(tmp_path / "acestep-5Hz-lm-0.6B" / "model.safetensors", (9, 999_999))
+    weights, take, cuda = decoder(tmp_path)
+    assert weights == ("weights", 3_000_000)
+    assert take[0] == "one take of 30 s"
+    assert cuda[0] == "CUDA"
+    assert decoder(tmp_path, dit={"dtype": "fp32"})[0] == ("weights", 6_000_000)
+
+
+def test_diffusers_layout_counts_its_folders(tmp_path: Path) -> None:
+    model = tmp_path / "acestep"
+    model.mkdir()
+    (model / "model_index.json").write_text("{}")
+    write_safetensors(model / "transformer" / "model.safetensors", (700,))
+    write_config(model / "transformer", **DIT)
+    write_safetensors(model / "vae" / "model.safetensors", (300,))
+    assert decoder(tmp_path)[0] == ("weights", 2000)
+
+
+def test_of_a_language_model(tmp_path: Path) -> None:
+    folder = tmp_path / "acestep-5Hz-lm-0.6B"
+    write_safetensors(folder / "model.safetensors", (5000,))
+    write_config(folder, num_key_value_heads=8, head_dim=128, num_hidden_layers=28)
+    args = {"planner": "pt", "checkpoints": tmp_path, "lm": {"context": 2048}}
+    weights, context, *_ = needs_of_planner(Settings.model_validate(args))
+    assert (weights.what, weights.size) == ("weights", 10_000)
+    # Two rows, keys and values, 2 bytes a number.
+    assert context.what == "a context of 2048 tokens"
+    assert context.size == 2048 * 28 * 8 * 128 * 2 * 2 * 2
+
+
+def test_mocks_need_nothing() -> None:
+    assert needs_of_decoder(Settings()) == needs_of_planner(Settings()) == []
