@@ -22,6 +22,8 @@ URL = "http://127.0.0.1:8001"
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 CURL_BLOCKS = [block for block in BLOCKS if "curl" in block]
+RAY_GAVE_UP = "The current node timed out during startup"
+"""Plain `serve run` on a busy machine: Ray gives its node 30 seconds, which no setting changes."""
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -35,18 +37,25 @@ def environment(home: Path) -> dict[str, str]:
 def started(command: str, home: Path) -> Iterator[None]:
     """Run a start command until the service is ready, and end it with Ctrl-C."""
     log = home / "log"
-    with log.open("ab") as out:
-        process = subprocess.Popen(
-            shlex.split(command),
-            cwd=ROOT,
-            env=environment(home),
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-        )
+
+    def start() -> subprocess.Popen[bytes]:
+        with log.open("wb") as out:
+            return subprocess.Popen(
+                shlex.split(command),
+                cwd=ROOT,
+                env=environment(home),
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+
+    process = start()
 
     def ready() -> bool:
-        assert process.poll() is None, log.read_text()
+        nonlocal process
+        if process.poll() is not None:
+            assert RAY_GAVE_UP in log.read_text(), log.read_text()
+            process = start()
         try:
             return httpx.get(f"{URL}/ready", timeout=60).status_code == 200
         except httpx.HTTPError:
@@ -132,15 +141,18 @@ def test_serve_run_by_hand_twice(tmp_path: Path) -> None:
     with started("serve run serve_config.yaml", tmp_path):
         every_curl_line_makes_a_song(tmp_path)
         # Started beside it, a second one would take half of its requests. It says so and ends.
-        second = subprocess.run(
-            ["serve", "run", "serve_config.yaml"],
-            cwd=ROOT,
-            env=environment(tmp_path),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert "Port 8001 is already used" in second.stdout + second.stderr
+        shown = RAY_GAVE_UP
+        while RAY_GAVE_UP in shown:
+            second = subprocess.run(
+                ["serve", "run", "serve_config.yaml"],
+                cwd=ROOT,
+                env=environment(tmp_path),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            shown = second.stdout + second.stderr
+        assert "Port 8001 is already used" in shown
     with started("serve run serve_config.yaml", tmp_path):
         job_id = json.loads(type_in(CURL_BLOCKS[0], tmp_path))["job_id"]
         assert finished(job_id)["status"] == "succeeded"
