@@ -1,4 +1,4 @@
-"""A node joins a cluster whose jobs and audio are on one machine: refused at start, told later."""
+"""A node joins a cluster whose jobs and audio are on one machine: refused at start, seen later."""
 
 import asyncio
 import gc
@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from ray.cluster_utils import Cluster
 
 from acestep_ray.settings import Settings
-from deployments import startup_checks as node_guard
+from deployments import startup_checks as startup_checks
 from deployments.app import build
 from deployments.replica import cluster_id
 from deployments.startup_checks import SingleNodeStorage, watch_nodes
@@ -46,7 +46,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
 
 def add_node(cluster: Cluster) -> None:
     cluster.add_node(num_cpus=1)
-    until(lambda: node_guard.count_nodes() == 2, "the node does not join")
+    until(lambda: startup_checks.count_nodes() == 2, "the node does not join")
 
 
 async def test_a_second_node(
@@ -63,24 +63,24 @@ async def test_a_second_node(
         build(settings)
 
     # What runs when the node joins goes on, and says so.
-    monkeypatch.setattr(node_guard, "CHECK_EVERY", 0.1)
+    monkeypatch.setattr(startup_checks, "CHECK_EVERY", 0.1)
     watch = asyncio.create_task(watch_nodes(file))
     await asyncio.sleep(0.5)
     assert caplog.text == ""
     add_node(cluster)
-    word = "set ACESTEP_STORE=redis://HOST:PORT/DB. Jobs and audio"
-    await asyncio.to_thread(until, lambda: caplog.text.count(word) >= 2, "nothing is said")
+    line = "set ACESTEP_STORE=redis://HOST:PORT/DB. Jobs and audio"
+    await asyncio.to_thread(until, lambda: caplog.text.count(line) >= 2, "nothing is said")
     watch.cancel()
 
     with pytest.raises(SingleNodeStorage, match="2 nodes, and a SQLite job store"):
         build(file)
-    with pytest.raises(SingleNodeStorage, match="or ACESTEP_ARTIFACTS_SHARED=true where"):
+    with pytest.raises(SingleNodeStorage, match="or ACESTEP_ARTIFACTS_SHARED=true"):
         build(folder)
     build(shared)
 
 
 @ray.remote
-def told_by_a_task() -> tuple[str, str]:
+def seen_by_a_task() -> tuple[str, str]:
     return cluster_id(), ray.get_runtime_context().get_node_id()
 
 
@@ -88,15 +88,15 @@ async def test_a_cluster_has_one_name(cluster: Cluster) -> None:
     """Else the slots of its engines would be counted apart, or those of two together."""
     add_node(cluster)
     nodes: list[dict[str, str]] = ray.nodes()  # type: ignore[no-untyped-call]
-    told = [
+    seen = [
         ray.get(
-            told_by_a_task.options(num_cpus=1, label_selector={"ray.io/node-id": node}).remote()
+            seen_by_a_task.options(num_cpus=1, label_selector={"ray.io/node-id": node}).remote()
         )
         for node in [node["NodeID"] for node in nodes]
     ]
-    assert len({node for _, node in told}) == 2
+    assert len({node for _, node in seen}) == 2
     first = cluster_id()
-    assert {name for name, _ in told} == {first}
+    assert {name for name, _ in seen} == {first}
     ray.shutdown()
     other = new_cluster()
     assert cluster_id() not in ("", first)
