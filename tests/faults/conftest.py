@@ -13,7 +13,9 @@ from deployments.serve_run import wait_longer_for_nodes
 from tests.redis_server import RedisServer
 from tests.service import ROOT, Service, running
 
-wait_longer_for_nodes()  # in the drills that start Ray here
+# In the drills that start Ray here, as `acestep-ray serve` does for the others.
+wait_longer_for_nodes()
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 FULL = os.environ.get("FAULTS") == "full"
 STORES = ("sqlite", "redis") if FULL else ("sqlite",)

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from ray.cluster_utils import Cluster
 
 from acestep_ray.settings import Settings
-from deployments import startup_checks as startup_checks
+from deployments import startup_checks
 from deployments.app import build
 from deployments.replica import cluster_id
 from deployments.startup_checks import SingleNodeStorage, watch_nodes

@@ -15,6 +15,7 @@ from acestep_ray.jobs.store.operations import Get, Submit
 from acestep_ray.settings import Settings
 from deployments.job_store_client import RayJobStoreClient
 from deployments.names import NAMESPACE, store_actor_name
+from tests.service import PATIENCE
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -27,7 +28,7 @@ def cluster() -> Iterator[None]:
 
 async def submit(client: RayJobStoreClient) -> str:
     job_id = str(uuid.uuid4())
-    await client.apply(Submit(job_id, "{}", needs_plan=False, max_queued=10_000))
+    await client.apply(Submit(job_id, "{}", needs_plan=False, max_queued=10_000), PATIENCE)
     return job_id
 
 
