@@ -157,7 +157,14 @@ async def test_paths_that_are_refused(bench: ApiHarness, inputs: Path, path: str
 
 async def test_a_path_elsewhere_names_the_folders_and_the_setting(make_bench: MakeHarness) -> None:
     bench = await make_bench(audio_roots=("~/songs", "/srv/loops/../takes"))
-    outside = ["/etc/passwd", "/etc/none", "/nowhere/x.wav", "/home/x/.ssh/id", "song.wav", "/srv/x"]
+    outside = [
+        "/etc/passwd",
+        "/etc/none",
+        "/nowhere/x.wav",
+        "/home/x/.ssh/id",
+        "song.wav",
+        "/srv/x",
+    ]
     told = set()
     for path in outside:
         answer = await bench.submit(task_type="cover", src_audio_path=path)
