@@ -27,15 +27,27 @@ def test_no_job_waits_for_a_decoder_that_is_busy_while_another_is_idle(
 ) -> None:
     """Each decoder takes two jobs, the second to have it at hand: so many jobs as there are
     decoders could lie two and two."""
-    ids = [service.submit(**SONG | {"inference_steps": 200}) for _ in range(NODES * GPUS)]
+    song = SONG | {"inference_steps": 200}
 
-    def all_are_made() -> bool:
-        progress = [service.job(job_id)["progress"] for job_id in ids]
-        return {told["stage"] if told else "" for told in progress} == {"diffusion"}
+    def all_at_once() -> bool:
+        with ThreadPoolExecutor(8) as clients:
+            jobs = range(NODES * GPUS)
+            ids = list(clients.map(lambda _: service.submit(**song), jobs))
 
-    until(all_are_made, "some job waits")
-    for job_id in ids:
-        service.http.post(f"/v1/jobs/{job_id}/cancel").raise_for_status()
+        def stages() -> set[str | None]:
+            jobs = [service.job(job_id) for job_id in ids]
+            ended = {"ended" for job in jobs if job["status"] in ("succeeded", "failed")}
+            return ended | {(job["progress"] or {}).get("stage") for job in jobs}
+
+        found = until(
+            lambda: (now := stages()) & {"ended"} or now == {"diffusion"}, "some job waits"
+        )
+        for job_id in ids:
+            service.http.post(f"/v1/jobs/{job_id}/cancel")  # 409: it has ended
+        return found is True
+
+    # On a busy machine the first may have ended before the last has begun.
+    assert any(all_at_once() for _ in range(5))
 
 
 def test_a_node_dies_in_the_middle_of_its_jobs(service: ClusterService) -> None:
