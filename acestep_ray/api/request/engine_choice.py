@@ -53,7 +53,7 @@ def choose_decoder(deployed: Deployed, model: str | None, task: Task) -> Decoder
 def choose_planner(
     deployed: Deployed, model: str | None, backend: str | None
 ) -> tuple[PlannerDescription, str]:
-    """A planner that serves that LM checkpoint (None: any), of that backend where there is one
+    """A planner that serves that LM checkpoint (None: any), of that backend if there is one
     (None: any); of several the first.
 
     Answers it with the checkpoint's name as deployed ("" for None). Raises NoSuchModel, or Problem
@@ -123,7 +123,7 @@ def plan_with(
     runs = request.use_5hz_lm and new_song and not has_codes
     chosen = None
     if runs or (request.lm_model_path is not None and deployed.planners):
-        chosen = _choose(request, sent, deployed, found)  # a wrong name is told, used or not
+        chosen = _choose(request, sent, deployed, found)  # a wrong name is refused, used or not
     if not runs:
         _warn_unused(request, sent, has_codes, found)
         return None
