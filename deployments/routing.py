@@ -5,7 +5,9 @@ among dozens of replicas the last job would need many tries, one every half seco
 free slot, while a decoder is idle.
 """
 
+import asyncio
 import random
+from collections.abc import Sequence
 
 from ray.serve.config import RequestRouterConfig
 from ray.serve.request_router import FIFOMixin, PendingRequest, RequestRouter, RunningReplica
@@ -17,17 +19,44 @@ FULL_ASKED = 2
 class IdleFirst(FIFOMixin, RequestRouter):
     """Uses the numbers of requests that Serve keeps per replica; old numbers expire."""
 
+    def initialize_state(self, **_: object) -> None:
+        """Called by Serve, once."""
+        self._choice = asyncio.Lock()
+
     async def choose_replicas(
         self,
         candidate_replicas: list[RunningReplica],
         pending_request: PendingRequest | None = None,
     ) -> list[list[RunningReplica]]:
-        """Replicas to try, in groups: idle ones, those with an unknown number of requests, and
-        those with room. Serve takes the replica with the fewest requests of a group."""
+        """All replicas, in one group; which of them, ``_select_from_candidate_replicas`` says."""
         if pending_request is not None:
             pending_request.routing_context.should_backoff = True  # a pause between two tries
+        return [candidate_replicas]
+
+    async def _select_from_candidate_replicas(
+        self, candidates: list[RunningReplica], backoff_index: int
+    ) -> RunningReplica | None:
+        """The replica for one request; None if none has room.
+
+        Serve routes many requests at a time and counts each only when it is sent: of two that come
+        together, both would go to the same idle replica. So one is chosen for after the other, and
+        counted at once. (When it has been sent it is counted twice, until the replica has accepted
+        it: Serve then sets the number that the replica reports.)
+        """
+        async with self._choice:
+            for group in self.groups(candidates):
+                chosen = await super()._select_from_candidate_replicas(group, backoff_index)
+                if chosen is not None:
+                    self.on_send_request(chosen.replica_id)
+                    return chosen
+        return None
+
+    def groups(self, replicas: Sequence[RunningReplica]) -> list[list[RunningReplica]]:
+        """Replicas to try, in groups: idle ones, those with an unknown number of requests, and
+        those with room. Serve takes the replica with the fewest requests of a group, and asks those
+        whose number is unknown."""
         idle, unknown, with_room = [], [], []
-        for replica in random.sample(candidate_replicas, len(candidate_replicas)):
+        for replica in random.sample(replicas, len(replicas)):
             count = self.replica_queue_len_cache.get(replica.replica_id)
             if count is None:
                 unknown.append(replica)
@@ -36,8 +65,8 @@ class IdleFirst(FIFOMixin, RequestRouter):
             elif count < replica.max_ongoing_requests:
                 with_room.append(replica)
         groups = [group for group in (idle, unknown, with_room) if group]
-        few = min(FULL_ASKED, len(candidate_replicas))
-        return groups or [random.sample(candidate_replicas, few)]
+        few = min(FULL_ASKED, len(replicas))
+        return groups or [random.sample(replicas, few)]
 
 
 ROUTING = RequestRouterConfig.model_validate(

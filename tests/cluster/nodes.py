@@ -73,7 +73,10 @@ class ClusterService(Service):
         self.cluster.remove_node(node, allow_graceful=False)
 
     def insist(self, key: str, **fields: Any) -> str:
-        """Submit a job as a client does that repeats what failed, and answer its id."""
+        """Submit a job as a client does that repeats what failed, and answer its id.
+
+        ``key``: the idempotency key; of one job on the whole cluster.
+        """
 
         def accepted() -> str | None:
             try:
@@ -82,6 +85,7 @@ class ClusterService(Service):
                 )
             except httpx.HTTPError:
                 return None
+            assert answer.status_code == 200 or answer.status_code >= 500, answer.text
             return answer.json()["job_id"] if answer.status_code == 200 else None
 
         job_id: str = until(accepted, f"{key} was not accepted")

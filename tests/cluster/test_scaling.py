@@ -23,7 +23,7 @@ def test_deployed_anew_while_jobs_run(service: ClusterService, changed: dict[str
         """How many jobs run; enough others wait, however long all this takes."""
         stats = service.http.get("/v1/stats").raise_for_status().json()
         for _ in range(stats["queued"], WAITING):
-            ids.append(service.insist(f"job {len(ids)}", **SONG))
+            ids.append(service.insist(f"while deployed anew {len(ids)}", **SONG))
         return int(stats["running"])
 
     def replaced() -> bool:

@@ -1,63 +1,118 @@
-"""Which replicas are offered to Serve for a job, and in which order."""
+"""Which replica gets a job: Serve's own routing with IdleFirst, and replicas that only count."""
 
+import asyncio
+import time
+import uuid
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from ray.serve._private.request_router.common import RequestRoutingContext
+from ray.serve._private.common import (
+    DeploymentHandleSource,
+    DeploymentID,
+    ReplicaID,
+    RequestMetadata,
+)
+from ray.serve._private.request_router.common import PendingRequest
 
+from acestep_ray.replicas.planners import DECODER
 from deployments.routing import FULL_ASKED, IdleFirst
 
+DEPLOYMENT = DeploymentID(name=DECODER, app_name="acestep")
 
-@dataclass(frozen=True)
+
+@dataclass(eq=False)
 class Replica:
-    replica_id: str
+    """``held``: how many requests it has; a replica says it when it is asked."""
+
+    held: int = 0
     max_ongoing_requests: int = 2
+    replica_id: ReplicaID = field(default_factory=lambda: ReplicaID(uuid.uuid4().hex, DEPLOYMENT))
+    asked: int = 0
+
+    async def get_queue_len(self, *, deadline_s: float) -> int:
+        self.asked += 1
+        await asyncio.sleep(0)
+        return self.held
 
 
-@dataclass
-class Request:
-    routing_context: RequestRoutingContext = field(default_factory=RequestRoutingContext)
+def router_of(replicas: Sequence[Any], known: bool = True) -> IdleFirst:
+    """A router that knows these replicas; ``known``: and how many requests each of them holds."""
+    router: IdleFirst = IdleFirst(  # type: ignore[no-untyped-call]
+        deployment_id=DEPLOYMENT,
+        handle_source=DeploymentHandleSource.REPLICA,
+        use_replica_queue_len_cache=True,
+        create_replica_wrapper_func=lambda replica: replica,
+    )
+    router.initialize_state()
+    router._replicas = {replica.replica_id: replica for replica in replicas}
+    router._replicas_list = list(replicas)
+    if known:
+        for replica in replicas:
+            router.on_new_queue_len_info(replica.replica_id, replica.held)
+    return router
 
 
-class Router(IdleFirst):
-    """With counts that a test gives."""
-
-    def __init__(self, counts: dict[str, int | None]) -> None:
-        self._counts = counts
-
-    @property
-    def replica_queue_len_cache(self) -> Any:
-        return self._counts
-
-
-async def groups(counts: dict[str, int | None], request: Any = None) -> list[set[str]]:
-    offered = await Router(counts).choose_replicas([Replica(name) for name in counts], request)  # type: ignore[misc]
-    return [{str(replica.replica_id) for replica in group} for group in offered]
+async def send(router: IdleFirst) -> Any:
+    """The replica that a request goes to; as Serve's router sends it, and hears of it."""
+    request = PendingRequest([], {}, RequestMetadata(uuid.uuid4().hex, uuid.uuid4().hex))
+    replica: Any = await router._choose_replica_for_request(request)
+    router.on_send_request(replica.replica_id)
+    replica.held += 1
+    await asyncio.sleep(0)
+    router.on_new_queue_len_info(replica.replica_id, replica.held)
+    return replica
 
 
 async def test_the_idle_come_first_then_the_unknown_then_those_with_room() -> None:
-    counts = {"full": 2, "busy": 1, "unheard": None, "idle": 0, "idle too": 0, "over": 3}
-    assert await groups(counts) == [{"idle", "idle too"}, {"unheard"}, {"busy"}]
+    full, busy, unknown, idle, other, over = (Replica(held) for held in (2, 1, 0, 0, 0, 3))
+    replicas: list[Any] = [full, busy, unknown, idle, other, over]
+    router = router_of(replicas)
+    router.replica_queue_len_cache.invalidate_key(unknown.replica_id)
+    groups: list[set[Any]] = [set(group) for group in router.groups(replicas)]
+    assert groups == [{idle, other}, {unknown}, {busy}]
 
 
-@pytest.mark.parametrize("replicas", [1, 2, 40])
-async def test_where_all_are_full_a_few_are_asked(replicas: int) -> None:
-    (asked,) = await groups({f"{number}": 2 for number in range(replicas)})
-    assert len(asked) == min(FULL_ASKED, replicas)
+@pytest.mark.parametrize("number", [1, 2, 40])
+async def test_where_all_are_full_a_few_are_asked(number: int) -> None:
+    replicas: list[Any] = [Replica(2) for _ in range(number)]
+    (asked,) = router_of(replicas).groups(replicas)
+    assert len(asked) == min(FULL_ASKED, number)
 
 
 async def test_equals_are_taken_by_turns() -> None:
     """Serve takes the first of equals; in one order, the first of them would get all jobs."""
-    counts: dict[str, int | None] = {f"{number}": 0 for number in range(5)}
-    router = Router(counts)
-    replicas: Any = [Replica(name) for name in counts]
-    firsts = {(await router.choose_replicas(replicas))[0][0].replica_id for _ in range(200)}
-    assert len(firsts) == len(counts)
+    replicas: list[Any] = [Replica() for _ in range(5)]
+    router = router_of(replicas)
+    assert {router.groups(replicas)[0][0] for _ in range(200)} == set(replicas)
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("busy", [0, 10])
+async def test_no_two_of_many_go_to_the_same_while_another_is_idle(known: bool, busy: int) -> None:
+    """They come together; what each replica holds may be known, or too old to be used."""
+    idle = [Replica() for _ in range(24)]
+    router = router_of([*idle, *(Replica(1) for _ in range(busy))], known)
+    chosen = Counter(await asyncio.gather(*(send(router) for _ in idle)))
+    assert chosen == Counter(idle)
+
+
+async def test_the_unknown_are_asked_once_for_all_that_come_together() -> None:
+    replicas = [Replica() for _ in range(24)]
+    router = router_of(replicas, known=False)
+    await asyncio.gather(*(send(router) for _ in range(24)))
+    assert {replica.asked for replica in replicas} == {1}
 
 
 async def test_a_pause_is_made_between_two_tries() -> None:
     """Without it a job that waits for a place takes a whole core."""
-    request = Request()
-    await groups({"full": 2}, request)
-    assert request.routing_context.should_backoff
+    full = Replica(2)
+    waiting = asyncio.create_task(send(router_of([full])))
+    began = time.monotonic()
+    while full.asked < 5:
+        await asyncio.sleep(0.01)
+    assert time.monotonic() - began > 0.1
+    full.held = 1
+    assert await waiting is full
