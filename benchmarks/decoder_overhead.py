@@ -39,7 +39,6 @@ from acestep_ray.decoder.events import Decoded, DecodeEvent, DecodeFailed, Decod
 from acestep_ray.decoder.protocol import DecodeRequest
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.runner.runner import Runner
-from acestep_ray.jobs.snapshot import Snapshot
 from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.jobs.store.operations import Get, Submit
 from acestep_ray.planner.protocol import Plan, PlanProgress, PlanRequest
@@ -213,7 +212,7 @@ class Deployment:
 
     async def _succeeded(self, job_id: str) -> None:
         while True:
-            snapshot: Snapshot = await self._client.apply(Get(job_id))
+            snapshot = await self._client.apply(Get(job_id))
             record = snapshot.record
             if record.status is Status.SUCCEEDED:
                 return

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+from acestep_ray.jobs.store.answers import stored
 from acestep_ray.jobs.store.errors import StoreUnavailable
 from acestep_ray.jobs.store.operations import Cancel, Get, KeepAlive, Lease, Release, Stats, Submit
 from acestep_ray.jobs.store.protocol import JobStore
@@ -57,9 +58,9 @@ class Queue:
 
     def lease(self) -> None:
         """One job out, and back to its place."""
-        (jobs,) = self.store.apply([Lease("runner", uuid.uuid4().hex, 1, 1)], 1.0)
-        assert isinstance(jobs, list)
-        self.store.apply([Release(jobs[0].job_id, jobs[0].attempt, lost=False)], 1.0)
+        lease = Lease("runner", uuid.uuid4().hex, 1, 1)
+        (job,) = stored(lease, self.store.apply([lease], 1.0)[0])
+        self.store.apply([Release(job.job_id, job.attempt, lost=False)], 1.0)
 
     def stats(self) -> None:
         """What /v1/stats pays."""

@@ -36,7 +36,7 @@ from acestep_ray.decoder.protocol import (
     Sources,
 )
 from acestep_ray.jobs.result import JobResult
-from acestep_ray.jobs.snapshot import QueueStats, Snapshot
+from acestep_ray.jobs.snapshot import QueueStats
 from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.jobs.store.operations import Get, Submit
 from acestep_ray.replicas.planners import DECODER
@@ -168,7 +168,7 @@ async def measure(client: RayJobStoreClient, decoders: int, rounds: int) -> Run:
     ended = time.time()
     spans: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for job_id in ids:
-        snapshot: Snapshot = await client.apply(Get(job_id))
+        snapshot = await client.apply(Get(job_id))
         assert snapshot.record.result is not None
         result = JobResult.model_validate_json(snapshot.record.result)
         decoder, begun, done = result.warnings[0].split()

@@ -55,7 +55,7 @@ class Decoder:
         """See DecodeWorker.decode."""
 
         async def owns() -> bool:
-            return bool(await self._client.apply(IsOwner(request.job_id, request.attempt)))
+            return await self._client.apply(IsOwner(request.job_id, request.attempt))
 
         async with aclosing(self._worker.decode(request, owns)) as events:
             async for event in events:

@@ -17,8 +17,9 @@ from acestep_ray.jobs.client import PATIENCE, LeaseRequest
 from acestep_ray.jobs.coordinator.change_log import Changes
 from acestep_ray.jobs.result import Progress
 from acestep_ray.jobs.snapshot import QueueStats
+from acestep_ray.jobs.store.answers import Answer, answered
 from acestep_ray.jobs.store.errors import StoreError, StoreFull, StoreUnavailable
-from acestep_ray.jobs.store.operations import KeepAlive, Op
+from acestep_ray.jobs.store.operations import KeepAlive, Op, Operation
 from acestep_ray.jobs.store.records import JobRecord
 from acestep_ray.replicas.registry import Registration, RegistrySnapshot
 from acestep_ray.settings import Settings
@@ -97,16 +98,21 @@ class RayJobStoreClient:
         self._waiting: list[tuple[Op, float, asyncio.Future[object]]] = []
         self._sender: asyncio.Task[None] | None = None
 
-    async def apply(self, op: Op, patience: float = PATIENCE) -> Any:
+    async def apply(self, op: Operation[object, Answer], patience: float = PATIENCE) -> Answer:
         """Apply one operation.
 
         Raises its StoreError, or StoreUnavailable if the store is unavailable for ``patience``
         seconds (the operation may then still be applied: repeat it with the same arguments).
         """
-        if isinstance(op, KeepAlive):
-            # Sent separately: a runner must not lose its leases because another write has to wait.
-            await self.call(lambda actor: actor.apply.remote([op]), patience)
-            return None
+        # Sent separately: a runner must not lose its leases because another write has to wait.
+        send = self._separately if isinstance(op, KeepAlive) else self._with_others
+        return answered(op, await send(op, patience))
+
+    async def _separately(self, op: Op, patience: float) -> object:
+        answers: list[object] = await self.call(lambda actor: actor.apply.remote([op]), patience)
+        return answers[0]
+
+    async def _with_others(self, op: Op, patience: float) -> object:
         future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         self._waiting.append((op, time.monotonic() + patience, future))
         if self._sender is None or self._sender.done():

@@ -38,17 +38,15 @@ class JobStoreService:
     async def submit(self, submit: Submit) -> Submitted:
         """See JobService."""
         try:
-            answer: Submitted = await self._client.apply(submit)
+            return await self._client.apply(submit)
         except StoreFull:
             raise
         except StoreUnavailable as error:
             raise SubmitInDoubt(str(error)) from error
-        return answer
 
     async def get(self, job_id: str) -> Snapshot:
         """See JobService."""
-        answer: Snapshot = await self._client.apply(Get(job_id))
-        return answer
+        return await self._client.apply(Get(job_id))
 
     async def wait(self, job_id: str, seen: Status, seconds: float) -> Snapshot:
         """See JobService."""
@@ -67,13 +65,11 @@ class JobStoreService:
 
     async def list(self, query: ListJobs) -> list[Snapshot]:
         """See JobService."""
-        answer: list[Snapshot] = await self._client.apply(query)
-        return answer
+        return await self._client.apply(query)
 
     async def cancel(self, job_id: str) -> Snapshot:
         """See JobService."""
-        answer: Snapshot = await self._client.apply(Cancel(job_id))
-        return answer
+        return await self._client.apply(Cancel(job_id))
 
     async def delete(self, job_id: str) -> None:
         """See JobService."""

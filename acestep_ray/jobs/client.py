@@ -1,12 +1,13 @@
 """How other processes use the job store actor."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from acestep_ray.jobs.coordinator.change_log import Changes
 from acestep_ray.jobs.result import Progress
 from acestep_ray.jobs.snapshot import QueueStats
-from acestep_ray.jobs.store.operations import Op
+from acestep_ray.jobs.store.answers import Answer
+from acestep_ray.jobs.store.operations import Operation
 from acestep_ray.jobs.store.records import JobRecord
 from acestep_ray.replicas.registry import RegistrySnapshot
 
@@ -35,8 +36,9 @@ class JobStoreClient(Protocol):
     ``patience`` seconds. Any number of coroutines may call at once.
     """
 
-    async def apply(self, op: Op, patience: float = PATIENCE) -> Any:
+    async def apply(self, op: Operation[object, Answer], patience: float = PATIENCE) -> Answer:
         """Apply one store operation, waiting up to ``patience`` seconds; see JobCoordinator.apply.
+        Raises its StoreError.
 
         After StoreUnavailable the operation may still be applied: repeat it with the same
         arguments.

@@ -10,7 +10,6 @@ import pytest
 import ray
 
 from acestep_ray.jobs.job import Status
-from acestep_ray.jobs.snapshot import Snapshot
 from acestep_ray.jobs.store.operations import Get, Submit
 from acestep_ray.settings import Settings
 from deployments.job_store_client import RayJobStoreClient
@@ -68,6 +67,6 @@ async def test_a_rolling_upgrade_loses_no_job(tmp_path: Path) -> None:
     assert lives(2)
     assert not lives(1)
     for job_id in ids:
-        snapshot: Snapshot = await new.apply(Get(job_id))
+        snapshot = await new.apply(Get(job_id))
         assert snapshot.record.status == Status.QUEUED
     assert len(set(ids)) == len(ids)

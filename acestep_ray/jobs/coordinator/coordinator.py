@@ -16,7 +16,8 @@ from acestep_ray.jobs.coordinator.peers import PeerListener, read_peer_states
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.result import Progress
 from acestep_ray.jobs.snapshot import QueueStats, Snapshot
-from acestep_ray.jobs.store.errors import StoreUnavailable
+from acestep_ray.jobs.store.answers import Stored, stored
+from acestep_ray.jobs.store.errors import StoreError, StoreUnavailable
 from acestep_ray.jobs.store.operations import (
     Backlog,
     Cancel,
@@ -27,10 +28,11 @@ from acestep_ray.jobs.store.operations import (
     Lease,
     ListJobs,
     Op,
+    Operation,
     Stats,
 )
 from acestep_ray.jobs.store.protocol import JobStore, PeerUpdate
-from acestep_ray.jobs.store.records import JobRecord, StoreStats
+from acestep_ray.jobs.store.records import JobRecord
 from acestep_ray.replicas.autoscaling import AutoscalingLoad
 from acestep_ray.replicas.capacity import Capacity, total_capacity
 from acestep_ray.replicas.registry import ReplicaRegistry
@@ -100,9 +102,10 @@ class JobCoordinator:
     async def apply(self, batch: Sequence[Op]) -> list[object]:
         """Apply operations in order, together with those of other callers; durable on return.
 
-        Returns what JobStore.apply returns, but Snapshots for Get, ListJobs and Cancel. Raises
-        StoreUnavailable: then nothing of the batch has happened. Raises RuntimeError if maintenance
-        has ended: then the coordinator must be replaced.
+        Returns one result per operation, as JobStore.apply does, but with live state added: the
+        second type that the operation's class declares. ``answered`` gives a result that type.
+        Raises StoreUnavailable: then nothing of the batch has happened. Raises RuntimeError if
+        maintenance has ended: then the coordinator must be replaced.
         """
         self.check()
         answers = await self._apply(batch)
@@ -132,9 +135,7 @@ class JobCoordinator:
             planner_slots={**elsewhere, **slots},
             cluster=request.cluster,
         )
-        (records,) = await self._apply([lease])
-        assert isinstance(records, list)
-        return records
+        return await self._ask(lease)
 
     async def report(self, progress: list[tuple[str, int, Progress]]) -> None:
         """Keep in memory how far jobs are: (job id, attempt, progress).
@@ -159,8 +160,7 @@ class JobCoordinator:
     async def stats(self) -> QueueStats:
         """Counts and figures, as of now. Raises as ``apply``."""
         self.check()
-        (counts,) = await self._apply([Stats()])
-        assert isinstance(counts, StoreStats)
+        counts = await self._ask(Stats())
         throughput = measured(counts, self._default_seconds)
         return QueueStats(counts, self._capacity_everywhere(), throughput.job_seconds)
 
@@ -196,11 +196,16 @@ class JobCoordinator:
                 self._live.remove_runner(op.runner)
         return answers
 
+    async def _ask(self, op: Operation[Stored, object]) -> Stored:
+        (answer,) = await self._apply([op])
+        return stored(op, answer)
+
     async def _owned(self, attempts: list[tuple[str, int]]) -> list[tuple[str, int]]:
         if not attempts:
             return []
-        answers = await self._apply([IsOwner(*attempt) for attempt in attempts])
-        return [attempt for attempt, owned in zip(attempts, answers, strict=True) if owned is True]
+        ops = [IsOwner(*attempt) for attempt in attempts]
+        answers = zip(ops, await self._apply(ops), strict=True)
+        return [(op.job_id, op.attempt) for op, answer in answers if stored(op, answer)]
 
     async def _ensure_totals(self) -> None:
         """Read the backlog again if the totals are old. Raises StoreUnavailable."""
@@ -209,9 +214,9 @@ class JobCoordinator:
 
     async def _read_backlog(self) -> None:
         now = self._clock()
-        backlog, counts = await self._apply([Backlog(), Stats()])
-        assert isinstance(backlog, list)
-        assert isinstance(counts, StoreStats)
+        unfinished, stats = Backlog(), Stats()
+        answers = await self._apply([unfinished, stats])
+        backlog, counts = stored(unfinished, answers[0]), stored(stats, answers[1])
         throughput = measured(counts, self._default_seconds)
         left = self._live.decode_left
         self._totals = BacklogTotals(backlog, throughput, left, self._cluster)
@@ -220,10 +225,14 @@ class JobCoordinator:
         self._totalled_at = now
 
     def _with_live_state(self, op: Op, answer: object) -> object:
-        if isinstance(op, Get | Cancel) and isinstance(answer, JobRecord):
-            return self._snapshot(answer)
-        if isinstance(op, ListJobs) and isinstance(answer, list):
-            return [self._snapshot(record) for record in answer]
+        """From the first type that the operation's class declares to the second one."""
+        if isinstance(answer, StoreError):
+            return answer
+        match op:
+            case Get() | Cancel():
+                return self._snapshot(stored(op, answer))
+            case ListJobs():
+                return [self._snapshot(record) for record in stored(op, answer)]
         return answer
 
     def _snapshot(self, record: JobRecord) -> Snapshot:

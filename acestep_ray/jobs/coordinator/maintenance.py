@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
+from acestep_ray.jobs.store.answers import stored
 from acestep_ray.jobs.store.errors import StoreUnavailable
 from acestep_ray.jobs.store.operations import ExtendLeases, Op, Purge, Sweep
 from acestep_ray.settings import Jobs
@@ -110,7 +111,7 @@ class Maintenance:
             return
         settings = self._settings
         purge = Purge(settings.keep, settings.keep_expired, settings.keep_idempotency)
-        while (await self._apply([purge]))[0] == purge.limit:
+        while stored(purge, (await self._apply([purge]))[0]) == purge.limit:
             logger.info("%d ended jobs have expired; there are more", purge.limit)
         self._purge_at = time.monotonic() + settings.purge_every
 

@@ -8,7 +8,6 @@ from acestep_ray.artifacts.keys import SOURCES, TAKES, sources_prefix, takes_pre
 from acestep_ray.artifacts.store import KEY, Artifacts, StorageError, StoredFile
 from acestep_ray.jobs.client import JobStoreClient
 from acestep_ray.jobs.result import JobResult
-from acestep_ray.jobs.snapshot import Snapshot
 from acestep_ray.jobs.store.errors import JobExpired, JobNotFound
 from acestep_ray.jobs.store.operations import AckGarbage, Get, ListGarbage
 from acestep_ray.jobs.store.records import JobRecord
@@ -78,7 +77,7 @@ class ArtifactCollector:
 
     async def _record(self, job_id: str) -> JobRecord | None:
         try:
-            snapshot: Snapshot = await self._client.apply(Get(job_id))
+            snapshot = await self._client.apply(Get(job_id))
         except (JobNotFound, JobExpired):
             return None
         return snapshot.record

@@ -11,7 +11,7 @@ from acestep_ray.jobs.job import ErrorCode
 from acestep_ray.jobs.result import Progress
 from acestep_ray.jobs.runner.artifact_collector import ArtifactCollector
 from acestep_ray.jobs.runner.workflow import Engines, Workflow
-from acestep_ray.jobs.store.operations import Deregister, Finish, IsOwner, KeepAlive, Op
+from acestep_ray.jobs.store.operations import Deregister, Direct, Finish, IsOwner, KeepAlive
 from acestep_ray.jobs.store.records import JobRecord
 from acestep_ray.replicas.planners import planners_of
 from acestep_ray.settings import Settings
@@ -84,11 +84,11 @@ class Runner:
             loop.cancel()
         await self._client.apply(Deregister(self.name))
 
-    async def write(self, op: Op) -> bool:
+    async def write(self, op: Direct[bool]) -> bool:
         """See workflow.JobWriter. Waits as long as the store is unavailable."""
         while True:
             try:
-                return bool(await self._client.apply(op, patience=FOREVER))
+                return await self._client.apply(op, patience=FOREVER)
             except Exception:
                 # Without this write, the job would stay with this runner and never end.
                 logger.exception("%s was not written; trying again", type(op).__name__)

@@ -17,7 +17,7 @@ from acestep_ray.jobs.progress_spans import PLANNED_SPANS, UNPLANNED_SPANS, WAIT
 from acestep_ray.jobs.result import JobResult, Progress
 from acestep_ray.jobs.runner.generation_info import generation_info
 from acestep_ray.jobs.spec import JobSpec
-from acestep_ray.jobs.store.operations import Finish, Op, Release, SavePlan, Start
+from acestep_ray.jobs.store.operations import Direct, Finish, Release, SavePlan, Start
 from acestep_ray.jobs.store.records import JobRecord
 from acestep_ray.planner.protocol import Plan, PlannerError, PlanProgress, PlanRequest
 from acestep_ray.settings import Settings
@@ -55,7 +55,7 @@ class Engines(Protocol):
 class JobWriter(Protocol):
     """The store, as the workflow writes to it."""
 
-    async def write(self, op: Op) -> bool:
+    async def write(self, op: Direct[bool]) -> bool:
         """Apply an operation and return whether the attempt still has the job. Waits while the
         store is unavailable."""
         ...
@@ -207,6 +207,6 @@ class Workflow:
     async def _fail(self, code: ErrorCode, detail: str) -> None:
         await self._writer.write(Finish(self._job_id, self._attempt, error=detail, error_code=code))
 
-    async def _check(self, op: Op) -> None:
+    async def _check(self, op: Direct[bool]) -> None:
         if not await self._writer.write(op):
             raise _AttemptOver

@@ -2,12 +2,34 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from acestep_ray.jobs.job import ErrorCode, Status
+from acestep_ray.jobs.snapshot import Snapshot
+from acestep_ray.jobs.store.records import BacklogItem, JobRecord, StoreStats, Submitted
+
+Stored_co = TypeVar("Stored_co", covariant=True)
+Answer_co = TypeVar("Answer_co", covariant=True)
+
+
+class Operation(Generic[Stored_co, Answer_co]):
+    """One atomic request, with the types of its answer: a store returns ``Stored_co``, and the
+    coordinator, which may add live state, returns ``Answer_co`` to its callers.
+
+    Only the type checker reads them: nothing of them is in an object or in what is sent.
+    """
+
+
+class Direct(Operation[Stored_co, Stored_co]):
+    """An operation to whose answer the coordinator adds nothing."""
+
+
+Op = Operation[object, object]
+"""Any operation. Batches are of it; see answers.py for what they return."""
 
 
 @dataclass(frozen=True)
-class Submit:
+class Submit(Direct[Submitted]):
     """Queue a job. Returns Submitted; raises QueueFull, IdempotencyMismatch or JobExpired.
 
     The same ``job_id`` again returns the same as before. The same ``idempotency_key`` by the same
@@ -27,14 +49,14 @@ class Submit:
 
 
 @dataclass(frozen=True)
-class Get:
+class Get(Operation[JobRecord, Snapshot]):
     """Read a job. Returns JobRecord; raises JobNotFound or JobExpired."""
 
     job_id: str
 
 
 @dataclass(frozen=True)
-class ListJobs:
+class ListJobs(Operation[list[JobRecord], list[Snapshot]]):
     """Read jobs, newest first. ``before``: only jobs with a lower place. ``error_codes``: only jobs
     that failed with one of them. ``brief``: without plan and result. Returns list[JobRecord]."""
 
@@ -47,7 +69,7 @@ class ListJobs:
 
 
 @dataclass(frozen=True)
-class Lease:
+class Lease(Direct[list[JobRecord]]):
     """Lease the next jobs to a runner, in order. Returns list[JobRecord] with their new attempt.
 
     ``plan_slots`` and ``decode_slots`` are the slots of all planners and of all decoders. Jobs that
@@ -72,7 +94,7 @@ class Lease:
 
 
 @dataclass(frozen=True)
-class KeepAlive:
+class KeepAlive(Direct[None]):
     """Record that a runner lives, until ``now + ttl`` (``ttl``: seconds). Returns None."""
 
     runner: str
@@ -80,7 +102,7 @@ class KeepAlive:
 
 
 @dataclass(frozen=True)
-class Deregister:
+class Deregister(Direct[None]):
     """A runner stops in good order. Its jobs go back to their places, and their starts are not
     counted. Returns None."""
 
@@ -88,7 +110,7 @@ class Deregister:
 
 
 @dataclass(frozen=True)
-class IsOwner:
+class IsOwner(Direct[bool]):
     """Whether ``attempt`` still has the job. Returns bool."""
 
     job_id: str
@@ -96,7 +118,7 @@ class IsOwner:
 
 
 @dataclass(frozen=True)
-class Start:
+class Start(Direct[bool]):
     """The job's engine has begun: queued -> running. Counted once per attempt. Returns bool:
     whether the attempt still has the job."""
 
@@ -105,7 +127,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class SavePlan:
+class SavePlan(Direct[bool]):
     """Store the job's plan. ``seconds``: how long it took to make. ``work``: replaces that of
     Submit, if given. Returns bool as Start."""
 
@@ -117,7 +139,7 @@ class SavePlan:
 
 
 @dataclass(frozen=True)
-class Finish:
+class Finish(Direct[bool]):
     """End the job: with ``result`` (JSON of JobResult) it succeeded, else it failed.
     ``device_seconds``: how long the decoder's device worked on it. Returns bool: whether this
     attempt has ended the job (also if repeated)."""
@@ -131,7 +153,7 @@ class Finish:
 
 
 @dataclass(frozen=True)
-class Release:
+class Release(Direct[bool]):
     """Give a leased job back to its place. ``lost``: its worker died. That counts as a start, even
     if the job had not begun; after ``max_starts`` starts the job fails with worker_lost. Not lost:
     its start, if any, is no longer counted. Returns bool as Start."""
@@ -143,7 +165,7 @@ class Release:
 
 
 @dataclass(frozen=True)
-class Cancel:
+class Cancel(Operation[JobRecord, Snapshot]):
     """End a job at once as cancelled. Returns JobRecord (also if it was cancelled before); raises
     JobNotFound, JobExpired or AlreadyEnded."""
 
@@ -151,7 +173,7 @@ class Cancel:
 
 
 @dataclass(frozen=True)
-class Delete:
+class Delete(Direct[None]):
     """End the job if it has not ended, and delete it: from now on its id raises JobExpired, and its
     artifacts are garbage. Returns None; raises JobNotFound, or JobExpired if already deleted."""
 
@@ -159,7 +181,7 @@ class Delete:
 
 
 @dataclass(frozen=True)
-class Sweep:
+class Sweep(Direct[list[str]]):
     """Requeue the jobs of runners whose liveness record has expired: running jobs as from a lost
     worker, the others without counting a start. Fail the jobs that have run for more than
     ``timeout`` seconds since their present start. Returns list[str]: ids of the jobs that
@@ -170,7 +192,7 @@ class Sweep:
 
 
 @dataclass(frozen=True)
-class ExtendLeases:
+class ExtendLeases(Direct[None]):
     """Extend every liveness record to at least ``now + ttl`` (``ttl``: seconds), because the store
     was unavailable. Returns None.
 
@@ -183,7 +205,7 @@ class ExtendLeases:
 
 
 @dataclass(frozen=True)
-class Purge:
+class Purge(Direct[int]):
     """Expire jobs that ended more than ``keep`` seconds ago, at most ``limit`` per call. Delete
     expired ids after ``keep_expired`` more seconds, and idempotency keys after
     ``keep_idempotency`` seconds. Returns int: how many jobs expired."""
@@ -195,31 +217,24 @@ class Purge:
 
 
 @dataclass(frozen=True)
-class ListGarbage:
+class ListGarbage(Direct[list[str]]):
     """Ids of deleted and expired jobs whose artifacts may still be stored. Returns list[str]."""
 
     limit: int = 100
 
 
 @dataclass(frozen=True)
-class AckGarbage:
+class AckGarbage(Direct[None]):
     """The artifacts of these jobs are deleted. Returns None."""
 
     job_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Stats:
+class Stats(Direct[StoreStats]):
     """Returns StoreStats."""
 
 
 @dataclass(frozen=True)
-class Backlog:
+class Backlog(Direct[list[BacklogItem]]):
     """The jobs that have not ended. Returns list[BacklogItem], in the order of places."""
-
-
-Op = (
-    Submit | Get | ListJobs | Lease | KeepAlive | Deregister | IsOwner | Start | SavePlan | Finish
-    | Release | Cancel | Delete | Sweep | ExtendLeases | Purge | ListGarbage | AckGarbage | Stats
-    | Backlog
-)  # fmt: skip

@@ -52,9 +52,9 @@ class JobStore(Protocol):
     def apply(self, batch: Sequence[Op], now: float) -> list[object]:
         """Apply the operations in order; durable on return.
 
-        Returns one result per operation; it is a StoreError instance if the operation failed by its
-        own rules. Raises StoreUnavailable: then nothing of the batch was applied or, if the
-        database is reached over a network, perhaps all of it.
+        Returns one result per operation: of the first type that its class declares (answers.py), or
+        a StoreError instance if it failed by its own rules. Raises StoreUnavailable: then nothing
+        of the batch was applied or, if the database is reached over a network, perhaps all of it.
         """
         ...
 

@@ -20,7 +20,7 @@ from acestep_ray.jobs.job import ErrorCode, Status
 from acestep_ray.jobs.result import JobResult, Progress
 from acestep_ray.jobs.snapshot import QueueStats, Snapshot
 from acestep_ray.jobs.spec import JobSpec
-from acestep_ray.jobs.store.errors import StoreError
+from acestep_ray.jobs.store.answers import Stored, stored
 from acestep_ray.jobs.store.operations import (
     Cancel,
     Delete,
@@ -29,7 +29,7 @@ from acestep_ray.jobs.store.operations import (
     KeepAlive,
     Lease,
     ListJobs,
-    Op,
+    Operation,
     Start,
     Stats,
     Submit,
@@ -94,19 +94,16 @@ class JobStoreService:
         self.progress: Progress | None = None
         self._changed = asyncio.Condition()
 
-    def apply(self, op: Op) -> Any:
+    def apply(self, op: Operation[Stored, object]) -> Stored:
         """One operation; raises its StoreError."""
         if self.fail:
             raise self.fail
         answer = self.store.apply([op], time.time())[0]
-        if isinstance(answer, StoreError):
-            raise answer
-        return answer
+        return stored(op, answer)
 
     async def submit(self, submit: Submit) -> Submitted:
         self.submits.append(submit)
-        answer: Submitted = self.apply(submit)
-        return answer
+        return self.apply(submit)
 
     async def get(self, job_id: str) -> Snapshot:
         return self._snapshot(self.apply(Get(job_id)))
@@ -142,8 +139,7 @@ class JobStoreService:
         record = self.apply(Lease("runner", str(time.monotonic()), 1, 1))[0]
         self.apply(Start(record.job_id, record.attempt))
         await self._tell()
-        started: JobRecord = self.apply(Get(record.job_id))
-        return started
+        return self.apply(Get(record.job_id))
 
     async def finish(self, record: JobRecord, result: JobResult | None) -> None:
         """End a started job: with a result, or as failed."""
@@ -202,8 +198,7 @@ class ApiHarness:
 
     def queued(self) -> int:
         """How many jobs wait."""
-        count: int = self.service.apply(Stats()).queued
-        return count
+        return self.service.apply(Stats()).queued
 
     async def stored_keys(self) -> list[str]:
         """What lies in artifact storage."""

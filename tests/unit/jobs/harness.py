@@ -4,12 +4,11 @@ import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from acestep_ray.jobs.coordinator.coordinator import JobCoordinator
 from acestep_ray.jobs.job import ErrorCode, Status
-from acestep_ray.jobs.store.errors import StoreError
-from acestep_ray.jobs.store.operations import Get, KeepAlive, Lease, Op, Start, Submit, Sweep
+from acestep_ray.jobs.store.answers import Answer, answered
+from acestep_ray.jobs.store.operations import Get, KeepAlive, Lease, Operation, Start, Submit, Sweep
 from acestep_ray.replicas.registry import Registration
 from acestep_ray.settings import Jobs, Settings
 from tests.unit.jobs.engines import DESCRIPTION
@@ -56,11 +55,9 @@ def deploy(coordinator: JobCoordinator, decoders: int = 1, planners: int = 0) ->
             coordinator.registry.register(one, time.monotonic())
 
 
-async def ask(coordinator: JobCoordinator, op: Op) -> Any:
+async def ask(coordinator: JobCoordinator, op: Operation[object, Answer]) -> Answer:
     (answer,) = await coordinator.apply([op])
-    if isinstance(answer, StoreError):
-        raise answer
-    return answer
+    return answered(op, answer)
 
 
 async def submit(coordinator: JobCoordinator, *job_ids: str) -> None:
@@ -75,7 +72,7 @@ async def take(
     (record,) = await ask(coordinator, Lease(runner, f"for {job_id}", plan_slots=0, decode_slots=1))
     assert record.job_id == job_id
     assert await ask(coordinator, Start(job_id, record.attempt)) is True
-    return int(record.attempt)
+    return record.attempt
 
 
 async def until_job(

@@ -1,15 +1,14 @@
 """The job store as other processes see it, without Ray between."""
 
 import time
-from typing import Any
 
 from acestep_ray.jobs.client import PATIENCE, LeaseRequest
 from acestep_ray.jobs.coordinator.change_log import Changes
 from acestep_ray.jobs.coordinator.coordinator import JobCoordinator
 from acestep_ray.jobs.result import Progress
 from acestep_ray.jobs.snapshot import QueueStats
-from acestep_ray.jobs.store.errors import StoreError
-from acestep_ray.jobs.store.operations import Op
+from acestep_ray.jobs.store.answers import Answer, answered
+from acestep_ray.jobs.store.operations import Operation
 from acestep_ray.jobs.store.records import JobRecord
 from acestep_ray.planner.protocol import PlannerDescription
 from acestep_ray.replicas.registry import Registration, RegistrySnapshot
@@ -33,11 +32,9 @@ class LocalClient:
         ):
             self.coordinator.registry.register(one, now)
 
-    async def apply(self, op: Op, patience: float = PATIENCE) -> Any:
+    async def apply(self, op: Operation[object, Answer], patience: float = PATIENCE) -> Answer:
         (answer,) = await self.coordinator.apply([op])
-        if isinstance(answer, StoreError):
-            raise answer
-        return answer
+        return answered(op, answer)
 
     async def lease(self, request: LeaseRequest, patience: float = PATIENCE) -> list[JobRecord]:
         return await self.coordinator.lease(request)

@@ -101,8 +101,7 @@ async def submit(client: LocalClient, job: JobSpec) -> str:
 
 
 async def see(client: LocalClient, job_id: str) -> Snapshot:
-    snapshot: Snapshot = await client.apply(Get(job_id))
-    return snapshot
+    return await client.apply(Get(job_id))
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:

@@ -1,10 +1,9 @@
 """What every store's tests need: a store with a clock that the test holds, in a few words."""
 
 from collections.abc import Callable
-from typing import Any
 
 from acestep_ray.jobs.job import Status
-from acestep_ray.jobs.store.errors import StoreError
+from acestep_ray.jobs.store.answers import Stored, stored
 from acestep_ray.jobs.store.operations import (
     Finish,
     Get,
@@ -12,6 +11,7 @@ from acestep_ray.jobs.store.operations import (
     Lease,
     ListJobs,
     Op,
+    Operation,
     Start,
     Submit,
 )
@@ -22,10 +22,10 @@ StoreFactory = Callable[[], JobStore]
 """Opens the same store each time; it is closed before it is opened again."""
 
 
-def as_list(answer: object) -> list[JobRecord]:
-    """The answer of a ListJobs in a batch."""
-    assert isinstance(answer, list)
-    return answer
+def ask(store: JobStore, op: Operation[Stored, object], now: float) -> Stored:
+    """The answer of one operation; raises its error."""
+    (answer,) = store.apply([op], now)
+    return stored(op, answer)
 
 
 class StoreHarness:
@@ -47,12 +47,9 @@ class StoreHarness:
         """The answers of one batch, errors among them."""
         return self.store.apply(ops, self.now)
 
-    def do(self, op: Op) -> Any:
+    def do(self, op: Operation[Stored, object]) -> Stored:
         """The answer of one operation; raises its error."""
-        (answer,) = self.batch(op)
-        if isinstance(answer, StoreError):
-            raise answer
-        return answer
+        return ask(self.store, op, self.now)
 
     def submit(self, *job_ids: str, needs_plan: bool = False) -> None:
         """Queue jobs."""
@@ -64,10 +61,7 @@ class StoreHarness:
     ) -> list[JobRecord]:
         """What a runner gets when it asks anew."""
         self._requests += 1
-        leased: list[JobRecord] = self.do(
-            Lease(runner, f"request {self._requests}", plan_slots, decode_slots)
-        )
-        return leased
+        return self.do(Lease(runner, f"request {self._requests}", plan_slots, decode_slots))
 
     def take(self, job_id: str, runner: str = "r") -> int:
         """Lease a job, which must be the next, and start it. Its attempt."""
@@ -86,8 +80,7 @@ class StoreHarness:
 
     def get(self, job_id: str) -> JobRecord:
         """A job as it is."""
-        record: JobRecord = self.do(Get(job_id))
-        return record
+        return self.do(Get(job_id))
 
     def statuses(self) -> dict[str, Status]:
         """Of all jobs, newest first."""

@@ -2,6 +2,7 @@
 
 from acestep_ray.jobs.store.operations import ListJobs, Op, Submit
 from acestep_ray.jobs.store.redis import RedisStore
+from tests.unit.jobs.store.contract import ask
 
 
 def submit(*job_ids: str, spec: str = "x" * 2000) -> list[Op]:
@@ -10,6 +11,5 @@ def submit(*job_ids: str, spec: str = "x" * 2000) -> list[Op]:
 
 def ids(store: RedisStore) -> list[str]:
     """Oldest first."""
-    (jobs,) = store.apply([ListJobs(limit=10**6)], 1.0)
-    assert isinstance(jobs, list)
+    jobs = ask(store, ListJobs(limit=10**6), 1.0)
     return [job.job_id for job in reversed(jobs)]

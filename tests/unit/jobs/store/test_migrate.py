@@ -35,10 +35,10 @@ from acestep_ray.jobs.store.operations import (
     Submit,
 )
 from acestep_ray.jobs.store.protocol import JobStore
-from acestep_ray.jobs.store.records import Submitted
 from acestep_ray.jobs.store.redis import RedisStore
 from acestep_ray.jobs.store.sqlite import SqliteStore
 from tests.redis_server import RedisServer, empty_redis
+from tests.unit.jobs.store.contract import ask
 
 NOW = 100.0
 
@@ -61,8 +61,7 @@ def file(tmp_path: Path) -> Path:
         )
         store.apply([submit], 1.1 * number)
     store.apply([KeepAlive("r", 100), KeepAlive("s", 100)], 20.0)
-    (jobs,) = store.apply([Lease("r", "1", 4, 2, cluster="east")], 21.0)
-    assert isinstance(jobs, list)
+    jobs = ask(store, Lease("r", "1", 4, 2, cluster="east"), 21.0)
     for step, job in enumerate(jobs):
         attempt = (job.job_id, job.attempt)
         if step > 0:
@@ -139,8 +138,7 @@ def test_the_queue_goes_on_as_it_would_have(
         here, there = store.apply(batch, NOW), given_back.apply(batch, NOW)
         for one, two in zip(here, there, strict=True):
             assert (one == two) or (type(one) is type(two) and str(one) == str(two))
-    (answer,) = store.apply([Submit("at the end", "{}", False)], NOW)
-    assert isinstance(answer, Submitted)
+    ask(store, Submit("at the end", "{}", False), NOW)
     assert picture(store)[0] != picture(given_back)[0]
     given_back.apply([Submit("at the end", "{}", False)], NOW)
     assert picture(store) == picture(given_back)

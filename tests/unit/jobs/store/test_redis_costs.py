@@ -28,7 +28,7 @@ from acestep_ray.jobs.store.operations import (
 )
 from acestep_ray.jobs.store.redis import RedisStore
 from tests.redis_server import RedisServer, empty_redis
-from tests.unit.jobs.store.contract import as_list
+from tests.unit.jobs.store.contract import ask
 
 
 def test_all_keys_lie_on_one_node_of_a_cluster() -> None:
@@ -44,12 +44,10 @@ def test_nothing_is_left_of_what_is_forgotten() -> None:
     store = RedisStore(server.url)
     everything_happens(store)
     now = 10.0**6
-    (jobs,) = store.apply([ListJobs(limit=100)], now)
-    assert isinstance(jobs, list)
+    jobs = ask(store, ListJobs(limit=100), now)
     assert len(jobs) > 5
     store.apply([Delete(job.job_id) for job in jobs], now)
-    (garbage,) = store.apply([ListGarbage()], now)
-    assert isinstance(garbage, list)
+    garbage = ask(store, ListGarbage(), now)
     store.apply([AckGarbage(tuple(garbage)), Purge(1, 1, 1), Sweep()], now + 10**6)
     left = {key.decode().removeprefix("{acestep}:") for key in server.do("KEYS", "*")}
     assert left == {"meta", "changes", "sweeps"}
@@ -159,7 +157,7 @@ def test_a_thousand_failed_jobs_are_listed_like_a_hundred(owner: str | None) -> 
             store.apply([Cancel(n) for n in names if int(n[1:]) >= 10], 1.0)
         rare = ListJobs(Status.FAILED, 20, owner=owner, error_codes=(ErrorCode.INTERNAL,))
         some = ListJobs(limit=20, owner=owner, error_codes=(*ErrorCode,), brief=True)
-        assert [len(as_list(found)) for found in store.apply([rare, some], 1.0)] == [10, 20]
+        assert [len(ask(store, op, 1.0)) for op in (rare, some)] == [10, 20]
         costs.append([commands(server, store, op) for op in (rare, some, Sweep())])
         store.close()
     assert costs[0] == costs[1]

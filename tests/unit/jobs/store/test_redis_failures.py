@@ -22,6 +22,7 @@ from acestep_ray.jobs.store.operations import (
 from acestep_ray.jobs.store.redis import RedisStore
 from tests.redis_server import RedisServer
 from tests.service import until
+from tests.unit.jobs.store.contract import ask
 from tests.unit.jobs.store.redis_jobs import ids, submit
 
 
@@ -65,8 +66,7 @@ def test_a_batch_without_an_answer_may_be_repeated(server: RedisServer, store: R
         (answer,) = store.apply(batch, 1.0)
         assert not isinstance(answer, Exception)
     assert ids(store) == ["a", "b", "c"]
-    (leased,) = store.apply([lease], 1.0)
-    assert isinstance(leased, list)
+    leased = ask(store, lease, 1.0)
     assert [(job.job_id, job.attempt) for job in leased] == [("a", 1)]
 
 

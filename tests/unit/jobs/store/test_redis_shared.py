@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from acestep_ray.jobs.job import ErrorCode, Status
+from acestep_ray.jobs.store.answers import stored
 from acestep_ray.jobs.store.operations import (
     Cancel,
     Delete,
@@ -17,10 +18,9 @@ from acestep_ray.jobs.store.operations import (
     Submit,
     Sweep,
 )
-from acestep_ray.jobs.store.records import Submitted
 from acestep_ray.jobs.store.redis import RedisStore
 from tests.redis_server import empty_redis
-from tests.unit.jobs.store.contract import as_list
+from tests.unit.jobs.store.contract import ask
 from tests.unit.jobs.store.redis_jobs import submit
 
 
@@ -35,8 +35,7 @@ def test_many_threads_each_with_a_store_share_one_queue() -> None:
         accepted = []
         for job in range(jobs):
             op = Submit(f"{number}-{job}", "{}", False, idempotency_key=f"{job}", max_queued=10**6)
-            (answer,) = store.apply([op], 1.0)
-            assert isinstance(answer, Submitted)
+            answer = ask(store, op, 1.0)
             accepted.append(answer.job_id)
         store.close()
         return accepted
@@ -49,8 +48,7 @@ def test_many_threads_each_with_a_store_share_one_queue() -> None:
         while len(ended) < jobs:
             request += 1
             lease = Lease(name, f"{request}", 0, 3, cluster=f"cluster {number % 2}")
-            (leased,) = store.apply([lease], 1.0)
-            assert isinstance(leased, list)
+            leased = ask(store, lease, 1.0)
             for job in leased:
                 told: list[Op] = [
                     Start(job.job_id, job.attempt),
@@ -68,8 +66,7 @@ def test_many_threads_each_with_a_store_share_one_queue() -> None:
     assert all(answer == answers[0] for answer in answers)
     assert sorted(ended) == sorted(answers[0])
     store = RedisStore(url)
-    (found,) = store.apply([ListJobs(limit=1000)], 3.0)
-    assert isinstance(found, list)
+    found = ask(store, ListJobs(limit=1000), 3.0)
     assert {(job.status, job.attempt, job.starts) for job in found} == {(Status.SUCCEEDED, 1, 1)}
     assert sorted(job.place for job in found) == list(range(1, jobs + 1))
     store.close()
@@ -107,25 +104,25 @@ def test_what_a_release_without_lists_by_error_left_is_put_right() -> None:
     server = empty_redis()
     store = RedisStore(server.url)
     store.apply([*submit("a", "b", "c"), *(Cancel(job_id) for job_id in "abc")], 1.0)
-    listed: list[Op] = [ListJobs(error_codes=(ErrorCode.CANCELLED,))]
+    listed = ListJobs(error_codes=(ErrorCode.CANCELLED,))
     server.do("ZREM", "{acestep}:error:cancelled", "a")
     server.do("ZADD", "{acestep}:error:timeout", "9", "gone")
     server.do("ZADD", "{acestep}:error:cancelled", "9", "gone, too")
-    two: list[Op] = [ListJobs(error_codes=(ErrorCode.CANCELLED,), limit=2)]
-    assert [job.job_id for job in as_list(store.apply(two, 2.0)[0])] == ["c", "b"]
+    two = ListJobs(error_codes=(ErrorCode.CANCELLED,), limit=2)
+    assert [job.job_id for job in ask(store, two, 2.0)] == ["c", "b"]
     store.apply([Sweep()], 3.0)
-    assert [job.job_id for job in as_list(store.apply(listed, 4.0)[0])] == ["c", "b", "a"]
+    assert [job.job_id for job in ask(store, listed, 4.0)] == ["c", "b", "a"]
     assert server.do("EXISTS", "{acestep}:error:timeout") == 0
     server.do("DEL", "{acestep}:error:cancelled", "{acestep}:owner::error:cancelled")
     store.apply([Sweep()], 5.0)
     by_owner = ListJobs(owner="", error_codes=(ErrorCode.CANCELLED,))
-    for op in (*listed, by_owner):
-        assert len(as_list(store.apply([op], 6.0)[0])) == 3
+    for op in (listed, by_owner):
+        assert len(ask(store, op, 6.0)) == 3
     # A client of such a release asks without the fields that are new.
     old = ListJobs(Status.FAILED)
     for name in ("error_codes", "brief"):
         del old.__dict__[name]
-    assert len(as_list(store.apply([old], 7.0)[0])) == 3
+    assert len(ask(store, old, 7.0)) == 3
     store.close()
 
 
@@ -136,7 +133,8 @@ def test_an_error_code_of_a_later_release_is_read_and_indexed_once() -> None:
     server.do("HSET", "{acestep}:job:a", "error_code", "brand_new")
     server.do("ZREM", "{acestep}:error:cancelled", "a")
     for now in (2.0, 3.0):
-        jobs = as_list(store.apply([Sweep(), ListJobs(status=Status.FAILED)], now)[1])
+        failed = ListJobs(status=Status.FAILED)
+        jobs = stored(failed, store.apply([Sweep(), failed], now)[1])
         assert [job.error_code for job in jobs] == [ErrorCode.CANCELLED, ErrorCode.INTERNAL]
     # Right once, the lists are left alone: a sweep that made them anew would undo this.
     server.do("ZADD", "{acestep}:error:(other)", "77", "a")

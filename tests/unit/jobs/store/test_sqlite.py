@@ -27,9 +27,8 @@ from acestep_ray.jobs.store.operations import (
     Submit,
     Sweep,
 )
-from acestep_ray.jobs.store.records import JobRecord
 from acestep_ray.jobs.store.sqlite import SqliteStore
-from tests.unit.jobs.store.contract import StoreHarness, as_list
+from tests.unit.jobs.store.contract import StoreHarness, ask
 
 SPEC = "x" * 5000
 
@@ -87,8 +86,7 @@ def test_a_foreign_lock_is_told_and_healed_by_a_retry(store: SqliteStore, path: 
     foreign.close()
     store.apply(batch, 3.0)
     assert [job_id for job_id, _ in store.take_changes()] == ["b", "a"]
-    (record,) = store.apply([Get("b")], 3.0)
-    assert isinstance(record, JobRecord)
+    record = ask(store, Get("b"), 3.0)
     assert record.position == 1
 
 
@@ -134,9 +132,8 @@ def test_a_disk_that_takes_no_more_is_told_and_healed_by_room(
     store.apply(batch, 2.0)
     store.close()
     reopened = SqliteStore(path, lock_wait=0)
-    (jobs,) = reopened.apply([ListJobs()], 3.0)
+    jobs = ask(reopened, ListJobs(), 3.0)
     reopened.close()
-    assert isinstance(jobs, list)
     assert [job.job_id for job in jobs] == ["d", "c", "b", "a"]
 
 
@@ -157,8 +154,7 @@ def test_a_broken_connection_is_replaced(store: SqliteStore) -> None:
     with pytest.raises(sqlite3.ProgrammingError):
         store.apply(submit("b"), 1.0)
     store.apply(submit("b"), 1.0)
-    (jobs,) = store.apply([ListJobs()], 1.0)
-    assert isinstance(jobs, list)
+    jobs = ask(store, ListJobs(), 1.0)
     assert [(job.job_id, job.position) for job in jobs] == [("b", 2), ("a", 1)]
 
 
@@ -252,7 +248,7 @@ def test_a_thousand_failed_jobs_are_listed_like_a_hundred(
         store.apply([Finish(job.job_id, 1, error="x") for job in jobs[:10]], 1.0)
         rare = ListJobs(Status.FAILED, 20, owner=owner, error_codes=(ErrorCode.INTERNAL,))
         some = ListJobs(limit=20, owner=owner, error_codes=(*ErrorCode,), brief=True)
-        assert [len(as_list(found)) for found in store.apply([rare, some], 1.0)] == [10, 20]
+        assert [len(ask(store, op, 1.0)) for op in (rare, some)] == [10, 20]
         costs.append((instructions(store, rare), instructions(store, some)))
         store.close()
     for small, large in zip(*costs, strict=True):
@@ -300,7 +296,7 @@ def test_a_foreign_reader_does_not_hold_up_a_purge(store: SqliteStore, path: Pat
 def test_an_error_code_of_a_later_release_is_read(store: SqliteStore) -> None:
     store.apply([*submit("a"), Cancel("a")], 1.0)
     connection(store).execute("UPDATE jobs SET error_code = 'brand_new'")
-    (jobs,) = store.apply([ListJobs()], 2.0)
-    assert [job.error_code for job in as_list(jobs)] == [ErrorCode.INTERNAL]
+    jobs = ask(store, ListJobs(), 2.0)
+    assert [job.error_code for job in jobs] == [ErrorCode.INTERNAL]
     purge = Purge(keep=0, keep_expired=9, keep_idempotency=9)
     assert store.apply([purge], 9.0) == [1]

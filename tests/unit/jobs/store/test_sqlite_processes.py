@@ -13,8 +13,8 @@ import pytest
 
 from acestep_ray.jobs.store.errors import StoreLocked
 from acestep_ray.jobs.store.operations import Get, ListJobs
-from acestep_ray.jobs.store.records import JobRecord
 from acestep_ray.jobs.store.sqlite import SqliteStore
+from tests.unit.jobs.store.contract import ask
 
 OWNER = """
 import sys
@@ -95,14 +95,12 @@ def test_what_was_acknowledged_outlives_a_killed_owner(tmp_path: Path, acknowled
         for line in process.stdout:
             last = int(line)
     store = SqliteStore(path, lock_wait=60)
-    (jobs,) = store.apply([ListJobs(limit=10**6)], 2.0)
-    assert isinstance(jobs, list)
+    jobs = ask(store, ListJobs(limit=10**6), 2.0)
     found = [job.job_id for job in reversed(jobs)]
     # Every batch that was acknowledged, perhaps the one that was on its way, and none in part.
     batches = len(found) // 3
     assert batches in (last + 1, last + 2)
     assert found == [f"{number}-{part}" for number in range(batches) for part in "abc"]
-    (job,) = store.apply([Get(found[-1])], 2.0)
-    assert isinstance(job, JobRecord)
+    job = ask(store, Get(found[-1]), 2.0)
     assert (job.spec, job.position) == ("x" * 20_000, len(found))
     store.close()
