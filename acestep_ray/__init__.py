@@ -1,5 +1,15 @@
 """ACE-Step 1.5 as a service: the HTTP contract, jobs, engines and audio. Imports no Ray."""
 
-from importlib.metadata import version
+from typing import TYPE_CHECKING
 
-__version__ = version("acestep-ray")
+__version__: str
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> str:
+        """The version, when it is asked for: the child that reads an upload has no use for it."""
+        if name != "__version__":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib.metadata import version  # noqa: PLC0415
+
+        return version("acestep-ray")

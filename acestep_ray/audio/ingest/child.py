@@ -1,10 +1,13 @@
 """The child process that reads a client's audio: its arguments, and what its exit means."""
 
+import importlib.util
 import json
 import logging
 import math
 import signal
 import sys
+from ctypes.util import find_library
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,20 +39,35 @@ class AudioRejected(Exception):
 async def run_child(order: dict[str, Any], file: int, out: int, limits: Ingest) -> Ended:
     """Run the child on ``file`` under ``limits``; what it makes goes to ``out``, or NOWHERE.
 
-    ``order``: what child_main.py documents, less the limits.
+    ``order``: what child_main.py documents, less the limits and the library.
     """
     order |= {
         "out": out,
+        "library": libsndfile(),
         "seconds": limits.seconds,
         "cpu": limits.cpu_seconds,
         "memory": limits.memory_bytes,
         "bytes": math.ceil(limits.seconds * BYTES_PER_SECOND * 1.02) + (1 << 20),
     }
-    command = [sys.executable, "-I", str(SCRIPT), json.dumps(order)]
+    # -S: what may be installed beside us costs each start more than all that the child imports.
+    command = [sys.executable, "-I", "-S", str(SCRIPT), json.dumps(order)]
     # On a busy machine a second of processor time may take two.
     return await run_confined(
         command, file, [] if out == NOWHERE else [out], 2 * limits.cpu_seconds
     )
+
+
+@cache
+def libsndfile() -> str:
+    """Where libsndfile lies, which the package soundfile brings; else the system's.
+
+    Looking for it can start programs: the child cannot.
+    """
+    package = importlib.util.find_spec("_soundfile_data")
+    if package is not None and package.origin is not None:
+        for path in Path(package.origin).parent.glob("libsndfile*.so"):
+            return str(path)
+    return find_library("sndfile") or "libsndfile.so.1"
 
 
 def died(ended: Ended) -> AudioRejected:

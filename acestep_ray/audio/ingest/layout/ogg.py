@@ -4,13 +4,11 @@ Of a chain (what a radio sends, and what `cat` makes of several files) libsndfil
 stream alone, and of a page that is cut off nothing.
 """
 
-# mypy: allow-untyped-calls
-
 import os
+import struct
+import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-
-from mutagen.ogg import OggPage
+from dataclasses import dataclass, replace
 
 from acestep_ray.audio.ingest.layout.parts import Layout, Malformed, Part, Window
 from acestep_ray.audio.ingest.layout.stated_length import Extent
@@ -22,6 +20,8 @@ NO_POSITION = 0xFFFF_FFFF_FFFF_FFFF
 """Of a page on which no packet ends."""
 LONGEST = 65_307
 """Bytes of a page."""
+MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+"""Each byte with its bits in reverse order."""
 
 
 @dataclass(frozen=True)
@@ -104,22 +104,34 @@ def _shortened(window: Window, page: Page, before: int, end: int) -> tuple[bytes
     """
     body_at = page.start + HEAD + len(page.lacing)
     body = window.read(body_at, end - body_at)
-    packets: list[bytes] = []
-    at = packet_at = 0
-    for length in page.lacing:
+    at = packets_end = pieces = 0
+    for index, length in enumerate(page.lacing, 1):
         at += length
         if at > len(body):
             break
         if length < 255:
-            packets.append(body[packet_at:at])
-            packet_at = at
-    share = packet_at / max(1, sum(page.lacing))
-    made = OggPage()
-    made.packets = packets
-    made.position = before + int((page.position - before) * share)
-    made.serial, made.sequence = page.serial, page.sequence
-    made.continued, made.last = bool(page.flags & CONTINUED), True
-    return made.write(), made.position
+            packets_end, pieces = at, index
+    share = packets_end / max(1, sum(page.lacing))
+    position = before + int((page.position - before) * share)
+    made = replace(
+        page, flags=page.flags & CONTINUED | LAST, position=position, lacing=page.lacing[:pieces]
+    )
+    return _written(made, body[:packets_end]), position
+
+
+def _written(page: Page, body: bytes) -> bytes:
+    """The bytes of a page, with its checksum."""
+    front = b"OggS" + struct.pack(
+        "<BBQII", 0, page.flags, page.position % (1 << 64), page.serial, page.sequence
+    )
+    back = bytes([len(page.lacing)]) + page.lacing + body
+    return front + struct.pack("<I", _checksum(front + bytes(4) + back)) + back
+
+
+def _checksum(page: bytes) -> int:
+    """Ogg's: zlib's without its first and last inversion, and with the order of bits reversed."""
+    crc = zlib.crc32(page.translate(MIRRORED), 0xFFFF_FFFF) ^ 0xFFFF_FFFF
+    return int.from_bytes(crc.to_bytes(4, "little").translate(MIRRORED), "big")
 
 
 def ends_inside_page(file: int) -> bool:

@@ -1,11 +1,14 @@
 """Files that end too early: by a little, which is taken with a warning, or by more."""
 
+import io
 import os
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from mutagen.ogg import OggPage
 
 from acestep_ray.audio.ingest.child import AudioRejected
 from acestep_ray.audio.ingest.ingest import Ingested, ingest
@@ -253,6 +256,20 @@ async def test_zeros_behind_an_ogg_flac_are_no_cut(convert: Convert, out: Path) 
     os.truncate(path, path.stat().st_size - 73_000)
     with pytest.raises(AudioRejected, match="only the first"):
         await ingest(path, out, LIMITS)
+
+
+@pytest.mark.parametrize("missing", [1, 300, 2_000])
+def test_the_shortened_page_of_an_ogg_is_as_another_program_writes_it(
+    missing: int, noise: Samples, make: Make
+) -> None:
+    path = make("a.ogg", noise, 48_000)
+    path.write_bytes(path.read_bytes()[:-missing])
+    with path.open("rb") as file:
+        rest = find_layout(file.fileno(), "ogg", 0).streams[-1][-1]
+    assert isinstance(rest, bytes)
+    page: Any = OggPage(io.BytesIO(rest))  # type: ignore[no-untyped-call]
+    assert page.packets and page.complete and page.last
+    assert page.write() == rest
 
 
 def test_no_part_of_an_ogg_ends_before_it_begins(make: Make) -> None:

@@ -91,6 +91,16 @@ async def test_an_mp3_is_whole_where_two_blocks_meet(make: Make, out: Path) -> N
     assert np.abs(kept - np.clip(sent, -1, 1)).max() <= 2.0**-22
 
 
+@pytest.mark.parametrize("loudest", [3.0e38, -3.0e38])
+async def test_the_largest_floats_are_clipped_and_are_numbers(
+    loudest: float, make: Make, tone: Samples, out: Path
+) -> None:
+    tone[80_000, 1] = loudest
+    await ingest(make("a.wav", tone, subtype="FLOAT"), out, LIMITS)
+    kept, _ = sf.read(out, dtype="float32", always_2d=True)
+    assert np.abs(kept - np.clip(tone, -1, 1)).max() <= 2.0**-22
+
+
 async def test_loud_floats_are_clipped_not_folded(make: Make, tone: Samples, out: Path) -> None:
     await ingest(make("a.wav", tone * 4, subtype="FLOAT"), out, LIMITS)
     kept, _ = sf.read(out, dtype="float32", always_2d=True)
