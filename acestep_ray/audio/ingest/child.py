@@ -1,5 +1,6 @@
 """The child process that reads a client's audio: its arguments, and what its exit means."""
 
+import asyncio
 import importlib.util
 import json
 import logging
@@ -43,12 +44,13 @@ async def run_child(order: dict[str, Any], file: int, out: int, limits: Ingest) 
     """
     order |= {
         "out": out,
-        "library": libsndfile(),
         "seconds": limits.seconds,
         "cpu": limits.cpu_seconds,
         "memory": limits.memory_bytes,
         "bytes": math.ceil(limits.seconds * BYTES_PER_SECOND * 1.02) + (1 << 20),
     }
+    if "run" not in order:
+        order["library"] = await asyncio.to_thread(libsndfile)
     # -S: what may be installed beside us costs each start more than all that the child imports.
     command = [sys.executable, "-I", "-S", str(SCRIPT), json.dumps(order)]
     # On a busy machine a second of processor time may take two.
@@ -61,7 +63,7 @@ async def run_child(order: dict[str, Any], file: int, out: int, limits: Ingest) 
 def libsndfile() -> str:
     """Where libsndfile lies, which the package soundfile brings; else the system's.
 
-    Looking for it can start programs: the child cannot.
+    Blocking. Looking for the system's starts programs, which the child could not afford.
     """
     package = importlib.util.find_spec("_soundfile_data")
     if package is not None and package.origin is not None:

@@ -55,7 +55,7 @@ async def run_confined(
 
 def _start(command: Sequence[str], stdin: int, passed: Sequence[int]) -> "subprocess.Popen[bytes]":
     environment = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
-    # numpy's BLAS starts a thread a core, each with address space of its own.
+    # An ffmpeg may be linked to a BLAS that starts a thread per core, each with address space.
     environment["OPENBLAS_NUM_THREADS"] = "1"
     return subprocess.Popen(
         command,
