@@ -76,6 +76,19 @@ async def test_it_is_stopped_when_it_hangs(fake: Fake, make: Make, out: Path) ->
     assert time.monotonic() - started < 30
 
 
+def test_the_libsndfile_that_soundfile_brings_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """soundfile, which writes our takes, takes it too: both read and write alike."""
+    package = tmp_path / "_soundfile_data"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "libsndfile_x86_64.so").touch()
+    monkeypatch.delitem(sys.modules, package.name, raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert child.libsndfile.__wrapped__() == str(package / "libsndfile_x86_64.so")
+
+
 CONFINED = f"""
 import ctypes, errno, json, os, resource, runpy, socket, sys
 child = runpy.run_path({str(SCRIPT)!r})
