@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
+
+AudioFormatName = Literal["mp3", "wav", "flac", "opus", "ogg"]
+"""The keys of FORMATS, as requests and stored jobs spell them."""
 
 
 @dataclass(frozen=True)
@@ -12,7 +16,7 @@ class AudioFormat:
     is libsndfile's scale from 0 (largest file) to 1 (smallest).
     """
 
-    name: str
+    name: AudioFormatName
     extension: str
     media_type: str
     container: str

@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from acestep_ray.formats import FORMATS
 from acestep_ray.jobs.job import ErrorCode, Status
 
 _JOB_ID = "550e8400-e29b-41d4-a716-446655440000"
@@ -277,9 +278,7 @@ class ModelsView(BaseModel):
 
     decoders: list[DecoderView] = Field(description="The first is the default.")
     planners: list[PlannerView] = Field(description="LM checkpoints; the first is the default.")
-    audio_formats: list[str] = Field(
-        description="For audio_format.", examples=[["mp3", "wav", "flac", "opus", "ogg"]]
-    )
+    audio_formats: list[str] = Field(description="For audio_format.", examples=[[*FORMATS]])
     languages: list[str] = Field(description="For vocal_language.", examples=[["en", "zh"]])
     tracks: list[str] = Field(
         description="For track_name and track_classes.", examples=[["drums", "vocals"]]

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from acestep_ray.settings.engines import DecoderEngineName
 from acestep_ray.timebase import Samples
 
 Task = Literal["text2music", "cover", "repaint", "lego", "extract", "complete"]
+TASKS: tuple[Task, ...] = get_args(Task)
+"""Every task, in the order in which they are shown."""
 
 
 class SourceAudio(BaseModel):
@@ -90,7 +93,7 @@ class DecoderDescription(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    engine: Literal["mock", "diffusers"]
+    engine: DecoderEngineName
     model: str
     tasks: tuple[Task, ...]
     turbo: bool = Field(description="Ignores guidance_scale; warns above 20 steps.")

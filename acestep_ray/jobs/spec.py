@@ -5,6 +5,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from acestep_ray.decoder.protocol import SourceAudio, Task
+from acestep_ray.formats import AudioFormatName
+from acestep_ray.settings.engines import PlannerEngineName
 
 
 class LmSpec(BaseModel):
@@ -13,7 +15,7 @@ class LmSpec(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     model: str = Field("", description="LM checkpoint name; empty: the engine's own.")
-    backend: Literal["mock", "pt", "vllm"] = Field(description="Planner engine.")
+    backend: PlannerEngineName = Field(description="Planner engine.")
     infer_type: Literal["dit", "llm_dit"] = Field(
         description="dit: metadata only; llm_dit: metadata and audio codes."
     )
@@ -75,9 +77,7 @@ class JobSpec(BaseModel):
     )
     source: SourceAudio | None = Field(description="Audio to change. None: there is none.")
     reference: SourceAudio | None = Field(description="Audio to imitate. None: there is none.")
-    audio_format: Literal["mp3", "wav", "flac", "opus", "ogg"] = Field(
-        description="File type of the takes."
-    )
+    audio_format: AudioFormatName = Field(description="File type of the takes.")
     model: str = Field(description="Decoder model that the job needs; empty: any.")
     lm: LmSpec | None = Field(description="How the LM plans the job. None: without the LM.")
     warnings: tuple[str, ...] = Field((), description="Found when the request was checked.")

@@ -5,6 +5,8 @@ from typing import Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from acestep_ray.settings.engines import PlannerEngineName
+
 
 class PlanRequest(BaseModel):
     """What the planner needs of a job. Every value has been checked at the door."""
@@ -92,7 +94,7 @@ class PlannerDescription(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    engine: Literal["mock", "pt", "vllm"]
+    engine: PlannerEngineName
     models: tuple[str, ...]
     mock: bool
     deployment: str = Field("", description="Name of the planner, where it is deployed.")

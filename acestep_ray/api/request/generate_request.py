@@ -5,7 +5,7 @@ from this model. ``x-legal`` completes the sentence "FIELD must be ..."; ``{dura
 ``{batch_size}`` in it stand for the limits that the settings name.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from annotated_types import Ge, Gt, Le, MaxLen
 from pydantic import (
@@ -32,15 +32,15 @@ from acestep_ray.api.request.coercion import (
     read_tracks,
     spelled,
 )
-from acestep_ray.decoder.protocol import Task
+from acestep_ray.decoder.protocol import TASKS, Task
+from acestep_ray.formats import FORMATS, AudioFormatName
 from acestep_ray.planner.metadata import (
     LANGUAGES,
     normalise_key,
     normalise_language,
     normalise_time_signature,
 )
-
-AudioFormat = Literal["mp3", "wav", "flac", "opus", "ogg"]
+from acestep_ray.settings.engines import LmBackend
 
 
 def _legal(words: str, **schema: Any) -> dict[str, Any]:
@@ -87,7 +87,7 @@ class GenerateRequest(BaseModel):
         examples=["en"],
         json_schema_extra=_legal("one of " + ", ".join(LANGUAGES)),
     )
-    audio_format: Annotated[AudioFormat, choice("mp3", "wav", "flac", "opus", "ogg")] = Field(
+    audio_format: Annotated[AudioFormatName, choice(*FORMATS)] = Field(
         "mp3",
         description="File type of the takes.",
         examples=["mp3"],
@@ -182,7 +182,7 @@ class GenerateRequest(BaseModel):
         examples=["acestep-5Hz-lm-1.7B"],
         json_schema_extra=_legal("the name of a deployed LM, or null"),
     )
-    lm_backend: Annotated[Literal["vllm", "pt"], choice("vllm", "pt")] = Field(
+    lm_backend: Annotated[LmBackend, choice(*get_args(LmBackend))] = Field(
         "vllm",
         description="Engine of the LM. One that is not deployed is served by the one that is.",
         examples=["vllm"],
@@ -240,9 +240,7 @@ class GenerateRequest(BaseModel):
         examples=["/srv/acestep/inputs/song.mp3"],
         json_schema_extra=_PATH,
     )
-    task_type: Annotated[
-        Task, choice("text2music", "cover", "repaint", "lego", "extract", "complete")
-    ] = Field(
+    task_type: Annotated[Task, choice(*TASKS)] = Field(
         "text2music",
         description="What to do. lego, extract and complete need a base model.",
         examples=["text2music"],

@@ -13,10 +13,9 @@ from acestep_ray.decoder.checkpoints.modules import build, compute_buffers, sche
 from acestep_ray.decoder.checkpoints.parts import AUDIO_TOKENIZER, Parts
 from acestep_ray.decoder.checkpoints.upstream import upstream_parts
 from acestep_ray.decoder.checkpoints.weights import compare, fill
-from acestep_ray.decoder.protocol import Task
+from acestep_ray.decoder.protocol import TASKS, Task
 from acestep_ray.errors import CheckpointError
 
-BASE_TASKS: tuple[Task, ...] = ("text2music", "cover", "repaint", "lego", "extract", "complete")
 OTHER_TASKS: tuple[Task, ...] = ("text2music", "cover", "repaint")
 
 
@@ -106,7 +105,7 @@ def _info(layout: CheckpointLayout, pipeline: Any) -> ModelInfo:
     config = pipeline.transformer.config
     turbo = bool(pipeline.is_turbo)
     fine_tuned = config.model_version == "sft" or "sft" in layout.name.split("-")
-    tasks = OTHER_TASKS if turbo or fine_tuned else BASE_TASKS
+    tasks = OTHER_TASKS if turbo or fine_tuned else TASKS
     codes = pipeline.audio_tokenizer is not None
     return ModelInfo(
         name=layout.name,

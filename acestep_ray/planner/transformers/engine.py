@@ -5,10 +5,10 @@ import logging
 import threading
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Literal, Self
+from typing import Self
 
 from acestep_ray.planner.checkpoint_folder import find_lm
-from acestep_ray.planner.progress import ProgressThrottle
+from acestep_ray.planner.progress import ProgressThrottle, Stage
 from acestep_ray.planner.protocol import (
     Plan,
     PlannerDescription,
@@ -95,7 +95,7 @@ class _Progress:
         self._put = put
         self._pace = ProgressThrottle()
 
-    def __call__(self, stage: Literal["metadata", "codes"], step: int, total: int) -> None:
+    def __call__(self, stage: Stage, step: int, total: int) -> None:
         if self.stop.is_set():
             raise _Stop
         for event in self._pace.events(stage, step, total):

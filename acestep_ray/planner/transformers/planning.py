@@ -1,14 +1,14 @@
 """One plan from its request to its codes, in one go. Blocks; the engine gives it a thread."""
 
 from time import perf_counter
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 
 from acestep_ray.planner.constraint import MetadataConstraint
 from acestep_ray.planner.context import ANSWER_TOKENS, codes_prompt_ids
 from acestep_ray.planner.prepared_request import Brief, make_brief
-from acestep_ray.planner.progress import FIELDS
+from acestep_ray.planner.progress import FIELDS, Stage
 from acestep_ray.planner.protocol import Metadata, Plan, PlanRequest
 from acestep_ray.planner.sampling import Phase, Sampling
 from acestep_ray.planner.song_outline import Outline, outline, read_metadata
@@ -21,7 +21,7 @@ from acestep_ray.timebase import codes_of_seconds
 class Progress(Protocol):
     """Told how far a plan is, before each token; raises, whatever it likes, to stop it."""
 
-    def __call__(self, stage: Literal["metadata", "codes"], step: int, total: int) -> None:
+    def __call__(self, stage: Stage, step: int, total: int) -> None:
         """``step`` of ``total``: fields of the metadata, or codes."""
         ...
 

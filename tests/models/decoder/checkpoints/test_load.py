@@ -9,8 +9,9 @@ import torch
 from diffusers import AceStepPipeline
 from safetensors.torch import load_file, save_file
 
-from acestep_ray.decoder.checkpoints.load import BASE_TASKS, load
+from acestep_ray.decoder.checkpoints.load import load
 from acestep_ray.decoder.checkpoints.tiny import make_tiny_checkpoint
+from acestep_ray.decoder.protocol import TASKS
 from acestep_ray.errors import CheckpointError
 
 DTYPES = [torch.float32, torch.bfloat16]
@@ -133,7 +134,7 @@ def test_info_of_turbo(upstream: Path, loaded: Any) -> None:
 def test_info_of_base(base: Path, loaded: Any) -> None:
     info = loaded(base, "", torch.bfloat16).info
     assert (info.name, info.layout, info.turbo) == ("base", "diffusers", False)
-    assert info.tasks == BASE_TASKS
+    assert info.tasks == TASKS
 
 
 def test_sft_models_know_three_tasks(tmp_path: Path, upstream: Path) -> None:
