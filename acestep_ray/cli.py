@@ -16,6 +16,7 @@ from acestep_ray.jobs.store.errors import StoreUnavailable, StoreUnsuitable
 from acestep_ray.jobs.store.factory import sqlite_file
 from acestep_ray.jobs.store.migration.migrate import migrate
 from acestep_ray.settings import checked_store_url
+from acestep_ray.settings.store_url import is_sqlite
 from acestep_ray.startup.launcher import Refused, serve
 
 TINY_LM = "acestep-5Hz-lm-0.6B"
@@ -64,7 +65,7 @@ def _migrate_store(source: str, target: str) -> int:
             checked_store_url(SecretStr(url))
     except ValueError as error:
         raise Refused(f"{error}.") from error
-    if not source.startswith("sqlite:") or target.startswith("sqlite:"):
+    if not is_sqlite(source) or is_sqlite(target):
         raise Refused("jobs are moved from SRC, sqlite:///FILE, to DST, redis://HOST:PORT/DB.")
     file, password = sqlite_file(source), os.environ.get("ACESTEP_STORE_PASSWORD")
     counts = migrate(file, target, password)

@@ -30,6 +30,7 @@ from acestep_ray.settings.engines import DecoderEngineName, PlannerEngineName
 from acestep_ray.settings.group import Group
 from acestep_ray.settings.presets import PRESETS, PresetName
 from acestep_ray.settings.scaling import PlannerPair, Scaling
+from acestep_ray.settings.store_url import is_sqlite
 
 _STORE_URL = re.compile(
     r"sqlite:///.+|rediss?://([^@/?#]*@)?[^@/?#]+(/\d*)?(\?[^#]*)?|unix:///[^?#]+(\?[^#]*)?"
@@ -54,10 +55,10 @@ def checked_store_url(secret: SecretStr) -> SecretStr:
             "the job store is sqlite:///FILE, redis://HOST:PORT/DB, rediss://HOST:PORT/DB (TLS) or "
             "unix:///SOCKET"
         )
-    if not url.startswith("sqlite"):
+    if not is_sqlite(url):
         _port(url)
     _, _, options = url.partition("?")
-    if not url.startswith("sqlite") and options:
+    if not is_sqlite(url) and options:
         for option in options.split("&"):
             if not _STORE_OPTIONS.fullmatch(option):
                 raise ValueError(

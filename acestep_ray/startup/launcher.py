@@ -19,6 +19,7 @@ from acestep_ray.jobs.store.errors import StoreUnavailable, StoreUnsuitable
 from acestep_ray.jobs.store.factory import open_store
 from acestep_ray.replicas.planners import planners_of
 from acestep_ray.settings import Settings
+from acestep_ray.settings.store_url import is_sqlite
 from acestep_ray.startup.checks import public_without_key
 from acestep_ray.startup.ray_node import RayNode
 from acestep_ray.startup.supervisor import keep_serving
@@ -120,7 +121,7 @@ def _refuse_unusable_storage(settings: Settings) -> None:
 
 def _refuse_unusable_store(settings: Settings) -> None:
     """With a missing Redis, the service would never become ready."""
-    if settings.store_url.startswith("sqlite:"):
+    if is_sqlite(settings.store_url):
         return  # a service that is just ending may still have its lock
     try:
         open_store(settings).close()

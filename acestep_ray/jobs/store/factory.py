@@ -7,12 +7,13 @@ from acestep_ray.jobs.store.protocol import JobStore
 from acestep_ray.jobs.store.redis import RedisStore
 from acestep_ray.jobs.store.sqlite import SqliteStore
 from acestep_ray.settings import Settings
+from acestep_ray.settings.store_url import is_sqlite
 
 
 def open_store(settings: Settings) -> JobStore:
     """The store at ``settings.store_url``. Raises StoreUnavailable, StoreUnsuitable."""
     url = settings.store_url
-    if url.startswith("sqlite:"):
+    if is_sqlite(url):
         return SqliteStore(sqlite_file(url))
     password = settings.store_password
     return RedisStore(url, password.get_secret_value() if password else None)

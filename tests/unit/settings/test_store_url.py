@@ -7,6 +7,7 @@ from pydantic import SecretStr, ValidationError
 
 from acestep_ray.jobs.store.factory import sqlite_file
 from acestep_ray.settings import Settings
+from acestep_ray.settings.store_url import is_sqlite
 from deployments.check_config import mistakes
 
 WORD = "open-sesame"
@@ -81,3 +82,11 @@ def test_a_sqlite_url_names_its_file(tmp_path: Path) -> None:
     assert sqlite_file("sqlite:////srv/jobs.sqlite") == Path("/srv/jobs.sqlite")
     settings = Settings(data=tmp_path)
     assert sqlite_file(settings.store_url) == tmp_path / "jobs.sqlite"
+
+
+@pytest.mark.parametrize(
+    ("url", "sqlite"),
+    [("sqlite:////srv/jobs.sqlite", True), ("redis://sqlite/0", False), ("unix:///sqlite:", False)],
+)
+def test_only_a_file_of_sqlite_is_for_one_node(url: str, sqlite: bool) -> None:
+    assert is_sqlite(url) is sqlite
