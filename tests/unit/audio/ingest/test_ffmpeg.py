@@ -1,11 +1,9 @@
-"""What libsndfile does not read goes through ffmpeg, where there is one, under the same limits."""
+"""What libsndfile does not read goes through ffmpeg, if it is installed."""
 
 import io
 import json
 import os
-import struct
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -17,27 +15,13 @@ import soundfile as sf
 
 from acestep_ray.artifacts.errors import StorageFull
 from acestep_ray.audio.ingest import ffmpeg as ffmpeg_module
-from acestep_ray.audio.ingest.child import SCRIPT, AudioRejected
-from acestep_ray.audio.ingest.ffmpeg import FORMATS, _channels
+from acestep_ray.audio.ingest.ffmpeg import _channels
 from acestep_ray.audio.ingest.ingest import Ingested, ingest
-from acestep_ray.settings import Ingest
 from acestep_ray.timebase import Samples
 from tests.unit.audio.conftest import Convert, Make, Pipe
+from tests.unit.audio.ingest.reading import AMR, LIMITS, refusal
 
-LIMITS = Ingest()
-AMR = b"#!AMR\n" + (b"\x3c" + bytes(31)) * 100
-"""Two seconds."""
 ID3 = b"ID3\x04\0\0\0\0\0\x05hello"
-
-
-async def _refusal(source: Path, out: Path, limits: Ingest = LIMITS) -> tuple[str, str]:
-    with pytest.raises(AudioRejected) as caught:
-        await ingest(source, out, limits)
-    assert list(out.parent.iterdir()) == []
-    reason = caught.value.reason
-    assert reason[0].isupper() and reason.endswith(".") and "\n" not in reason
-    return caught.value.code, reason
-
 
 LOSSLESS: dict[str, list[str]] = {
     "alac.m4a": ["-c:a", "alac"],
@@ -180,11 +164,11 @@ async def test_what_holds_no_sound_or_none_that_can_be_decoded(
     convert: Convert, film: Callable[..., Path], out: Path
 ) -> None:
     silent = film("silent.mp4", "-an", "-c:v", "libx264")
-    assert await _refusal(silent, out) == ("not_audio", "It is an MP4 or M4A file without sound.")
-    code, reason = await _refusal(convert("a.mkv", "-c:a", "wmav2"), out)
+    assert await refusal(silent, out) == ("not_audio", "It is an MP4 or M4A file without sound.")
+    code, reason = await refusal(convert("a.mkv", "-c:a", "wmav2"), out)
     assert code == "unreadable"
     assert reason.startswith("It is a WebM or Matroska file whose codec (wmav2) cannot be read")
-    code, reason = await _refusal(convert("a.wav", "-c:a", "aac"), out)
+    code, reason = await refusal(convert("a.wav", "-c:a", "aac"), out)
     assert code == "unreadable"
     assert "codec that cannot be read (0x00FF)" in reason
 
@@ -228,7 +212,7 @@ async def test_more_channels_than_are_accepted(
 ) -> None:
     many = make("many.wav", np.zeros((48_000, 16), np.float32), 48_000)
     path = convert(name, "-c:a", codec, source=many)
-    assert await _refusal(path, out) == (
+    assert await refusal(path, out) == (
         "unreadable",
         "The audio has 16 channels; the most is 8.",
     )
@@ -268,7 +252,7 @@ async def test_a_damaged_frame_beside_a_longer_picture(
 async def test_a_film_that_is_cut_off(film: Callable[..., Path], out: Path) -> None:
     path = film("film.mp4", "-c:v", "libx264", "-c:a", "aac", "-movflags", "+faststart")
     os.truncate(path, path.stat().st_size // 2)
-    code, reason = await _refusal(path, out)
+    code, reason = await refusal(path, out)
     assert code == "truncated"
     assert "of 2.00 seconds only the first" in reason
 
@@ -289,7 +273,7 @@ async def test_more_sound_than_may_be_stored(convert: Convert, make: Make, out: 
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (4 * 96_000, 8)).astype(np.float32)
     source = make("noise.wav", noise, 96_000, subtype="PCM_24")
     path = convert("a.caf", "-c:a", "pcm_s24be", source=source)
-    code, reason = await _refusal(path, out, LIMITS.model_copy(update={"seconds": 4.0}))
+    code, reason = await refusal(path, out, LIMITS.model_copy(update={"seconds": 4.0}))
     assert code == "too_large"
     assert reason.startswith("The audio is too large when decoded")
 
@@ -321,210 +305,3 @@ async def test_the_event_loop_does_not_wait_for_the_file(
     await ingest(convert(name, *arguments), out, LIMITS)
     assert len(threads) == 1
     assert threads[0] is not threading.main_thread()
-
-
-HEADS = {
-    "mp4": b"\0\0\0\x10ftypM4A \0\0\0\0",
-    "aac": b"\xff\xf1\x50\x80\x01\x1f\xfc\0" * 4,
-    "caf": b"caff\0\1\0\0",
-    "matroska": b"\x1a\x45\xdf\xa3",
-    "amr": AMR,
-    "ogg_other": b"OggS\0\2" + bytes(20) + b"\1\x08Speex   " + bytes(30),
-}
-
-
-@pytest.mark.parametrize("kind", FORMATS)
-async def test_without_ffmpeg_kind_and_cure_are_named(
-    kind: str, tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    (tmp_path / "upload").write_bytes(HEADS[kind])
-    code, reason = await _refusal(tmp_path / "upload", out)
-    assert code == "unreadable"
-    assert reason.startswith(f"It is {FORMATS[kind][0]}, and the server has no ffmpeg")  # type: ignore[index]
-    assert "install ffmpeg there, or send MP3, WAV, FLAC" in reason
-
-
-@pytest.fixture
-def ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """``ffmpeg(script)``: that, in Python, is called where ffmpeg would be."""
-
-    def replace(script: str) -> None:
-        program = tmp_path / "bin" / "ffmpeg"
-        program.parent.mkdir()
-        program.write_text(f"#!{sys.executable} -IS\nimport os, sys\n{script}\n")
-        program.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
-
-    return replace
-
-
-@pytest.mark.parametrize("kind", FORMATS)
-async def test_every_kind_is_under_the_same_limits(
-    kind: str, ffmpeg: Callable[[str], None], tmp_path: Path, out: Path
-) -> None:
-    seen = tmp_path / "seen"
-    ffmpeg(
-        f"""
-import resource, json
-limits = {{name: resource.getrlimit(getattr(resource, "RLIMIT_" + name))[0]
-          for name in ("AS", "CPU", "FSIZE", "CORE", "NOFILE")}}
-with open({str(seen)!r}, "a") as file:
-    print(json.dumps([sys.argv[1:], limits, sorted(os.environ)]), file=file)
-print("Input #0", file=sys.stderr)
-print("  Stream #0:0: Audio: aac", file=sys.stderr)
-sys.exit("of its own" if "-map" in sys.argv else 1)
-"""
-    )
-    (tmp_path / "upload").write_bytes(HEADS[kind])
-    limits = Ingest(seconds=10, cpu_seconds=37, memory_bytes=600_000_000)
-    assert (await _refusal(tmp_path / "upload", out, limits))[0] == "unreadable"
-    runs = [json.loads(line) for line in seen.read_text().splitlines()]
-    assert len(runs) == 2
-    for arguments, found, environment in runs:
-        assert found == {
-            "AS": 600_000_000,
-            "CPU": 37,
-            "FSIZE": 12_798_976,
-            "CORE": 0,
-            "NOFILE": 4,
-        }
-        given = " ".join(arguments)
-        assert "-protocol_whitelist file " in given
-        assert f"-f {FORMATS[kind][1]} " in given  # type: ignore[index]
-        assert "-i file:/proc/self/fd/0 " in given
-        assert "-codec_whitelist mp3float," in given
-        assert "ACESTEP_API_KEY" not in environment
-    assert "-t 11 " in " ".join(runs[1][0])
-
-
-@pytest.mark.parametrize(
-    ("script", "code"),
-    [
-        ("sys.exit(1)", "unreadable"),
-        ("sys.exit(0)", "unreadable"),
-        ("os.abort()", "unreadable"),
-        ("os.kill(os.getpid(), 9)", "too_complex"),
-        ("import time; time.sleep(600)", "too_complex"),
-        ("while True: print('x' * 1000, file=sys.stderr)", "unreadable"),
-        ("while True: os.write(1, bytes(1_000_000))", ""),
-    ],
-)
-@pytest.mark.parametrize("when", ["at once", "while it decodes"])
-async def test_whatever_becomes_of_ffmpeg_is_a_refusal(
-    script: str, code: str, when: str, ffmpeg: Callable[[str], None], tmp_path: Path, out: Path
-) -> None:
-    described = "print('Input #0\\n  Stream #0:0: Audio: aac', file=sys.stderr)"
-    ffmpeg(script if when == "at once" else f"{described}\nif '-map' in sys.argv:\n  {script}")
-    (tmp_path / "upload").write_bytes(HEADS["mp4"])
-    limits = Ingest(seconds=1, cpu_seconds=1 if "sleep" in script else 60)
-    if not code:  # at once it writes into nowhere; later, into the FLAC
-        code = "unreadable" if when == "at once" else "too_large"
-    assert (await _refusal(tmp_path / "upload", out, limits))[0] == code
-
-
-def test_it_may_have_its_input_open_and_nothing_else(make: Make, tmp_path: Path) -> None:
-    """Whatever a file makes of ffmpeg: no other file, no socket, no other process' files."""
-    script = """
-import socket, subprocess
-held = os.open("/proc/self/fd/0", os.O_RDONLY)
-print(os.read(held, 4), file=sys.stderr)
-for attempt in (
-    lambda: os.open("/etc/passwd", os.O_RDONLY),
-    lambda: os.listdir("/"),
-    lambda: socket.socket(),
-    lambda: os.pipe(),
-    lambda: os.dup(0),
-    lambda: subprocess.run(["true"]),
-):
-    try:
-        attempt()
-        print("done", file=sys.stderr)
-    except OSError as error:
-        print(error.errno, file=sys.stderr)
-os.write(1, b"made")
-"""
-    run = [sys.executable, "-IS", "-c", "import os, sys" + script]
-    limits = {"seconds": 1.0, "cpu": 60.0, "memory": 2_000_000_000, "bytes": 10_000}
-    path = tmp_path / "out"
-    with make("a.wav").open("rb") as source, path.open("w+b") as made:
-        order = {"out": made.fileno(), "run": run, **limits}
-        printed = subprocess.run(
-            [sys.executable, "-I", SCRIPT, json.dumps(order)],
-            stdin=source,
-            stdout=subprocess.PIPE,
-            pass_fds=[made.fileno()],
-            check=True,
-            text=True,
-        ).stdout
-    assert printed.split() == ["b'RIFF'"] + ["24"] * 6
-    assert path.read_bytes() == b"made"
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:0\n#EXTINF:10,\n{secret}\n#EXT-X-ENDLIST\n",
-        b"ffconcat version 1.0\nfile {secret}\n",
-        b"\0\0\0\x20ftypM4A \0\0\0\0\n#EXTM3U\n#EXTINF:10,\n{secret}\n",
-        b"\x1a\x45\xdf\xa3\n#EXTM3U\n#EXTINF:10,\nfile:{secret}\n",
-        b"caff\0\1\0\0\nffconcat version 1.0\nfile {secret}\n",
-        b"#!AMR\n\n#EXTM3U\n#EXTINF:10,\nconcat:{secret}|{secret}\n",
-        b"concat:{secret}",
-        b"<?xml version='1.0'?><MPD><BaseURL>{secret}</BaseURL></MPD>",
-    ],
-)
-async def test_a_playlist_in_disguise_leads_nowhere(
-    content: bytes, make: Make, tmp_path: Path, out: Path
-) -> None:
-    secret = make("secret.wav")
-    (tmp_path / "upload").write_bytes(content.replace(b"{secret}", str(secret).encode()))
-    code, _ = await _refusal(tmp_path / "upload", out)
-    assert code in ("not_audio", "unreadable", "truncated")
-
-
-async def test_a_quicktime_file_cannot_name_another_file(
-    convert: Convert, make: Make, tmp_path: Path, out: Path
-) -> None:
-    """Its data reference states that the samples lie in itself; here it names another file."""
-    path = convert("a.mov", "-c:a", "pcm_s16le", "-movflags", "+faststart")
-    other = str(convert("other.mov", "-c:a", "pcm_s16le")).encode()
-    volume = b"\4disk".ljust(28, b"\0") + bytes(12) + b"\5other".ljust(64, b"\0") + bytes(16)
-    named = struct.pack(">HH", 2, len(other)) + other + bytes(len(other) % 2) + b"\xff\xff\0\0"
-    alias = bytes(4) + bytes(10) + volume + struct.pack(">hh", 1, 1) + bytes(16) + named
-    content = bytearray(path.read_bytes())
-    at = content.index(b"url \0\0\0\1") - 4
-    content[at : at + 12] = struct.pack(">I", 8 + len(alias)) + b"alis" + alias
-    for box in (b"moov", b"trak", b"mdia", b"minf", b"dinf", b"dref"):
-        start = content.rindex(box, 0, at) - 4
-        (length,) = struct.unpack(">I", content[start : start + 4])
-        content[start : start + 4] = struct.pack(">I", length + len(alias) - 4)
-    path.write_bytes(content)
-    printed = subprocess.run(["ffmpeg", "-i", path], capture_output=True, check=False).stderr
-    assert b"Skipped opening external track" in printed  # it was understood
-    with pytest.raises(AudioRejected):
-        await ingest(path, out, LIMITS)
-
-
-async def test_too_long_is_found_while_it_is_decoded(convert: Convert, out: Path) -> None:
-    limits = LIMITS.model_copy(update={"seconds": 1.5})
-    for name in ("a.m4a", "a.webm", "a.caf"):
-        assert (await _refusal(convert(name), out, limits))[0] == "too_long"
-
-
-async def test_many_channels_and_odd_rates(convert: Convert, make: Make, out: Path) -> None:
-    eight = make("eight.wav", np.zeros((48_000, 8), np.float32), 48_000)
-    assert (await ingest(convert("a.caf", source=eight), out, LIMITS)).channels == 8
-    slow = convert("slow.caf", "-ar", "4000")
-    assert await _refusal(slow, out) == (
-        "unreadable",
-        "The sample rate is 4000 Hz; it must lie between 8000 and 192000 Hz.",
-    )
-
-
-async def test_the_least_memory_that_may_be_set_suffices(convert: Convert, out: Path) -> None:
-    limits = LIMITS.model_copy(update={"memory_bytes": 512_000_000})
-    with pytest.raises(ValueError, match="512000000"):
-        Ingest(memory_bytes=511_999_999)
-    for name in ("a.m4a", "a.webm"):
-        assert (await ingest(convert(name), out, limits)).samples > 0

@@ -1,121 +1,27 @@
-"""The runner and the workflow over a real store: who dies, returns late or is cancelled meanwhile.
+"""The runner and the workflow over a real store: jobs that end well, fail, or are cancelled.
 
 What would break for whom: a client that was given an id would wait for ever, or a GPU would work
 for nobody.
 """
 
-import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.decoder.events import DecodeFailed
-from acestep_ray.decoder.protocol import DecodeRequest
 from acestep_ray.jobs.coordinator.coordinator import JobCoordinator
 from acestep_ray.jobs.job import ErrorCode, Status
 from acestep_ray.jobs.result import JobResult
-from acestep_ray.jobs.runner import workflow
 from acestep_ray.jobs.runner.runner import Runner
-from acestep_ray.jobs.runner.workflow import NoWorker, WorkerLost
-from acestep_ray.jobs.snapshot import Snapshot
-from acestep_ray.jobs.spec import JobSpec, LmSpec
-from acestep_ray.jobs.store.operations import Cancel, Get, IsOwner, Submit
+from acestep_ray.jobs.store.operations import Cancel, Submit
 from acestep_ray.jobs.store.sqlite import SqliteStore
 from acestep_ray.planner.protocol import PlannerError, PlanRequest
 from acestep_ray.settings import Settings
 from tests.unit.jobs.engines import FakeEngines
 from tests.unit.jobs.local_client import LocalClient
-from tests.unit.jobs.store.conftest import FACTORIES
-
-LM = LmSpec(
-    backend="mock",
-    infer_type="llm_dit",
-    temperature=0.6,
-    cfg_scale=1.0,
-    negative_prompt="NO USER INPUT",
-    top_k=None,
-    top_p=None,
-    repetition_penalty=1.0,
-)
-
-
-def spec(lm: LmSpec | None = None, **changes: Any) -> JobSpec:
-    fields: dict[str, Any] = {
-        "task": "text2music", "caption": "song", "lyrics": "", "vocal_language": "en",
-        "bpm": None, "key_scale": "", "time_signature": "", "duration": None, "seeds": (1, 2),
-        "steps": 8, "guidance_scale": 7.0, "shift": 3.0, "cfg_interval": (0.0, 1.0),
-        "cover_strength": 1.0, "repaint_start": 0.0, "repaint_end": None, "track_name": "",
-        "track_classes": (), "use_tiled_decode": True, "use_cot_caption": False, "source": None,
-        "reference": None, "audio_format": "mp3", "model": "", "lm": lm,
-    }  # fmt: skip
-    return JobSpec(**(fields | changes))
-
-
-@pytest.fixture
-def settings() -> Settings:
-    return Settings.model_validate({"jobs": {"lease_seconds": 0.6}})
-
-
-@pytest.fixture(params=FACTORIES)
-async def client(
-    request: pytest.FixtureRequest, tmp_path: Path, settings: Settings
-) -> AsyncIterator[LocalClient]:
-    coordinator = JobCoordinator(FACTORIES[request.param](tmp_path), settings)
-    await coordinator.open()
-    client = LocalClient(coordinator)
-    client.deploy(2, 2)
-    yield client
-    await coordinator.close()
-
-
-@pytest.fixture
-def artifacts(tmp_path: Path) -> Artifacts:
-    return Artifacts((tmp_path / "artifacts").as_uri())
-
-
-@pytest.fixture
-def engines(monkeypatch: pytest.MonkeyPatch) -> FakeEngines:
-    monkeypatch.setattr(workflow, "UNSTARTED_PAUSE", 0.0)
-    return FakeEngines()
-
-
-@pytest.fixture
-async def runner(
-    client: LocalClient, engines: FakeEngines, artifacts: Artifacts, settings: Settings
-) -> AsyncIterator[Runner]:
-    runner = Runner(client, engines, artifacts, settings)
-    runner.start()
-    yield runner
-    engines.gate.set()
-    await runner.drain()
-
-
-async def submit(client: LocalClient, job: JobSpec) -> str:
-    job_id = str(uuid.uuid4())
-    await client.apply(Submit(job_id, job.model_dump_json(), needs_plan=job.needs_plan))
-    return job_id
-
-
-async def see(client: LocalClient, job_id: str) -> Snapshot:
-    return await client.apply(Get(job_id))
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(20):
-        while not await condition():
-            await asyncio.sleep(0.01)
-
-
-async def reaches(client: LocalClient, job_id: str, status: Status) -> Snapshot:
-    async def there() -> bool:
-        return (await see(client, job_id)).record.status == status
-
-    await until(there)
-    return await see(client, job_id)
+from tests.unit.jobs.runner.submitting import LM, reaches, see, spec, submit, until
 
 
 async def test_a_job_is_planned_decoded_and_finished(
@@ -188,87 +94,6 @@ async def test_cancelling_a_running_job_stops_its_engine(
     await until(stopped)
 
 
-async def test_a_lost_decoder_is_tried_again_and_the_plan_is_kept(
-    client: LocalClient, engines: FakeEngines, runner: Runner
-) -> None:
-    def die_once(request: DecodeRequest) -> None:
-        if request.attempt == 1:
-            raise WorkerLost("killed")
-
-    engines.on_decode = die_once
-    job_id = await submit(client, spec(LM))
-    record = (await reaches(client, job_id, Status.SUCCEEDED)).record
-    assert record.starts == 2
-    assert [request.attempt for request in engines.decodes] == [1, 2]
-    assert len(engines.plans) == 1
-
-
-async def test_a_job_that_kills_its_worker_three_times_fails_as_worker_lost(
-    client: LocalClient, engines: FakeEngines, runner: Runner
-) -> None:
-    def die(request: DecodeRequest) -> None:
-        raise WorkerLost("killed")
-
-    engines.on_decode = die
-    job_id = await submit(client, spec())
-    record = (await reaches(client, job_id, Status.FAILED)).record
-    assert record.error_code == ErrorCode.WORKER_LOST
-    assert len(engines.decodes) == 3
-
-
-@pytest.mark.parametrize("lm", [LM, None], ids=["planner", "decoder"])
-@pytest.mark.parametrize("words", [0, 2], ids=["at once", "once it had its turn"])
-async def test_a_job_that_loses_its_worker_three_times_before_it_begins_fails_too(
-    client: LocalClient, engines: FakeEngines, runner: Runner, lm: LmSpec | None, words: int
-) -> None:
-    def die(request: PlanRequest | DecodeRequest) -> None:
-        if request.caption == "bad":
-            raise WorkerLost("killed")
-
-    engines.words = lambda request: words
-    engines.die = die
-    bad = await submit(client, spec(lm, caption="bad"))
-    good = await submit(client, spec(lm))
-    record = (await reaches(client, bad, Status.FAILED)).record
-    assert record.error_code == ErrorCode.WORKER_LOST
-    assert record.error == (
-        "The job's worker was lost 3 times, at last before it had begun, so it was given up."
-    )
-    assert record.starts == 3
-    tried: list[PlanRequest | DecodeRequest] = [*engines.plans, *engines.decodes]
-    assert [request.attempt for request in tried if request.job_id == bad] == [1, 2, 3]
-    assert (await reaches(client, good, Status.SUCCEEDED)).record.starts == 1
-
-
-@pytest.mark.parametrize(
-    ("why", "words"),
-    [
-        (WorkerLost("killed by the job before it"), 1),
-        (NoWorker("It failed to deploy, or is deployed anew."), 0),
-    ],
-    ids=["in line behind another job", "no replica takes it"],
-)
-@pytest.mark.parametrize("lm", [LM, None], ids=["after its plan", "without a plan"])
-async def test_a_job_that_only_waits_for_a_worker_is_not_given_up(
-    client: LocalClient,
-    engines: FakeEngines,
-    runner: Runner,
-    lm: LmSpec | None,
-    why: Exception,
-    words: int,
-) -> None:
-    """A planned job runs already while it waits for a decoder; that is no start lost either."""
-
-    def die(request: PlanRequest | DecodeRequest) -> None:
-        if isinstance(request, DecodeRequest) and request.attempt <= 5:
-            raise why
-
-    engines.words = lambda request: words
-    engines.die = die
-    record = (await reaches(client, await submit(client, spec(lm)), Status.SUCCEEDED)).record
-    assert (record.attempt, record.starts) == (6, 1)
-
-
 @pytest.mark.parametrize(
     ("failure", "code"),
     [
@@ -299,70 +124,6 @@ async def test_a_decoder_failure_has_its_code_and_sentence(
     engines.last = lambda request: DecodeFailed(code="out_of_memory", detail="Too long.")
     record = (await reaches(client, await submit(client, spec()), Status.FAILED)).record
     assert (record.error_code, record.error) == (ErrorCode.OUT_OF_MEMORY, "Too long.")
-
-
-async def test_a_runner_that_dies_loses_its_jobs_to_the_next(
-    client: LocalClient, engines: FakeEngines, artifacts: Artifacts, settings: Settings
-) -> None:
-    engines.gate.clear()
-    first = Runner(client, engines, artifacts, settings)
-    first.start()
-    jobs = [await submit(client, spec()) for _ in range(3)]
-    await reaches(client, jobs[0], Status.RUNNING)
-    for loop in [*first._loops, *(task for _, task in first._jobs.values())]:
-        loop.cancel()  # as kill -9 would: without a goodbye
-    second = Runner(client, engines, artifacts, settings)
-    second.start()
-    engines.gate.set()
-    for job_id in jobs:
-        record = (await reaches(client, job_id, Status.SUCCEEDED)).record
-        assert record.runner is None
-    order = [request.job_id for request in engines.decodes if request.attempt == 2]
-    assert order == jobs[:2]
-    await second.drain()
-
-
-async def test_a_runner_that_drains_finishes_what_it_has(
-    client: LocalClient, engines: FakeEngines, artifacts: Artifacts, settings: Settings
-) -> None:
-    engines.gate.clear()
-    runner = Runner(client, engines, artifacts, settings)
-    runner.start()
-    jobs = [await submit(client, spec()) for _ in range(4)]
-    await reaches(client, jobs[1], Status.RUNNING)
-    draining = asyncio.create_task(runner.drain())
-    await asyncio.sleep(0)
-    engines.gate.set()
-    await draining
-    statuses = [(await see(client, job_id)).record.status for job_id in jobs]
-    assert statuses == [Status.SUCCEEDED, Status.SUCCEEDED, Status.QUEUED, Status.QUEUED]
-
-
-async def test_a_late_attempt_writes_nothing(
-    client: LocalClient, engines: FakeEngines, artifacts: Artifacts, settings: Settings
-) -> None:
-    """A runner that was away longer than its lease comes back to a job that is another's."""
-    engines.gate.clear()
-    first = Runner(client, engines, artifacts, settings)
-    first.start()
-    job_id = await submit(client, spec())
-    await reaches(client, job_id, Status.RUNNING)
-    for loop in first._loops:
-        loop.cancel()  # unheard of, but its job goes on
-
-    async def lost() -> bool:
-        return not await client.apply(IsOwner(job_id, 1))
-
-    await until(lost)
-    late = first._jobs[job_id][1]
-    engines.gate.set()
-    await late
-    assert (await see(client, job_id)).record.status == Status.QUEUED
-    second = Runner(client, engines, artifacts, settings)
-    second.start()
-    record = (await reaches(client, job_id, Status.SUCCEEDED)).record
-    assert record.attempt == 2
-    await second.drain()
 
 
 async def test_a_job_that_takes_too_long_fails_and_is_stopped(
