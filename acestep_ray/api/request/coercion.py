@@ -8,17 +8,10 @@ are is said once, in its ``x-legal`` text. ``Reason`` adds why this one is not l
 import json
 import math
 import re
-import secrets
 from collections.abc import Callable
 
-from pydantic import BeforeValidator, ValidationInfo
+from pydantic import BeforeValidator
 
-from acestep_ray.planner.codes import parse_code_string
-from acestep_ray.settings import Limits
-from acestep_ray.timebase import codes_of_seconds
-
-MAX_SEED = 2**32 - 1
-RANDOM = -1
 TRUE = frozenset({"true", "1", "yes", "on"})
 FALSE = frozenset({"false", "0", "no", "off"})
 
@@ -121,111 +114,3 @@ TEXT = BeforeValidator(text)
 REAL = BeforeValidator(real)
 WHOLE = BeforeValidator(whole)
 FLAG = BeforeValidator(flag)
-
-
-TRACKS: tuple[str, ...] = (
-    "woodwinds", "brass", "fx", "synth", "strings", "percussion", "keyboard", "guitar", "bass",
-    "drums", "backing_vocals", "vocals",
-)  # fmt: skip
-"""What lego, extract and complete can name, as the model was trained."""
-
-
-def _limits(info: ValidationInfo) -> Limits:
-    limits = info.context["limits"] if info.context else Limits()
-    assert isinstance(limits, Limits)
-    return limits
-
-
-def read_duration(value: object, info: ValidationInfo) -> float | None:
-    """Seconds; None where the service is to choose."""
-    seconds = real(value)
-    if seconds in (0, -1):
-        return None
-    if not 1 <= seconds <= _limits(info).duration:
-        raise ValueError("out of range")
-    return seconds
-
-
-def read_batch(value: int, info: ValidationInfo) -> int:
-    """Takes, within the setting."""
-    if value > _limits(info).batch_size:
-        raise ValueError("too many")
-    return value
-
-
-def read_seed(value: object, info: ValidationInfo) -> tuple[int, ...]:
-    """One seed or several, no more than there may be takes."""
-    return read_seeds(value, _limits(info).batch_size)
-
-
-def read_codes(value: object, info: ValidationInfo) -> tuple[tuple[int, ...], ...]:
-    """One code sequence for all takes, or one a take, all of one length."""
-    limits = _limits(info)
-    value = listed(value)
-    texts = value if isinstance(value, list) else [value]
-    if not 1 <= len(texts) <= limits.batch_size:
-        raise Reason(f"A list holds one string a take, 1 to {limits.batch_size}.")
-    codes = []
-    for one in texts:
-        try:
-            codes.append(parse_code_string(text(one)))
-        except Reason:
-            raise
-        except ValueError as error:
-            raise Reason(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
-    if len({len(one) for one in codes}) > 1:
-        raise Reason("The takes' code sequences must be of one length.")
-    if len(codes[0]) > codes_of_seconds(limits.duration):
-        raise Reason(f"It holds {len(codes[0])} codes, which is {len(codes[0]) / 5:g} s of audio.")
-    return tuple(codes)
-
-
-def read_tracks(value: object) -> tuple[str, ...]:
-    """Track names, from a list or from text with commas or bars between."""
-    value = listed(value)
-    if isinstance(value, str):
-        value = [part for part in text(value).replace("|", ",").split(",") if part.strip()]
-    if not isinstance(value, list):
-        raise ValueError("not a list")
-    names = tuple(dict.fromkeys(text(name).strip().lower() for name in value))
-    if not set(names) <= set(TRACKS):
-        raise ValueError("unknown track")
-    return names
-
-
-def read_repaint_end(value: object) -> float | None:
-    """Seconds; None for the end of the source."""
-    end = real(value)
-    return None if end == -1 else end
-
-
-def read_seeds(value: object, most: int) -> tuple[int, ...]:
-    """The seeds of a request: a number, a list of them, or text with commas between.
-
-    Each is 0 to MAX_SEED, or RANDOM. Raises ValueError, also for more than ``most``.
-    """
-    value = listed(value)
-    if isinstance(value, str):
-        value = value.split(",")
-    parts = value if isinstance(value, list) else [value]
-    if not parts:
-        raise Reason("The list is empty.")
-    if len(parts) > most:
-        raise Reason(f"There are {len(parts)} seeds.")
-    seeds = tuple(whole(part) for part in parts)
-    if not all(RANDOM <= seed <= MAX_SEED for seed in seeds):
-        raise ValueError("out of range")
-    return seeds
-
-
-def fix_seeds(wanted: tuple[int, ...], takes: int) -> tuple[int, ...]:
-    """The seeds of ``takes`` takes, each 0 to MAX_SEED.
-
-    One wanted seed goes on by one a take (after MAX_SEED comes 0), several are one a take, and
-    each RANDOM is drawn here, so that a replay can name it.
-    """
-    if len(wanted) == 1 and wanted[0] != RANDOM:
-        return tuple((wanted[0] + take) % (MAX_SEED + 1) for take in range(takes))
-    if len(wanted) == 1:
-        wanted *= takes
-    return tuple(secrets.randbelow(MAX_SEED + 1) if seed == RANDOM else seed for seed in wanted)

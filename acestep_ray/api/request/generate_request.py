@@ -16,21 +16,16 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from acestep_ray.api.request.coercion import (
-    FLAG,
+from acestep_ray.api.request.coercion import FLAG, REAL, TEXT, WHOLE, choice, spelled
+from acestep_ray.api.request.field_values import (
     MAX_SEED,
-    REAL,
-    TEXT,
     TRACKS,
-    WHOLE,
-    choice,
     read_batch,
     read_codes,
     read_duration,
     read_repaint_end,
     read_seed,
     read_tracks,
-    spelled,
 )
 from acestep_ray.decoder.protocol import TASKS, Task
 from acestep_ray.formats import FORMATS, AudioFormatName

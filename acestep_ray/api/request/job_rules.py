@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from acestep_ray.api.request.coercion import RANDOM, fix_seeds
 from acestep_ray.api.request.engine_choice import NoSuchModel, choose_decoder, plan_with
+from acestep_ray.api.request.field_values import RANDOM, fix_seeds
 from acestep_ray.api.request.generate_request import GenerateRequest
 from acestep_ray.api.request.validation import ValidatedRequest, ValidationReport
 from acestep_ray.decoder.instruction import own_instruction

@@ -5,7 +5,7 @@ from fastapi import APIRouter, Response
 from acestep_ray import __version__
 from acestep_ray.api.dependencies import ContextDep
 from acestep_ray.api.problems import Problem, ProblemCode
-from acestep_ray.api.request.coercion import TRACKS
+from acestep_ray.api.request.field_values import TRACKS
 from acestep_ray.api.response_models import (
     CapacityView,
     DecoderView,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acestep_ray.api.request.coercion import MAX_SEED, RANDOM, fix_seeds
+from acestep_ray.api.request.field_values import MAX_SEED, RANDOM, fix_seeds
 from tests.unit.api.harness import ApiHarness, field_errors
 
 
