@@ -6,6 +6,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
+from acestep_ray.caption_words import CaptionReading, read_caption
 from acestep_ray.decoder.mock.drums import KITS
 from acestep_ray.decoder.mock.seeding import generator
 from acestep_ray.decoder.mock.theory import Key, find_key
@@ -44,80 +45,77 @@ class _Genre:
     """What a genre's name stands for; where it offers several, the seed chooses."""
 
     words: str
-    bpm: tuple[int, int]
     feel: Feel
     comping: tuple[Comping, ...]
     chords: tuple[str, ...]
     lead: tuple[str, ...]
     bass: str
     pad: str
-    minor: bool | None = None
-    meter: int = 4
 
 
 # The first whose words the caption has, so the narrow ones stand before the wide ones.
 _GENRES = (
     _Genre(
-        "drum and bass|drum n bass|drum & bass|dnb|d&b|jungle|breakcore", (172, 176), "break",
-        ("stab", "arpeggio"), ("synth", "epiano"), ("synth", "bell"), "reese", "warm", True,
+        "drum and bass|drum n bass|drum & bass|dnb|d&b|jungle|breakcore", "break",
+        ("stab", "arpeggio"), ("synth", "epiano"), ("synth", "bell"), "reese", "warm",
     ),
     _Genre(
-        "ambient|drone|meditat\\w*|new age|sleep|atmospheric", (66, 76), "soft",
+        "ambient|drone|meditat\\w*|new age|sleep|atmospheric", "soft",
         ("arpeggio", "block"), ("bell", "epiano", "piano"), ("flute", "bell"), "sub", "warm",
     ),
     _Genre(
-        "waltz", (92, 132), "straight", ("block", "arpeggio"), ("piano", "guitar"),
-        ("strings", "flute"), "upright", "strings", meter=3,
+        "waltz", "straight", ("block", "arpeggio"), ("piano", "guitar"),
+        ("strings", "flute"), "upright", "strings",
     ),
     _Genre(
-        "jazz|swing|bebop|big band|blues", (112, 144), "swing", ("stab", "block"),
+        "jazz|swing|bebop|big band|blues", "swing", ("stab", "block"),
         ("piano", "guitar", "epiano"), ("brass", "flute", "piano"), "upright", "none",
     ),
     _Genre(
-        "trap|hip[- ]?hop|rap|lo-?fi|boom bap|r&b|rnb|chill\\w*", (78, 92), "half",
+        "trap|hip[- ]?hop|rap|lo-?fi|boom bap|r&b|rnb|chill\\w*", "half",
         ("block", "arpeggio"), ("epiano", "piano", "guitar"), ("bell", "flute", "synth"), "sub",
-        "warm", True,
+        "warm",
     ),
     _Genre(
-        "house|techno|edm|dance|trance|electro\\w*|disco|club|rave", (122, 130), "four",
+        "house|techno|edm|dance|trance|electro\\w*|disco|club|rave", "four",
         ("stab", "arpeggio"), ("synth", "piano", "organ"), ("synth", "bell"), "reese", "warm",
     ),
     _Genre(
-        "metal|punk|hardcore|thrash", (156, 176), "straight", ("strum",), ("crunch",),
-        ("crunch", "synth"), "pick", "none", True,
+        "metal|punk|hardcore|thrash", "straight", ("strum",), ("crunch",),
+        ("crunch", "synth"), "pick", "none",
     ),
     _Genre(
-        "rock|grunge|indie|alternative", (116, 144), "straight", ("strum", "block"),
+        "rock|grunge|indie|alternative", "straight", ("strum", "block"),
         ("crunch", "guitar"), ("crunch", "organ"), "pick", "none",
     ),
     _Genre(
-        "reggae|ska|dub", (72, 84), "four", ("stab",), ("guitar", "organ"), ("organ", "brass"),
+        "reggae|ska|dub", "four", ("stab",), ("guitar", "organ"), ("organ", "brass"),
         "sub", "none",
     ),
     _Genre(
-        "funk|soul|latin|salsa|bossa|samba|afro\\w*", (98, 118), "straight", ("stab",),
+        "funk|soul|latin|salsa|bossa|samba|afro\\w*", "straight", ("stab",),
         ("epiano", "guitar"), ("brass", "flute"), "pick", "none",
     ),
     _Genre(
-        "ballad|love song|tender|lullaby", (64, 76), "soft", ("arpeggio", "block"),
+        "ballad|love song|tender|lullaby", "soft", ("arpeggio", "block"),
         ("piano", "guitar"), ("strings", "piano"), "upright", "strings",
     ),
     _Genre(
-        "classical|orchestra\\w*|cinematic|epic|symphon\\w*|film score|baroque", (76, 100), "soft",
+        "classical|orchestra\\w*|cinematic|epic|symphon\\w*|film score|baroque", "soft",
         ("arpeggio", "block"), ("piano", "strings"), ("strings", "flute", "brass"), "upright",
         "strings",
     ),
     _Genre(
-        "folk|country|acoustic|bluegrass|singer[- ]songwriter", (92, 116), "straight",
+        "folk|country|acoustic|bluegrass|singer[- ]songwriter", "straight",
         ("strum", "arpeggio"), ("guitar",), ("flute", "strings", "guitar"), "upright", "none",
     ),
     _Genre(
-        "synthwave|synth[- ]?pop|retro|80s|vaporwave", (100, 118), "four", ("arpeggio", "stab"),
+        "synthwave|synth[- ]?pop|retro|80s|vaporwave", "four", ("arpeggio", "stab"),
         ("synth",), ("synth", "bell"), "reese", "warm",
     ),
 )  # fmt: skip
 _ANY = _Genre(
-    "", (96, 124), "straight", ("block", "strum", "arpeggio"), ("piano", "guitar", "epiano"),
+    "", "straight", ("block", "strum", "arpeggio"), ("piano", "guitar", "epiano"),
     ("synth", "bell", "strings", "piano"), "pick", "warm",
 )  # fmt: skip
 
@@ -147,15 +145,6 @@ _BASS_LINES: dict[Feel, tuple[BassLine, ...]] = {
     "none": ("long",),
 }
 
-_TEMPO_WORDS = (
-    ("very slow|largo|dirge", 0.72),
-    ("slow\\w*|calm\\w*|relax\\w*|gentle|downtempo", 0.85),
-    ("very fast|frantic|presto", 1.35),
-    ("fast\\w*|energetic|uptempo|up-tempo|driving|racing", 1.2),
-    ("upbeat|lively|happy", 1.06),
-)
-_MINOR = "minor|sad\\w*|dark\\w*|melanchol\\w*|moody|gloomy|haunting|angry|tragic|night"
-_MAJOR = "major|happy|joy\\w*|bright|cheerful|upbeat|uplifting|sunny|playful"
 _NO_DRUMS = "no drums|without drums|drumless|no percussion|unaccompanied|beatless"
 _DEEP = "male|man|baritone|bass voice|deep voice|tenor"
 
@@ -164,21 +153,12 @@ def _has(caption: str, words: str) -> bool:
     return re.search(rf"(?<![\w-])(?:{words})(?![\w-])", caption) is not None
 
 
-def _bpm(caption: str, genre: _Genre) -> int:
-    """The caption's own number, else the genre's range, moved by words such as "slow"."""
-    named = re.search(r"(\d{2,3})\s*bpm", caption)
-    if named and 30 <= int(named[1]) <= 300:
-        return int(named[1])
-    low, high = genre.bpm
-    drawn = int(generator("bpm", caption).integers(low, high + 1))
-    factor = next((factor for words, factor in _TEMPO_WORDS if _has(caption, words)), 1.0)
-    # Genres that are fast or slow by nature are not driven out of what can be played.
-    return round(min(max(drawn * factor, min(low, 60)), max(high, 168)))
-
-
-def _meter(caption: str, genre: _Genre) -> int:
-    named = re.search(r"(?<!\d)([2346])/[48](?!\d)", caption)
-    return int(named[1]) if named else genre.meter
+def _bpm(caption: str, reading: CaptionReading) -> int:
+    """The caption's own number, else one from the range that its words suit."""
+    if reading.bpm is not None:
+        return reading.bpm
+    low, high = reading.tempo
+    return int(generator("bpm", caption).integers(low, high + 1))
 
 
 def read_style(
@@ -190,25 +170,24 @@ def read_style(
     6/8 the bpm counts eighths, as it counts quarters elsewhere: a bar is always as many beats as
     the time signature's upper number. Raises ValueError for a key that is none.
     """
-    words = caption.casefold()
+    words, reading = caption.casefold(), read_caption(caption)
     genre = next((genre for genre in _GENRES if _has(words, genre.words)), _ANY)
     rng = generator("style", seed, caption)
-    meter = int(time_signature) if time_signature else _meter(words, genre)
+    meter = int(time_signature or reading.metre or 4)
     tonic, coin, deep = int(rng.integers(12)), bool(rng.random() < 0.5), bool(rng.random() < 0.35)
     if key_scale:
         key = find_key(key_scale)
         if key is None:
             raise ValueError(f"not a key: {key_scale!r}")
     else:
-        sad, glad = _has(words, _MINOR), _has(words, _MAJOR)
-        minor = sad if sad != glad else coin if genre.minor is None else genre.minor
-        key = find_key(caption) or Key(tonic, minor)
+        named_key = find_key(reading.key) if reading.key else None
+        key = named_key or Key(tonic, coin if reading.minor is None else reading.minor)
     named = [voice for pattern, voice in _INSTRUMENTS if _has(words, pattern)]
     leads = [voice for voice in named if voice in _LEADS]
     chords = [voice for voice in named if voice not in _LEADS]
     chords = chords or [voice for voice in leads if voice in _BOTH]
     return Style(
-        bpm=bpm or _bpm(words, genre),
+        bpm=bpm or _bpm(words, reading),
         meter=meter,
         key=key,
         feel="none" if _has(words, _NO_DRUMS) else genre.feel,
