@@ -15,6 +15,7 @@ from acestep_ray.api.openapi import TITLE, openapi_document
 from acestep_ray.api.request.source_audio import SourceReader
 from acestep_ray.api.routes import ROUTERS
 from acestep_ray.api.service import JobService
+from acestep_ray.api.upstream.routers import UPSTREAM_ROUTERS
 from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.planner.length_check import PlanFit
 from acestep_ray.settings import Settings
@@ -25,14 +26,14 @@ def create_app(settings: Settings, service: JobService, artifacts: Artifacts) ->
     app = FastAPI(title=TITLE, version=__version__, redoc_url=None, redirect_slashes=False)
     own_head = {
         route.path
-        for router in ROUTERS
+        for router in (*ROUTERS, *UPSTREAM_ROUTERS)
         for route in router.routes
         if isinstance(route, APIRoute) and "HEAD" in route.methods
     }
     app.state.context = AppContext(
         settings, service, artifacts, SourceReader(settings), PlanFit(settings)
     )
-    for router in ROUTERS:
+    for router in (*ROUTERS, *UPSTREAM_ROUTERS):
         app.include_router(router)
     for route in app.routes:
         # Starlette's own routes answer HEAD where they answer GET, FastAPI's do not. The server

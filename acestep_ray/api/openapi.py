@@ -20,6 +20,7 @@ from acestep_ray.api.request.unsupported_fields import REFUSED
 from acestep_ray.api.request.validation import legal_values
 from acestep_ray.api.response_models import FieldErrorView, ProblemView
 from acestep_ray.api.routes import ROUTERS
+from acestep_ray.api.upstream.routers import UPSTREAM_ROUTERS
 from acestep_ray.formats import FORMATS
 from acestep_ray.settings import Settings
 
@@ -32,6 +33,7 @@ _ABOUT = (
 _PROBLEMS = {
     400: "The body cannot be read: {codes}.",
     401: "The API key is missing or wrong: {codes}.",
+    403: "The path is not that of a take: {codes}.",
     404: "There is no such job or file: {codes}.",
     409: "The job has ended otherwise: {codes}.",
     410: "The job was deleted, or its time is over: {codes}.",
@@ -55,7 +57,13 @@ _MAY_FAIL = {
     "models": (503,),
     "stats": (503,),
     "health": (),
+    "release_task": (400, 413, 415, 422, 429, 503),
+    "query_result": (400, 413, 415, 503),
+    "get_take_audio": (403, 404, 410, 416, 422, 503),
+    "head_take_audio": (403, 404, 410, 422, 503),
 }
+_UPSTREAM_CODES = frozenset({ProblemCode.PATH_REFUSED, ProblemCode.OUTSIDE_AUDIO})
+"""Codes that only the operations of upstream's API return."""
 _FILES = {
     "src_audio": "Audio to repaint or cover; wins over src_audio_path.",
     "reference_audio": "Audio whose sound the takes follow; wins over reference_audio_path.",
@@ -82,6 +90,10 @@ _FORM_ABOUT = (
     "texts null, undefined and None; a list is its JSON text, or the field several times; unknown "
     "fields are reported in ``warnings``."
 )
+_UPSTREAM_BODIES: dict[str, dict[str, Any]] = {
+    "/release_task": {"prompt": "upbeat pop song", "lyrics": "Hello world", "thinking": True},
+    "/query_result": {"task_id_list": ["550e8400-e29b-41d4-a716-446655440000"]},
+}
 _EXAMPLE = {"caption": "upbeat pop song", "lyrics": "Hello world", "inference_steps": 16}
 _FORM_EXAMPLE = {"caption": "remix this song", "task_type": "repaint"}
 
@@ -92,7 +104,7 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
         title=TITLE,
         version=__version__,
         description=_ABOUT,
-        routes=[route for router in ROUTERS for route in router.routes],
+        routes=[route for router in (*ROUTERS, *UPSTREAM_ROUTERS) for route in router.routes],
     )
     schemas = document["components"]["schemas"]
     for unused in ("HTTPValidationError", "ValidationError"):
@@ -116,7 +128,10 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
         "Retry-After": _header("Seconds until the first look is worth it."),
         "Idempotency-Replayed": _header("true where the key named an earlier job."),
     }
-    _describe_audio(document["paths"]["/v1/audio/{job_id}/{name}"])
+    for path in ("/v1/audio/{job_id}/{name}", "/v1/audio"):
+        _describe_audio(document["paths"][path])
+    for path, example in _UPSTREAM_BODIES.items():
+        document["paths"][path]["post"]["requestBody"] = _free_body(example)
     return document
 
 
@@ -124,19 +139,21 @@ def _finish(operation: dict[str, Any], *, open_path: bool) -> None:
     """Give an operation its problems, and its lock."""
     responses = operation["responses"]
     responses.pop("422", None)
+    upstream = operation["tags"] == ["upstream"]
     statuses = [*_MAY_FAIL[operation["operationId"]], 500, *(() if open_path else (401,))]
     for status in sorted(statuses):
         responses[str(status)] = {
-            "description": _PROBLEMS[status].format(codes=_codes(status)),
+            "description": _PROBLEMS[status].format(codes=_codes(status, upstream=upstream)),
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemView"}}},
         }
     if not open_path:
         operation["security"] = [{"key": []}, {}]
 
 
-def _codes(status: int) -> str:
+def _codes(status: int, *, upstream: bool) -> str:
     """The codes of a status; that of an unknown route is none of an operation's."""
-    operations = (code for code in ProblemCode if code is not ProblemCode.NOT_FOUND)
+    others = {ProblemCode.NOT_FOUND} | (frozenset() if upstream else _UPSTREAM_CODES)
+    operations = (code for code in ProblemCode if code not in others)
     return ", ".join(code for code in operations if code.status == status)
 
 
@@ -221,6 +238,19 @@ def _request_body() -> dict[str, Any]:
             "multipart/form-data": content("GenerateMultipart", _FORM_EXAMPLE),
         },
     }
+
+
+def _free_body(example: dict[str, Any]) -> dict[str, Any]:
+    """A body that is read leniently: docs/upstream.md lists its fields."""
+    media = {
+        "schema": {
+            "type": "object",
+            "description": "Fields of upstream's API; docs/upstream.md lists them.",
+        },
+        "example": example,
+    }
+    types = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")
+    return {"required": True, "content": dict.fromkeys(types, media)}
 
 
 def _describe_audio(operations: dict[str, Any]) -> None:

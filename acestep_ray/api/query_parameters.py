@@ -12,6 +12,7 @@ LEGAL = {
     "status": "queued, running, succeeded or failed (which cancelled jobs are too: see error_code)",
     "error_code": f"one of {', '.join(ErrorCode)}; with ! before it, any other",
     "full": "true or false",
+    "path": "the path of a take, as the file of a result of POST /query_result has it",
     "cursor": "the next_cursor of an earlier answer",
 }
 

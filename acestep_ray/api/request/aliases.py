@@ -70,19 +70,19 @@ ALIASES: dict[str, tuple[str, ...]] = {
 """Field -> its other names, the first that came wins."""
 FILE_NAMES = {spelling: name for name in FILES for spelling in _spellings(name, _OTHER_FILES[name])}
 """What a file may be called -> its name."""
-_REFUSED_NAMES = {
+REFUSED_NAMES = {
     spelling: name
     for name in REFUSED
     for spelling in _spellings(name, *REFUSED_ALIASES.get(name, ()))
 }
-_IGNORED_NAMES = {spelling: name for name in IGNORED for spelling in _spellings(name)}
+IGNORED_NAMES = {spelling: name for name in IGNORED for spelling in _spellings(name)}
 NESTED_NAMES = {spelling: name for name in NESTED for spelling in _spellings(name)}
 TEXT_NAMES = frozenset(
     (
         *ALIASES,
         *(other for others in ALIASES.values() for other in others),
-        *_REFUSED_NAMES,
-        *_IGNORED_NAMES,
+        *REFUSED_NAMES,
+        *IGNORED_NAMES,
         *NESTED_NAMES,
     )
 )
@@ -138,13 +138,13 @@ def _resolve_level(found: Resolved, left: dict[str, object], path: str) -> None:
     ``found``."""
     for name, others in ALIASES.items():
         _take(found, left, name, (name, *others), path)
-    for spelling in [spelling for spelling in _REFUSED_NAMES if spelling in left]:
+    for spelling in [spelling for spelling in REFUSED_NAMES if spelling in left]:
         asking = asks(spelling, left[spelling])
         if asking is None:
             continue
         del left[spelling]
         if asking:
-            name = _REFUSED_NAMES[spelling]
+            name = REFUSED_NAMES[spelling]
             sentence = f"{path}{spelling} is not served yet: {REFUSED[name]}."
             found.errors.setdefault(name, sentence)
     for spelling in [spelling for spelling in FILE_NAMES if spelling in left]:
@@ -154,8 +154,8 @@ def _resolve_level(found: Resolved, left: dict[str, object], path: str) -> None:
             f"{path}{spelling} must be a file of a multipart/form-data body "
             f'(curl -F "{name}=@song.mp3"); for a file on the server use {name}_path.'
         )
-    for spelling in [spelling for spelling in _IGNORED_NAMES if spelling in left]:
-        if is_lost(_IGNORED_NAMES[spelling], left.pop(spelling)):
+    for spelling in [spelling for spelling in IGNORED_NAMES if spelling in left]:
+        if is_lost(IGNORED_NAMES[spelling], left.pop(spelling)):
             found.lost.append(path + spelling)
     found.unknown += [path + name for name in left]
 

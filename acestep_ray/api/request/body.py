@@ -45,8 +45,11 @@ class Body:
     repeated: tuple[str, ...] = ()
 
 
-async def read_body(request: Request, limits: Limits, folder: Path) -> Body:
-    """Read the whole body, its files into ``folder``.
+async def read_body(
+    request: Request, limits: Limits, folder: Path, also: frozenset[str] = frozenset()
+) -> Body:
+    """Read the whole body, its files into ``folder``. ``also``: names of text fields that the route
+    has beside those of GenerateRequest.
 
     A body too large is refused by its Content-Length, or else as soon as it has grown too large.
     Raises Problem (400, 413, 415) and Starlette's ClientDisconnect.
@@ -60,11 +63,11 @@ async def read_body(request: Request, limits: Limits, folder: Path) -> Body:
         )
     async with aclosing(_limited(request, media, limits)) as chunks:
         if media.kind == "multipart":
-            form = await read_multipart(chunks, media, limits, folder)
+            form = await read_multipart(chunks, media, limits, folder, also)
             digest = _fingerprint(form.fields, form.files)
             return Body(form.fields, True, form.files, digest, form.ignored, form.repeated)
         data = b"".join([chunk async for chunk in chunks])
-    return _read_text(data, media)
+    return _read_text(data, media, also)
 
 
 async def _limited(request: Request, media: Media, limits: Limits) -> AsyncGenerator[bytes, None]:
@@ -87,7 +90,7 @@ async def _limited(request: Request, media: Media, limits: Limits) -> AsyncGener
         yield chunk
 
 
-def _read_text(data: bytes, media: Media) -> Body:
+def _read_text(data: bytes, media: Media, also: frozenset[str]) -> Body:
     start = data[:1000].lstrip()
     if start.startswith(b"--") and b"content-disposition:" in start.lower():
         said = f"The Content-Type is {media.type or 'missing'}, but the body is a multipart form."
@@ -117,16 +120,16 @@ def _read_text(data: bytes, media: Media) -> Body:
             return _of_json(fields)
         if media.kind == "form":
             raise Problem(ProblemCode.MALFORMED_BODY, "The body must be a JSON object.")
-    if media.kind != "form" and (looks_json or not _names_a_field(text)):
+    if media.kind != "form" and (looks_json or not _names_a_field(text, also)):
         raise unsupported_type(media)
     return _of_pairs(text, media)
 
 
-def _names_a_field(text: str) -> bool:
+def _names_a_field(text: str, also: frozenset[str]) -> bool:
     """Whether any ``key=value`` pair has a key of ours: XML and prose hold ``=`` too."""
     pairs = (piece.partition("=") for piece in text.strip("\r\n").split("&", MAX_PARTS))
     names = {split_name(unquote_plus(name))[0] for name, equals, _ in pairs if equals}
-    return not names.isdisjoint(TEXT_NAMES | FILE_NAMES.keys())
+    return not names.isdisjoint(TEXT_NAMES | FILE_NAMES.keys() | also)
 
 
 def _of_json(fields: Mapping[str, object]) -> Body:

@@ -38,9 +38,14 @@ class Form:
 
 
 async def read_multipart(
-    chunks: AsyncIterator[bytes], media: Media, limits: Limits, folder: Path
+    chunks: AsyncIterator[bytes],
+    media: Media,
+    limits: Limits,
+    folder: Path,
+    also: frozenset[str] = frozenset(),
 ) -> Form:
-    """Read a form. All text fields together stay within ``limits.text_bytes``.
+    """Read a form. All text fields together stay within ``limits.text_bytes``; ``also`` names text
+    fields beside those of GenerateRequest.
 
     A part of a file field is the file, whether and however it is named there. Two are none given:
     an empty part without a file name, which is what browsers send for a file input that was left
@@ -48,7 +53,7 @@ async def read_multipart(
     answer to say so. A file under the name of a text field (``curl -F lyrics=@song.txt``) is that
     field's text. Raises Problem (400, 413, 503).
     """
-    reader = _Reader(media, limits.text_bytes, folder)
+    reader = _Reader(media, limits.text_bytes, folder, also)
     try:
         async for chunk in chunks:
             # Chunks may be large where a proxy gathered them; the parser is plain Python.
@@ -74,11 +79,12 @@ def no_room(error: OSError) -> Problem:
 class _Reader:
     """Sorts the parts as they come; files are written by ``write``, away from the event loop."""
 
-    def __init__(self, media: Media, text_bytes: int, folder: Path) -> None:
+    def __init__(self, media: Media, text_bytes: int, folder: Path, also: frozenset[str]) -> None:
         self._framing = Framing(media.boundary)
         self._media = media
         self._text_bytes = text_bytes
         self._folder = folder
+        self._text_names = TEXT_NAMES | also
         self._texts: list[TextPart] = []
         self._files: dict[str, FilePart] = {}
         self._ignored: dict[str, None] = {}
@@ -132,7 +138,7 @@ class _Reader:
         if self._parts > MAX_PARTS:
             raise malformed(f"The form has over {MAX_PARTS} fields.")
         base = split_name(headers.name)[0]
-        if base in TEXT_NAMES or headers.name == CHARSET:
+        if base in self._text_names or headers.name == CHARSET:
             self._into = TextPart(headers)
             self._texts.append(self._into)
         elif base in FILE_NAMES:

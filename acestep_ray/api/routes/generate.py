@@ -22,6 +22,8 @@ from acestep_ray.api.request.validation import ValidatedRequest, ValidationRepor
 from acestep_ray.api.response_models import SubmittedView
 from acestep_ray.api.routes.submit import submit
 from acestep_ray.jobs.engine_requests import plan_request
+from acestep_ray.jobs.spec import JobSpec
+from acestep_ray.jobs.store.records import Submitted
 
 router = APIRouter(tags=["music"])
 
@@ -57,26 +59,14 @@ async def generate(
             ProblemCode.INVALID_IDEMPOTENCY_KEY,
             "Idempotency-Key must be 1 to 255 printable ASCII characters.",
         )
-    with _folder() as folder:
+    with request_folder() as folder:
         body = await read_body(request, context.settings.limits, folder)
         checked = check(body, context.settings.limits)
-        admitted, found = await _admit(checked, body, context)
+        admitted, found = await admit_request(checked, body, context)
         if found.errors:
             raise invalid_values(list(found.errors.values()))
-        await _refuse_what_cannot_be_planned(admitted, context)
-        brought = await _bring_in(admitted, checked, body, folder, context)
-        found_in_audio = [warning for one in brought for warning in one.warnings]
-        spec = admitted.spec.model_copy(
-            update={"warnings": (*admitted.spec.warnings, *found_in_audio)}
-        )
-        submitted = await submit(
-            str(uuid4()),
-            spec,
-            brought,
-            context,
-            owner=key_digest(context.settings),
-            idempotency_key=idempotency_key,
-            fingerprint=body.fingerprint,
+        submitted, spec = await queue_job(
+            admitted, checked, body, folder, context, idempotency_key=idempotency_key
         )
     response.headers["Location"] = context.url(f"/v1/jobs/{submitted.job_id}")
     response.headers["Retry-After"] = "1"
@@ -91,6 +81,35 @@ async def generate(
     )
 
 
+async def queue_job(
+    admitted: JobDraft,
+    checked: ValidatedRequest,
+    body: Body,
+    folder: Path,
+    context: AppContext,
+    *,
+    idempotency_key: str | None = None,
+) -> tuple[Submitted, JobSpec]:
+    """Read the audio of an admitted request, and queue its job: what was queued, and its spec.
+
+    ``folder`` holds the request's files. Raises Problem (422, 503) and what ``submit`` raises.
+    """
+    await _refuse_what_cannot_be_planned(admitted, context)
+    brought = await _bring_in(admitted, checked, body, folder, context)
+    found_in_audio = [warning for one in brought for warning in one.warnings]
+    spec = admitted.spec.model_copy(update={"warnings": (*admitted.spec.warnings, *found_in_audio)})
+    submitted = await submit(
+        str(uuid4()),
+        spec,
+        brought,
+        context,
+        owner=key_digest(context.settings),
+        idempotency_key=idempotency_key,
+        fingerprint=body.fingerprint,
+    )
+    return submitted, spec
+
+
 async def _refuse_what_cannot_be_planned(admitted: JobDraft, context: AppContext) -> None:
     """A song whose prompt and codes are longer than the language model's context; the mock has no
     bound."""
@@ -102,7 +121,7 @@ async def _refuse_what_cannot_be_planned(admitted: JobDraft, context: AppContext
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def request_folder() -> Iterator[Path]:
     """A place for the request's files, gone after it."""
     try:
         made = TemporaryDirectory(prefix="acestep-request-", ignore_cleanup_errors=True)
@@ -112,9 +131,14 @@ def _folder() -> Iterator[Path]:
         yield Path(name)
 
 
-async def _admit(
+async def admit_request(
     checked: ValidatedRequest, body: Body, context: AppContext
 ) -> tuple[JobDraft, ValidationReport]:
+    """Apply the rules that need several fields, or what is deployed.
+
+    Raises Problem 503 where an engine that the request needs is not up yet, and 422 where a value
+    is wrong whatever comes up later.
+    """
     try:
         deployed = await context.service.deployed()
         return admit(checked, context.settings, deployed, frozenset(body.files))

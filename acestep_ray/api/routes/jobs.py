@@ -29,11 +29,16 @@ _MAX_PLACE = 2**63
 _EXAMPLE_ID = "550e8400-e29b-41d4-a716-446655440000"
 
 
+def is_job_id(text: str) -> bool:
+    """Whether a text can be the id of a job."""
+    return _JOB_ID.fullmatch(text.lower()) is not None
+
+
 async def known_id(
     job_id: Annotated[str, Path(description="As the submit answered it.", examples=[_EXAMPLE_ID])],
 ) -> str:
     """A job's id as it is stored. What cannot be one was never a job: 404."""
-    if not _JOB_ID.fullmatch(job_id.lower()):
+    if not is_job_id(job_id):
         raise job_not_found()
     return job_id.lower()
 

@@ -1,0 +1,1 @@
+"""Upstream's HTTP API (POST /release_task and its relatives) over the jobs of this service."""

@@ -1,0 +1,77 @@
+"""``POST /query_result``: the state and the results of many tasks."""
+
+import asyncio
+import json
+
+from fastapi import APIRouter, Request, Response
+
+from acestep_ray.api.dependencies import AppContext, ContextDep
+from acestep_ray.api.problems import Problem, ProblemCode
+from acestep_ray.api.request.body import Body, read_body
+from acestep_ray.api.routes.generate import request_folder
+from acestep_ray.api.routes.jobs import is_job_id
+from acestep_ray.api.upstream.envelope import Envelope
+from acestep_ray.api.upstream.task_state import no_task, task_state
+from acestep_ray.api.upstream.views import TaskStateView
+from acestep_ray.jobs.store.errors import JobExpired, JobNotFound
+
+router = APIRouter(tags=["upstream"])
+
+MOST_TASKS = 500
+_NAMES = ("task_id_list", "taskIdList", "task_id_list[]", "task_ids", "task_id")
+
+
+@router.post("/query_result", operation_id="query_result", summary="Look at tasks (upstream's API)")
+async def query_result(
+    request: Request, response: Response, context: ContextDep
+) -> Envelope[list[TaskStateView]]:
+    """The state of each task in ``task_id_list`` (a list, or its JSON text), in the same order."""
+    with request_folder() as folder:
+        names = frozenset({*_NAMES, "ai_token"})
+        body = await read_body(request, context.settings.limits, folder, names)
+    ids = task_ids(body)
+    states = await asyncio.gather(*(_state(one, context) for one in ids))
+    response.headers["Cache-Control"] = "no-store"
+    return Envelope(data=list(states))
+
+
+def task_ids(body: Body) -> list[str]:
+    """The ids that were sent. Raises Problem 400."""
+    value = next((body.fields[name] for name in _NAMES if body.fields.get(name)), None)
+    if isinstance(value, str):
+        value = _listed(value)
+    if value is None:
+        value = []
+    if not isinstance(value, list) or not all(isinstance(one, str | int) for one in value):
+        raise Problem(
+            ProblemCode.MALFORMED_BODY,
+            "task_id_list must be a list of the task_ids of POST /release_task, or its JSON text.",
+        )
+    if len(value) > MOST_TASKS:
+        raise Problem(
+            ProblemCode.MALFORMED_BODY, f"task_id_list may name {MOST_TASKS} tasks at most."
+        )
+    return [str(one).strip() for one in value]
+
+
+def _listed(text: str) -> object:
+    """JSON text of a list or of one id, or ids with commas between."""
+    if text.lstrip()[:1] in ("[", '"', "{"):
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            return {}
+        return [value] if isinstance(value, str) else value
+    return [one for one in text.split(",") if one.strip()]
+
+
+async def _state(task_id: str, context: AppContext) -> TaskStateView:
+    if not is_job_id(task_id):
+        return no_task(task_id, "There is no such task.")
+    try:
+        snapshot = await context.service.get(task_id.lower())
+    except JobNotFound:
+        return no_task(task_id, "There is no such task.")
+    except JobExpired:
+        return no_task(task_id, "The task was deleted, or its time is over.")
+    return task_state(task_id, snapshot, await context.service.deployed(), context)

@@ -1,0 +1,5 @@
+"""The routes of upstream's API."""
+
+from acestep_ray.api.upstream import query_result, release_task, take_audio
+
+UPSTREAM_ROUTERS = (release_task.router, query_result.router, take_audio.router)

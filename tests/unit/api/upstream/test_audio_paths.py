@@ -1,0 +1,60 @@
+"""Audio by path: what may be used, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.api.harness import ApiHarness, problem_of
+from tests.unit.api.request.test_source_audio import SONG
+from tests.unit.api.upstream.tasks import release
+
+NAMES = ["src_audio_path", "ctx_audio_path", "sourceAudioPath", "srcAudioPath"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_source_in_an_allowed_folder(bench: ApiHarness, name: str) -> None:
+    folder = bench.settings.audio_root_dirs[0]
+    folder.mkdir(parents=True)
+    (folder / "song.wav").write_bytes(SONG)
+    sent = await release(bench, task_type="cover", prompt="jazz", **{name: f"{folder}/song.wav"})
+    assert sent.decode["source"].samples == 16_000
+
+
+@pytest.mark.parametrize("name", ["reference_audio_path", "ref_audio_path", "refAudioPath"])
+async def test_a_reference_in_an_allowed_folder(bench: ApiHarness, name: str) -> None:
+    folder = bench.settings.audio_root_dirs[0]
+    folder.mkdir(parents=True)
+    (folder / "song.wav").write_bytes(SONG)
+    sent = await release(bench, prompt="jazz", **{name: f"{folder}/song.wav"})
+    assert sent.decode["reference"].samples == 16_000
+
+
+@pytest.mark.parametrize("task", ["text2music", "cover"])
+@pytest.mark.parametrize("name", ["src_audio_path", "reference_audio_path"])
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "/tmp/song.wav", "song.wav", "../song.wav", "C:\\song.wav",
+             "https://example.org/song.wav"],
+)  # fmt: skip
+async def test_foreign_paths(bench: ApiHarness, task: str, name: str, path: str) -> None:
+    fields = {"task_type": task, "src_audio_path": "/x", name: path, "prompt": "jazz"}
+    problem = problem_of(await bench.http.post("/release_task", json=fields), 400, "path_refused")
+    assert "multipart/form-data" in problem["detail"]
+    assert bench.queued() == 0
+
+
+async def test_a_missing_file_of_an_allowed_folder(bench: ApiHarness) -> None:
+    folder = bench.settings.audio_root_dirs[0]
+    Path(folder).mkdir(parents=True)
+    fields = {"task_type": "cover", "src_audio_path": f"{folder}/no.wav"}
+    problem_of(await bench.http.post("/release_task", json=fields), 400, "path_refused")
+
+
+@pytest.mark.parametrize(
+    "path", ["{}/1.mp3", "/v1/audio?path={}/1.mp3", "http://music/v1/audio/{}/1.mp3"]
+)
+async def test_a_take_by_its_path_is_told_apart(bench: ApiHarness, path: str) -> None:
+    await bench.submit()
+    path = path.format(await bench.succeed())
+    fields = {"task_type": "cover", "src_audio_path": path}
+    problem = problem_of(await bench.http.post("/release_task", json=fields), 400, "path_refused")
+    assert "take of this service" in problem["detail"]

@@ -1,0 +1,442 @@
+"""Every field of upstream's POST /release_task: what is sent, and what the engines get."""
+
+import json
+from typing import Any
+
+import pytest
+
+from acestep_ray.replicas.deployed import Deployed
+from tests.unit.api.harness import BASE, MOCK_LM, TURBO, ApiHarness
+from tests.unit.api.request.test_source_audio import SONG
+from tests.unit.api.upstream.tasks import Engines, engines, release
+
+CODES = "<|audio_code_7|><|audio_code_8|>"
+TURBO_NAME = "acestep-v15-turbo"
+
+# As sent -> the decoder's field -> its value.
+DECODED: list[tuple[str, Any, str, Any]] = [
+    ("prompt", "jazz", "caption", "jazz"),
+    ("caption", "jazz", "caption", "jazz"),
+    ("lyrics", "[verse]\nla", "lyrics", "[verse]\nla"),
+    ("bpm", 90, "bpm", 90),
+    ("bpm", "90", "bpm", 90),
+    ("bpm", 0, "bpm", None),
+    ("bpm", "N/A", "bpm", None),
+    ("bpm", "auto", "bpm", None),
+    ("key_scale", "C Major", "key_scale", "C major"),
+    ("keyscale", "Am", "key_scale", "A minor"),
+    ("keyScale", "Am", "key_scale", "A minor"),
+    ("key", "Am", "key_scale", "A minor"),
+    ("key_scale", "Auto", "key_scale", ""),
+    ("time_signature", "3/4", "time_signature", "3"),
+    ("time_signature", 4, "time_signature", "4"),
+    ("timesignature", "6", "time_signature", "6"),
+    ("timeSignature", "6", "time_signature", "6"),
+    ("time_signature", "auto", "time_signature", ""),
+    ("vocal_language", "ja", "vocal_language", "ja"),
+    ("language", "ja", "vocal_language", "ja"),
+    ("vocalLanguage", "ja", "vocal_language", "ja"),
+    ("vocal_language", "unknown", "vocal_language", "unknown"),
+    ("vocal_language", "auto", "vocal_language", "unknown"),
+    ("audio_duration", 20, "seconds", 20),
+    ("duration", "20.5", "seconds", 20.5),
+    ("audioDuration", 20, "seconds", 20),
+    ("target_duration", 20, "seconds", 20),
+    ("audio_duration", -1, "seconds", 60),
+    ("audio_duration", 0, "seconds", 60),
+    ("audio_duration", -7, "seconds", 60),
+    ("inference_steps", 4, "steps", 4),
+    ("inferenceSteps", "4", "steps", 4),
+    ("guidance_scale", 3, "guidance_scale", 3),
+    ("guidanceScale", "3.5", "guidance_scale", 3.5),
+    ("instruction", "Sing:", "instruction", "Sing:"),
+    ("shift", 2, "shift", 2),
+    ("audio_format", "wav", "audio_format", "wav"),
+    ("audio_format", "FLAC", "audio_format", "flac"),
+    ("audioFormat", "opus", "audio_format", "opus"),
+    ("audio_code_string", CODES, "codes", ((7, 8),)),
+    ("audio_codes", CODES, "codes", ((7, 8),)),
+    ("use_tiled_decode", "n", "use_tiled_decode", False),
+    ("use_tiled_decode", False, "use_tiled_decode", False),
+    ("use_tiled_decode", "y", "use_tiled_decode", True),
+    ("cfg_interval_start", 0.5, "cfg_interval", (0.5, 1.0)),
+    ("cfg_interval_end", "0.5", "cfg_interval", (0.0, 0.5)),
+    ("model", "acestep-v15-base", "model", "acestep-v15-base"),
+    ("model_name", "acestep-v15-base", "model", "acestep-v15-base"),
+    ("dit_model", "acestep-v15-base", "model", "acestep-v15-base"),
+]
+# As sent, beside thinking -> the planner's field -> its value.
+PLANNED: list[tuple[str, Any, str, Any]] = [
+    ("lm_model_path", "acestep-5Hz-lm-4B", "model", "acestep-5Hz-lm-4B"),
+    ("lm_model_path", "checkpoints/acestep-5Hz-lm-4B", "model", "acestep-5Hz-lm-4B"),
+    ("lm_backend", "pt", "planner", "Planner"),
+    ("lm_temperature", 0.1, "temperature", 0.1),
+    ("lmTemperature", "0.1", "temperature", 0.1),
+    ("lm_cfg_scale", 3, "cfg_scale", 3),
+    ("lm_top_k", 5, "top_k", 5),
+    ("lm_top_k", 0, "top_k", None),
+    ("lm_top_p", 0.8, "top_p", 0.8),
+    ("lm_repetition_penalty", 1.2, "repetition_penalty", 1.2),
+    ("lm_negative_prompt", "noise", "negative_prompt", "noise"),
+    ("use_cot_caption", False, "use_cot_caption", False),
+    ("cot_caption", "no", "use_cot_caption", False),
+    ("cot-caption", 0, "use_cot_caption", False),
+    ("caption", "jazz", "caption", "jazz"),
+    ("lyrics", "la", "lyrics", "la"),
+    ("bpm", 90, "bpm", 90),
+    ("vocal_language", "ja", "vocal_language", "ja"),
+    ("audio_duration", 20, "duration", 20),
+]
+# Upstream's fields that are accepted and cannot be done yet: a value -> whether it is a warning.
+NOT_DONE: list[tuple[dict[str, Any], str]] = [
+    ({"infer_method": "sde"}, "infer_method"),
+    ({"timesteps": "1.0,0.5"}, "timesteps"),
+    ({"sampler_mode": "heun"}, "sampler_mode"),
+    ({"guidance_variant": "cfg"}, "guidance_variant"),
+    ({"guidance_params": {"a": 1}}, "guidance_params"),
+    ({"velocity_norm_threshold": 2}, "velocity_norm_threshold"),
+    ({"velocity_ema_factor": 0.3}, "velocity_ema_factor"),
+    ({"latent_shift": 0.1}, "latent_shift"),
+    ({"latent_rescale": 1.1}, "latent_rescale"),
+    ({"dcw_enabled": "y"}, "dcw_enabled"),
+    ({"use_adg": True}, "use_adg"),
+    ({"use_cot_language": False}, "use_cot_language"),
+    ({"cot_language": "n"}, "use_cot_language"),
+    ({"constrained_decoding": "no"}, "constrained_decoding"),
+    ({"use_format": True}, "use_format"),
+    ({"format": "y"}, "use_format"),
+    ({"sample_mode": True}, "sample_mode"),
+    ({"global_caption": "A rock song."}, "global_caption"),
+    ({"audio_format": "aac"}, "aac"),
+    ({"audio_format": "wav32"}, "wav32"),
+    ({"seed": 5}, "use_random_seed"),
+    ({"get_lrc": True}, "get_lrc"),
+]
+# Values that ask for what is done anyway: no warning.
+SILENT: list[dict[str, Any]] = [
+    {"infer_method": "ode"},
+    {"timesteps": None},
+    {"sampler_mode": "euler"},
+    {"dcw_enabled": "n"},
+    {"use_cot_language": "y"},
+    {"constrained_decoding": True},
+    {"allow_lm_batch": True},
+    {"is_format_caption": True},
+    {"use_format": "perhaps"},
+    {"sample_mode": "false"},
+    {"sample_query": ""},
+    {"instrumental": True},
+    {"analysis_only": False, "full_analysis_only": "n", "extract_codes_only": 0},
+    {"repaint_mode": "balanced", "repaint_strength": 0.5, "chunk_mask_mode": "auto"},
+    {"cover_noise_strength": 0.5},
+    {"ai_token": "unneeded"},
+    {"seed": -1, "use_random_seed": True},
+    {"track_name": "", "track_classes": []},
+    {"repainting_end": None},
+    {"metas": {}, "param_obj": "", "metadata": None},
+]
+# A number or word that cannot be used -> the engines' field -> the default.
+UNUSABLE: list[tuple[str, Any, str, Any]] = [
+    ("bpm", "fast", "bpm", None),
+    ("bpm", 20, "bpm", None),
+    ("bpm", 1000, "bpm", None),
+    ("key_scale", "H#", "key_scale", ""),
+    ("time_signature", "5/4", "time_signature", ""),
+    ("vocal_language", "klingon", "vocal_language", "en"),
+    ("audio_duration", "long", "seconds", 60),
+    ("audio_duration", 0.5, "seconds", 60),
+    ("audio_duration", 6000, "seconds", 60),
+    ("inference_steps", 0, "steps", 8),
+    ("inference_steps", 500, "steps", 8),
+    ("guidance_scale", "x", "guidance_scale", 7.0),
+    ("guidance_scale", 99, "guidance_scale", 7.0),
+    ("shift", 9, "shift", 3.0),
+    ("cfg_interval_start", 2, "cfg_interval", (0.0, 1.0)),
+    ("audio_format", "mod", "audio_format", "mp3"),
+    ("use_tiled_decode", "perhaps", "use_tiled_decode", True),
+    ("model", "acestep-v9", "model", ""),
+]
+
+
+@pytest.fixture
+def both(bench: ApiHarness) -> ApiHarness:
+    """A turbo model and a base model."""
+    bench.service.deploy = Deployed((MOCK_LM,), (TURBO, BASE), ready=True)
+    return bench
+
+
+@pytest.mark.parametrize(("name", "value", "field", "expected"), DECODED)
+async def test_the_decoder_gets(
+    both: ApiHarness, name: str, value: Any, field: str, expected: Any
+) -> None:
+    assert (await release(both, **{name: value})).decode[field] == expected
+
+
+@pytest.mark.parametrize(("name", "value", "field", "expected"), PLANNED)
+async def test_the_planner_gets(
+    bench: ApiHarness, name: str, value: Any, field: str, expected: Any
+) -> None:
+    sent = await release(bench, thinking=True, **{name: value})
+    assert sent.plan[field] == expected
+
+
+async def test_the_defaults_are_upstreams(bench: ApiHarness) -> None:
+    sent = await release(bench, prompt="jazz", thinking="y")
+    assert sent.warnings == ""
+    plan = {name: sent.plan[name] for name in ("temperature", "cfg_scale", "top_p", "top_k")}
+    assert plan == {"temperature": 0.85, "cfg_scale": 2.5, "top_p": 0.9, "top_k": None}
+    assert sent.plan["repetition_penalty"] == 1.0 and sent.plan["negative_prompt"]
+    assert sent.plan["use_cot_caption"] is True and sent.plan["infer_type"] == "llm_dit"
+    assert sent.plan["duration"] is None
+    decode = {name: sent.decode[name] for name in ("steps", "guidance_scale", "shift")}
+    assert decode == {"steps": 8, "guidance_scale": 7.0, "shift": 3.0}
+    assert len(sent.decode["seeds"]) == 2 and sent.decode["audio_format"] == "mp3"
+    assert (sent.decode["task"], sent.decode["vocal_language"]) == ("text2music", "en")
+    assert sent.decode["cover_strength"] == 1.0 and sent.decode["use_tiled_decode"] is True
+
+
+async def test_without_thinking_there_is_no_plan(bench: ApiHarness) -> None:
+    sent = await release(bench, prompt="jazz")
+    assert (sent.plan, sent.warnings) == ({}, "")
+
+
+async def test_no_caption_is_asked_for_where_the_lm_writes_no_text(bench: ApiHarness) -> None:
+    metadata = {"bpm": 90, "key_scale": "Am", "time_signature": 4, "audio_duration": 20}
+    sent = await release(bench, prompt="jazz", thinking=True, **metadata)
+    assert sent.plan["use_cot_caption"] is False and sent.warnings == ""
+
+
+@pytest.mark.parametrize(("fields", "named"), NOT_DONE)
+async def test_nothing_is_dropped_in_silence(
+    bench: ApiHarness, fields: dict[str, Any], named: str
+) -> None:
+    assert named in (await release(bench, prompt="jazz", **fields)).warnings
+
+
+@pytest.mark.parametrize("fields", SILENT)
+async def test_what_is_done_anyway_needs_no_warning(
+    bench: ApiHarness, fields: dict[str, Any]
+) -> None:
+    sent = await release(bench, prompt="jazz", **fields)
+    assert sent.warnings == "" and sent.decode["caption"] == "jazz"
+
+
+@pytest.mark.parametrize(("name", "value", "field", "default"), UNUSABLE)
+async def test_what_cannot_be_used_becomes_the_default_with_a_warning(
+    both: ApiHarness,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    value: Any,
+    field: str,
+    default: Any,
+) -> None:
+    sent = await release(both, prompt="jazz", **{name: value})
+    assert sent.decode[field] == default
+    assert name in sent.warnings and "The default is used." in sent.warnings
+    assert sent.warnings in caplog.text, "the server's log has it, too"
+
+
+async def test_an_unusable_lm_value_becomes_upstreams_default(bench: ApiHarness) -> None:
+    values = {"lm_temperature": 9, "lm_cfg_scale": "x", "lm_top_p": -1, "lm_model_path": "none-1B"}
+    sent = await release(bench, prompt="jazz", thinking=True, **values)
+    plan = {name: sent.plan[name] for name in ("temperature", "cfg_scale", "top_p", "model")}
+    assert plan == {"temperature": 0.85, "cfg_scale": 2.5, "top_p": 0.9, "model": ""}
+    assert all(name in sent.warnings for name in values)
+
+
+async def test_a_length_that_the_lm_cannot_plan(bench: ApiHarness) -> None:
+    sent = await release(bench, prompt="jazz", thinking=True, audio_duration=5)
+    assert sent.plan["duration"] is None and "audio_duration" in sent.warnings
+
+
+@pytest.mark.parametrize(
+    ("fields", "takes", "warned"),
+    [({}, 2, False), ({"batch_size": None}, 2, False), ({"batch_size": 0}, 2, False),
+     ({"batch_size": ""}, 2, False), ({"batch_size": 3}, 3, False), ({"batchSize": "1"}, 1, False),
+     ({"batch_size": 16}, 2, True), ({"batch_size": "many"}, 2, True)],
+)  # fmt: skip
+async def test_batch_size(
+    bench: ApiHarness, fields: dict[str, Any], takes: int, warned: bool
+) -> None:
+    sent = await release(bench, prompt="jazz", **fields)
+    assert len(sent.decode["seeds"]) == takes and ("batch_size" in sent.warnings) is warned
+
+
+@pytest.mark.parametrize(
+    ("fields", "seeds"),
+    [({"seed": 5}, (5, 6)), ({"seed": "5"}, (5, 6)), ({"seed": "1,2"}, (1, 2)),
+     ({"seed": [1, 2]}, (1, 2)), ({"seed": "[1, 2]"}, (1, 2)),
+     ({"seed": "1,2,3", "batch_size": 2}, (1, 2)), ({"seed": 0, "batch_size": 1}, (0,))],
+)  # fmt: skip
+async def test_seeds(bench: ApiHarness, fields: dict[str, Any], seeds: tuple[int, ...]) -> None:
+    sent = await release(bench, prompt="jazz", use_random_seed="false", **fields)
+    assert sent.decode["seeds"] == seeds
+    assert ("seed" in sent.warnings) is (fields["seed"] == "1,2,3")
+
+
+async def test_too_few_seeds_are_filled_up(bench: ApiHarness) -> None:
+    sent = await release(bench, prompt="jazz", use_random_seed=False, seed="1,2", batch_size=3)
+    assert sent.decode["seeds"][:2] == (1, 2) and len(sent.decode["seeds"]) == 3
+    assert "seed lists 2" in sent.warnings
+
+
+async def test_a_seed_out_of_range_is_drawn(bench: ApiHarness) -> None:
+    sent = await release(bench, prompt="jazz", use_random_seed=False, seed=2**32)
+    assert "seed" in sent.warnings and len(sent.decode["seeds"]) == 2
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"sample_query": "a song about rain"}, {"description": "a song about rain"},
+     {"desc": "a song about rain"}, {"sample_mode": True, "description": "a song about rain"}],
+)  # fmt: skip
+async def test_a_description_is_never_lost(bench: ApiHarness, fields: dict[str, Any]) -> None:
+    sent = await release(bench, **fields)
+    assert sent.decode["caption"] == "a song about rain"
+    assert "sample_query" in sent.warnings and "used as the caption" in sent.warnings
+
+
+async def test_a_caption_wins_over_a_description(bench: ApiHarness) -> None:
+    sent = await release(bench, prompt="jazz", description="a song about rain")
+    assert sent.decode["caption"] == "jazz" and "sample_query" in sent.warnings
+
+
+async def test_instrumental_wins_over_lyrics(bench: ApiHarness) -> None:
+    sent = await release(bench, prompt="jazz", lyrics="la la", instrumental=True)
+    assert sent.decode["lyrics"] == "" and "instrumental" in sent.warnings
+
+
+@pytest.mark.parametrize("name", ["analysis_only", "full_analysis_only", "extract_codes_only"])
+async def test_what_is_no_song_is_refused(bench: ApiHarness, name: str) -> None:
+    answer = await bench.http.post("/release_task", json={"prompt": "jazz", name: True})
+    assert answer.status_code == 422 and name in answer.json()["detail"]
+    assert bench.queued() == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [({"task_type": "dance"}, "task_type"), ({"task_type": "lego"}, "task_type"),
+     ({"task_type": "cover"}, "src_audio"), ({"prompt": "x" * 4001}, "caption"),
+     ({"audio_codes": "la la"}, "audio_code_string"), ({"lyrics": ["la"]}, "lyrics"),
+     ({"track_name": "kazoo"}, "track_name")],
+)  # fmt: skip
+async def test_what_would_be_another_song_is_refused(
+    bench: ApiHarness, fields: dict[str, Any], named: str
+) -> None:
+    answer = await bench.http.post("/release_task", json=fields)
+    assert answer.status_code == 422 and named in answer.json()["detail"]
+    assert bench.queued() == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["param_obj", "paramObj", "metas", "meta", "metadata", "user_metadata", "userMetadata"]
+)
+@pytest.mark.parametrize("as_text", [True, False])
+async def test_nested_objects(bench: ApiHarness, name: str, as_text: bool) -> None:
+    members = {
+        "bpm": "90",
+        "keyscale": "Am",
+        "timesignature": "N/A",
+        "duration": "20",
+        "language": "ja",
+        "genres": "N/A",
+    }
+    value = json.dumps(members) if as_text else members
+    sent = await release(bench, prompt="jazz", **{name: value})
+    assert (sent.decode["bpm"], sent.decode["key_scale"]) == (90, "A minor")
+    assert (sent.decode["time_signature"], sent.decode["seconds"]) == ("", 20)
+    assert sent.decode["vocal_language"] == "ja" and sent.warnings == ""
+
+
+async def test_the_body_wins_over_param_obj_and_that_over_metas(bench: ApiHarness) -> None:
+    sent = await release(
+        bench,
+        prompt="jazz",
+        bpm=90,
+        key_scale="N/A",
+        param_obj={"bpm": 91, "keyscale": "Am"},
+        metas={"bpm": 92, "keyscale": "C", "timesignature": "3"},
+    )
+    values = [sent.decode[name] for name in ("bpm", "key_scale", "time_signature")]
+    assert values == [90, "A minor", "3"]
+
+
+@pytest.mark.parametrize("value", ["{", "[1]", 5, "text", [1]])
+async def test_a_nested_object_that_is_none(bench: ApiHarness, value: object) -> None:
+    assert "metas" in (await release(bench, prompt="jazz", metas=value)).warnings
+
+
+@pytest.mark.parametrize("nothing", [None, "", "null", "undefined", "N/A", "n/a", "None", [], {}])
+async def test_words_for_nothing(bench: ApiHarness, nothing: object) -> None:
+    names = ("bpm", "key_scale", "seed", "batch_size", "audio_duration", "audio_format", "model",
+             "thinking", "lm_top_k", "task_type", "src_audio_path", "track_classes", "lyrics",
+             "src_audio", "inference_steps", "sample_query", "timesteps")  # fmt: skip
+    sent = await release(bench, prompt="jazz", **dict.fromkeys(names, nothing))
+    assert sent.warnings == "" and sent.decode["steps"] == 8 and sent.plan == {}
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [(True, True), (1, True), ("1", True), ("true", True), ("TRUE", True), ("yes", True),
+     ("y", True), ("on", True), (False, False), (0, False), ("0", False), ("no", False),
+     ("n", False), ("off", False)],
+)  # fmt: skip
+async def test_booleans(bench: ApiHarness, word: object, meant: bool) -> None:
+    sent = await release(bench, prompt="jazz", thinking=word)
+    assert bool(sent.plan) is meant and sent.warnings == ""
+
+
+async def with_source(bench: ApiHarness, **fields: object) -> Engines:
+    """Send a task as a multipart form, with source audio of two seconds."""
+    data = {name: str(value) for name, value in fields.items()}
+    files = {"src_audio": ("song.wav", SONG)}
+    return engines(bench, await bench.http.post("/release_task", data=data, files=files))
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "expected"),
+    [
+        ({"task_type": "cover", "audio_cover_strength": 0.5}, "cover_strength", 0.5),
+        ({"task_type": "cover", "cover_strength": 0.5}, "cover_strength", 0.5),
+        ({"task_type": "cover", "cover_strength": 5}, "cover_strength", 1.0),
+        ({"task_type": "repaint", "repainting_start": 1}, "repaint_start", 1.0),
+        ({"task_type": "repaint", "repaintingStart": 1}, "repaint_start", 1.0),
+        ({"task_type": "repaint", "repainting_end": 1.5}, "repaint_end", 1.5),
+        ({"task_type": "repaint", "repainting_end": 0}, "repaint_end", None),
+        ({"task_type": "repaint", "repainting_end": -1}, "repaint_end", None),
+        ({"task_type": "repaint", "repainting_end": "null"}, "repaint_end", None),
+        (
+            {"task_type": "repaint", "repainting_start": 1, "repainting_end": 0.5},
+            "repaint_end",
+            None,
+        ),
+        ({"task_type": "lego", "track_name": "bass"}, "track_name", "bass"),
+        (
+            {"task_type": "complete", "track_classes": "bass,drums"},
+            "track_classes",
+            ("bass", "drums"),
+        ),
+        ({"task_type": "complete", "track_classes": '["bass"]'}, "track_classes", ("bass",)),
+        ({"task_type": "complete", "instruments": "bass"}, "track_classes", ("bass",)),
+    ],
+)
+async def test_fields_of_tasks_with_a_source(
+    both: ApiHarness, fields: dict[str, Any], field: str, expected: Any
+) -> None:
+    sent = await with_source(both, prompt="jazz", **fields)
+    assert sent.decode[field] == expected and sent.decode["source"].samples == 16_000
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [({"task_type": "repaint", "repaint_mode": "balanced"}, "repaint_mode"),
+     ({"task_type": "repaint", "repaint_strength": "0.5"}, "repaint_strength"),
+     ({"task_type": "repaint", "chunk_mask_mode": "auto"}, "chunk_mask_mode"),
+     ({"task_type": "cover", "cover_noise_strength": "0.3"}, "cover_noise_strength"),
+     ({"task_type": "cover", "thinking": "true"}, "use_5hz_lm"),
+     ({"task_type": "repaint", "repainting_start": 1, "repainting_end": 0.5}, "repainting_end")],
+)  # fmt: skip
+async def test_what_is_not_done_with_a_source_yet(
+    bench: ApiHarness, fields: dict[str, Any], named: str
+) -> None:
+    assert named in (await with_source(bench, prompt="jazz", **fields)).warnings

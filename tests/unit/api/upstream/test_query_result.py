@@ -1,0 +1,200 @@
+"""POST /query_result and GET /v1/audio?path=: from a task to its takes."""
+
+import json
+from typing import Any
+
+import pytest
+
+from acestep_ray.jobs.result import Progress
+from acestep_ray.jobs.store.errors import StoreUnavailable
+from tests.unit.api.harness import PLAN, ApiHarness, problem_of
+from tests.unit.api.upstream.tasks import data_of, query
+
+UNKNOWN = "550e8400-e29b-41d4-a716-446655440000"
+
+
+async def released(bench: ApiHarness, **fields: object) -> str:
+    answer = await bench.http.post("/release_task", json={"prompt": "jazz", **fields})
+    return str(data_of(answer)["task_id"])
+
+
+async def test_a_queued_task(bench: ApiHarness) -> None:
+    task_id = await released(bench, bpm=20)
+    (state,) = await query(bench, task_id)
+    assert (state["task_id"], state["status"], state["progress_text"]) == (task_id, 0, "queued")
+    (item,) = state["items"]
+    assert (item["file"], item["wave"], item["status"]) == ("", "", 0)
+    assert (item["progress"], item["stage"], item["env"]) == (0.0, "queued", "development")
+    assert isinstance(item["create_time"], int) and item["create_time"] > 1_700_000_000
+    assert "bpm" in item["warnings"][0]
+
+
+async def test_a_running_task(bench: ApiHarness) -> None:
+    task_id = await released(bench)
+    await bench.service.start()
+    assert (await query(bench, task_id))[0]["items"][0]["stage"] == "running"
+    bench.service.progress = Progress(stage="diffusion", step=3, total=8, fraction=0.5)
+    (state,) = await query(bench, task_id)
+    assert (state["status"], state["progress_text"]) == (0, "diffusion 3/8")
+    assert (state["items"][0]["progress"], state["items"][0]["stage"]) == (0.5, "diffusion")
+
+
+async def test_a_succeeded_task(bench: ApiHarness) -> None:
+    task_id = await released(bench, lyrics="la", bpm=90)
+    await bench.succeed()
+    (state,) = await query(bench, task_id)
+    assert (state["status"], state["progress_text"]) == (1, "succeeded")
+    first, second = state["items"]
+    assert first["file"] == f"/v1/audio?path={task_id}/1.mp3"
+    assert second["file"] == f"/v1/audio?path={task_id}/2.mp3"
+    assert (first["prompt"], first["lyrics"], first["seed_value"]) == ("jazz", "la", "7,8")
+    assert first["metas"] == {
+        "bpm": 90,
+        "duration": "N/A",
+        "genres": "N/A",
+        "keyscale": "N/A",
+        "timesignature": "N/A",
+        "prompt": "jazz",
+        "lyrics": "la",
+    }
+    assert (first["dit_model"], first["lm_model"]) == ("acestep-v15-turbo", "")
+    assert (first["progress"], first["stage"], first["status"]) == (1.0, "succeeded", 1)
+    assert "Steps: 8" in first["generation_info"] and first["wave"] == ""
+
+
+async def test_a_planned_task(bench: ApiHarness) -> None:
+    task_id = await released(bench, thinking=True)
+    await bench.succeed(plan=PLAN)
+    first = (await query(bench, task_id))[0]["items"][0]
+    assert first["prompt"] == "A calm tune." and first["metas"]["prompt"] == "jazz"
+    assert first["metas"]["bpm"] == 97 and first["metas"]["keyscale"] == "D minor"
+    assert first["metas"]["duration"] == 30.0 and first["metas"]["timesignature"] == "3"
+    assert first["lm_model"] == "acestep-5Hz-lm-1.7B"
+    assert "Memory ran short." in first["warnings"]
+
+
+async def test_a_failed_task(bench: ApiHarness) -> None:
+    task_id = await released(bench)
+    await bench.service.finish(await bench.service.start(), None)
+    (state,) = await query(bench, task_id)
+    (item,) = state["items"]
+    assert (state["status"], item["status"], item["stage"]) == (2, 2, "failed")
+    assert item["error"] == "The decoder ran out of memory." and item["progress"] == 0.0
+    assert item["error_code"] == "out_of_memory"
+
+
+@pytest.mark.parametrize("task_id", [UNKNOWN, "1234", "../x", ""])
+async def test_nobody_polls_for_ever_for_a_task_that_does_not_exist(
+    bench: ApiHarness, task_id: str
+) -> None:
+    (state,) = await query(bench, task_id)
+    assert (state["task_id"], state["status"]) == (task_id, 2)
+    assert state["items"][0]["error"] == "There is no such task."
+
+
+async def test_a_deleted_task(bench: ApiHarness) -> None:
+    task_id = await released(bench)
+    await bench.http.delete(f"/v1/jobs/{task_id}")
+    (state,) = await query(bench, task_id)
+    assert state["status"] == 2 and "deleted" in state["items"][0]["error"]
+
+
+async def test_many_tasks_in_the_order_of_the_list(bench: ApiHarness) -> None:
+    ids = [await released(bench) for _ in range(3)]
+    asked = [ids[2], UNKNOWN, ids[0], ids[1].upper()]
+    states = await query(bench, *asked)
+    assert [state["task_id"] for state in states] == asked
+    assert [state["status"] for state in states] == [0, 2, 0, 0]
+
+
+@pytest.mark.parametrize("form", [True, False])
+@pytest.mark.parametrize(
+    "wrap", [json.dumps, ",".join, lambda ids: ids[0], lambda ids: f'"{ids[0]}"']
+)
+async def test_the_list_as_text(bench: ApiHarness, form: bool, wrap: Any) -> None:
+    ids = [await released(bench), UNKNOWN]
+    sent = {"task_id_list": wrap(ids)}
+    answer = (
+        await bench.http.post("/query_result", data=sent)
+        if form
+        else await bench.http.post("/query_result", json=sent)
+    )
+    states = data_of(answer)
+    assert [state["task_id"] for state in states] == ids[: len(states)] and states[0]["status"] == 0
+
+
+async def test_the_list_in_a_multipart_form(bench: ApiHarness) -> None:
+    task_id = await released(bench)
+    files = {"task_id_list": (None, json.dumps([task_id]))}
+    assert data_of(await bench.http.post("/query_result", files=files))[0]["status"] == 0
+
+
+async def test_no_list(bench: ApiHarness) -> None:
+    assert data_of(await bench.http.post("/query_result", json={})) == []
+    assert data_of(await bench.http.post("/query_result", json={"task_id_list": "[]"})) == []
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, [["x"]], "{", 5, '{"a": 1}', ["x"] * 501])
+async def test_a_list_that_is_none(bench: ApiHarness, value: object) -> None:
+    answer = await bench.http.post("/query_result", json={"task_id_list": value})
+    assert "task_id_list" in problem_of(answer, 400, "malformed_body")["detail"]
+
+
+async def test_a_store_that_is_away_is_no_lost_task(bench: ApiHarness) -> None:
+    task_id = await released(bench)
+    bench.service.fail = StoreUnavailable("gone")
+    answer = await bench.http.post("/query_result", json={"task_id_list": [task_id]})
+    problem_of(answer, 503, "unavailable")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["{}/1.mp3", "/{}/1.mp3", "/tmp/api_audio/{}/1.mp3", "/v1/audio/{}/1.mp3",
+     "http://music/v1/audio?path={}/1.mp3", "{}%2F1.mp3"],
+)  # fmt: skip
+async def test_a_take_by_its_path(bench: ApiHarness, path: str) -> None:
+    path = path.format(await self_made(bench))
+    answer = await bench.http.get("/v1/audio", params={"path": path})
+    assert (answer.status_code, answer.content) == (200, b"one")
+    assert answer.headers["content-type"] == "audio/mpeg"
+
+
+async def self_made(bench: ApiHarness) -> str:
+    await released(bench)
+    return await bench.succeed()
+
+
+async def test_the_file_of_a_result_is_fetched_as_the_native_route_returns_it(
+    bench: ApiHarness,
+) -> None:
+    job_id = await self_made(bench)
+    url = (await query(bench, job_id))[0]["items"][0]["file"]
+    native = f"/v1/audio/{job_id}/1.mp3"
+    for headers in ({}, {"Range": "bytes=1-"}):
+        ours, theirs = [await bench.http.get(one, headers=headers) for one in (url, native)]
+        assert (ours.status_code, ours.content) == (theirs.status_code, theirs.content)
+        assert dict(ours.headers) == dict(theirs.headers)
+    etag = theirs.headers["etag"]
+    assert (await bench.http.get(url, headers={"If-None-Match": etag})).status_code == 304
+    assert (await bench.http.get(url, headers={"Range": "bytes=9-"})).status_code == 416
+    head = await bench.http.head(url)
+    assert head.status_code == 200 and head.headers["content-length"] == "3"
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "1.mp3", "", "x/1.mp3", "../{}/1.mp3", "{}", "{}/1.mp3/x"]
+)
+async def test_paths_outside(bench: ApiHarness, path: str) -> None:
+    path = path.format(await self_made(bench))
+    answer = await bench.http.get("/v1/audio", params={"path": path})
+    problem_of(answer, 403, "outside_audio")
+
+
+async def test_takes_that_do_not_exist(bench: ApiHarness) -> None:
+    job_id = await self_made(bench)
+    answer = await bench.http.get("/v1/audio", params={"path": f"{job_id}/9.mp3"})
+    problem_of(answer, 404, "audio_not_found")
+    answer = await bench.http.get("/v1/audio", params={"path": f"{UNKNOWN}/1.mp3"})
+    problem_of(answer, 404, "job_not_found")
+    problem = problem_of(await bench.http.get("/v1/audio"), 422, "invalid_value")
+    assert "path" in problem["detail"]
