@@ -60,9 +60,13 @@ _MAY_FAIL = {
     "release_task": (400, 413, 415, 422, 429, 503),
     "query_result": (400, 413, 415, 503),
     "get_take_audio": (403, 404, 410, 416, 422, 503),
+    "model_inventory": (503,),
+    "init_model": (400, 413, 415, 503),
     "head_take_audio": (403, 404, 410, 422, 503),
 }
-_UPSTREAM_CODES = frozenset({ProblemCode.PATH_REFUSED, ProblemCode.OUTSIDE_AUDIO})
+_UPSTREAM_CODES = frozenset(
+    {ProblemCode.PATH_REFUSED, ProblemCode.NOT_DEPLOYED, ProblemCode.OUTSIDE_AUDIO}
+)
 """Codes that only the operations of upstream's API return."""
 _FILES = {
     "src_audio": "Audio to repaint or cover; wins over src_audio_path.",
@@ -92,6 +96,7 @@ _FORM_ABOUT = (
 )
 _UPSTREAM_BODIES: dict[str, dict[str, Any]] = {
     "/release_task": {"prompt": "upbeat pop song", "lyrics": "Hello world", "thinking": True},
+    "/v1/init": {"model": "acestep-v15-turbo", "slot": 1},
     "/query_result": {"task_id_list": ["550e8400-e29b-41d4-a716-446655440000"]},
 }
 _EXAMPLE = {"caption": "upbeat pop song", "lyrics": "Hello world", "inference_steps": 16}

@@ -27,6 +27,7 @@ class ProblemCode(StrEnum):
 
     MALFORMED_BODY = "malformed_body", 400
     PATH_REFUSED = "path_refused", 400
+    NOT_DEPLOYED = "not_deployed", 400
     MISSING_API_KEY = "missing_api_key", 401
     INVALID_API_KEY = "invalid_api_key", 401
     OUTSIDE_AUDIO = "outside_audio", 403

@@ -4,6 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from acestep_ray.api.upstream.envelope import EnvelopeFields
+from acestep_ray.api.upstream.views import HealthData, StatsData
 from acestep_ray.formats import FORMATS
 from acestep_ray.jobs.job import ErrorCode, Status
 
@@ -200,7 +202,7 @@ class ProblemView(BaseModel):
     errors: list[FieldErrorView] | None = Field(None, description="For 422: one entry a field.")
 
 
-class HealthView(BaseModel):
+class HealthView(EnvelopeFields):
     """The process answers."""
 
     status: str = Field(description="Always ok.", examples=["ok"])
@@ -211,6 +213,7 @@ class HealthView(BaseModel):
         description="Planner engine; of several, each with a comma between.", examples=["mock"]
     )
     decoder: str = Field(description="Decoder engine.", examples=["mock"])
+    data: HealthData = Field(description="The same and more, for upstream's clients.")
 
 
 class ReadyView(BaseModel):
@@ -285,6 +288,15 @@ class ModelsView(BaseModel):
     )
     limits: LimitsView = Field(description="Bounds of a request, set by the server.")
     defaults: DefaultsView = Field(description="What it gets where it says nothing.")
+    object: str = Field("list", description="For OpenRouter's clients.", examples=["list"])
+    data: list[dict[str, Any]] = Field(
+        description="The decoder models, for OpenRouter's clients.",
+        examples=[[{"id": "acestep/acestep-v15-turbo", "name": "ACE-Step acestep-v15-turbo"}]],
+    )
+    upstream_fields_not_done: list[str] = Field(
+        description="Fields of POST /release_task that are accepted, with a warning in the job.",
+        examples=[["repaint_mode", "timesteps"]],
+    )
 
 
 class CapacityView(BaseModel):
@@ -296,7 +308,7 @@ class CapacityView(BaseModel):
     decode_slots: int = Field(description="Jobs the decoders can hold.", examples=[2])
 
 
-class StatsView(BaseModel):
+class StatsView(EnvelopeFields):
     """Counts and figures."""
 
     queued: int = Field(description="Jobs that wait.", examples=[3])
@@ -309,3 +321,4 @@ class StatsView(BaseModel):
     )
     queue_maxsize: int = Field(description="Most jobs that may wait; then 429.", examples=[200])
     capacity: CapacityView = Field(description="What runs now.")
+    data: StatsData = Field(description="The same, for upstream's clients.")

@@ -1,9 +1,11 @@
 """Probes, and what is deployed."""
 
+import asyncio
+
 from fastapi import APIRouter, Response
 
 from acestep_ray import __version__
-from acestep_ray.api.dependencies import ContextDep
+from acestep_ray.api.dependencies import AppContext, ContextDep
 from acestep_ray.api.problems import Problem, ProblemCode
 from acestep_ray.api.request.field_values import TRACKS
 from acestep_ray.api.response_models import (
@@ -17,12 +19,25 @@ from acestep_ray.api.response_models import (
     ReadyView,
     StatsView,
 )
+from acestep_ray.api.upstream.inventory import (
+    NOT_DONE,
+    decoders_of,
+    inventory,
+    openrouter_models,
+)
+from acestep_ray.api.upstream.views import HealthData, JobCountsView, StatsData
 from acestep_ray.decoder.protocol import DecoderDescription
 from acestep_ray.formats import FORMATS
+from acestep_ray.jobs.store.errors import StoreUnavailable
 from acestep_ray.planner.metadata import LANGUAGES
+from acestep_ray.replicas.deployed import Deployed
 from acestep_ray.replicas.planners import planners_of
 
 router = APIRouter(tags=["service"])
+
+_HEALTH_SECONDS = 0.5
+"""How long GET /health waits for what is deployed: it must answer whatever else is down."""
+_SERVICE = "acestep-ray"
 
 
 @router.get("/health", operation_id="health", summary="Is the process alive?")
@@ -33,11 +48,34 @@ async def health(response: Response, context: ContextDep) -> HealthView:
     planners = dict.fromkeys(spec.settings.planner for spec in planners_of(settings))
     return HealthView(
         status="ok",
-        service="acestep-ray",
+        service=_SERVICE,
         version=__version__,
         mock="mock" in (*planners, settings.decoder),
         planner=", ".join(planners),
         decoder=settings.decoder,
+        data=await _health_data(context),
+    )
+
+
+async def _health_data(context: AppContext) -> HealthData:
+    """What is deployed, as upstream's clients read it; nothing while the job store is away."""
+    try:
+        async with asyncio.timeout(_HEALTH_SECONDS):
+            deployed = await context.service.deployed()
+    except (StoreUnavailable, TimeoutError):
+        deployed = Deployed((), (), ready=False)
+    there = inventory(deployed)
+    return HealthData(
+        status="ok",
+        service=_SERVICE,
+        version=__version__,
+        models_initialized=bool(there.models),
+        llm_initialized=there.llm_initialized,
+        loaded_model=there.default_model,
+        loaded_lm_model=there.loaded_lm_model,
+        gpus=there.gpus,
+        gpu_mapping=there.gpu_mapping,
+        device_map=there.device_map,
     )
 
 
@@ -61,7 +99,7 @@ async def ready(response: Response, context: ContextDep) -> ReadyView:
 async def models(context: ContextDep) -> ModelsView:
     """Decoders and LM checkpoints, with what each supports and ignores, and the limits."""
     deployed = await context.service.deployed()
-    decoders = list({d.model: d for d in reversed(deployed.decoders)}.values())[::-1]
+    decoders = decoders_of(deployed)
     checkpoints = [(name, planner) for planner in deployed.planners for name in planner.models]
     limits, defaults = context.settings.limits, context.settings.defaults
     return ModelsView(
@@ -96,6 +134,8 @@ async def models(context: ContextDep) -> ModelsView:
         defaults=DefaultsView(
             duration=defaults.duration, batch_size=min(defaults.batch_size, limits.batch_size)
         ),
+        data=openrouter_models(deployed),
+        upstream_fields_not_done=list(NOT_DONE),
     )
 
 
@@ -118,6 +158,18 @@ async def stats(response: Response, context: ContextDep) -> StatsView:
             decoders=capacity.decoders,
             plan_slots=capacity.plan_slots,
             decode_slots=capacity.decode_slots,
+        ),
+        data=StatsData(
+            jobs=JobCountsView(
+                total=store.queued + store.running + store.succeeded + store.failed,
+                queued=store.queued,
+                running=store.running,
+                succeeded=store.succeeded,
+                failed=store.failed,
+            ),
+            queue_size=store.queued,
+            queue_maxsize=context.settings.limits.queue,
+            avg_job_seconds=figures.job_seconds,
         ),
     )
 

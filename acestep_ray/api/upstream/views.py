@@ -100,7 +100,7 @@ class HealthData(BaseModel):
 
 
 class JobCountsView(BaseModel):
-    """Jobs by status."""
+    """How many jobs there are, by status."""
 
     total: int = Field(description="All jobs that are kept.", examples=[126])
     queued: int = Field(description="Jobs that wait.", examples=[3])
