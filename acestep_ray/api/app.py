@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 from acestep_ray import __version__
 from acestep_ray.api.dependencies import AppContext
 from acestep_ray.api.error_handlers import add_handlers
+from acestep_ray.api.middleware.api_prefix import ApiPrefix
 from acestep_ray.api.middleware.authentication import Authentication
 from acestep_ray.api.middleware.lingering_close import LingeringClose
 from acestep_ray.api.middleware.unhandled_errors import UnhandledErrors
@@ -43,6 +44,7 @@ def create_app(settings: Settings, service: JobService, artifacts: Artifacts) ->
     add_handlers(app)
     # The last one added is the outermost.
     app.add_middleware(Authentication, settings=settings)
+    app.add_middleware(ApiPrefix)
     app.add_middleware(UnhandledErrors)
     app.add_middleware(LingeringClose)
 

@@ -1,15 +1,29 @@
-"""Wants the API key on every route but the probes, before a byte of a body is read."""
+"""Wants the API key on every route but the probes, before a byte of a body is read.
+
+Upstream's clients send the key in other ways, too. On the routes that they use, it may come without
+a scheme, as X-API-Key, or in the body, which two routes then check (``require_body_key``).
+"""
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from acestep_ray.api.middleware.api_prefix import route_path
 from acestep_ray.api.problems import Problem, ProblemCode
-from acestep_ray.settings import Settings
+from acestep_ray.settings import Limits, Settings
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
+BODY_KEY_PATHS = frozenset({"/release_task", "/query_result"})
+UPSTREAM_PATHS = BODY_KEY_PATHS | {
+    *("/v1/audio", "/v1/models", "/v1/model_inventory", "/v1/stats", "/v1/init")
+}
+BODY_KEY = "ai_token"
+"""The field of a body that holds the key."""
+_IN_BODY = "acestep_ray.key_in_body"
 
 
 def key_digest(settings: Settings) -> str:
@@ -26,24 +40,60 @@ class Authentication:
         self._digest = key_digest(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not self._digest or self._open(scope):
+        path = route_path(scope) if scope["type"] == "http" else ""
+        if scope["type"] != "http" or not self._digest or path in OPEN_PATHS:
             await self._app(scope, receive, send)
             return
-        scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
-        digest = hashlib.sha256(key.strip().encode("latin-1", "replace")).hexdigest()
-        if scheme.lower() == "bearer" and hmac.compare_digest(digest, self._digest):
+        headers = Headers(scope=scope)
+        keys, sent = _keys(headers, upstream=path in UPSTREAM_PATHS)
+        if any(_fits(key.encode("latin-1", "replace"), self._digest) for key in keys):
             await self._app(scope, receive, send)
             return
-        wrong = ', error="invalid_token"' if key else ""
-        problem = Problem(
-            ProblemCode.INVALID_API_KEY if key else ProblemCode.MISSING_API_KEY,
-            "The API key is not valid."
-            if key
-            else "An API key is needed: send the header Authorization: Bearer KEY.",
-            headers={"WWW-Authenticate": f'Bearer realm="acestep-ray"{wrong}'},
-        )
-        await problem.response()(scope, receive, send)
+        if not sent and path in BODY_KEY_PATHS and scope["method"] == "POST":
+            await self._app({**scope, _IN_BODY: True}, receive, send)
+            return
+        await _refusal(wrong=sent).response()(scope, receive, send)
 
-    def _open(self, scope: Scope) -> bool:
-        path: str = scope["path"]
-        return path.removeprefix(scope.get("root_path", "")) in OPEN_PATHS
+
+def limits_before_the_key(request: Request, limits: Limits) -> Limits:
+    """The limits of a body that may hold the key: nobody uploads files before the key is known."""
+    if not request.scope.get(_IN_BODY):
+        return limits
+    return limits.model_copy(update={"upload_bytes": min(limits.upload_bytes, limits.text_bytes)})
+
+
+def require_body_key(request: Request, fields: Mapping[str, object], settings: Settings) -> None:
+    """Check the key in the body, if no header held one. Raises Problem 401."""
+    if not request.scope.get(_IN_BODY):
+        return
+    key = fields.get(BODY_KEY)
+    text = key.strip() if isinstance(key, str) else ""
+    if not _fits(text.encode("utf-8", "replace"), key_digest(settings)):
+        raise _refusal(wrong=bool(text))
+
+
+def _keys(headers: Headers, *, upstream: bool) -> tuple[list[str], bool]:
+    """The keys that the headers hold, as Latin-1, and whether a key was sent in any form."""
+    authorization = headers.get("authorization", "").strip()
+    scheme, _, key = authorization.partition(" ")
+    bearer = scheme.lower() == "bearer"
+    found = [key.strip()] if bearer else []
+    if upstream:
+        found += [*([] if bearer else [authorization]), headers.get("x-api-key", "").strip()]
+    keys = [one for one in found if one]
+    return keys, bool(keys or key)
+
+
+def _fits(key: bytes, digest: str) -> bool:
+    return hmac.compare_digest(hashlib.sha256(key).hexdigest(), digest)
+
+
+def _refusal(*, wrong: bool) -> Problem:
+    challenge = ', error="invalid_token"' if wrong else ""
+    return Problem(
+        ProblemCode.INVALID_API_KEY if wrong else ProblemCode.MISSING_API_KEY,
+        "The API key is not valid."
+        if wrong
+        else "An API key is needed: send the header Authorization: Bearer KEY.",
+        headers={"WWW-Authenticate": f'Bearer realm="acestep-ray"{challenge}'},
+    )

@@ -8,12 +8,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from acestep_ray.api.middleware.authentication import BODY_KEY
 from acestep_ray.api.request.aliases import ALIASES, IGNORED_NAMES, NESTED_NAMES, REFUSED_NAMES
 from acestep_ray.api.request.coercion import FALSE, TRUE, Reason, real
 from acestep_ray.api.request.generate_request import GenerateRequest
 from acestep_ray.api.request.unsupported_fields import asks
 
-TEXT_NAMES = frozenset({"ai_token", "cot_language", "cot-language"})
+TEXT_NAMES = frozenset({BODY_KEY, "cot_language", "cot-language"})
 """Text fields that upstream has and the native request does not."""
 
 _NOTHING = frozenset({"", "null", "undefined", "none", "n/a"})
@@ -69,7 +70,7 @@ def _level(found: LenientFields, raw: Mapping[str, object]) -> dict[str, object]
     for came_as, sent in raw.items():
         spelling = _OTHER_SPELLINGS.get(came_as, came_as)
         name = _CANONICAL.get(spelling, spelling)
-        if name == "ai_token" or is_nothing(name, sent):
+        if name == BODY_KEY or is_nothing(name, sent):
             continue
         value = _rewritten(found, name, sent)
         if name in REFUSED_NAMES.values() and (asking := _asks(name, spelling, value)) is not None:

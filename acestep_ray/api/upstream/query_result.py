@@ -6,6 +6,11 @@ import json
 from fastapi import APIRouter, Request, Response
 
 from acestep_ray.api.dependencies import AppContext, ContextDep
+from acestep_ray.api.middleware.authentication import (
+    BODY_KEY,
+    limits_before_the_key,
+    require_body_key,
+)
 from acestep_ray.api.problems import Problem, ProblemCode
 from acestep_ray.api.request.body import Body, read_body
 from acestep_ray.api.routes.generate import request_folder
@@ -27,8 +32,9 @@ async def query_result(
 ) -> Envelope[list[TaskStateView]]:
     """The state of each task in ``task_id_list`` (a list, or its JSON text), in the same order."""
     with request_folder() as folder:
-        names = frozenset({*_NAMES, "ai_token"})
-        body = await read_body(request, context.settings.limits, folder, names)
+        limits = limits_before_the_key(request, context.settings.limits)
+        body = await read_body(request, limits, folder, frozenset({*_NAMES, BODY_KEY}))
+        require_body_key(request, body.fields, context.settings)
     ids = task_ids(body)
     states = await asyncio.gather(*(_state(one, context) for one in ids))
     response.headers["Cache-Control"] = "no-store"

@@ -1,0 +1,123 @@
+"""The API key in all the ways in which upstream's clients send it; and the prefix /api."""
+
+import json
+
+import pytest
+
+from tests.unit.api.conftest import MakeHarness
+from tests.unit.api.harness import URL, ApiHarness, problem_of
+from tests.unit.api.request.test_source_audio import SONG
+from tests.unit.api.upstream.tasks import data_of
+
+KEY = "secret-key"
+ROUTES = [
+    ("POST", "/release_task"),
+    ("POST", "/query_result"),
+    ("GET", "/v1/audio?path=x"),
+    ("GET", "/v1/model_inventory"),
+    ("GET", "/v1/models"),
+    ("GET", "/v1/stats"),
+    ("POST", "/v1/init"),
+]
+HEADERS = [
+    {"Authorization": f"Bearer {KEY}"},
+    {"Authorization": KEY},
+    {"X-API-Key": KEY},
+    {"Authorization": "Bearer ", "X-API-Key": KEY},
+]
+
+
+@pytest.fixture
+async def locked(make_bench: MakeHarness) -> ApiHarness:
+    return await make_bench(api_key=KEY)
+
+
+@pytest.mark.parametrize("prefix", ["", "/api"])
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+async def test_every_route_wants_the_key(
+    locked: ApiHarness, method: str, path: str, prefix: str
+) -> None:
+    body = {"prompt": "jazz"} if method == "POST" else None
+    answer = await locked.http.request(method, prefix + path, json=body)
+    problem_of(answer, 401, "missing_api_key")
+    for headers in ({"Authorization": "wrong"}, {"X-API-Key": "wrong"}):
+        answer = await locked.http.request(method, prefix + path, json=body, headers=headers)
+        problem_of(answer, 401, "invalid_api_key")
+    for headers in HEADERS:
+        answer = await locked.http.request(method, prefix + path, json=body, headers=headers)
+        assert answer.status_code == (403 if "audio" in path else 200), answer.text
+
+
+@pytest.mark.parametrize("headers", HEADERS[1:])
+async def test_the_native_routes_want_a_bearer_token(
+    locked: ApiHarness, headers: dict[str, str]
+) -> None:
+    for prefix in ("", "/api"):
+        answer = await locked.http.post(prefix + URL, json={"ai_token": KEY}, headers=headers)
+        assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("kind", ["json", "form", "multipart", "no type"])
+async def test_the_key_in_the_body(locked: ApiHarness, kind: str) -> None:
+    fields = {"prompt": "jazz", "ai_token": KEY}
+    answer = await {
+        "json": lambda: locked.http.post("/release_task", json=fields),
+        "form": lambda: locked.http.post("/release_task", data=fields),
+        "multipart": lambda: locked.http.post(
+            "/release_task", data=fields, files={"src_audio": ("a.wav", SONG)}
+        ),
+        "no type": lambda: locked.http.post("/release_task", content=json.dumps(fields)),
+    }[kind]()
+    task_id = data_of(answer)["task_id"]
+    assert KEY not in locked.stored(task_id).model_dump_json()
+    sent = {"task_id_list": json.dumps([task_id]), "ai_token": KEY}
+    assert data_of(await locked.http.post("/query_result", data=sent))[0]["status"] == 0
+
+
+@pytest.mark.parametrize("token", ["wrong", "", None, 5, [KEY]])
+@pytest.mark.parametrize("path", ["/release_task", "/query_result"])
+async def test_a_wrong_key_in_the_body(locked: ApiHarness, path: str, token: object) -> None:
+    answer = await locked.http.post(path, json={"prompt": "jazz", "ai_token": token})
+    assert answer.status_code == 401 and locked.queued() == 0
+    assert "secret" not in answer.text
+
+
+async def test_a_wrong_header_is_not_healed_by_the_body(locked: ApiHarness) -> None:
+    fields = {"prompt": "jazz", "ai_token": KEY}
+    answer = await locked.http.post("/release_task", json=fields, headers={"X-API-Key": "wrong"})
+    problem_of(answer, 401, "invalid_api_key")
+
+
+async def test_large_files_need_the_key_in_a_header(make_bench: MakeHarness) -> None:
+    """Otherwise anybody could fill the server's disk."""
+    locked = await make_bench(api_key=KEY, limits={"text_bytes": 1000})
+    fields = {"prompt": "jazz", "ai_token": KEY}
+    files = {"src_audio": ("a.wav", SONG)}
+    answer = await locked.http.post("/release_task", data=fields, files=files)
+    problem_of(answer, 413, "body_too_large")
+    answer = await locked.http.post("/release_task", data=fields, files=files, headers=HEADERS[2])
+    assert data_of(answer)["status"] == "queued"
+
+
+async def test_the_probes_stay_open(locked: ApiHarness) -> None:
+    for path in ("/health", "/api/health", "/ready", "/api/ready"):
+        assert (await locked.http.get(path)).status_code == 200
+
+
+async def test_a_task_under_the_prefix(bench: ApiHarness) -> None:
+    answer = await bench.http.post("/api/release_task", json={"prompt": "jazz"})
+    task_id = data_of(answer)["task_id"]
+    await bench.succeed()
+    answer = await bench.http.post("/api/query_result", json={"task_id_list": [task_id]})
+    (item, _) = json.loads(data_of(answer)[0]["result"])
+    assert (await bench.http.get("/api" + item["file"])).content == b"one"
+    head = await bench.http.head("/api" + item["file"])
+    assert head.headers["content-length"] == "3"
+
+
+async def test_routes_that_do_not_exist_under_the_prefix(bench: ApiHarness) -> None:
+    for path in ("/api", "/api/", "/api/nowhere", "/api/api/health", "/apihealth"):
+        problem_of(await bench.http.get(path), 404, "not_found")
+    answer = await bench.http.get("/api/release_task")
+    problem_of(answer, 405, "method_not_allowed")
+    assert answer.headers["allow"] == "POST"
