@@ -10,6 +10,7 @@ from acestep_ray.api.dependencies import AppContext
 from acestep_ray.api.error_handlers import add_handlers
 from acestep_ray.api.middleware.api_prefix import ApiPrefix
 from acestep_ray.api.middleware.authentication import Authentication
+from acestep_ray.api.middleware.cross_origin import add_cross_origin
 from acestep_ray.api.middleware.lingering_close import LingeringClose
 from acestep_ray.api.middleware.unhandled_errors import UnhandledErrors
 from acestep_ray.api.openapi import TITLE, openapi_document
@@ -46,6 +47,7 @@ def create_app(settings: Settings, service: JobService, artifacts: Artifacts) ->
     app.add_middleware(Authentication, settings=settings)
     app.add_middleware(ApiPrefix)
     app.add_middleware(UnhandledErrors)
+    add_cross_origin(app, settings)
     app.add_middleware(LingeringClose)
 
     def document() -> dict[str, Any]:

@@ -248,6 +248,25 @@ def _paths(value: object) -> object:
     return value.split(":") if isinstance(value, str) else value
 
 
+def _words(value: object) -> object:
+    """A tuple from text with commas."""
+    if not isinstance(value, str):
+        return value
+    return tuple(word.strip() for word in value.split(",") if word.strip())
+
+
+def _origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+    for origin in origins:
+        if not re.fullmatch(r"loopback|null|none|\*|https?://[^/?#@\s]+", origin):
+            raise ValueError(
+                "cors_origins holds origins such as https://music.example.org (without a path), "
+                "loopback, null, * or none"
+            )
+    if "none" in origins and len(origins) > 1:
+        raise ValueError("cors_origins is none, or it holds origins")
+    return origins
+
+
 class _Preset(PydanticBaseSettingsSource):
     """The settings of the preset that a source of higher priority has chosen."""
 
@@ -323,6 +342,14 @@ class Settings(BaseSettings):
         False, description="Let `acestep-ray serve` listen beyond loopback without an API key."
     )
     api_key: SecretStr | None = Field(None, description="Bearer token. None: open to all.")
+    cors_origins: Annotated[
+        tuple[str, ...], NoDecode, BeforeValidator(_words), AfterValidator(_origins)
+    ] = Field(
+        ("loopback",),
+        description="Web pages that may call the service from a browser (CORS): origins such as "
+        "https://music.example.org, with commas; loopback: every port of this machine; null: local "
+        "files, and any page that hides its origin; *: all; none: no page.",
+    )
     audio_roots: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_paths)] = Field(
         (), description="Folders that *_audio_path may point into. Empty: inputs in data."
     )

@@ -1,0 +1,113 @@
+"""CORS: which web pages may call the service."""
+
+import pytest
+from pydantic import ValidationError
+
+from acestep_ray.settings import Settings
+from tests.unit.api.conftest import MakeHarness
+from tests.unit.api.harness import URL, ApiHarness, problem_of
+
+PAGE = "http://localhost:5173"
+PATHS = [URL, "/release_task", "/api/release_task", "/query_result", "/v1/jobs"]
+
+
+def preflight(origin: str, method: str = "POST") -> dict[str, str]:
+    return {
+        "Origin": origin,
+        "Access-Control-Request-Method": method,
+        "Access-Control-Request-Headers": "content-type, authorization, x-api-key",
+    }
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_preflight_is_answered_before_the_key_is_checked(
+    make_bench: MakeHarness, path: str
+) -> None:
+    bench = await make_bench(api_key="k")
+    answer = await bench.http.options(path, headers=preflight(PAGE))
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == PAGE
+    assert "POST" in answer.headers["access-control-allow-methods"]
+    allowed = answer.headers["access-control-allow-headers"].lower()
+    assert all(name in allowed for name in ("content-type", "authorization", "x-api-key"))
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["http://localhost", "http://localhost:3000", "https://localhost:8443", "http://127.0.0.1:80",
+     "http://[::1]:5173"],
+)  # fmt: skip
+async def test_pages_of_this_machine(bench: ApiHarness, origin: str) -> None:
+    for headers in (preflight(origin), preflight(origin, "DELETE")):
+        answer = await bench.http.options("/v1/jobs", headers=headers)
+        assert answer.headers["access-control-allow-origin"] == origin
+    answer = await bench.http.get("/v1/stats", headers={"Origin": origin})
+    assert answer.headers["access-control-allow-origin"] == origin
+    assert "Origin" in answer.headers["vary"]
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["null", "https://evil.example", "http://localhost.evil.example", "http://localhost:80.evil.example",
+     "http://evil.example/http://localhost", "http://127.0.0.1.evil.example", "http://xlocalhost"],
+)  # fmt: skip
+async def test_foreign_pages(bench: ApiHarness, origin: str) -> None:
+    answer = await bench.http.options(URL, headers=preflight(origin))
+    assert answer.status_code == 400 and "access-control-allow-origin" not in answer.headers
+    answer = await bench.http.get("/v1/stats", headers={"Origin": origin})
+    assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_a_page_reads_the_headers_that_it_needs(bench: ApiHarness) -> None:
+    answer = await bench.http.post(URL, json={}, headers={"Origin": PAGE})
+    exposed = answer.headers["access-control-expose-headers"].lower()
+    for name in ("retry-after", "location", "content-range", "content-disposition", "etag"):
+        assert name in exposed
+
+
+async def test_a_page_reads_errors(make_bench: MakeHarness) -> None:
+    """Without the headers a browser hides why a request failed."""
+    bench = await make_bench(api_key="k")
+    answer = await bench.http.get("/v1/jobs", headers={"Origin": PAGE})
+    problem_of(answer, 401, "missing_api_key")
+    assert answer.headers["access-control-allow-origin"] == PAGE
+    bench.service.fail = RuntimeError("unforeseen")
+    headers = {"Origin": PAGE, "Authorization": "Bearer k"}
+    answer = await bench.http.get("/v1/jobs", headers=headers)
+    problem_of(answer, 500, "internal")
+    assert answer.headers["access-control-allow-origin"] == PAGE
+
+
+async def test_null_when_asked_for(make_bench: MakeHarness) -> None:
+    bench = await make_bench(cors_origins="loopback, null,https://music.example.org")
+    for origin in ("null", PAGE, "https://music.example.org"):
+        answer = await bench.http.options(URL, headers=preflight(origin))
+        assert answer.headers["access-control-allow-origin"] == origin
+    answer = await bench.http.options(URL, headers=preflight("https://evil.example"))
+    assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_all_pages_when_asked_for(make_bench: MakeHarness) -> None:
+    bench = await make_bench(cors_origins=["*"])
+    answer = await bench.http.get("/v1/stats", headers={"Origin": "https://evil.example"})
+    assert answer.headers["access-control-allow-origin"] == "*"
+
+
+async def test_no_page_when_asked_for(make_bench: MakeHarness) -> None:
+    bench = await make_bench(cors_origins="none")
+    assert (await bench.http.options(URL, headers=preflight(PAGE))).status_code == 405
+    answer = await bench.http.get("/v1/stats", headers={"Origin": PAGE})
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_the_setting_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACESTEP_CORS_ORIGINS", "null,http://a.example:81")
+    assert Settings().cors_origins == ("null", "http://a.example:81")
+
+
+@pytest.mark.parametrize(
+    "value", ["localhost", "http://a.example/", "ftp://a.example", "none,loopback", "https://"]
+)
+def test_settings_that_are_none(value: str) -> None:
+    with pytest.raises(ValidationError, match="cors_origins"):
+        Settings(cors_origins=value)  # type: ignore[arg-type]  # as the environment has it
