@@ -35,6 +35,7 @@ _FOR_WINDOWS = frozenset(
     {
         *("repaint_mode", "repaintMode", "repaint_strength", "repaintStrength"),
         *("chunk_mask_mode", "chunkMaskMode"),
+        *("repainting_start", "repaintingStart", "repainting_end", "repaintingEnd"),
     }
 )
 _FOR_COVERS = frozenset({"cover_noise_strength", "coverNoiseStrength"})

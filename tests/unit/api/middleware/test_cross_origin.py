@@ -110,4 +110,4 @@ def test_the_setting_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None
 )
 def test_settings_that_are_none(value: str) -> None:
     with pytest.raises(ValidationError, match="cors_origins"):
-        Settings(cors_origins=value)  # type: ignore[arg-type]  # as the environment has it
+        Settings(cors_origins=value)  # as the environment has it
