@@ -11,7 +11,7 @@ from acestep_ray.api.middleware.authentication import (
     limits_before_the_key,
     require_body_key,
 )
-from acestep_ray.api.problems import Problem, ProblemCode
+from acestep_ray.api.problems import Problem, ProblemCode, printable
 from acestep_ray.api.request.body import Body, read_body
 from acestep_ray.api.routes.generate import request_folder
 from acestep_ray.api.routes.jobs import is_job_id
@@ -57,7 +57,8 @@ def task_ids(body: Body) -> list[str]:
         raise Problem(
             ProblemCode.MALFORMED_BODY, f"task_id_list may name {MOST_TASKS} tasks at most."
         )
-    return [str(one).strip() for one in value]
+    # Half a surrogate pair cannot be sent back.
+    return [printable(str(one).strip()) for one in value]
 
 
 def _listed(text: str) -> object:

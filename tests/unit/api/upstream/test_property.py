@@ -1,0 +1,68 @@
+"""Whatever a client of upstream's API sends: no failure of the server, and jobs to poll."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from acestep_ray.api.app import create_app
+from acestep_ray.artifacts.store import Artifacts
+from acestep_ray.jobs.store.sqlite import SqliteStore
+from acestep_ray.settings import Limits, Settings
+from tests.unit.api.harness import JobStoreService
+from tests.unit.api.test_property import BODIES, QUICK, TEXTS, VALUES
+
+
+class Caller:
+    """One app, and a loop of its own: hypothesis calls plain functions."""
+
+    def __init__(self, runner: asyncio.Runner, http: httpx.AsyncClient) -> None:
+        self._runner, self._http = runner, http
+
+    def __call__(self, path: str, body: object) -> Any:
+        """The ``data`` of the response to a JSON body; None if it was refused."""
+        content = json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        answer = self._runner.run(self._http.post(path, content=content, headers=headers))
+        assert answer.status_code in (200, 400, 422), answer.text
+        return answer.json()["data"] if answer.status_code == 200 else None
+
+
+@pytest.fixture
+def call(tmp_path: Path) -> Iterator[Caller]:
+    settings = Settings(data=tmp_path, limits=Limits(queue=10_000))
+    service = JobStoreService(SqliteStore(tmp_path / "jobs.sqlite"))
+    app = create_app(settings, service, Artifacts(settings.artifacts_url))
+    http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://music")
+    with asyncio.Runner() as runner:
+        yield Caller(runner, http)
+        runner.run(http.aclose())
+    service.store.close()
+
+
+@QUICK
+@given(body=BODIES)
+def test_any_task(call: Caller, body: dict[str, Any]) -> None:
+    if task := call("/release_task", body):
+        (state,) = call("/query_result", {"task_id_list": [task["task_id"]]})
+        assert state["status"] == 0
+        assert json.loads(state["result"])[0]["warnings"] == task["warnings"]
+
+
+@QUICK
+@given(ids=st.one_of(VALUES, st.lists(TEXTS, max_size=4)))
+def test_any_list_of_tasks(call: Caller, ids: object) -> None:
+    for state in call("/query_result", {"task_id_list": ids}) or []:
+        assert state["status"] == 2
+
+
+@QUICK
+@given(body=st.dictionaries(st.sampled_from(["model", "slot", "lm_model_path"]), VALUES))
+def test_any_init(call: Caller, body: dict[str, Any]) -> None:
+    call("/v1/init", body)
