@@ -44,7 +44,7 @@ async def get_audio(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """A take of a succeeded job: 1.mp3, 2.mp3 and so on, as audio_paths names them."""
-    spec, take = await _find(job_id, name, context)
+    spec, take = await find_take(job_id, name, context)
     return await _answer(
         spec, take, context, ranges=(range, if_range), if_none_match=if_none_match, method="GET"
     )
@@ -60,14 +60,17 @@ async def head_audio(
     job_id: JobId, name: str, context: ContextDep, if_none_match: IfNoneMatch = None
 ) -> Response:
     """As GET, without the audio."""
-    spec, take = await _find(job_id, name, context)
+    spec, take = await find_take(job_id, name, context)
     return await _answer(
         spec, take, context, ranges=(None, None), if_none_match=if_none_match, method="HEAD"
     )
 
 
-async def _find(job_id: str, name: str, context: AppContext) -> tuple[JobSpec, Take]:
-    """The take of that name among those of the job's result."""
+async def find_take(job_id: str, name: str, context: AppContext) -> tuple[JobSpec, Take]:
+    """The take of that name (``1.mp3``) among those of the job's result, and the job's spec.
+
+    Raises Problem 404, and what JobService.get raises.
+    """
     record = (await context.service.get(job_id)).record
     if record.result is None:
         raise Problem(

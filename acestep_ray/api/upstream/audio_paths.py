@@ -3,13 +3,20 @@
 import asyncio
 import os
 import re
-from collections.abc import Container
+from dataclasses import replace
+from pathlib import Path
 from urllib.parse import unquote
 
+from acestep_ray.api.dependencies import AppContext
 from acestep_ray.api.problems import Problem, ProblemCode
 from acestep_ray.api.request.aliases import FILES
-from acestep_ray.api.request.generate_request import GenerateRequest
+from acestep_ray.api.request.body import Body
+from acestep_ray.api.request.multipart_parts import Upload
+from acestep_ray.api.request.validation import ValidatedRequest
+from acestep_ray.api.routes.audio import find_take
+from acestep_ray.artifacts.errors import ArtifactMissing
 from acestep_ray.audio.ingest.allowed_paths import PathRefused, open_under
+from acestep_ray.jobs.store.errors import JobExpired, JobNotFound
 from acestep_ray.settings import Settings
 
 _TAKE = re.compile(
@@ -28,27 +35,48 @@ def take_of(path: str) -> tuple[str, str] | None:
     return match["job"].lower(), match["name"]
 
 
-async def check_audio_paths(
-    request: GenerateRequest, files: Container[str], settings: Settings
-) -> None:
-    """Refuse paths that cannot be used. A file of the form wins over a path.
+async def bring_takes(
+    checked: ValidatedRequest, body: Body, folder: Path, context: AppContext
+) -> tuple[ValidatedRequest, Body]:
+    """Make files of the body of the takes that paths name, as if the client had sent them.
 
-    Raises Problem 400.
+    Other paths are checked. A file of the form wins over a path. Raises Problem 400, and
+    StorageError.
     """
+    files = dict(body.files)
     for field in FILES:
-        path = getattr(request, f"{field}_path")
+        name = f"{field}_path"
+        path = getattr(checked.request, name)
         if not path or field in files:
             continue
-        cure = f"Send the file itself, as {field} of a multipart/form-data body."
-        if take_of(path):
-            raise Problem(
-                ProblemCode.PATH_REFUSED,
-                f"{field}_path names a take of this service; takes cannot be used by path yet. "
-                f"{cure}",
-            )
-        try:
-            os.close(await asyncio.to_thread(open_under, path, settings.audio_root_dirs))
-        except PathRefused as error:
-            raise Problem(
-                ProblemCode.PATH_REFUSED, f"{field}_path is refused: {error} {cure}"
-            ) from None
+        take = take_of(path)
+        if take is None:
+            await _check_path(field, path, context.settings)
+            continue
+        files[field] = await _fetch(name, take, folder / field, context)
+        request = checked.request.model_copy(update={name: None})
+        checked = replace(checked, request=request, sent=checked.sent - {name})
+    return checked, replace(body, files=files)
+
+
+async def _check_path(field: str, path: str, settings: Settings) -> None:
+    try:
+        os.close(await asyncio.to_thread(open_under, path, settings.audio_root_dirs))
+    except PathRefused as error:
+        raise Problem(
+            ProblemCode.PATH_REFUSED,
+            f"{field}_path is refused: {error} Send the file itself, as {field} of a "
+            "multipart/form-data body, or the path of a take of this service.",
+        ) from None
+
+
+async def _fetch(name: str, take_name: tuple[str, str], out: Path, context: AppContext) -> Upload:
+    """A take, copied to ``out``."""
+    try:
+        _, take = await find_take(*take_name, context)
+        await context.artifacts.fetch(take.key, out)
+    except (JobNotFound, JobExpired, ArtifactMissing, Problem):
+        raise Problem(
+            ProblemCode.PATH_REFUSED, f"{name} names a take of this service that does not exist."
+        ) from None
+    return Upload(out, take.bytes, take.sha256)

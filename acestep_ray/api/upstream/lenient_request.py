@@ -6,6 +6,7 @@ without, is left out here with a warning instead.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from acestep_ray.api.dependencies import AppContext
 from acestep_ray.api.problems import FieldError, invalid_values
@@ -14,7 +15,7 @@ from acestep_ray.api.request.generate_request import GenerateRequest
 from acestep_ray.api.request.job_rules import JobDraft
 from acestep_ray.api.request.validation import ValidatedRequest, check, field_error
 from acestep_ray.api.routes.generate import admit_request
-from acestep_ray.api.upstream.audio_paths import check_audio_paths
+from acestep_ray.api.upstream.audio_paths import bring_takes
 from acestep_ray.api.upstream.lenient_fields import LenientFields, read_fields
 from acestep_ray.decoder.protocol import WINDOW_TASKS
 from acestep_ray.planner.duration import is_sung
@@ -58,8 +59,8 @@ class AdmittedTask:
     body: Body
 
 
-async def admit_task(body: Body, context: AppContext) -> AdmittedTask:
-    """Check a request of upstream's API.
+async def admit_task(body: Body, folder: Path, context: AppContext) -> AdmittedTask:
+    """Check a request of upstream's API. ``folder`` holds its files.
 
     Raises Problem: 400 for paths of audio, 422 for what decides the song and cannot be used, 503 if
     an engine is not up yet.
@@ -70,7 +71,7 @@ async def admit_task(body: Body, context: AppContext) -> AdmittedTask:
     body = replace(body, fields=_for_task(lenient.fields), form=False)
     checked = _fit_seeds(_soften(check(body, limits)))
     checked = _report_unwritten(checked, lenient, instead, limits)
-    await check_audio_paths(checked.request, body.files, context.settings)
+    checked, body = await bring_takes(checked, body, folder, context)
     for _ in GenerateRequest.model_fields:
         draft, found = await admit_request(_with_defaults(checked), body, context)
         left_out = [one for one in found.errors.values() if _may_be_left_out(one, checked)]

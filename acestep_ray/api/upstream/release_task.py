@@ -34,7 +34,7 @@ async def release_task(
         limits = limits_before_the_key(request, context.settings.limits)
         body = await read_body(request, limits, folder, TEXT_NAMES)
         require_body_key(request, body.fields, context.settings)
-        task = await admit_task(body, context)
+        task = await admit_task(body, folder, context)
         submitted, spec = await queue_job(task.draft, task.checked, task.body, folder, context)
     if spec.warnings:
         logger.warning("Task %s: %s", submitted.job_id, " ".join(spec.warnings))

@@ -49,12 +49,35 @@ async def test_a_missing_file_of_an_allowed_folder(bench: ApiHarness) -> None:
     problem_of(await bench.http.post("/release_task", json=fields), 400, "path_refused")
 
 
-@pytest.mark.parametrize(
-    "path", ["{}/1.mp3", "/v1/audio?path={}/1.mp3", "http://music/v1/audio/{}/1.mp3"]
-)
-async def test_a_take_by_its_path_is_told_apart(bench: ApiHarness, path: str) -> None:
+PATHS = ["{}/1.wav", "/v1/audio?path={}/1.wav", "http://music/v1/audio/{}/1.wav",
+         "/v1/audio?path={}%2F1.wav"]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_take_is_covered_by_its_path(bench: ApiHarness, path: str) -> None:
     await bench.submit()
-    path = path.format(await bench.succeed())
-    fields = {"task_type": "cover", "src_audio_path": path}
-    problem = problem_of(await bench.http.post("/release_task", json=fields), 400, "path_refused")
-    assert "take of this service" in problem["detail"]
+    path = path.format(await bench.succeed([SONG], ext="wav"))
+    sent = await release(bench, prompt="jazz", task_type="cover", src_audio_path=path)
+    assert sent.decode["source"].samples == 16_000 and sent.warnings == ""
+
+
+async def test_a_take_as_reference(bench: ApiHarness) -> None:
+    await bench.submit()
+    path = f"{await bench.succeed([SONG], ext='wav')}/1.wav"
+    sent = await release(bench, prompt="jazz", ref_audio_path=path)
+    assert sent.decode["reference"].samples == 16_000 and sent.warnings == ""
+
+
+@pytest.mark.parametrize("name", ["9.mp3", "1.wav"])
+async def test_takes_that_do_not_exist(bench: ApiHarness, name: str) -> None:
+    await bench.submit()
+    for job_id in (await bench.succeed(), "550e8400-e29b-41d4-a716-446655440000"):
+        fields = {"task_type": "cover", "src_audio_path": f"{job_id}/{name}"}
+        answer = await bench.http.post("/release_task", json=fields)
+        assert "does not exist" in problem_of(answer, 400, "path_refused")["detail"]
+
+
+async def test_a_take_that_is_not_made_yet(bench: ApiHarness) -> None:
+    job_id = (await bench.submit()).json()["job_id"]
+    fields = {"task_type": "cover", "src_audio_path": f"/v1/audio?path={job_id}/1.mp3"}
+    problem_of(await bench.http.post("/release_task", json=fields), 400, "path_refused")
