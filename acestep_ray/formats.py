@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
+
+FormatName = Literal["mp3", "wav", "flac", "opus", "ogg"]
+"""Names of the keys of FORMATS."""
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ async def store_ready(settings: Settings) -> bool:
 
     Returns True for a SQLite file: only the job store actor may open it.
     """
-    if settings.store_url.startswith("sqlite:"):
+    if settings.store_on_one_node:
         return True
     try:
         store = await asyncio.to_thread(open_store, settings)

@@ -1,9 +1,10 @@
 """Settings of replicas: how many per stage, on which GPUs, and when they start and stop."""
 
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
+from acestep_ray.settings.engine_names import PlannerBackend
 from acestep_ray.settings.group import Group
 
 
@@ -38,7 +39,7 @@ class PlannerPair(Stage):
     that of ``scaling.planner`` is used."""
 
     model: str = Field("", description="Folder in `checkpoints`, acestep-5Hz-lm-*.")
-    backend: Literal["mock", "pt", "vllm"] = Field(description="Planner engine.")
+    backend: PlannerBackend = Field(description="Planner engine.")
     max_replicas: int = Field(1, ge=1)
 
 

@@ -8,7 +8,6 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,37 +21,17 @@ from acestep_ray.jobs.runner import workflow
 from acestep_ray.jobs.runner.runner import Runner
 from acestep_ray.jobs.runner.workflow import NoWorker, WorkerLost
 from acestep_ray.jobs.snapshot import Snapshot
-from acestep_ray.jobs.spec import JobSpec, LmSpec
+from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.jobs.store.operations import Cancel, Get, IsOwner, Submit
 from acestep_ray.jobs.store.sqlite import SqliteStore
-from acestep_ray.planner.protocol import PlannerError, PlanRequest
+from acestep_ray.planner.protocol import PlannerError, PlanParameters, PlanRequest
 from acestep_ray.settings import Settings
 from tests.unit.jobs.engines import FakeEngines
 from tests.unit.jobs.local_client import LocalClient
+from tests.unit.jobs.specs import spec
 from tests.unit.jobs.store.conftest import FACTORIES
 
-LM = LmSpec(
-    backend="mock",
-    infer_type="llm_dit",
-    temperature=0.6,
-    cfg_scale=1.0,
-    negative_prompt="NO USER INPUT",
-    top_k=None,
-    top_p=None,
-    repetition_penalty=1.0,
-)
-
-
-def spec(lm: LmSpec | None = None, **changes: Any) -> JobSpec:
-    fields: dict[str, Any] = {
-        "task": "text2music", "caption": "song", "lyrics": "", "vocal_language": "en",
-        "bpm": None, "key_scale": "", "time_signature": "", "duration": None, "seeds": (1, 2),
-        "steps": 8, "guidance_scale": 7.0, "shift": 3.0, "cfg_interval": (0.0, 1.0),
-        "cover_strength": 1.0, "repaint_start": 0.0, "repaint_end": None, "track_name": "",
-        "track_classes": (), "use_tiled_decode": True, "use_cot_caption": False, "source": None,
-        "reference": None, "audio_format": "mp3", "model": "", "lm": lm,
-    }  # fmt: skip
-    return JobSpec(**(fields | changes))
+LM = PlanParameters(backend="mock")
 
 
 @pytest.fixture
@@ -220,7 +199,7 @@ async def test_a_job_that_kills_its_worker_three_times_fails_as_worker_lost(
 @pytest.mark.parametrize("lm", [LM, None], ids=["planner", "decoder"])
 @pytest.mark.parametrize("words", [0, 2], ids=["at once", "once it had its turn"])
 async def test_a_job_that_loses_its_worker_three_times_before_it_begins_fails_too(
-    client: LocalClient, engines: FakeEngines, runner: Runner, lm: LmSpec | None, words: int
+    client: LocalClient, engines: FakeEngines, runner: Runner, lm: PlanParameters | None, words: int
 ) -> None:
     def die(request: PlanRequest | DecodeRequest) -> None:
         if request.caption == "bad":
@@ -254,7 +233,7 @@ async def test_a_job_that_only_waits_for_a_worker_is_not_given_up(
     client: LocalClient,
     engines: FakeEngines,
     runner: Runner,
-    lm: LmSpec | None,
+    lm: PlanParameters | None,
     why: Exception,
     words: int,
 ) -> None:
