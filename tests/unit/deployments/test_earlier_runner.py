@@ -37,7 +37,8 @@ async def test_a_plan_request_gets_the_default_of_what_it_lacks() -> None:
     request = PlanRequest(job_id="job", attempt=2, caption="song", lyrics="", top_k=5)
     del request.__dict__["temperature"]
     replica = cast("Planner", SimpleNamespace(_engine=engine))
-    assert [event async for event in Planner.plan(replica, request)] == ["event"]
+    events: list[object] = [event async for event in Planner.plan(replica, request)]
+    assert events == ["event"]
     (got,) = engine.requests
     assert dict(got) == {**dict(request), "temperature": 0.6}
 
@@ -49,6 +50,7 @@ async def test_a_decode_request_gets_the_default_of_what_it_lacks() -> None:
     )
     del request.__dict__["shift"]
     replica = cast("Decoder", SimpleNamespace(_worker=engine))
-    assert [event async for event in Decoder.decode(replica, request)] == ["event"]
+    events: list[object] = [event async for event in Decoder.decode(replica, request)]
+    assert events == ["event"]
     (got,) = engine.requests
     assert dict(got) == {**dict(request), "shift": 3.0}
