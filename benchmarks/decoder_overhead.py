@@ -36,7 +36,7 @@ from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.decoder.checkpoints.sizes import TINY, Size
 from acestep_ray.decoder.checkpoints.tiny import make_tiny_checkpoint
 from acestep_ray.decoder.events import Decoded, DecodeEvent, DecodeFailed, DecodeProgress
-from acestep_ray.decoder.protocol import DecodeRequest
+from acestep_ray.decoder.protocol import DecodeParameters, DecodeRequest
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.runner.runner import Runner
 from acestep_ray.jobs.spec import JobSpec
@@ -242,29 +242,17 @@ def phases_of(times: list[dict[str, float]], started: float, ended: float) -> Ph
 def spec(seed: int, seconds: float, audio_format: Format) -> JobSpec:
     """A job as the HTTP side stores it."""
     return JobSpec(
-        task="text2music",
-        caption=CAPTION,
-        **SONG,
-        key_scale="",
-        time_signature="4",
-        duration=seconds,
-        seeds=(seed,),
-        steps=STEPS,
-        guidance_scale=1.0,
-        shift=SHIFT,
-        cfg_interval=(0.0, 1.0),
-        cover_strength=1.0,
-        repaint_start=0.0,
-        repaint_end=None,
-        track_name="",
-        track_classes=(),
-        use_tiled_decode=True,
-        use_cot_caption=False,
-        source=None,
-        reference=None,
-        audio_format=audio_format,
-        model="",
-        lm=None,
+        decode=DecodeParameters(
+            caption=CAPTION,
+            **SONG,
+            time_signature="4",
+            duration=seconds,
+            seeds=(seed,),
+            steps=STEPS,
+            guidance_scale=1.0,
+            shift=SHIFT,
+            audio_format=audio_format,
+        )
     )
 
 

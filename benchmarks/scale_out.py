@@ -28,6 +28,7 @@ from ray.serve.schema import LoggingConfig
 
 from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.decoder.protocol import (
+    DecodeParameters,
     DecoderDescription,
     DecodeRequest,
     DeviceMemory,
@@ -49,31 +50,14 @@ from deployments.runner import Runner
 
 STEPS = 8
 SPEC = JobSpec(
-    task="text2music",
-    caption="nothing",
-    lyrics="",
-    vocal_language="en",
-    bpm=None,
-    key_scale="",
-    time_signature="",
-    duration=60.0,
-    seeds=(1,),
-    steps=STEPS,
-    guidance_scale=1.0,
-    shift=3.0,
-    cfg_interval=(0.0, 1.0),
-    cover_strength=1.0,
-    repaint_start=0.0,
-    repaint_end=None,
-    track_name="",
-    track_classes=(),
-    use_tiled_decode=True,
-    use_cot_caption=False,
-    source=None,
-    reference=None,
-    audio_format="wav",
-    model="",
-    lm=None,
+    decode=DecodeParameters(
+        caption="nothing",
+        duration=60.0,
+        seeds=(1,),
+        steps=STEPS,
+        guidance_scale=1.0,
+        audio_format="wav",
+    )
 ).model_dump_json()
 
 

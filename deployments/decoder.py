@@ -53,6 +53,8 @@ class Decoder:
 
     async def decode(self, request: DecodeRequest) -> AsyncGenerator[DecodeEvent, None]:
         """See DecodeWorker.decode."""
+        # A runner of earlier code does not send a parameter that was added since: the default.
+        request = DecodeRequest.model_construct(**dict(request))
 
         async def owns() -> bool:
             return await self._client.apply(IsOwner(request.job_id, request.attempt))

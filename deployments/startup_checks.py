@@ -17,7 +17,6 @@ from acestep_ray.errors import ConfigurationError, SettingError
 from acestep_ray.jobs.store.errors import StoreUnavailable
 from acestep_ray.jobs.store.factory import open_store
 from acestep_ray.settings import Settings
-from acestep_ray.settings.store_url import is_sqlite
 from acestep_ray.startup.checks import bound_to_one_node, public_without_key
 
 logger = logging.getLogger(__name__)
@@ -106,7 +105,7 @@ async def store_ready(settings: Settings) -> bool:
 
     Returns True for a SQLite file: only the job store actor may open it.
     """
-    if is_sqlite(settings.store_url):
+    if settings.store_on_one_node:
         return True
     try:
         store = await asyncio.to_thread(open_store, settings)

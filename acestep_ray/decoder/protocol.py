@@ -6,7 +6,8 @@ from typing import Literal, Protocol, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from acestep_ray.settings.engines import DecoderEngineName
+from acestep_ray.formats import AudioFormatName
+from acestep_ray.settings.engine_names import DecoderBackend
 from acestep_ray.timebase import Samples
 
 Task = Literal["text2music", "cover", "repaint", "lego", "extract", "complete"]
@@ -30,42 +31,72 @@ class SourceAudio(BaseModel):
         return self.samples / self.sample_rate
 
 
-class DecodeRequest(BaseModel):
-    """What the decoder needs of a job. Every value has been checked at the door."""
+class DecodeParameters(BaseModel):
+    """What to make, as the request asks for it. A job's spec holds them whole.
+
+    A new parameter needs a default: stored jobs, and requests of an older runner, do not have it.
+    """
 
     model_config = ConfigDict(frozen=True)
 
-    job_id: str
-    attempt: int
-    task: Task
-    caption: str
-    lyrics: str
-    vocal_language: str
-    instruction: str = Field("", description="Empty: the task's own.")
-    bpm: int | None
-    key_scale: str = Field(description='As the model spells it ("F# minor"), or empty.')
-    time_signature: str = Field(description='"2", "3", "4", "6" or empty.')
-    seconds: float = Field(
-        description="Length asked for; codes and, for source tasks, the source override it."
+    task: Task = Field("text2music", description="What to make.")
+    caption: str = Field(description="Style, mood, instruments and voice of the music.")
+    lyrics: str = Field("", description="Text to sing, with section tags; empty: instrumental.")
+    vocal_language: str = Field("en", description="Language code of the lyrics, such as en.")
+    instruction: str = Field("", description="Instruction line of the prompt; empty: the task's.")
+    bpm: int | None = Field(
+        None, description="Tempo, beats per minute, 30 to 300. None: the LM's, or the model's own."
+    )
+    key_scale: str = Field(
+        "", description='Key as the model writes it ("F# minor"); empty as bpm None.'
+    )
+    time_signature: str = Field("", description='"2", "3", "4" or "6"; empty as bpm None.')
+    duration: float | None = Field(
+        None,
+        description="Length of a take, seconds. None: the LM's, the estimate, or the default.",
     )
     codes: tuple[tuple[int, ...], ...] = Field(
-        (), description="Audio codes: none, one for all takes, or one a take."
+        (), description="Audio codes, 5 per second: none, one sequence for all takes, or one each."
     )
-    seeds: tuple[int, ...] = Field(description="One a take, 0..2**32-1.")
-    steps: int
-    guidance_scale: float
-    shift: float = 3.0
-    cfg_interval: tuple[float, float] = (0.0, 1.0)
-    cover_strength: float = 1.0
-    repaint_start: float = 0.0
-    repaint_end: float | None = None
-    track_name: str = ""
-    track_classes: tuple[str, ...] = ()
-    use_tiled_decode: bool = True
-    source: SourceAudio | None = None
-    reference: SourceAudio | None = None
-    audio_format: str = "mp3"
-    model: str = Field("", description="Decoder model name; empty: the engine's own.")
+    seeds: tuple[int, ...] = Field(description="One per take, 0 to 2**32 - 1.")
+    steps: int = Field(description="Diffusion steps, 1 to 200.")
+    guidance_scale: float = Field(description="Guidance by the caption, 0 to 30; turbo: not used.")
+    shift: float = Field(3.0, description="Shift of the time steps, 1 to 5.")
+    cfg_interval: tuple[float, float] = Field(
+        (0.0, 1.0),
+        description="Guidance is on while the first <= t <= the second; t falls from 1 to 0.",
+    )
+    cover_strength: float = Field(
+        1.0, description="Share of the steps that follow the source or the codes, 0 to 1."
+    )
+    repaint_start: float = Field(
+        0.0, description="Start of the window, seconds of the source; below 0: before the source."
+    )
+    repaint_end: float | None = Field(
+        None, description="End of the window, seconds of the source. None: the end of the source."
+    )
+    track_name: str = Field("", description="Track to add (lego) or to take out (extract).")
+    track_classes: tuple[str, ...] = Field((), description="Tracks to add (complete).")
+    use_tiled_decode: bool = Field(
+        True, description="Whether the VAE decodes in tiles: less memory."
+    )
+    source: SourceAudio | None = Field(None, description="Audio to change. None: there is none.")
+    reference: SourceAudio | None = Field(
+        None, description="Audio to imitate. None: there is none."
+    )
+    audio_format: AudioFormatName = Field("mp3", description="File type of the takes.")
+    model: str = Field("", description="Decoder model that the job needs; empty: any.")
+
+
+class DecodeRequest(DecodeParameters):
+    """What the decoder needs of a job: the parameters, completed by the plan, and whose takes they
+    are. Every value was checked when the job was accepted."""
+
+    job_id: str
+    attempt: int
+    seconds: float = Field(
+        description="Length of a take; codes and, for source tasks, the source override it."
+    )
 
 
 @dataclass(frozen=True)
@@ -93,7 +124,7 @@ class DecoderDescription(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    engine: DecoderEngineName
+    engine: DecoderBackend
     model: str
     tasks: tuple[Task, ...]
     turbo: bool = Field(description="Ignores guidance_scale; warns above 20 steps.")

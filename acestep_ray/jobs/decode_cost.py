@@ -12,17 +12,18 @@ def decoder_work(spec: JobSpec, seconds: float) -> float:
     A step may cost more at a greater length, with guidance or on another GPU. The measured
     throughput includes that.
     """
-    return seconds * len(spec.seeds) * spec.steps
+    return seconds * len(spec.decode.seeds) * spec.decode.steps
 
 
 def length_of(spec: JobSpec, settings: Settings) -> float:
     """Length of a take in seconds, as far as it is known before a plan is made."""
-    if spec.codes:
-        return len(spec.codes[0]) / CODES_PER_SECOND
-    if spec.source is not None:
-        return spec.source.seconds
-    if spec.duration is not None:
-        return spec.duration
-    if spec.lm is not None and is_sung(spec.lyrics):
-        return estimate_seconds(spec.lyrics, settings.lyrics)
+    asked = spec.decode
+    if asked.codes:
+        return len(asked.codes[0]) / CODES_PER_SECOND
+    if asked.source is not None:
+        return asked.source.seconds
+    if asked.duration is not None:
+        return asked.duration
+    if spec.plan is not None and is_sung(asked.lyrics):
+        return estimate_seconds(asked.lyrics, settings.lyrics)
     return settings.defaults.duration

@@ -1,23 +1,70 @@
-"""Picks the planner engine that the settings name."""
+"""Every planner engine: how it is built, and what the service must know of it before that."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from acestep_ray.planner.mock.names import PUBLISHED
 from acestep_ray.planner.protocol import PlannerEngine
 from acestep_ray.settings import Settings
+from acestep_ray.settings.engine_names import PlannerBackend
 
 
 def make_planner(settings: Settings, gpu_share: float = 1.0) -> PlannerEngine:
-    """Build the engine, loading what it loads; ``gpu_share`` is the part of a GPU that it may
-    take. Raises ValueError for settings that cannot work on this machine, and CheckpointError for
-    what is wrong with a checkpoint."""
-    if settings.planner == "mock":
-        from acestep_ray.planner.mock import MockPlanner
+    """Build the engine that the settings name, loading what it loads; ``gpu_share`` is the part of
+    a GPU that it may take. Raises ValueError for settings that cannot work on this machine, and
+    CheckpointError for what is wrong with a checkpoint."""
+    return PLANNER_ENGINES[settings.planner].make(settings, gpu_share)
 
-        models = (settings.lm.model,) if settings.lm.model else PUBLISHED
-        return MockPlanner(settings.mock, settings.lyrics, settings.defaults.duration, models)
-    if settings.planner == "pt":
-        from acestep_ray.planner.transformers.engine import TransformersPlanner
 
-        return TransformersPlanner.load(settings)
+@dataclass(frozen=True)
+class PlannerEngineKind:
+    """One engine. ``make``: see make_planner; it imports the engine, whose libraries may be
+    missing."""
+
+    make: Callable[[Settings, float], PlannerEngine]
+    libraries: tuple[str, ...]
+    """Those that it needs in addition to the service's."""
+    plans_at_once: Callable[[Settings], int]
+    """How many plans a replica takes. An engine that makes one plan at a time takes a second one,
+    which waits, so that there is no pause between two plans."""
+    own_memory_check: bool
+    """Whether its GPU memory is not ours to check: it has none, or the engine checks it itself."""
+
+
+def _mock(settings: Settings, gpu_share: float) -> PlannerEngine:
+    from acestep_ray.planner.mock import MockPlanner
+
+    models = (settings.lm.model,) if settings.lm.model else PUBLISHED
+    return MockPlanner(settings.mock, settings.lyrics, settings.defaults.duration, models)
+
+
+def _pt(settings: Settings, gpu_share: float) -> PlannerEngine:
+    from acestep_ray.planner.transformers.engine import TransformersPlanner
+
+    return TransformersPlanner.load(settings)
+
+
+def _vllm(settings: Settings, gpu_share: float) -> PlannerEngine:
     from acestep_ray.planner.vllm.engine import VllmPlanner
 
     return VllmPlanner.load(settings, gpu_share=gpu_share)
+
+
+PLANNER_ENGINES: Mapping[PlannerBackend, PlannerEngineKind] = {
+    "mock": PlannerEngineKind(
+        _mock, libraries=(), plans_at_once=lambda settings: 4, own_memory_check=True
+    ),
+    "pt": PlannerEngineKind(
+        _pt,
+        libraries=("torch", "transformers"),
+        plans_at_once=lambda settings: 2,
+        own_memory_check=False,
+    ),
+    "vllm": PlannerEngineKind(
+        _vllm,
+        libraries=("torch", "vllm"),
+        plans_at_once=lambda settings: settings.lm.max_concurrent_plans,
+        own_memory_check=True,
+    ),
+}
+"""The engines by their names in the settings."""

@@ -5,13 +5,53 @@ from typing import Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from acestep_ray.settings.engines import PlannerEngineName
+from acestep_ray.settings.engine_names import PlannerBackend
 
 
-class PlanRequest(BaseModel):
-    """What the planner needs of a job. Every value has been checked at the door."""
+class PlanParameters(BaseModel):
+    """How the language model (LM) is asked to plan. A job's spec holds them whole.
+
+    A new parameter needs a default: stored jobs, and requests of an older runner, do not have it.
+    """
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    model: str = Field("", description="LM checkpoint name; empty: the engine's own.")
+    planner: str = Field("", description="Name of the planner that was chosen at submit.")
+    backend: PlannerBackend | None = Field(
+        None, description="Engine of that planner. None: it was not noted."
+    )
+    infer_type: Literal["dit", "llm_dit"] = Field(
+        "llm_dit", description="dit: metadata only; llm_dit: metadata and audio codes."
+    )
+    temperature: float = Field(
+        0.6, ge=0, le=2, description="Randomness; 0 always takes the most likely token."
+    )
+    cfg_scale: float = Field(1.0, ge=0, le=20, description="Classifier-free guidance, on above 1.")
+    negative_prompt: str = Field("NO USER INPUT", description="Text that guidance leads away from.")
+    use_cot_caption: bool = Field(
+        False,
+        description="Whether the LM writes a new caption, for its codes and for the decoder.",
+    )
+    top_k: int | None = Field(
+        None,
+        ge=0,
+        le=2**31 - 1,
+        description="Most likely tokens to choose from. 0 and None: all.",
+    )
+    top_p: float | None = Field(
+        None,
+        ge=0,
+        description="Total probability of the tokens to choose from. 1 and above, and None: all.",
+    )
+    repetition_penalty: float = Field(
+        1.0, gt=0, le=2, description="Above 1 the LM repeats itself less."
+    )
+
+
+class PlanRequest(PlanParameters):
+    """What the planner needs of a job: the parameters, the song and whose plan it is. Every value
+    was checked when the job was accepted."""
 
     job_id: str
     attempt: int
@@ -23,22 +63,10 @@ class PlanRequest(BaseModel):
     key_scale: str = ""
     time_signature: str = ""
     duration: float | None = Field(None, ge=10, le=600, description="Seconds.")
-    # "llm_dit": metadata and codes; "dit": metadata only.
-    infer_type: Literal["dit", "llm_dit"] = "llm_dit"
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Of the first take.")
-    model: str = Field("", description="LM checkpoint name; empty: the engine's own.")
-    planner: str = Field("", description="Name of the planner that is to make it.")
-    temperature: float = Field(0.6, ge=0, le=2)
-    cfg_scale: float = Field(1.0, ge=0, le=20, description="Above 1: guidance.")
-    negative_prompt: str = "NO USER INPUT"
-    use_cot_caption: bool = Field(
-        False, description="Whether the LM words the caption anew, for itself and for the decoder."
+    max_duration: float = Field(
+        600.0, ge=10, le=600, description="Longest song that the LM may choose, seconds."
     )
-    top_k: int | None = Field(None, ge=0, le=2**31 - 1, description="0 and None: off.")
-    top_p: float | None = Field(None, ge=0, description="1 and None: off.")
-    repetition_penalty: float = Field(1.0, gt=0, le=2)
-    # Bounds on what the LM may choose.
-    max_duration: float = Field(600.0, ge=10, le=600)
 
     def checked(self) -> Self:
         """Itself. Raises PlannerError where a field is not as promised: what was built or sent
@@ -94,7 +122,7 @@ class PlannerDescription(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    engine: PlannerEngineName
+    engine: PlannerBackend
     models: tuple[str, ...]
     mock: bool
     deployment: str = Field("", description="Name of the planner, where it is deployed.")

@@ -11,6 +11,7 @@ from typing import Any
 from acestep_ray.decoder.checkpoints.layout import TEXT_ENCODER_FOLDER, VAE_FOLDER, find
 from acestep_ray.errors import GpuMemoryError
 from acestep_ray.planner.checkpoint_folder import find_lm
+from acestep_ray.planner.engines import PLANNER_ENGINES
 from acestep_ray.replicas.safetensors_header import parameters_in, read_config
 from acestep_ray.settings import Settings
 from acestep_ray.settings.presets import cure
@@ -100,7 +101,7 @@ def needs_of_decoder(settings: Settings) -> list[Need]:
 def needs_of_planner(settings: Settings) -> list[Need]:
     """Memory that the planner needs; empty for a mock, and for vLLM, which checks its own memory.
     Raises CheckpointError."""
-    if settings.planner != "pt":
+    if PLANNER_ENGINES[settings.planner].own_memory_check:
         return []
     folder = find_lm(settings.checkpoints, settings.lm.model)
     return planner_needs(parameters_in(folder), read_config(folder), settings.lm.context)

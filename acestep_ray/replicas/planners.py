@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from acestep_ray.errors import CheckpointError
 from acestep_ray.planner.checkpoint_folder import find_lm
+from acestep_ray.planner.engines import PLANNER_ENGINES
 from acestep_ray.planner.mock.names import PUBLISHED
 from acestep_ray.planner.protocol import PlannerDescription, PlannerError, PlanRequest
 from acestep_ray.settings import Settings
@@ -40,11 +41,8 @@ class PlannerSpec:
 
     @property
     def plans_at_once(self) -> int:
-        """How many plans a replica takes. An engine that makes one plan at a time takes a second
-        one, which waits, so that there is no pause between two plans."""
-        if self.settings.planner == "vllm":
-            return self.settings.lm.max_concurrent_plans
-        return 4 if self.settings.planner == "mock" else 2
+        """How many plans a replica takes."""
+        return PLANNER_ENGINES[self.settings.planner].plans_at_once(self.settings)
 
     def _models(self) -> tuple[str, ...]:
         model = self.settings.lm.model

@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
-from acestep_ray.settings.engines import PlannerEngineName
+from acestep_ray.settings.engine_names import PlannerBackend
 from acestep_ray.settings.group import Group
 
 
@@ -39,7 +39,7 @@ class PlannerPair(Stage):
     that of ``scaling.planner`` is used."""
 
     model: str = Field("", description="Folder in `checkpoints`, acestep-5Hz-lm-*.")
-    backend: PlannerEngineName = Field(description="Planner engine.")
+    backend: PlannerBackend = Field(description="Planner engine.")
     max_replicas: int = Field(1, ge=1)
 
 

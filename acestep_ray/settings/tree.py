@@ -26,7 +26,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from acestep_ray.settings.engines import DecoderEngineName, PlannerEngineName
+from acestep_ray.settings.engine_names import DecoderBackend, PlannerBackend
 from acestep_ray.settings.group import Group
 from acestep_ray.settings.presets import PRESETS, PresetName
 from acestep_ray.settings.scaling import PlannerPair, Scaling
@@ -298,8 +298,8 @@ class Settings(BaseSettings):
         description="Defaults for one GPU of 12 to 16 GB (12gb) or from 24 GB (24gb), one machine "
         "with several (box), or a cluster that grows on demand (cluster).",
     )
-    decoder: DecoderEngineName = Field("mock", description="Decoder engine.")
-    planner: PlannerEngineName = Field("mock", description="Planner engine.")
+    decoder: DecoderBackend = Field("mock", description="Decoder engine.")
+    planner: PlannerBackend = Field("mock", description="Planner engine.")
     planners: tuple[PlannerPair, ...] = Field(
         (),
         description="Planners side by side; requests choose by lm_model_path and lm_backend, and "
@@ -391,6 +391,11 @@ class Settings(BaseSettings):
     def store_url(self) -> str:
         """URL of the job store; it may hold a password."""
         return self.store.get_secret_value() or f"sqlite:///{self.data / 'jobs.sqlite'}"
+
+    @property
+    def store_on_one_node(self) -> bool:
+        """Whether the job store is a file, which one process of one node may open."""
+        return is_sqlite(self.store_url)
 
     @property
     def artifacts_url(self) -> str:

@@ -3,14 +3,13 @@
 import ipaddress
 
 from acestep_ray.settings import Settings
-from acestep_ray.settings.store_url import is_sqlite
 
 
 def bound_to_one_node(settings: Settings, nodes: int) -> str | None:
     """Why the service must not run on ``nodes`` Ray nodes, in one sentence; None if it may."""
     if nodes <= 1:
         return None
-    if is_sqlite(settings.store_url):
+    if settings.store_on_one_node:
         return (
             f"This Ray cluster has {nodes} nodes, and a SQLite job store is a file of one of them;"
             " set ACESTEP_STORE=redis://HOST:PORT/DB."

@@ -17,18 +17,17 @@ from acestep_ray.artifacts.errors import StorageError
 from acestep_ray.errors import ConfigurationError
 from acestep_ray.jobs.store.errors import StoreUnavailable, StoreUnsuitable
 from acestep_ray.jobs.store.factory import open_store
+from acestep_ray.planner.engines import PLANNER_ENGINES
 from acestep_ray.replicas.planners import planners_of
 from acestep_ray.settings import Settings
-from acestep_ray.settings.store_url import is_sqlite
 from acestep_ray.startup.checks import public_without_key
 from acestep_ray.startup.ray_node import RayNode
 from acestep_ray.startup.supervisor import keep_serving
 from acestep_ray.startup.terminal import show_line
 
-LIBRARIES = {
+LIBRARIES: dict[str, tuple[str, ...]] = {
     "diffusers": ("torch", "diffusers"),
-    "pt": ("torch", "transformers"),
-    "vllm": ("torch", "vllm"),
+    **{name: kind.libraries for name, kind in PLANNER_ENGINES.items()},
 }
 """Libraries that an engine needs in addition to those of the service."""
 
@@ -121,7 +120,7 @@ def _refuse_unusable_storage(settings: Settings) -> None:
 
 def _refuse_unusable_store(settings: Settings) -> None:
     """With a missing Redis, the service would never become ready."""
-    if is_sqlite(settings.store_url):
+    if settings.store_on_one_node:
         return  # a service that is just ending may still have its lock
     try:
         open_store(settings).close()

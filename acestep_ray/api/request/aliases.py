@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from acestep_ray.api.request.generate_request import GenerateRequest
+from acestep_ray.api.request.generate_request import FIELDS, GenerateRequest
 from acestep_ray.api.request.unsupported_fields import (
     IGNORED,
     REFUSED,
@@ -65,7 +65,7 @@ def _spellings(*names: str) -> tuple[str, ...]:
 
 
 ALIASES: dict[str, tuple[str, ...]] = {
-    name: _spellings(name, *_OTHER_NAMES.get(name, ()))[1:] for name in GenerateRequest.model_fields
+    name: _spellings(name, *_OTHER_NAMES.get(name, ()))[1:] for name in FIELDS
 }
 """Field -> its other names, the first that came wins."""
 FILE_NAMES = {spelling: name for name in FILES for spelling in _spellings(name, _OTHER_FILES[name])}

@@ -6,9 +6,8 @@ from acestep_ray.api.problems import Problem, ProblemCode
 from acestep_ray.api.request.generate_request import GenerateRequest
 from acestep_ray.api.request.validation import ValidationReport
 from acestep_ray.decoder.protocol import DecoderDescription, Task
-from acestep_ray.jobs.spec import LmSpec
 from acestep_ray.planner.prompts import says_something
-from acestep_ray.planner.protocol import PlannerDescription
+from acestep_ray.planner.protocol import PlannerDescription, PlanParameters
 from acestep_ray.replicas.deployed import Deployed
 
 
@@ -107,13 +106,13 @@ def plan_with(
     has_codes: bool,
     deployed: Deployed,
     found: ValidationReport,
-) -> LmSpec | None:
+) -> PlanParameters | None:
     """How the LM is asked; None where it is not, with a warning where it was wanted.
 
     It plans new songs only (as the reference server has it), and codes stand in for its plan.
     Raises Problem 503 where it is needed and no planner is up yet.
     """
-    new_song = request.task_type == "text2music"
+    new_song = request.task == "text2music"
     if request.infer_type == "llm_dit" and new_song and not (has_codes or request.use_5hz_lm):
         found.refuse(
             "infer_type",
@@ -138,24 +137,32 @@ def plan_with(
         )
     if request.lm_cfg_scale <= 1 and says_something(request.lm_negative_prompt):
         found.warn("lm_negative_prompt is not used: lm_cfg_scale is not above 1.")
-    metadata = (request.bpm, request.key_scale, request.time_signature, request.audio_duration)
+    metadata = (request.bpm, request.key_scale, request.time_signature, request.duration)
     if request.use_cot_caption and all(metadata):
         found.warn(
             "use_cot_caption is not used: with bpm, key_scale, time_signature and audio_duration "
             "given the LM writes no caption."
         )
-    return LmSpec(
-        model=name,
-        backend=planner.engine,
-        infer_type=request.infer_type or "llm_dit",
-        temperature=request.lm_temperature,
-        cfg_scale=max(1.0, request.lm_cfg_scale),
-        negative_prompt=request.lm_negative_prompt,
-        top_k=request.lm_top_k or None,
-        top_p=None if request.lm_top_p is None or request.lm_top_p >= 1 else request.lm_top_p,
-        repetition_penalty=request.lm_repetition_penalty,
-        planner=planner.deployment,
+    return PlanParameters.model_validate(
+        {
+            **_lm_values(request),
+            "model": name,
+            "backend": planner.engine,
+            "planner": planner.deployment,
+            "infer_type": request.infer_type or "llm_dit",
+            "use_cot_caption": request.use_cot_caption,
+            "cfg_scale": max(1.0, request.lm_cfg_scale),
+            "top_k": request.lm_top_k or None,
+            "top_p": None
+            if request.lm_top_p is None or request.lm_top_p >= 1
+            else request.lm_top_p,
+        }
     )
+
+
+def _lm_values(request: GenerateRequest) -> dict[str, object]:
+    """The fields ``lm_...`` by the names of PlanParameters."""
+    return {name.removeprefix("lm_"): value for name, value in request if name.startswith("lm_")}
 
 
 def _choose(
@@ -173,7 +180,7 @@ def _warn_unused(
     request: GenerateRequest, sent: frozenset[str], has_codes: bool, found: ValidationReport
 ) -> None:
     if request.use_5hz_lm:
-        why = "audio codes came" if has_codes else f"it plans nothing for {request.task_type}"
+        why = "audio codes came" if has_codes else f"it plans nothing for {request.task}"
         found.warn(f"The LM is skipped (use_5hz_lm): {why}.")
         return
     given = sorted(name for name in sent if name.startswith("lm_") or name == "use_cot_caption")

@@ -3,6 +3,10 @@
 The one place for them: validation, the answers to bad values and the OpenAPI document are all made
 from this model. ``x-legal`` completes the sentence "FIELD must be ..."; ``{duration}`` and
 ``{batch_size}`` in it stand for the limits that the settings name.
+
+An attribute has the name that the parameter has in the job and in the engines. If the API has
+another name, that is the ``alias``. A parameter of the language model has its name after ``lm_``. A
+new parameter needs no alias.
 """
 
 from typing import Annotated, Any, Literal, get_args
@@ -15,6 +19,7 @@ from pydantic import (
     Field,
     WithJsonSchema,
 )
+from pydantic.fields import FieldInfo
 
 from acestep_ray.api.request.coercion import FLAG, REAL, TEXT, WHOLE, choice, spelled
 from acestep_ray.api.request.field_values import (
@@ -35,7 +40,7 @@ from acestep_ray.planner.metadata import (
     normalise_language,
     normalise_time_signature,
 )
-from acestep_ray.settings.engines import LmBackend
+from acestep_ray.settings.engine_names import LmBackend
 
 
 def _legal(words: str, **schema: Any) -> dict[str, Any]:
@@ -109,8 +114,9 @@ class GenerateRequest(BaseModel):
         examples=["4/4"],
         json_schema_extra=_legal("2, 3, 4 or 6, or 2/4, 3/4, 4/4 or 6/8"),
     )
-    audio_duration: Annotated[float | None, BeforeValidator(read_duration)] = Field(
+    duration: Annotated[float | None, BeforeValidator(read_duration)] = Field(
         None,
+        alias="audio_duration",
         description="Length of a take, seconds. null, 0 or -1: the LM's choice, else an estimate "
         "from the lyrics (with the LM), else the server's default. Aliases: duration, "
         "target_duration.",
@@ -120,8 +126,9 @@ class GenerateRequest(BaseModel):
             "or null, 0 or -1 for the service's choice"
         ),
     )
-    inference_steps: Annotated[int, Ge(1), Le(200), WHOLE] = Field(
+    steps: Annotated[int, Ge(1), Le(200), WHOLE] = Field(
         8,
+        alias="inference_steps",
         description="Diffusion steps. A turbo model is made for 8 and warns above 20; base and SFT "
         "models are made for 50, and warn where none are sent.",
         examples=[8],
@@ -235,8 +242,9 @@ class GenerateRequest(BaseModel):
         examples=["/srv/acestep/inputs/song.mp3"],
         json_schema_extra=_PATH,
     )
-    task_type: Annotated[Task, choice(*TASKS)] = Field(
+    task: Annotated[Task, choice(*TASKS)] = Field(
         "text2music",
+        alias="task_type",
         description="What to do. lego, extract and complete need a base model.",
         examples=["text2music"],
         json_schema_extra=_legal(
@@ -252,14 +260,16 @@ class GenerateRequest(BaseModel):
         examples=[""],
         json_schema_extra=_legal("text of up to 4,000 characters"),
     )
-    repainting_start: Annotated[float, REAL] = Field(
+    repaint_start: Annotated[float, REAL] = Field(
         0.0,
+        alias="repainting_start",
         description="Start of the window to repaint, seconds; below 0: outpaint before the source.",
         examples=[0.0],
         json_schema_extra=_legal("a number of seconds, before the end of the source"),
     )
-    repainting_end: Annotated[float | None, BeforeValidator(read_repaint_end)] = Field(
+    repaint_end: Annotated[float | None, BeforeValidator(read_repaint_end)] = Field(
         None,
+        alias="repainting_end",
         description="End of the window, seconds; null or -1: the end of the source; beyond it: "
         "outpaint after the source.",
         examples=[-1],
@@ -267,18 +277,20 @@ class GenerateRequest(BaseModel):
             "a number of seconds after repainting_start, or null or -1 for the end of the source"
         ),
     )
-    audio_cover_strength: Annotated[float, Ge(0), Le(1), REAL] = Field(
+    cover_strength: Annotated[float, Ge(0), Le(1), REAL] = Field(
         1.0,
+        alias="audio_cover_strength",
         description="Share of the steps that follow the source or the codes.",
         examples=[1.0],
         json_schema_extra=_legal("a number from 0 to 1"),
     )
-    audio_code_string: Annotated[
+    codes: Annotated[
         tuple[tuple[int, ...], ...],
         BeforeValidator(read_codes),
         _any_of({"type": "string"}, {"type": "array", "items": {"type": "string"}}),
     ] = Field(
         (),
+        alias="audio_code_string",
         description="Audio codes of an earlier plan, 5 a second, instead of the LM's: one string, "
         "or a list with one a take. They decide the length.",
         examples=["<|audio_code_1024|><|audio_code_77|><|audio_code_63999|>"],
@@ -355,3 +367,19 @@ class GenerateRequest(BaseModel):
         examples=[False],
         json_schema_extra=_FLAG,
     )
+
+    @property
+    def cfg_interval(self) -> tuple[float, float]:
+        """The two ends together, as the decoder has them."""
+        return (self.cfg_interval_start, self.cfg_interval_end)
+
+
+FIELDS: dict[str, FieldInfo] = {
+    info.alias or name: info for name, info in GenerateRequest.model_fields.items()
+}
+"""Every field by its name in the API."""
+
+
+def api_name(name: str) -> str:
+    """The name in the API of an attribute of GenerateRequest."""
+    return GenerateRequest.model_fields[name].alias or name

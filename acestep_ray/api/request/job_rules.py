@@ -7,9 +7,10 @@ from acestep_ray.api.request.field_values import RANDOM, fix_seeds
 from acestep_ray.api.request.generate_request import GenerateRequest
 from acestep_ray.api.request.validation import ValidatedRequest, ValidationReport
 from acestep_ray.decoder.instruction import own_instruction
-from acestep_ray.decoder.protocol import SOURCE_TASKS, WINDOW_TASKS
-from acestep_ray.jobs.spec import JobSpec, LmSpec
+from acestep_ray.decoder.protocol import SOURCE_TASKS, WINDOW_TASKS, DecodeParameters
+from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.planner.metadata import DURATION_RANGE
+from acestep_ray.planner.protocol import PlanParameters
 from acestep_ray.replicas.deployed import Deployed
 from acestep_ray.settings import Settings
 
@@ -58,12 +59,12 @@ class _Admission:
     def run(self) -> tuple[JobDraft, ValidationReport]:
         request = self.request
         codes = self.codes()
-        lm = plan_with(request, self.sent, bool(codes), self.deployed, self.found)
+        plan = plan_with(request, self.sent, bool(codes), self.deployed, self.found)
         model = self.decoder()
         takes = self.takes(codes)
         wants_source = self.source(codes)
-        self.duration(codes, lm)
-        self.unused(codes, lm)
+        self.duration(codes, plan)
+        self.unused(codes, plan)
         self.nothing_said(codes)
         if request.cfg_interval_start > request.cfg_interval_end:
             self.found.refuse(
@@ -73,64 +74,47 @@ class _Admission:
             )
         if request.use_adg:
             self.found.warn("use_adg is accepted but not done.")
-        spec = JobSpec(
-            task=request.task_type,
-            caption=request.caption,
-            lyrics=request.lyrics,
-            vocal_language=request.vocal_language,
-            instruction=own_instruction(request.instruction),
-            bpm=request.bpm,
-            key_scale=request.key_scale,
-            time_signature=request.time_signature,
-            duration=None if codes else request.audio_duration,
-            codes=codes,
-            seeds=self.seeds(takes),
-            steps=request.inference_steps,
-            guidance_scale=request.guidance_scale,
-            shift=request.shift,
-            cfg_interval=(request.cfg_interval_start, request.cfg_interval_end),
-            cover_strength=request.audio_cover_strength,
-            repaint_start=request.repainting_start,
-            repaint_end=request.repainting_end,
-            track_name=request.track_name,
-            track_classes=request.track_classes,
-            use_tiled_decode=request.use_tiled_decode,
-            use_cot_caption=request.use_cot_caption,
-            source=None,
-            reference=None,
-            audio_format=request.audio_format,
-            model=model,
-            lm=lm,
-            warnings=tuple(dict.fromkeys(self.found.warnings)),
+        decode = DecodeParameters.model_validate(
+            {
+                **dict(request),
+                "cfg_interval": request.cfg_interval,
+                "instruction": own_instruction(request.instruction),
+                "duration": None if codes else request.duration,
+                "codes": codes,
+                "seeds": self.seeds(takes),
+                "model": model,
+            }
         )
+        warnings = tuple(dict.fromkeys(self.found.warnings))
+        spec = JobSpec(decode=decode, plan=plan, warnings=warnings)
         return JobDraft(spec, wants_source, self.has_reference), self.found
 
     def codes(self) -> tuple[tuple[int, ...], ...]:
         """The codes that count: they stand in for a plan, so only where a plan would."""
         request = self.request
-        if not request.audio_code_string:
+        if not request.codes:
             return ()
         if request.infer_type == "dit":
             self.found.warn("audio_code_string is not used with infer_type dit.")
             return ()
-        if request.task_type not in ("text2music", "cover"):
-            self.found.warn(f"audio_code_string is not used for {request.task_type}.")
+        if request.task not in ("text2music", "cover"):
+            self.found.warn(f"audio_code_string is not used for {request.task}.")
             return ()
-        return request.audio_code_string
+        return request.codes
 
     def decoder(self) -> str:
         """The decoder's name where the request needs that one, "" where any will do."""
         request = self.request
         try:
-            decoder = choose_decoder(self.deployed, request.model, request.task_type)
+            decoder = choose_decoder(self.deployed, request.model, request.task)
         except NoSuchModel as error:
             self.found.refuse(error.field, str(error), error.legal)
             return ""
         if decoder.turbo:
-            if request.inference_steps > TURBO_STEPS:
+            if request.steps > TURBO_STEPS:
                 self.found.warn(
                     f"{decoder.model} is a turbo model, made for {decoder.recommended_steps} "
-                    f"steps; {request.inference_steps} are run as asked."
+                    f"steps; {request.steps} are run as asked."
                 )
             guidance = ("guidance_scale", "cfg_interval_start", "cfg_interval_end")
             if given := [name for name in guidance if name in self.sent]:
@@ -138,7 +122,7 @@ class _Admission:
         elif "inference_steps" not in self.sent:
             self.found.warn(
                 f"{decoder.model} is made for {decoder.recommended_steps} steps, and "
-                f"inference_steps was not sent: its default, {request.inference_steps}, is run; "
+                f"inference_steps was not sent: its default, {request.steps}, is run; "
                 f"send inference_steps: {decoder.recommended_steps}."
             )
         only_one = request.model is None and decoder == self.deployed.decoders[0]
@@ -173,7 +157,7 @@ class _Admission:
 
     def source(self, codes: tuple[tuple[int, ...], ...]) -> bool:
         """Whether the source audio is to be brought in."""
-        task = self.request.task_type
+        task = self.request.task
         if task not in SOURCE_TASKS:
             if self.has_source:
                 self.found.warn(f"The source audio is not used for {task}.")
@@ -191,13 +175,13 @@ class _Admission:
             )
         return self.has_source
 
-    def duration(self, codes: tuple[tuple[int, ...], ...], lm: LmSpec | None) -> None:
+    def duration(self, codes: tuple[tuple[int, ...], ...], plan: PlanParameters | None) -> None:
         """What does not go with the length, and with the repaint window."""
         request = self.request
-        seconds = request.audio_duration
+        seconds = request.duration
         shortest = DURATION_RANGE[0]
         if seconds is not None:
-            if lm and seconds < shortest:
+            if plan and seconds < shortest:
                 self.found.refuse(
                     "audio_duration",
                     f"audio_duration must be from {shortest} to {self.settings.limits.duration:g} "
@@ -207,11 +191,11 @@ class _Admission:
                 self.found.warn(
                     f"audio_duration is not used: the audio codes make {len(codes[0]) / 5:g} s."
                 )
-            if request.task_type in SOURCE_TASKS and not codes:
+            if request.task in SOURCE_TASKS and not codes:
                 self.found.warn("audio_duration is not used: the source decides the length.")
-        end = request.repainting_end
-        if request.task_type in WINDOW_TASKS and end is not None:
-            start = request.repainting_start
+        end = request.repaint_end
+        if request.task in WINDOW_TASKS and end is not None:
+            start = request.repaint_start
             if end <= start:
                 self.found.refuse(
                     "repainting_end",
@@ -222,17 +206,17 @@ class _Admission:
         """Warn of a new song that nothing is known of: often a field's name was wrong."""
         request = self.request
         words = request.caption.strip() or request.lyrics.strip()
-        if request.task_type == "text2music" and not (words or codes or self.has_reference):
+        if request.task == "text2music" and not (words or codes or self.has_reference):
             self.found.warn(
                 "Nothing says what the song is about: caption and lyrics are empty; send caption, "
                 'such as "upbeat pop song".'
             )
 
-    def unused(self, codes: tuple[tuple[int, ...], ...], lm: LmSpec | None) -> None:
+    def unused(self, codes: tuple[tuple[int, ...], ...], plan: PlanParameters | None) -> None:
         """Warn of values that were sent and that the task does not use."""
         request = self.request
-        task = request.task_type
-        plans_codes = codes or (lm and lm.infer_type == "llm_dit")
+        task = request.task
+        plans_codes = codes or (plan and plan.infer_type == "llm_dit")
         uses = {
             "repainting_start": task in WINDOW_TASKS,
             "repainting_end": task in WINDOW_TASKS,

@@ -12,8 +12,7 @@ from acestep_ray.api.request.validation import field_error
 from acestep_ray.audio.ingest.allowed_paths import OutsideRoots, PathRefused, open_under
 from acestep_ray.audio.ingest.child import AudioRejected
 from acestep_ray.audio.ingest.ingest import Ingested, ingest
-from acestep_ray.decoder.protocol import WINDOW_TASKS
-from acestep_ray.jobs.spec import JobSpec
+from acestep_ray.decoder.protocol import WINDOW_TASKS, DecodeParameters
 from acestep_ray.settings import Limits, Settings
 from acestep_ray.timebase import frames_of_seconds
 
@@ -85,7 +84,7 @@ class SourceReader:
 
 
 def check_length(
-    spec: JobSpec, seconds: float, limits: Limits, source_field: str
+    decode: DecodeParameters, seconds: float, limits: Limits, source_field: str
 ) -> FieldError | None:
     """What is wrong with a source of that length for the task, and with its repaint window."""
     if frames_of_seconds(seconds) < 1:
@@ -93,9 +92,9 @@ def check_length(
             source_field, f"{source_field} is too short: {seconds:.3f} s of audio.", limits
         )
     start, end = 0.0, seconds
-    if spec.task in WINDOW_TASKS:
-        start = spec.repaint_start
-        end = seconds if spec.repaint_end is None else spec.repaint_end
+    if decode.task in WINDOW_TASKS:
+        start = decode.repaint_start
+        end = seconds if decode.repaint_end is None else decode.repaint_end
         if start >= seconds:
             return field_error(
                 "repainting_start",

@@ -10,7 +10,7 @@ from acestep_ray.api.problems import FieldError, printable
 from acestep_ray.api.request.aliases import LEGAL, resolve
 from acestep_ray.api.request.body import Body
 from acestep_ray.api.request.coercion import Reason
-from acestep_ray.api.request.generate_request import GenerateRequest
+from acestep_ray.api.request.generate_request import FIELDS, GenerateRequest, api_name
 from acestep_ray.settings import Limits
 
 _MOST_NAMES = 20
@@ -57,7 +57,7 @@ def check(body: Body, limits: Limits) -> ValidatedRequest:
         warnings.insert(0, f"Unknown fields, ignored: {_names(unknown)}.")
     return ValidatedRequest(
         request=request,
-        sent=frozenset(request.model_fields_set),
+        sent=frozenset(map(api_name, request.model_fields_set)),
         sent_as=found.sent_as,
         errors=tuple(errors),
         warnings=tuple(warnings),
@@ -68,7 +68,7 @@ def legal_values(name: str, limits: Limits) -> str:
     """What a field or a file accepts, in words that complete "FIELD must be"."""
     if name in LEGAL:
         return LEGAL[name]
-    extra = GenerateRequest.model_fields[name].json_schema_extra
+    extra = FIELDS[name].json_schema_extra
     assert isinstance(extra, dict)
     words = str(extra["x-legal"])
     return words.replace("{duration}", f"{limits.duration:g}").replace(

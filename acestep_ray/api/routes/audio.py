@@ -96,7 +96,7 @@ async def _answer(
         "ETag": etag,
         "Accept-Ranges": "bytes",
         "Cache-Control": "private, no-cache",
-        "Content-Disposition": disposition(spec.caption, take.index, take.format),
+        "Content-Disposition": disposition(spec.decode.caption, take.index, take.format),
         "X-Content-Type-Options": "nosniff",
     }
     if matches(etag, if_none_match):

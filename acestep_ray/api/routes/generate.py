@@ -113,7 +113,8 @@ async def queue_job(
 async def _refuse_what_cannot_be_planned(admitted: JobDraft, context: AppContext) -> None:
     """A song whose prompt and codes are longer than the language model's context; the mock has no
     bound."""
-    if admitted.spec.lm is None or admitted.spec.lm.backend == "mock":
+    plan = admitted.spec.plan
+    if plan is None or plan.backend == "mock":
         return
     request = plan_request("", 0, admitted.spec, context.settings)
     if refusal := await asyncio.to_thread(context.plans.refusal, request):
@@ -171,7 +172,9 @@ async def _bring_in(
             brought.append(one)
             seconds = one.audio.samples / one.audio.sample_rate
             limits = context.settings.limits
-            if role == "source" and (wrong := check_length(admitted.spec, seconds, limits, name)):
+            if role == "source" and (
+                wrong := check_length(admitted.spec.decode, seconds, limits, name)
+            ):
                 errors.append(wrong)
     if errors:
         window_only = all(error.field.startswith("repainting_") for error in errors)

@@ -47,9 +47,9 @@ def job_summary(snapshot: Snapshot) -> JobSummaryView:
         return JobSummaryView(**_state(snapshot), task_type=None, caption=None, takes=None)
     return JobSummaryView(
         **_state(snapshot),
-        task_type=spec.task,
-        caption=_excerpt(spec.caption),
-        takes=len(spec.seeds),
+        task_type=spec.decode.task,
+        caption=_excerpt(spec.decode.caption),
+        takes=len(spec.decode.seeds),
     )
 
 
@@ -108,11 +108,11 @@ def _result(job_id: str, spec: JobSpec, result: JobResult, context: AppContext) 
         status_message=SUCCEEDED,
         seed_value=",".join(str(take.seed) for take in takes),
         metas=_metas(spec, result, plan) if plan else {},
-        bpm=(spec.bpm or plan.metadata.bpm) if plan else None,
+        bpm=(spec.decode.bpm or plan.metadata.bpm) if plan else None,
         duration=result.duration if plan else None,
         genres=None,  # the LM's grammar leaves them out when it generates
-        keyscale=(spec.key_scale or plan.metadata.keyscale) if plan else None,
-        timesignature=(spec.time_signature or plan.metadata.timesignature) if plan else None,
+        keyscale=(spec.decode.key_scale or plan.metadata.keyscale) if plan else None,
+        timesignature=(spec.decode.time_signature or plan.metadata.timesignature) if plan else None,
         audio_codes=format_code_string(plan.codes) if plan and plan.codes else None,
         lm_caption=plan.metadata.caption if plan else None,
     )
@@ -121,9 +121,9 @@ def _result(job_id: str, spec: JobSpec, result: JobResult, context: AppContext) 
 def _metas(spec: JobSpec, result: JobResult, plan: Plan) -> dict[str, str | int | float]:
     """The metadata that the takes were made with: what the user gave wins over the LM's."""
     return {
-        "bpm": spec.bpm or plan.metadata.bpm or UNKNOWN,
+        "bpm": spec.decode.bpm or plan.metadata.bpm or UNKNOWN,
         "duration": result.duration or UNKNOWN,
         "genres": UNKNOWN,
-        "keyscale": spec.key_scale or plan.metadata.keyscale or UNKNOWN,
-        "timesignature": spec.time_signature or plan.metadata.timesignature or UNKNOWN,
+        "keyscale": spec.decode.key_scale or plan.metadata.keyscale or UNKNOWN,
+        "timesignature": spec.decode.time_signature or plan.metadata.timesignature or UNKNOWN,
     }

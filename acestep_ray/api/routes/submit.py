@@ -48,7 +48,8 @@ async def submit(
             channels=one.audio.channels,
             samples=one.audio.samples,
         )
-        spec = spec.model_copy(update={one.role: audio})
+        decode = spec.decode.model_copy(update={one.role: audio})
+        spec = spec.model_copy(update={"decode": decode})
     order = Submit(
         job_id=job_id,
         spec=spec.model_dump_json(),
@@ -57,7 +58,7 @@ async def submit(
         idempotency_key=idempotency_key,
         fingerprint=fingerprint,
         max_queued=context.settings.limits.queue,
-        planner=spec.lm.planner if spec.lm else "",
+        planner=spec.plan.planner if spec.plan else "",
         work=decoder_work(spec, length_of(spec, context.settings)),
     )
     return await _to_the_end(_store_and_queue(order, brought, context))

@@ -11,7 +11,7 @@ from pathlib import Path
 from acestep_ray.api.dependencies import AppContext
 from acestep_ray.api.problems import FieldError, invalid_values
 from acestep_ray.api.request.body import Body
-from acestep_ray.api.request.generate_request import GenerateRequest
+from acestep_ray.api.request.generate_request import GenerateRequest, api_name
 from acestep_ray.api.request.job_rules import JobDraft
 from acestep_ray.api.request.validation import ValidatedRequest, check, field_error
 from acestep_ray.api.routes.generate import admit_request
@@ -151,9 +151,12 @@ def _may_be_left_out(error: FieldError, checked: ValidatedRequest) -> bool:
 
 def _leave_out(checked: ValidatedRequest, errors: Iterable[FieldError]) -> ValidatedRequest:
     """Give fields their defaults, with warnings."""
-    fields = GenerateRequest.model_fields
     names = {error.field for error in errors}
-    defaults = {name: fields[name].default for name in names if name in fields}
+    defaults = {
+        attribute: info.default
+        for attribute, info in GenerateRequest.model_fields.items()
+        if api_name(attribute) in names
+    }
     return replace(
         checked,
         request=checked.request.model_copy(update=defaults),
@@ -187,8 +190,6 @@ def _with_defaults(checked: ValidatedRequest) -> ValidatedRequest:
     update: dict[str, object] = {n: v for n, v in _LM_DEFAULTS.items() if n not in checked.sent}
     if "use_cot_caption" not in checked.sent:
         # With all metadata given the language model writes no text, and so no caption.
-        metadata = (
-            *(request.bpm, request.key_scale, request.time_signature, request.audio_duration),
-        )
+        metadata = (*(request.bpm, request.key_scale, request.time_signature, request.duration),)
         update["use_cot_caption"] = not all(metadata)
     return replace(checked, request=request.model_copy(update=update))

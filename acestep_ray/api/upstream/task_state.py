@@ -9,6 +9,7 @@ from acestep_ray.api.dependencies import AppContext
 from acestep_ray.api.response_models import JobView
 from acestep_ray.api.routes.job_view import UNKNOWN, job_view
 from acestep_ray.api.upstream.views import TaskStateView
+from acestep_ray.decoder.protocol import DecodeParameters
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.result import JobResult
 from acestep_ray.jobs.snapshot import Snapshot
@@ -88,18 +89,18 @@ def _takes(snapshot: Snapshot, view: JobView, deployed: Deployed) -> list[dict[s
     """One item per take."""
     record = snapshot.record
     assert view.result is not None and record.result is not None
-    spec = JobSpec.model_validate_json(record.spec)
+    song = JobSpec.model_validate_json(record.spec).decode
     result = JobResult.model_validate_json(record.result)
     plan = result.plan
     default = deployed.decoders[0].model if deployed.decoders else ""
     shared = {
-        "prompt": (plan and plan.metadata.caption) or spec.caption,
-        "lyrics": spec.lyrics,
-        "metas": _metas(spec, view),
+        "prompt": (plan and plan.metadata.caption) or song.caption,
+        "lyrics": song.lyrics,
+        "metas": _metas(song, view),
         "generation_info": view.result.generation_info,
         "seed_value": view.result.seed_value,
         "lm_model": plan.model if plan else "",
-        "dit_model": spec.model or default,
+        "dit_model": song.model or default,
         "progress": 1.0,
         "stage": "succeeded",
         "warnings": view.warnings,
@@ -114,14 +115,14 @@ def _takes(snapshot: Snapshot, view: JobView, deployed: Deployed) -> list[dict[s
     ]
 
 
-def _metas(spec: JobSpec, view: JobView) -> dict[str, Any]:
+def _metas(song: DecodeParameters, view: JobView) -> dict[str, Any]:
     """What the takes were made with, and the words as they were sent."""
     assert view.result is not None
     sent = {
-        "bpm": spec.bpm or UNKNOWN,
-        "duration": spec.duration or UNKNOWN,
+        "bpm": song.bpm or UNKNOWN,
+        "duration": song.duration or UNKNOWN,
         "genres": UNKNOWN,
-        "keyscale": spec.key_scale or UNKNOWN,
-        "timesignature": spec.time_signature or UNKNOWN,
+        "keyscale": song.key_scale or UNKNOWN,
+        "timesignature": song.time_signature or UNKNOWN,
     }
-    return {**sent, **view.result.metas, "prompt": spec.caption, "lyrics": spec.lyrics}
+    return {**sent, **view.result.metas, "prompt": song.caption, "lyrics": song.lyrics}

@@ -204,13 +204,7 @@ class DiffusersDecoder:
         request = DecodeRequest(
             job_id="warm-up",
             attempt=0,
-            task="text2music",
             caption="",
-            lyrics="",
-            vocal_language="en",
-            bpm=None,
-            key_scale="",
-            time_signature="",
             seconds=1,
             seeds=(0,),
             steps=2,

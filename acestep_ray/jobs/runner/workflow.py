@@ -93,7 +93,7 @@ class Workflow:
         everything else ends it."""
         try:
             async with asyncio.timeout(self._settings.jobs.timeout) as self._patience:
-                if self._spec.lm and not self._plan:
+                if self._spec.plan and not self._plan:
                     self._plan = await self._make_plan()
                 await self._decode()
         except TimeoutError:
@@ -169,7 +169,7 @@ class Workflow:
             self._progress(event.stage, event.step, event.total)
 
     def _progress(self, stage: str, step: int, total: int) -> None:
-        spans = PLANNED_SPANS if self._spec.lm else UNPLANNED_SPANS
+        spans = PLANNED_SPANS if self._spec.plan else UNPLANNED_SPANS
         # A stage that is not in the table (an engine's own) is shown where the last one ended.
         start, end = spans.get(stage, (self._fraction, self._fraction))
         self._fraction = max(self._fraction, start + (end - start) * (step / max(total, 1)))

@@ -104,5 +104,5 @@ def test_clients(server: Server, tmp_path: Path, client: str) -> None:
     )
     assert "warnings" not in answer and answer["status"] == "queued", answer
     spec = JobSpec.model_validate_json(server.service.submits[0].spec)
-    assert spec.source and spec.source.samples == 16_000
-    assert spec.seeds == (1, 2)
+    assert spec.decode.source and spec.decode.source.samples == 16_000
+    assert spec.decode.seeds == (1, 2)

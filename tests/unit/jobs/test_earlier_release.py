@@ -20,15 +20,18 @@ from acestep_ray.jobs.job import ErrorCode, Status
 from acestep_ray.jobs.result import JobResult
 from acestep_ray.jobs.runner import workflow
 from acestep_ray.jobs.runner.runner import Runner
+from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.jobs.store.errors import JobExpired
 from acestep_ray.jobs.store.operations import Get, ListJobs, Submit
 from acestep_ray.jobs.store.redis import RedisStore
 from acestep_ray.jobs.store.sqlite import SqliteStore
+from acestep_ray.planner.protocol import PlanParameters
 from acestep_ray.settings import Settings
 from tests.redis_server import empty_redis
 from tests.unit.jobs.engines import FakeEngines
 from tests.unit.jobs.harness import IN_TIME, until_job
 from tests.unit.jobs.local_client import LocalClient
+from tests.unit.jobs.specs import spec
 
 FIXTURES = Path(__file__).parent / "store"
 TO_DO = ("running", "planned", "queued-plan", "queued", "queued-codes", "queued-repaint")
@@ -77,6 +80,23 @@ async def test_they_are_listed(client: LocalClient) -> None:
         "new", "{}", False, "owner", idempotency_key="key of queued", fingerprint="body of queued"
     )
     assert (await client.apply(again)).job_id == "queued"
+
+
+async def test_it_reads_what_this_release_stores(client: LocalClient) -> None:
+    """Its clusters share a Redis with ours during an upgrade, and run the jobs that ours accept."""
+    for one in await client.apply(ListJobs()):
+        stored = json.loads(one.record.spec)
+        ours = json.loads(JobSpec.model_validate(stored).model_dump_json())
+        assert {name: ours[name] for name in stored} == stored
+        lm = stored["lm"] or {}
+        assert {name: ours["lm"][name] for name in lm} == lm
+
+
+def test_the_nested_form_is_read_too() -> None:
+    whole = spec(PlanParameters(backend="mock", use_cot_caption=True), bpm=99)
+    nested = {"decode": whole.decode.model_dump(), "plan": whole.plan, "warnings": ("a",)}
+    assert JobSpec.model_validate(nested) == whole.model_copy(update={"warnings": ("a",)})
+    assert JobSpec.model_validate_json(whole.model_dump_json()) == whole
 
 
 async def test_they_run_to_their_ends(

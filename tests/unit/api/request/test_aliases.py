@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from acestep_ray.api.request.aliases import ALIASES, camel
-from acestep_ray.api.request.generate_request import GenerateRequest
+from acestep_ray.api.request.generate_request import FIELDS
 from tests.unit.api.harness import URL, ApiHarness, field_errors, warnings_of
 
 OTHER_NAMES: list[tuple[str, Any, str, Any]] = [
@@ -31,19 +31,21 @@ OTHER_NAMES: list[tuple[str, Any, str, Any]] = [
 async def test_other_names(
     bench: ApiHarness, alias: str, value: Any, attribute: str, stored: Any
 ) -> None:
-    assert getattr(await bench.spec(**{"caption": None, alias: value}), attribute) == stored
+    assert (
+        getattr((await bench.spec(**{"caption": None, alias: value})).decode, attribute) == stored
+    )
     form = await bench.http.post(URL, data={alias: str(value).lower() if value is False else value})
-    assert getattr(bench.stored(form.json()["job_id"]), attribute) == stored
+    assert getattr(bench.stored(form.json()["job_id"]).decode, attribute) == stored
 
 
 @pytest.mark.parametrize("lm", ["thinking", "use5hzLm", "use5HzLm"])
 async def test_other_names_of_the_lm(bench: ApiHarness, lm: str) -> None:
     spec = await bench.spec(**{lm: True, "lmTopK": 7, "lmNegativePrompt": "noise"})
-    assert spec.lm and (spec.lm.top_k, spec.lm.negative_prompt) == (7, "noise")
+    assert spec.plan and (spec.plan.top_k, spec.plan.negative_prompt) == (7, "noise")
 
 
 def test_every_field_has_its_camel_case_name() -> None:
-    for name in GenerateRequest.model_fields:
+    for name in FIELDS:
         assert camel(name) == name or camel(name) in ALIASES[name]
     taken = [alias for aliases in ALIASES.values() for alias in aliases]
     assert len(taken) == len(set(taken)) and not set(taken) & set(ALIASES)
@@ -52,16 +54,16 @@ def test_every_field_has_its_camel_case_name() -> None:
 async def test_the_first_name_wins(bench: ApiHarness) -> None:
     answer = await bench.submit(prompt="second", caption="first", duration=20, audioDuration=30)
     spec = bench.stored(answer.json()["job_id"])
-    assert (spec.caption, spec.duration) == ("first", 20)
+    assert (spec.decode.caption, spec.decode.duration) == ("first", 20)
     told = warnings_of(answer)
     assert "prompt is not used: caption came too." in told
     assert "audioDuration is not used: duration came too." in told
 
 
 async def test_a_null_first_name_leaves_it_to_the_second(bench: ApiHarness) -> None:
-    assert (await bench.spec(caption=None, prompt="jazz")).caption == "jazz"
+    assert (await bench.spec(caption=None, prompt="jazz")).decode.caption == "jazz"
     form = await bench.http.post(URL, data={"caption": "", "prompt": "jazz"})
-    assert bench.stored(form.json()["job_id"]).caption == "jazz"
+    assert bench.stored(form.json()["job_id"]).decode.caption == "jazz"
 
 
 async def test_an_error_names_the_field_and_the_name_it_came_under(bench: ApiHarness) -> None:
@@ -76,14 +78,14 @@ METAS = {"bpm": 90, "duration": 20, "keyscale": "Am", "timesignature": "3", "lan
 @pytest.mark.parametrize("name", ["metas", "metadata", "user_metadata", "userMetadata"])
 async def test_nested_metadata(bench: ApiHarness, name: str) -> None:
     spec = await bench.spec(**{name: METAS})
-    assert (spec.bpm, spec.duration, spec.key_scale) == (90, 20, "A minor")
-    assert (spec.time_signature, spec.vocal_language) == ("3", "ja")
+    assert (spec.decode.bpm, spec.decode.duration, spec.decode.key_scale) == (90, 20, "A minor")
+    assert (spec.decode.time_signature, spec.decode.vocal_language) == ("3", "ja")
 
 
 async def test_nested_metadata_as_text_in_a_form(bench: ApiHarness) -> None:
     form = await bench.http.post(URL, data={"metas": '{"bpm": 90, "keyscale": "Am"}'})
     spec = bench.stored(form.json()["job_id"])
-    assert (spec.bpm, spec.key_scale) == (90, "A minor")
+    assert (spec.decode.bpm, spec.decode.key_scale) == (90, "A minor")
 
 
 @pytest.mark.parametrize("unknown", ["N/A", "n/a", " N/a\n"])
@@ -94,21 +96,31 @@ async def test_what_is_not_available_in_nested_metadata_is_not_sent(
     answer = await bench.submit(caption="pop", metas=dict.fromkeys(names, unknown))
     assert "warnings" not in answer.json()
     spec = bench.stored(answer.json()["job_id"])
-    assert (spec.bpm, spec.duration, spec.key_scale, spec.time_signature) == (None, None, "", "")
-    assert spec.vocal_language == "en"
+    assert (
+        spec.decode.bpm,
+        spec.decode.duration,
+        spec.decode.key_scale,
+        spec.decode.time_signature,
+    ) == (None, None, "", "")
+    assert spec.decode.vocal_language == "en"
 
 
 async def test_the_metas_of_a_result_can_be_sent_back(bench: ApiHarness) -> None:
     metas = {"bpm": 90, "duration": 20.0, "genres": "N/A", "keyscale": "N/A", "timesignature": ""}
     answer = await bench.submit(metas=metas)
     spec = bench.stored(answer.json()["job_id"])
-    assert (spec.bpm, spec.duration, spec.key_scale, spec.time_signature) == (90, 20, "", "")
+    assert (
+        spec.decode.bpm,
+        spec.decode.duration,
+        spec.decode.key_scale,
+        spec.decode.time_signature,
+    ) == (90, 20, "", "")
     assert "warnings" not in answer.json()
 
 
 async def test_plain_fields_win_over_nested_ones(bench: ApiHarness) -> None:
     answer = await bench.submit(bpm=100, metas={"bpm": 90, "mood": "sad"}, metadata={"bpm": 80})
-    assert bench.stored(answer.json()["job_id"]).bpm == 100
+    assert bench.stored(answer.json()["job_id"]).decode.bpm == 100
     told = warnings_of(answer)
     assert "metas.bpm is not used: bpm came too." in told
     assert "metadata.bpm is not used" in told and "metas.mood" in told

@@ -34,7 +34,7 @@ async def send(
     answer = await bench.http.post(URL, content=content, headers=headers)
     assert answer.status_code == 200, answer.text
     spec = bench.stored(answer.json()["job_id"])
-    return spec.caption, spec.bpm
+    return spec.decode.caption, spec.decode.bpm
 
 
 @pytest.mark.parametrize(
@@ -293,7 +293,11 @@ async def test_text_fields_that_are_sent_as_files(bench: ApiHarness) -> None:
     answer = await bench.http.post(URL, files=files)
     assert warnings_of(answer) == ""
     spec = bench.stored(answer.json()["job_id"])
-    assert (spec.lyrics, spec.bpm, spec.caption) == ("[verse]\nÄpfel", 120, "a tune")
+    assert (spec.decode.lyrics, spec.decode.bpm, spec.decode.caption) == (
+        "[verse]\nÄpfel",
+        120,
+        "a tune",
+    )
 
 
 @pytest.mark.parametrize("name", ["caption", "src_audio_path", "thinking"])
@@ -313,7 +317,7 @@ async def test_parts_that_come_twice(bench: ApiHarness) -> None:
     parts = [("caption", (None, b"a")), ("caption", ("c.txt", b"b")), ("bpm", (None, b"90"))]
     answer = await bench.http.post(URL, files=parts)
     assert warnings_of(answer) == "Sent more than once, only the first is used: caption."
-    assert bench.stored(answer.json()["job_id"]).caption == "a"
+    assert bench.stored(answer.json()["job_id"]).decode.caption == "a"
 
 
 async def test_malformed_forms_are_no_news(
@@ -336,4 +340,4 @@ async def test_a_text_where_a_file_belongs(bench: ApiHarness) -> None:
 
 async def test_parameters_of_the_url_are_no_fields(bench: ApiHarness) -> None:
     answer = await bench.http.post(f"{URL}?caption=other", json={"caption": "mine"})
-    assert bench.stored(answer.json()["job_id"]).caption == "mine"
+    assert bench.stored(answer.json()["job_id"]).decode.caption == "mine"

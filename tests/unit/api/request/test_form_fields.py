@@ -43,7 +43,7 @@ async def specs(bench: ApiHarness, pairs: Pairs) -> list[JobSpec]:
 )
 async def test_seeds(bench: ApiHarness, pairs: Pairs) -> None:
     for spec in await specs(bench, [*pairs, ("use_random_seed", "false")]):
-        assert spec.seeds == (1, 2)
+        assert spec.decode.seeds == (1, 2)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ async def test_seeds(bench: ApiHarness, pairs: Pairs) -> None:
 )
 async def test_tracks(bench: ApiHarness, pairs: Pairs) -> None:
     for spec in await specs(bench, pairs):
-        assert spec.track_classes == ("vocals", "drums")
+        assert spec.decode.track_classes == ("vocals", "drums")
 
 
 @pytest.mark.parametrize(
@@ -71,14 +71,14 @@ async def test_tracks(bench: ApiHarness, pairs: Pairs) -> None:
 )
 async def test_codes(bench: ApiHarness, pairs: Pairs, codes: tuple[tuple[int, ...], ...]) -> None:
     for spec in await specs(bench, pairs):
-        assert spec.codes == codes
+        assert spec.decode.codes == codes
 
 
 async def test_lists_as_text_in_json(bench: ApiHarness) -> None:
     spec = await bench.spec(
         seed="[1, 2]", use_random_seed=False, audio_code_string='["<|audio_code_1|>"]'
     )
-    assert (spec.seeds, spec.codes) == ((1, 2), ((1,),))
+    assert (spec.decode.seeds, spec.decode.codes) == ((1, 2), ((1,),))
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,11 @@ async def test_texts_that_are_no_legal_list(bench: ApiHarness, field: str, value
 )
 async def test_metadata(bench: ApiHarness, pairs: Pairs) -> None:
     for spec in await specs(bench, pairs):
-        assert (spec.bpm, spec.key_scale, spec.duration) == (90, "A minor", None)
+        assert (spec.decode.bpm, spec.decode.key_scale, spec.decode.duration) == (
+            90,
+            "A minor",
+            None,
+        )
 
 
 async def test_brackets_that_mean_nothing_are_reported(bench: ApiHarness) -> None:
@@ -127,4 +131,4 @@ async def test_the_url_parsers_own_charset_field(bench: ApiHarness) -> None:
     for content in (b"_charset_=iso-8859-1&caption=caf%E9", b"caption=caf%E9&_charset_=latin1"):
         answer = await bench.http.post(URL, content=content, headers=FORM)
         assert "warnings" not in answer.json()
-        assert bench.stored(answer.json()["job_id"]).caption == "café"
+        assert bench.stored(answer.json()["job_id"]).decode.caption == "café"

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from acestep_ray.api.request.generate_request import GenerateRequest
+from acestep_ray.api.request.generate_request import FIELDS, GenerateRequest
 from acestep_ray.api.request.validation import legal_values
+from acestep_ray.decoder.protocol import DecodeParameters
+from acestep_ray.planner.protocol import PlanParameters
 from acestep_ray.settings import Limits, Settings
 from tests.unit.api.conftest import MakeHarness
 from tests.unit.api.harness import URL, ApiHarness, field_errors, warnings_of
@@ -121,7 +123,7 @@ GOOD: dict[str, list[tuple[Any, Any]]] = {
 
 
 def test_the_tables_hold_every_field() -> None:
-    assert set(BAD) == set(GOOD) == set(GenerateRequest.model_fields)
+    assert set(BAD) == set(GOOD) == set(FIELDS)
 
 
 @pytest.mark.parametrize("field", BAD)
@@ -172,24 +174,25 @@ def test_good_values(field: str) -> None:
             sent = str(sent) if form else sent
             checked = check(Body({field: sent}, form, {}, ""), Limits())
             assert not checked.errors, checked.errors
-            assert getattr(checked.request, field) == stored, (value, form)
+            assert checked.request.model_dump(by_alias=True)[field] == stored, (value, form)
 
 
 @pytest.mark.parametrize("field", [*GOOD, "metas", "prompt", "src_audio", "reference_audio"])
 async def test_values_that_mean_the_default(bench: ApiHarness, field: str) -> None:
     """What JavaScript and Python write for nothing: none of it is sung, and none is an error."""
-    plain = (await bench.spec(caption=None)).model_copy(update={"seeds": ()})
+    plain = (await bench.spec(caption=None)).model_dump() | {"seeds": ()}
     answers = [await bench.submit(**{"caption": None, field: nothing}) for nothing in (None, "")]
     for nothing in ("", "null", "undefined", "None"):
         answers.append(await bench.http.post(URL, data={field: nothing}))
         answers.append(await bench.http.post(URL, files={field: (None, nothing)}))
     for answer in answers:
         assert answer.status_code == 200, answer.text
-        assert bench.stored(answer.json()["job_id"]).model_copy(update={"seeds": ()}) == plain
+        stored = bench.stored(answer.json()["job_id"])
+        assert stored.model_dump() | {"seeds": ()} == plain
 
 
 async def test_words_that_are_values_in_json(bench: ApiHarness) -> None:
-    assert (await bench.spec(caption="null", lyrics="None")).lyrics == "None"
+    assert (await bench.spec(caption="null", lyrics="None")).decode.lyrics == "None"
     assert "bpm" in field_errors(await bench.submit(bpm="undefined"))
     assert "bpm" in field_errors(await bench.http.post(URL, data={"bpm": "NaN"}))
 
@@ -211,12 +214,12 @@ async def test_the_caps_are_settings(make_bench: MakeHarness) -> None:
     assert "to 20" in errors["audio_duration"] and "1 to 2" in errors["batch_size"]
     codes = field_errors(await bench.submit(audio_code_string="<|audio_code_1|>" * 101))
     assert "at most 20 seconds" in codes["audio_code_string"]
-    assert (await bench.spec(audio_duration=20, batch_size=2)).duration == 20
+    assert (await bench.spec(audio_duration=20, batch_size=2)).decode.duration == 20
 
 
 async def test_a_default_above_the_cap_is_lowered(make_bench: MakeHarness) -> None:
     bench = await make_bench(limits={"batch_size": 1})
-    assert len((await bench.spec()).seeds) == 1
+    assert len((await bench.spec()).decode.seeds) == 1
 
 
 async def test_a_long_number_is_a_wrong_value_not_a_wrong_body(bench: ApiHarness) -> None:
@@ -235,13 +238,13 @@ async def test_spelling_of_the_model(bench: ApiHarness) -> None:
     spec = await bench.spec(
         key_scale="f# MINOR", time_signature="6/8", vocal_language="zh-CN", audio_format="FLAC"
     )
-    assert (spec.key_scale, spec.time_signature) == ("F# minor", "6")
-    assert (spec.vocal_language, spec.audio_format) == ("zh", "flac")
+    assert (spec.decode.key_scale, spec.decode.time_signature) == ("F# minor", "6")
+    assert (spec.decode.vocal_language, spec.decode.audio_format) == ("zh", "flac")
 
 
 async def test_the_documented_defaults(bench: ApiHarness) -> None:
     spec = await bench.spec(caption=None)
-    assert spec.model_dump(exclude={"seeds", "warnings"}) == {
+    assert spec.decode.model_dump(exclude={"seeds"}) == {
         "task": "text2music",
         "caption": "",
         "lyrics": "",
@@ -262,14 +265,22 @@ async def test_the_documented_defaults(bench: ApiHarness) -> None:
         "track_name": "",
         "track_classes": (),
         "use_tiled_decode": True,
-        "use_cot_caption": False,
         "source": None,
         "reference": None,
         "audio_format": "mp3",
         "model": "",
-        "lm": None,
     }
-    assert len(spec.seeds) == Settings().defaults.batch_size
+    assert spec.plan is None
+    assert len(spec.decode.seeds) == Settings().defaults.batch_size
+
+
+def test_a_parameter_is_read_by_the_name_that_the_engines_have() -> None:
+    """Otherwise an engine would always get the default, whatever a client sends."""
+    read = {*GenerateRequest.model_fields, "cfg_interval"}
+    made = {"seeds", "source", "reference"}
+    assert set(DecodeParameters.model_fields) - made <= read
+    of_lm = {name.removeprefix("lm_") for name in read}
+    assert set(PlanParameters.model_fields) - {"planner"} <= of_lm
 
 
 async def test_a_plain_request_has_no_warnings(bench: ApiHarness) -> None:

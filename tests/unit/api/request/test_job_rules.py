@@ -38,7 +38,7 @@ async def test_the_default_instructions_mean_that_none_is_given(bench: ApiHarnes
         for more in ({}, {"audio_code_string": CODES}, {"use_5hz_lm": True}):
             answer = await bench.submit(instruction=sentence, **more)
             assert warnings_of(answer) == ""
-            assert bench.stored(answer.json()["job_id"]).instruction == ""
+            assert bench.stored(answer.json()["job_id"]).decode.instruction == ""
 
 
 async def test_codes_have_the_covers_instruction_and_the_job_says_so(bench: ApiHarness) -> None:
@@ -49,7 +49,7 @@ async def test_codes_have_the_covers_instruction_and_the_job_says_so(bench: ApiH
     for without in ({}, {"use_5hz_lm": True, "infer_type": "dit"}):
         answer = await bench.submit(**own, **without)
         assert warnings_of(answer) == ""
-        assert bench.stored(answer.json()["job_id"]).instruction == "Sing it low:"
+        assert bench.stored(answer.json()["job_id"]).decode.instruction == "Sing it low:"
     cover = await bench.submit(task_type="cover", audio_code_string=CODES, **own)
     assert warnings_of(cover) == ""
 
@@ -65,8 +65,8 @@ async def test_codes(bench: ApiHarness) -> None:
     answer = await bench.submit(audio_code_string=CODES, audio_duration=10)
     assert "warnings" not in answer.json()
     spec = bench.stored(answer.json()["job_id"])
-    assert (spec.task, spec.codes, spec.lm) == ("text2music", ((1,) * 50,), None)
-    assert spec.duration is None and len(spec.seeds) == 2
+    assert (spec.decode.task, spec.decode.codes, spec.plan) == ("text2music", ((1,) * 50,), None)
+    assert spec.decode.duration is None and len(spec.decode.seeds) == 2
     told = warnings_of(await bench.submit(audio_code_string=CODES, audio_duration=30))
     assert told == "audio_duration is not used: the audio codes make 10 s."
     lm = warnings_of(await bench.submit(audio_code_string=CODES, use_5hz_lm=True))
@@ -76,8 +76,8 @@ async def test_codes(bench: ApiHarness) -> None:
 async def test_codes_a_take(bench: ApiHarness) -> None:
     three = [f"<|audio_code_{n}|>" for n in (1, 2, 3)]
     spec = await bench.spec(audio_code_string=three)
-    assert spec.codes == ((1,), (2,), (3,)) and len(spec.seeds) == 3
-    assert len((await bench.spec(audio_code_string=three[:1])).seeds) == 2
+    assert spec.decode.codes == ((1,), (2,), (3,)) and len(spec.decode.seeds) == 3
+    assert len((await bench.spec(audio_code_string=three[:1])).decode.seeds) == 2
     errors = field_errors(await bench.submit(audio_code_string=three, batch_size=2))
     assert "batch_size is 2" in errors["audio_code_string"]
     both = field_errors(
@@ -89,7 +89,7 @@ async def test_codes_a_take(bench: ApiHarness) -> None:
 async def test_codes_that_do_not_count(bench: ApiHarness) -> None:
     answer = await bench.submit(audio_code_string=CODES, infer_type="dit", use_5hz_lm=True)
     spec = bench.stored(answer.json()["job_id"])
-    assert spec.codes == () and spec.lm and spec.lm.infer_type == "dit"
+    assert spec.decode.codes == () and spec.plan and spec.plan.infer_type == "dit"
     assert warnings_of(answer) == "audio_code_string is not used with infer_type dit."
     errors = field_errors(await bench.submit(audio_code_string=CODES, task_type="repaint"))
     assert set(errors) == {"src_audio_path"}  # repaint needs its source, codes or not
@@ -101,7 +101,7 @@ async def test_what_a_turbo_model_does_not_do(bench: ApiHarness) -> None:
         "acestep-v15-turbo is a turbo model, made for 8 steps; 21 are run as asked.",
         "Not used by acestep-v15-turbo, a turbo model: guidance_scale, cfg_interval_end.",
     ]
-    assert bench.stored(told["job_id"]).steps == 21
+    assert bench.stored(told["job_id"]).decode.steps == 21
     bench.service.deploy = Deployed((MOCK_LM,), (BASE,), ready=True)
     base = await bench.submit(guidance_scale=7, cfg_interval_end=0.5, inference_steps=50)
     assert "warnings" not in base.json()
@@ -116,7 +116,7 @@ async def test_a_base_model_is_told_of_its_steps(bench: ApiHarness, model: str) 
         f"{model} is made for 50 steps, and inference_steps was not sent: its default, 8, is run; "
         "send inference_steps: 50."
     ]
-    assert bench.stored(answer.json()["job_id"]).steps == 8
+    assert bench.stored(answer.json()["job_id"]).decode.steps == 8
     for steps in (8, 50):  # who says so gets what was asked for
         assert "warnings" not in (await bench.submit(inference_steps=steps)).json()
     bench.service.deploy = Deployed((MOCK_LM,), (TURBO, decoder), ready=True)
@@ -181,9 +181,9 @@ async def test_the_tracks_of_the_other_tasks_are_not_lost(bench: ApiHarness) -> 
 
 async def test_the_model_is_fixed_where_it_matters(bench: ApiHarness) -> None:
     bench.service.deploy = Deployed((MOCK_LM,), (TURBO, BASE), ready=True)
-    assert (await bench.spec()).model == ""
-    assert (await bench.spec(model="Acestep-v15-BASE")).model == "acestep-v15-base"
-    assert (await bench.spec(model="acestep-v15-turbo")).model == "acestep-v15-turbo"
+    assert (await bench.spec()).decode.model == ""
+    assert (await bench.spec(model="Acestep-v15-BASE")).decode.model == "acestep-v15-base"
+    assert (await bench.spec(model="acestep-v15-turbo")).decode.model == "acestep-v15-turbo"
 
 
 @pytest.mark.parametrize("task", ["cover", "repaint"])
@@ -209,7 +209,7 @@ async def test_the_cfg_interval(bench: ApiHarness) -> None:
     errors = field_errors(await bench.submit(cfg_interval_start=0.6, cfg_interval_end=0.5))
     assert "cfg_interval_start (0.6)" in errors["cfg_interval_end"]
     equal = await bench.spec(cfg_interval_start=0.5, cfg_interval_end=0.5)
-    assert equal.cfg_interval == (0.5, 0.5)
+    assert equal.decode.cfg_interval == (0.5, 0.5)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ async def test_the_lm_as_documented(bench: ApiHarness) -> None:
         lm_cfg_scale=1.0, lm_top_k=0, lm_top_p=1.0, lm_repetition_penalty=1.0, lm_backend="vllm",
     )  # fmt: skip
     assert "warnings" not in answer.json()
-    lm = bench.stored(answer.json()["job_id"]).lm
+    lm = bench.stored(answer.json()["job_id"]).plan
     assert lm and lm.model_dump() == {
         "model": "",
         "backend": "mock",
@@ -30,6 +30,7 @@ async def test_the_lm_as_documented(bench: ApiHarness) -> None:
         "temperature": 0.6,
         "cfg_scale": 1.0,
         "negative_prompt": "NO USER INPUT",
+        "use_cot_caption": False,
         "top_k": None,
         "top_p": None,
         "repetition_penalty": 1.0,
@@ -43,10 +44,10 @@ async def test_values_of_the_lm(bench: ApiHarness) -> None:
     spec = await bench.spec(
         use_5hz_lm=True, lm_cfg_scale=0.5, lm_top_k=40, lm_top_p=0.9, infer_type="DIT"
     )
-    assert spec.lm
-    assert (spec.lm.cfg_scale, spec.lm.top_k, spec.lm.top_p) == (1.0, 40, 0.9)
-    assert spec.lm.infer_type == "dit"
-    assert (await bench.spec()).lm is None
+    assert spec.plan
+    assert (spec.plan.cfg_scale, spec.plan.top_k, spec.plan.top_p) == (1.0, 40, 0.9)
+    assert spec.plan.infer_type == "dit"
+    assert (await bench.spec()).plan is None
     assert not bench.service.submits[-1].needs_plan
 
 
@@ -70,7 +71,7 @@ async def test_the_lm_is_skipped_where_there_is_nothing_to_plan(
         lm_temperature=1,
     )
     assert answer.json()["warnings"] == ["The LM is skipped (use_5hz_lm): audio codes came."]
-    assert bench.stored(answer.json()["job_id"]).lm is None
+    assert bench.stored(answer.json()["job_id"]).plan is None
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ async def test_the_lm_is_skipped_where_there_is_nothing_to_plan(
 )
 async def test_lm_by_name(bench: ApiHarness, name: str) -> None:
     spec = await bench.spec(use_5hz_lm=True, lm_model_path=name)
-    assert spec.lm and spec.lm.model == "acestep-5Hz-lm-4B"
+    assert spec.plan and spec.plan.model == "acestep-5Hz-lm-4B"
 
 
 async def test_unknown_models_are_refused_with_those_there_are(bench: ApiHarness) -> None:
@@ -111,7 +112,7 @@ async def test_a_backend_that_is_not_deployed_is_served_with_a_warning(bench: Ap
     bench.service.deploy = Deployed((pt,), (BASE,), ready=True)
     answer = await bench.submit(use_5hz_lm=True, lm_backend="vllm", inference_steps=50)
     assert warnings_of(answer) == "lm_backend vllm is not deployed; pt serves the LM."
-    lm = bench.stored(answer.json()["job_id"]).lm
+    lm = bench.stored(answer.json()["job_id"]).plan
     assert lm and lm.backend == "pt"
     quiet = await bench.submit(use_5hz_lm=True, inference_steps=50)
     assert "warnings" not in quiet.json()  # not asked for
@@ -124,7 +125,7 @@ async def test_the_backend_chooses_among_planners(bench: ApiHarness) -> None:
     bench.service.deploy = Deployed((vllm, pt), (BASE,), ready=True)
     for backend in ("pt", "vllm"):
         spec = await bench.spec(use_5hz_lm=True, lm_backend=backend)
-        assert spec.lm and spec.lm.backend == backend
+        assert spec.plan and spec.plan.backend == backend
 
 
 async def test_a_job_waits_for_the_planner_of_its_model_and_backend(bench: ApiHarness) -> None:
@@ -186,7 +187,7 @@ async def test_a_caption_that_the_lm_will_not_write_is_told(bench: ApiHarness) -
 
 @pytest.mark.parametrize("seconds", [1, 9.99])
 async def test_short_songs_are_not_for_the_lm(bench: ApiHarness, seconds: float) -> None:
-    assert (await bench.spec(audio_duration=seconds)).duration == seconds
+    assert (await bench.spec(audio_duration=seconds)).decode.duration == seconds
     errors = field_errors(await bench.submit(audio_duration=seconds, use_5hz_lm=True))
     assert "from 10 to 600 seconds with use_5hz_lm" in errors["audio_duration"]
-    assert (await bench.spec(audio_duration=10, use_5hz_lm=True)).duration == 10
+    assert (await bench.spec(audio_duration=10, use_5hz_lm=True)).decode.duration == 10

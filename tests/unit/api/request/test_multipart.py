@@ -25,8 +25,8 @@ async def assert_cover(bench: ApiHarness, answer: httpx.Response) -> None:
     assert answer.status_code == 200, answer.text
     assert "warnings" not in answer.json()
     spec = bench.stored(answer.json()["job_id"])
-    assert spec.task == "cover"
-    assert spec.source and spec.source.samples == 16_000
+    assert spec.decode.task == "cover"
+    assert spec.decode.source and spec.decode.source.samples == 16_000
 
 
 @pytest.mark.parametrize("content_type", [(), ("Content-Type: audio/wav",)])
@@ -78,7 +78,7 @@ async def test_files_that_were_left_empty_are_not_sent(bench: ApiHarness) -> Non
     for content in empty:
         answer = await post(bench, named("name=caption", b"x") + content + END)
         assert "warnings" not in answer.json(), content
-        assert bench.stored(answer.json()["job_id"]).source is None
+        assert bench.stored(answer.json()["job_id"]).decode.source is None
     song = named('name="src_audio"; filename="song.wav"', SONG)
     await assert_cover(bench, await post(bench, TASK + empty[0] + song + END))
 
@@ -238,7 +238,7 @@ CAPTION = named('name="caption"', LATIN)
 async def test_texts_that_say_how_they_are_written(bench: ApiHarness, content: bytes) -> None:
     answer = await post(bench, content + END)
     assert warnings_of(answer) == ""
-    assert bench.stored(answer.json()["job_id"]).caption == "café"
+    assert bench.stored(answer.json()["job_id"]).decode.caption == "café"
 
 
 @pytest.mark.parametrize(

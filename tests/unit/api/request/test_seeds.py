@@ -10,8 +10,8 @@ from tests.unit.api.harness import ApiHarness, field_errors
 
 async def test_random_seeds_differ_and_are_kept(bench: ApiHarness) -> None:
     first, second = await bench.spec(batch_size=8), await bench.spec(batch_size=8)
-    assert len({*first.seeds, *second.seeds}) == 16
-    assert all(0 <= seed <= MAX_SEED for seed in first.seeds)
+    assert len({*first.decode.seeds, *second.decode.seeds}) == 16
+    assert all(0 <= seed <= MAX_SEED for seed in first.decode.seeds)
 
 
 @pytest.mark.parametrize(
@@ -31,15 +31,15 @@ async def test_seeds(
     bench: ApiHarness, seed: object, batch_size: int | None, seeds: tuple[int, ...]
 ) -> None:
     spec = await bench.spec(seed=seed, batch_size=batch_size, use_random_seed=False)
-    assert spec.seeds == seeds
+    assert spec.decode.seeds == seeds
 
 
 async def test_minus_one_is_random_for_its_take(bench: ApiHarness) -> None:
-    first = (await bench.spec(seed="5,-1", use_random_seed=False)).seeds
-    second = (await bench.spec(seed=[5, -1], use_random_seed=False)).seeds
+    first = (await bench.spec(seed="5,-1", use_random_seed=False)).decode.seeds
+    second = (await bench.spec(seed=[5, -1], use_random_seed=False)).decode.seeds
     assert first[0] == second[0] == 5 and first[1] != second[1]
     alone = await bench.spec(seed=-1, use_random_seed=False, batch_size=4)
-    assert len(set(alone.seeds)) == 4
+    assert len(set(alone.decode.seeds)) == 4
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 4])

@@ -51,11 +51,15 @@ async def test_an_uploaded_source(bench: ApiHarness) -> None:
     assert "warnings" not in answer.json()
     job_id = answer.json()["job_id"]
     spec = bench.stored(job_id)
-    assert spec.source and spec.reference is None
-    assert (spec.source.sample_rate, spec.source.channels, spec.source.samples) == (8000, 1, 16_000)
-    assert await bench.stored_keys() == [spec.source.key]
+    assert spec.decode.source and spec.decode.reference is None
+    assert (
+        spec.decode.source.sample_rate,
+        spec.decode.source.channels,
+        spec.decode.source.samples,
+    ) == (8000, 1, 16_000)
+    assert await bench.stored_keys() == [spec.decode.source.key]
     out = bench.folder / "out.flac"
-    await bench.artifacts.fetch(spec.source.key, out)
+    await bench.artifacts.fetch(spec.decode.source.key, out)
     samples, rate = soundfile.read(out)
     expected, _ = soundfile.read(io.BytesIO(SONG))
     assert rate == 8000 and np.allclose(samples, expected, atol=1e-6)
@@ -83,7 +87,7 @@ async def test_a_wav_whose_writer_streamed(bench: ApiHarness, inputs: Path) -> N
     content += struct.pack("<I", 2_000_000_000) + SONG[44:]
     answer = await send(bench, {"src_audio": content}, task_type="repaint")
     spec = bench.stored(answer.json()["job_id"])
-    assert spec.source and spec.source.samples == 16_000
+    assert spec.decode.source and spec.decode.source.samples == 16_000
     assert warnings_of(answer).startswith("src_audio: its header names 125000.0 seconds, more than")
     (inputs / "song.wav").write_bytes(content)
     path = str(inputs / "song.wav")
@@ -108,21 +112,25 @@ async def test_both_files(bench: ApiHarness) -> None:
     files = {"src_audio": SONG, "reference_audio": song(format="FLAC")}
     answer = await send(bench, files, task_type="cover")
     spec = bench.stored(answer.json()["job_id"])
-    assert spec.source and spec.reference and spec.source.key != spec.reference.key
+    assert (
+        spec.decode.source
+        and spec.decode.reference
+        and spec.decode.source.key != spec.decode.reference.key
+    )
     assert len(await bench.stored_keys()) == 2
 
 
 async def test_a_reference_for_a_new_song(bench: ApiHarness) -> None:
     answer = await send(bench, {"reference_audio": SONG})
     spec = bench.stored(answer.json()["job_id"])
-    assert spec.reference and spec.source is None
+    assert spec.decode.reference and spec.decode.source is None
 
 
 async def test_paths_on_the_server(bench: ApiHarness, inputs: Path) -> None:
     (inputs / "song.wav").write_bytes(SONG)
     path = str(inputs / "song.wav")
     spec = await bench.spec(task_type="repaint", src_audio_path=path, reference_audio_path=path)
-    assert spec.source and spec.source.samples == 16_000 and spec.reference
+    assert spec.decode.source and spec.decode.source.samples == 16_000 and spec.decode.reference
     assert (inputs / "song.wav").read_bytes() == SONG
 
 
@@ -247,8 +255,8 @@ async def test_windows(make_bench: MakeHarness, start: float, end: float) -> Non
         bench, {"src_audio": SONG}, task_type="repaint", repainting_start=start, repainting_end=end
     )
     spec = bench.stored(answer.json()["job_id"])
-    assert spec.repaint_start == start
-    assert spec.repaint_end == (None if end in (-1, "") else end)
+    assert spec.decode.repaint_start == start
+    assert spec.decode.repaint_end == (None if end in (-1, "") else end)
 
 
 async def test_audio_that_is_not_needed_is_not_kept(bench: ApiHarness) -> None:
@@ -258,7 +266,7 @@ async def test_audio_that_is_not_needed_is_not_kept(bench: ApiHarness) -> None:
         bench, {"src_audio": SONG}, task_type="cover", audio_code_string="<|audio_code_1|>"
     )
     assert warnings_of(codes) == "The source audio is not used: audio codes came, and they win."
-    assert bench.stored(codes.json()["job_id"]).source is None
+    assert bench.stored(codes.json()["job_id"]).decode.source is None
     assert await bench.stored_keys() == []
 
 

@@ -19,16 +19,16 @@ DOCS = (Path(__file__).parents[4] / "docs" / "api.md").read_text()
 
 
 def lm(name: str) -> Callable[[JobSpec], object]:
-    return lambda spec: spec.lm and getattr(spec.lm, name)
+    return lambda spec: spec.plan and getattr(spec.plan, name)
 
 
-# As sent -> what the job has of it, under which attribute.
+# As sent -> what the job has of it, under which parameter of the decoder.
 SERVED: list[tuple[str, Any, str | Callable[[JobSpec], object], Any]] = [
     ("prompt", "jazz", "caption", "jazz"),
     ("caption", "jazz", "caption", "jazz"),
     ("tags", "jazz, piano", "caption", "jazz, piano"),
     ("lyrics", "la", "lyrics", "la"),
-    ("thinking", True, "needs_plan", True),
+    ("thinking", True, lambda spec: spec.needs_plan, True),
     ("bpm", 90, "bpm", 90),
     ("key_scale", "Am", "key_scale", "A minor"),
     ("keyscale", "Am", "key_scale", "A minor"),
@@ -42,7 +42,7 @@ SERVED: list[tuple[str, Any, str | Callable[[JobSpec], object], Any]] = [
     ("target_duration", 20, "duration", 20),
     ("inference_steps", 4, "steps", 4),
     ("guidance_scale", 3, "guidance_scale", 3),
-    ("batch_size", 3, lambda spec: len(spec.seeds), 3),
+    ("batch_size", 3, lambda spec: len(spec.decode.seeds), 3),
     ("instruction", "Sing:", "instruction", "Sing:"),
     ("audio_code_string", "<|audio_code_7|>", "codes", ((7,),)),
     ("audio_codes", "<|audio_code_7|>", "codes", ((7,),)),
@@ -54,13 +54,13 @@ SERVED: list[tuple[str, Any, str | Callable[[JobSpec], object], Any]] = [
     ("track_classes", "bass,drums", "track_classes", ("bass", "drums")),
     ("instruments", "bass,drums", "track_classes", ("bass", "drums")),
     ("shift", 2, "shift", 2),
-    ("cfg_interval_start", 0.5, lambda spec: spec.cfg_interval[0], 0.5),
-    ("cfg_interval_end", 0.5, lambda spec: spec.cfg_interval[1], 0.5),
+    ("cfg_interval_start", 0.5, lambda spec: spec.decode.cfg_interval[0], 0.5),
+    ("cfg_interval_end", 0.5, lambda spec: spec.decode.cfg_interval[1], 0.5),
     ("audio_format", "wav", "audio_format", "wav"),
     ("use_tiled_decode", False, "use_tiled_decode", False),
-    ("use_cot_caption", True, "use_cot_caption", True),
-    ("cot_caption", True, "use_cot_caption", True),
-    ("cot-caption", True, "use_cot_caption", True),
+    ("use_cot_caption", True, lm("use_cot_caption"), True),
+    ("cot_caption", True, lm("use_cot_caption"), True),
+    ("cot-caption", True, lm("use_cot_caption"), True),
     ("model", "acestep-v15-turbo", "model", "acestep-v15-turbo"),
     ("model_name", "acestep-v15-turbo", "model", "acestep-v15-turbo"),
     ("dit_model", "acestep-v15-turbo", "model", "acestep-v15-turbo"),
@@ -127,7 +127,7 @@ NO_MATTER: dict[str, tuple[Any, ...]] = {
 
 
 def base(name: str) -> dict[str, Any]:
-    return {"thinking": True} if name.startswith("lm_") else {}
+    return {"thinking": True} if name.startswith("lm_") or "cot" in name else {}
 
 
 @pytest.mark.parametrize(("name", "value", "attribute", "stored"), SERVED)
@@ -145,14 +145,14 @@ async def test_what_is_served(
     bodies.append({"param_obj": json.dumps({name: value})})
     for body in bodies:
         spec = await bench.spec(**{"caption": None, **base(name), **body})
-        found = attribute(spec) if callable(attribute) else getattr(spec, attribute)
+        found = attribute(spec) if callable(attribute) else getattr(spec.decode, attribute)
         assert found == stored, body
 
 
 async def test_a_seed_is_served(bench: ApiHarness) -> None:
     body = {"seed": "5,6", "use_random_seed": False}
     for sent in (body, {"param_obj": body}, {"param_obj": {"seed": "5,6"}, "useRandomSeed": "no"}):
-        assert (await bench.spec(**sent)).seeds == (5, 6)
+        assert (await bench.spec(**sent)).decode.seeds == (5, 6)
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -261,7 +261,7 @@ async def test_what_the_request_says_wins_over_nested_objects(bench: ApiHarness)
         metas={"bpm": 80, "lyrics": "la"},
     )
     spec = bench.stored(answer.json()["job_id"])
-    assert (spec.caption, spec.bpm, spec.lyrics) == ("first", 90, "la")
+    assert (spec.decode.caption, spec.decode.bpm, spec.decode.lyrics) == ("first", 90, "la")
     told = warnings_of(answer)
     assert "param_obj.prompt is not used: caption came too." in told
     assert "metas.bpm is not used: param_obj.bpm came too." in told

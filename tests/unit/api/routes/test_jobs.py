@@ -115,7 +115,7 @@ async def test_what_the_lm_planned(bench: ApiHarness) -> None:
     assert result["lm_caption"] == "A calm tune."
     assert found["warnings"] == ["Memory ran short."]
     replay = await bench.spec(audio_code_string=result["audio_codes"], metas=result["metas"])
-    assert replay.codes == (PLAN.codes,) and replay.key_scale == "D minor"
+    assert replay.decode.codes == (PLAN.codes,) and replay.decode.key_scale == "D minor"
 
 
 async def test_what_the_user_gave_wins(bench: ApiHarness) -> None:

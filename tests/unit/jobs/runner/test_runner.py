@@ -21,7 +21,8 @@ from acestep_ray.planner.protocol import PlannerError, PlanRequest
 from acestep_ray.settings import Settings
 from tests.unit.jobs.engines import FakeEngines
 from tests.unit.jobs.local_client import LocalClient
-from tests.unit.jobs.runner.submitting import LM, reaches, see, spec, submit, until
+from tests.unit.jobs.runner.submitting import LM, reaches, see, submit, until
+from tests.unit.jobs.specs import spec
 
 
 async def test_a_job_is_planned_decoded_and_finished(

@@ -13,13 +13,13 @@ from acestep_ray.decoder.protocol import DecodeRequest
 from acestep_ray.jobs.job import ErrorCode, Status
 from acestep_ray.jobs.runner.runner import Runner
 from acestep_ray.jobs.runner.workflow import NoWorker, WorkerLost
-from acestep_ray.jobs.spec import LmSpec
 from acestep_ray.jobs.store.operations import IsOwner
-from acestep_ray.planner.protocol import PlanRequest
+from acestep_ray.planner.protocol import PlanParameters, PlanRequest
 from acestep_ray.settings import Settings
 from tests.unit.jobs.engines import FakeEngines
 from tests.unit.jobs.local_client import LocalClient
-from tests.unit.jobs.runner.submitting import LM, reaches, see, spec, submit, until
+from tests.unit.jobs.runner.submitting import LM, reaches, see, submit, until
+from tests.unit.jobs.specs import spec
 
 
 async def test_a_lost_decoder_is_tried_again_and_the_plan_is_kept(
@@ -53,7 +53,7 @@ async def test_a_job_that_kills_its_worker_three_times_fails_as_worker_lost(
 @pytest.mark.parametrize("lm", [LM, None], ids=["planner", "decoder"])
 @pytest.mark.parametrize("words", [0, 2], ids=["at once", "once it had its turn"])
 async def test_a_job_that_loses_its_worker_three_times_before_it_begins_fails_too(
-    client: LocalClient, engines: FakeEngines, runner: Runner, lm: LmSpec | None, words: int
+    client: LocalClient, engines: FakeEngines, runner: Runner, lm: PlanParameters | None, words: int
 ) -> None:
     def die(request: PlanRequest | DecodeRequest) -> None:
         if request.caption == "bad":
@@ -87,7 +87,7 @@ async def test_a_job_that_only_waits_for_a_worker_is_not_given_up(
     client: LocalClient,
     engines: FakeEngines,
     runner: Runner,
-    lm: LmSpec | None,
+    lm: PlanParameters | None,
     why: Exception,
     words: int,
 ) -> None:

@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-PlannerEngineName = Literal["mock", "pt", "vllm"]
+PlannerBackend = Literal["mock", "pt", "vllm"]
 """What runs the language model: ``pt`` is transformers."""
 LmBackend = Literal["vllm", "pt"]
 """The planner engines that a request can choose; the mock takes the place of each."""
-DecoderEngineName = Literal["mock", "diffusers"]
+DecoderBackend = Literal["mock", "diffusers"]
 """What runs the diffusion decoder."""
