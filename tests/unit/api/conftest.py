@@ -56,5 +56,5 @@ async def make_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
 
 
 @pytest.fixture
-async def bench(make_bench: MakeHarness) -> ApiHarness:
+async def api(make_bench: MakeHarness) -> ApiHarness:
     return await make_bench()

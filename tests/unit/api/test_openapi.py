@@ -30,9 +30,9 @@ def test_it_is_the_same_each_time(document: dict[str, Any]) -> None:
     assert json.dumps(openapi_document(Settings())) == json.dumps(document)
 
 
-async def test_it_is_served(bench: ApiHarness, document: dict[str, Any]) -> None:
-    assert (await bench.http.get("/openapi.json")).json() == document
-    assert (await bench.http.get("/docs")).status_code == 200
+async def test_it_is_served(api: ApiHarness, document: dict[str, Any]) -> None:
+    assert (await api.http.get("/openapi.json")).json() == document
+    assert (await api.http.get("/docs")).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_every_field_of_every_body(
             assert "null" not in field["description"], name  # nor does it have null
 
 
-async def test_the_examples_are_legal(bench: ApiHarness, document: dict[str, Any]) -> None:
+async def test_the_examples_are_legal(api: ApiHarness, document: dict[str, Any]) -> None:
     """But for the paths: no server has those files."""
     for schema, form in (("GenerateRequest", False), ("GenerateForm", True)):
         for name, field in document["components"]["schemas"][schema]["properties"].items():
@@ -68,15 +68,15 @@ async def test_the_examples_are_legal(bench: ApiHarness, document: dict[str, Any
             for example in field["examples"]:
                 sent = {name: str(example).lower() if example in (True, False) else example}
                 answer = await (
-                    bench.http.post("/v1/music/generate", data=sent)
+                    api.http.post("/v1/music/generate", data=sent)
                     if form
-                    else bench.submit(**{name: example})
+                    else api.submit(**{name: example})
                 )
                 assert answer.status_code == 200, answer.text
 
 
 async def test_the_answers_have_the_fields_that_are_described(
-    bench: ApiHarness, document: dict[str, Any]
+    api: ApiHarness, document: dict[str, Any]
 ) -> None:
     for path, name in (
         ("/health", "HealthView"),
@@ -86,7 +86,7 @@ async def test_the_answers_have_the_fields_that_are_described(
         ("/v1/jobs", "JobListView"),
     ):
         fields = document["components"]["schemas"][name]["properties"]
-        assert set((await bench.http.get(path)).json()) == set(fields)
+        assert set((await api.http.get(path)).json()) == set(fields)
 
 
 def test_every_operation_tells_its_errors(document: dict[str, Any]) -> None:

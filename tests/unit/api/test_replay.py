@@ -18,15 +18,15 @@ from tests.unit.api.harness import ApiHarness
 FAST = Mock(token_seconds=0, step_seconds=0)
 
 
-async def planned(bench: ApiHarness, spec: JobSpec) -> Plan:
-    planner = MockPlanner(FAST, bench.settings.lyrics, bench.settings.defaults.duration)
-    events = [e async for e in planner.plan(plan_request("job", 1, spec, bench.settings))]
+async def planned(api: ApiHarness, spec: JobSpec) -> Plan:
+    planner = MockPlanner(FAST, api.settings.lyrics, api.settings.defaults.duration)
+    events = [e async for e in planner.plan(plan_request("job", 1, spec, api.settings))]
     assert isinstance(events[-1], Plan)
     return events[-1]
 
 
-def takes(bench: ApiHarness, spec: JobSpec, plan: Plan | None) -> list[Samples]:
-    request = decode_request("job", 1, spec, plan, bench.settings)
+def takes(api: ApiHarness, spec: JobSpec, plan: Plan | None) -> list[Samples]:
+    request = decode_request("job", 1, spec, plan, api.settings)
     made = MockDecoder(FAST).generate(request, Sources(), lambda *_: None)
     return [take.samples for take in made]
 
@@ -43,17 +43,17 @@ def takes(bench: ApiHarness, spec: JobSpec, plan: Plan | None) -> list[Samples]:
     ],
 )
 async def test_the_plan_that_is_sent_back(
-    bench: ApiHarness, more: dict[str, Any], as_metas: bool
+    api: ApiHarness, more: dict[str, Any], as_metas: bool
 ) -> None:
     asked: dict[str, Any] = {
         "caption": "slow sad ballad", "lyrics": "la la", "use_5hz_lm": True, "batch_size": 2,
         "use_random_seed": False, "seed": "7,8", "audio_duration": 12, **more,
     }  # fmt: skip
-    spec = await bench.spec(**asked)
-    plan = await planned(bench, spec)
-    first = takes(bench, spec, plan)
-    job_id = await bench.succeed(plan=plan)  # with the seeds 7 and 8
-    result = (await bench.http.get(f"/v1/jobs/{job_id}")).json()["result"]
+    spec = await api.spec(**asked)
+    plan = await planned(api, spec)
+    first = takes(api, spec, plan)
+    job_id = await api.succeed(plan=plan)  # with the seeds 7 and 8
+    result = (await api.http.get(f"/v1/jobs/{job_id}")).json()["result"]
 
     replay = {**asked, "use_5hz_lm": False, "seed": result["seed_value"]}
     if result["audio_codes"] is not None:
@@ -71,9 +71,9 @@ async def test_the_plan_that_is_sent_back(
     assert bool(result["lm_caption"]) is asked.get("use_cot_caption", False)
     if result["lm_caption"]:
         replay["caption"] = result["lm_caption"]
-    again = takes(bench, await bench.spec(**replay), None)
+    again = takes(api, await api.spec(**replay), None)
     assert len(first) == len(again) == 2
     for ours, theirs in zip(first, again, strict=True):
         assert ours.any() and np.array_equal(ours, theirs)
-    other = takes(bench, await bench.spec(**{**replay, "seed": "9,10"}), None)
+    other = takes(api, await api.spec(**{**replay, "seed": "9,10"}), None)
     assert not np.array_equal(first[0], other[0])

@@ -199,7 +199,7 @@ def test_connections_are_kept_where_all_is_well(server: Server) -> None:
 @pytest.mark.parametrize("error", [asyncio.CancelledError, TaskCancelledError, KeyError])
 @pytest.mark.parametrize("refused", [False, True])
 async def test_a_server_that_fails_to_read_on(
-    bench: ApiHarness, error: type[BaseException], refused: bool, caplog: pytest.LogCaptureFixture
+    api: ApiHarness, error: type[BaseException], refused: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Ray Serve does so when the client hangs up: no traceback; only a cancel goes through."""
     told = b"1000000000000" if refused else b"100000"
@@ -221,7 +221,7 @@ async def test_a_server_that_fails_to_read_on(
         "client": ("1.2.3.4", 5), "asgi": {"version": "3.0"},
         "headers": [(b"content-type", content_type), (b"content-length", told)],
     }  # fmt: skip
-    app = create_app(bench.settings, bench.service, bench.artifacts)
+    app = create_app(api.settings, api.service, api.artifacts)
     with caplog.at_level(logging.INFO):
         if error is asyncio.CancelledError:
             with pytest.raises(asyncio.CancelledError):
@@ -232,4 +232,4 @@ async def test_a_server_that_fails_to_read_on(
     assert not [r for r in caplog.records if r.exc_info]
     warnings = [r for r in caplog.records if r.levelno >= logging.WARNING]
     assert len(warnings) == (error is KeyError)
-    assert bench.service.submits == []
+    assert api.service.submits == []

@@ -61,6 +61,6 @@ async def test_probes_are_open(locked: ApiHarness, path: str) -> None:
 
 async def test_without_a_key_all_is_open(make_bench: MakeHarness) -> None:
     for key in (None, ""):
-        bench = await make_bench(api_key=key)
-        assert (await bench.http.get("/v1/jobs")).status_code == 200
-        bench.service.store.close()
+        api = await make_bench(api_key=key)
+        assert (await api.http.get("/v1/jobs")).status_code == 200
+        api.service.store.close()

@@ -23,8 +23,8 @@ def preflight(origin: str, method: str = "POST") -> dict[str, str]:
 async def test_a_preflight_is_answered_before_the_key_is_checked(
     make_bench: MakeHarness, path: str
 ) -> None:
-    bench = await make_bench(api_key="k")
-    answer = await bench.http.options(path, headers=preflight(PAGE))
+    api = await make_bench(api_key="k")
+    answer = await api.http.options(path, headers=preflight(PAGE))
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == PAGE
     assert "POST" in answer.headers["access-control-allow-methods"]
@@ -37,11 +37,11 @@ async def test_a_preflight_is_answered_before_the_key_is_checked(
     ["http://localhost", "http://localhost:3000", "https://localhost:8443", "http://127.0.0.1:80",
      "http://[::1]:5173"],
 )  # fmt: skip
-async def test_pages_of_this_machine(bench: ApiHarness, origin: str) -> None:
+async def test_pages_of_this_machine(api: ApiHarness, origin: str) -> None:
     for headers in (preflight(origin), preflight(origin, "DELETE")):
-        answer = await bench.http.options("/v1/jobs", headers=headers)
+        answer = await api.http.options("/v1/jobs", headers=headers)
         assert answer.headers["access-control-allow-origin"] == origin
-    answer = await bench.http.get("/v1/stats", headers={"Origin": origin})
+    answer = await api.http.get("/v1/stats", headers={"Origin": origin})
     assert answer.headers["access-control-allow-origin"] == origin
     assert "Origin" in answer.headers["vary"]
 
@@ -51,15 +51,15 @@ async def test_pages_of_this_machine(bench: ApiHarness, origin: str) -> None:
     ["null", "https://evil.example", "http://localhost.evil.example", "http://localhost:80.evil.example",
      "http://evil.example/http://localhost", "http://127.0.0.1.evil.example", "http://xlocalhost"],
 )  # fmt: skip
-async def test_foreign_pages(bench: ApiHarness, origin: str) -> None:
-    answer = await bench.http.options(URL, headers=preflight(origin))
+async def test_foreign_pages(api: ApiHarness, origin: str) -> None:
+    answer = await api.http.options(URL, headers=preflight(origin))
     assert answer.status_code == 400 and "access-control-allow-origin" not in answer.headers
-    answer = await bench.http.get("/v1/stats", headers={"Origin": origin})
+    answer = await api.http.get("/v1/stats", headers={"Origin": origin})
     assert "access-control-allow-origin" not in answer.headers
 
 
-async def test_a_page_reads_the_headers_that_it_needs(bench: ApiHarness) -> None:
-    answer = await bench.http.post(URL, json={}, headers={"Origin": PAGE})
+async def test_a_page_reads_the_headers_that_it_needs(api: ApiHarness) -> None:
+    answer = await api.http.post(URL, json={}, headers={"Origin": PAGE})
     exposed = answer.headers["access-control-expose-headers"].lower()
     for name in ("retry-after", "location", "content-range", "content-disposition", "etag"):
         assert name in exposed
@@ -67,36 +67,36 @@ async def test_a_page_reads_the_headers_that_it_needs(bench: ApiHarness) -> None
 
 async def test_a_page_reads_errors(make_bench: MakeHarness) -> None:
     """Without the headers a browser hides why a request failed."""
-    bench = await make_bench(api_key="k")
-    answer = await bench.http.get("/v1/jobs", headers={"Origin": PAGE})
+    api = await make_bench(api_key="k")
+    answer = await api.http.get("/v1/jobs", headers={"Origin": PAGE})
     problem_of(answer, 401, "missing_api_key")
     assert answer.headers["access-control-allow-origin"] == PAGE
-    bench.service.fail = RuntimeError("unforeseen")
+    api.service.fail = RuntimeError("unforeseen")
     headers = {"Origin": PAGE, "Authorization": "Bearer k"}
-    answer = await bench.http.get("/v1/jobs", headers=headers)
+    answer = await api.http.get("/v1/jobs", headers=headers)
     problem_of(answer, 500, "internal")
     assert answer.headers["access-control-allow-origin"] == PAGE
 
 
 async def test_null_when_asked_for(make_bench: MakeHarness) -> None:
-    bench = await make_bench(cors_origins="loopback, null,https://music.example.org")
+    api = await make_bench(cors_origins="loopback, null,https://music.example.org")
     for origin in ("null", PAGE, "https://music.example.org"):
-        answer = await bench.http.options(URL, headers=preflight(origin))
+        answer = await api.http.options(URL, headers=preflight(origin))
         assert answer.headers["access-control-allow-origin"] == origin
-    answer = await bench.http.options(URL, headers=preflight("https://evil.example"))
+    answer = await api.http.options(URL, headers=preflight("https://evil.example"))
     assert "access-control-allow-origin" not in answer.headers
 
 
 async def test_all_pages_when_asked_for(make_bench: MakeHarness) -> None:
-    bench = await make_bench(cors_origins=["*"])
-    answer = await bench.http.get("/v1/stats", headers={"Origin": "https://evil.example"})
+    api = await make_bench(cors_origins=["*"])
+    answer = await api.http.get("/v1/stats", headers={"Origin": "https://evil.example"})
     assert answer.headers["access-control-allow-origin"] == "*"
 
 
 async def test_no_page_when_asked_for(make_bench: MakeHarness) -> None:
-    bench = await make_bench(cors_origins="none")
-    assert (await bench.http.options(URL, headers=preflight(PAGE))).status_code == 405
-    answer = await bench.http.get("/v1/stats", headers={"Origin": PAGE})
+    api = await make_bench(cors_origins="none")
+    assert (await api.http.options(URL, headers=preflight(PAGE))).status_code == 405
+    answer = await api.http.get("/v1/stats", headers={"Origin": PAGE})
     assert "access-control-allow-origin" not in answer.headers
 
 

@@ -29,18 +29,16 @@ OTHER_NAMES: list[tuple[str, Any, str, Any]] = [
 
 @pytest.mark.parametrize(("alias", "value", "attribute", "stored"), OTHER_NAMES)
 async def test_other_names(
-    bench: ApiHarness, alias: str, value: Any, attribute: str, stored: Any
+    api: ApiHarness, alias: str, value: Any, attribute: str, stored: Any
 ) -> None:
-    assert (
-        getattr((await bench.spec(**{"caption": None, alias: value})).decode, attribute) == stored
-    )
-    form = await bench.http.post(URL, data={alias: str(value).lower() if value is False else value})
-    assert getattr(bench.stored(form.json()["job_id"]).decode, attribute) == stored
+    assert getattr((await api.spec(**{"caption": None, alias: value})).decode, attribute) == stored
+    form = await api.http.post(URL, data={alias: str(value).lower() if value is False else value})
+    assert getattr(api.stored(form.json()["job_id"]).decode, attribute) == stored
 
 
 @pytest.mark.parametrize("lm", ["thinking", "use5hzLm", "use5HzLm"])
-async def test_other_names_of_the_lm(bench: ApiHarness, lm: str) -> None:
-    spec = await bench.spec(**{lm: True, "lmTopK": 7, "lmNegativePrompt": "noise"})
+async def test_other_names_of_the_lm(api: ApiHarness, lm: str) -> None:
+    spec = await api.spec(**{lm: True, "lmTopK": 7, "lmNegativePrompt": "noise"})
     assert spec.plan and (spec.plan.top_k, spec.plan.negative_prompt) == (7, "noise")
 
 
@@ -51,23 +49,23 @@ def test_every_field_has_its_camel_case_name() -> None:
     assert len(taken) == len(set(taken)) and not set(taken) & set(ALIASES)
 
 
-async def test_the_first_name_wins(bench: ApiHarness) -> None:
-    answer = await bench.submit(prompt="second", caption="first", duration=20, audioDuration=30)
-    spec = bench.stored(answer.json()["job_id"])
+async def test_the_first_name_wins(api: ApiHarness) -> None:
+    answer = await api.submit(prompt="second", caption="first", duration=20, audioDuration=30)
+    spec = api.stored(answer.json()["job_id"])
     assert (spec.decode.caption, spec.decode.duration) == ("first", 20)
     told = warnings_of(answer)
     assert "prompt is not used: caption came too." in told
     assert "audioDuration is not used: duration came too." in told
 
 
-async def test_a_null_first_name_leaves_it_to_the_second(bench: ApiHarness) -> None:
-    assert (await bench.spec(caption=None, prompt="jazz")).decode.caption == "jazz"
-    form = await bench.http.post(URL, data={"caption": "", "prompt": "jazz"})
-    assert bench.stored(form.json()["job_id"]).decode.caption == "jazz"
+async def test_a_null_first_name_leaves_it_to_the_second(api: ApiHarness) -> None:
+    assert (await api.spec(caption=None, prompt="jazz")).decode.caption == "jazz"
+    form = await api.http.post(URL, data={"caption": "", "prompt": "jazz"})
+    assert api.stored(form.json()["job_id"]).decode.caption == "jazz"
 
 
-async def test_an_error_names_the_field_and_the_name_it_came_under(bench: ApiHarness) -> None:
-    errors = field_errors(await bench.submit(duration=1000, metas={"bpm": 5}))
+async def test_an_error_names_the_field_and_the_name_it_came_under(api: ApiHarness) -> None:
+    errors = field_errors(await api.submit(duration=1000, metas={"bpm": 5}))
     assert errors["audio_duration"].startswith("audio_duration (sent as duration) must be ")
     assert errors["bpm"].startswith("bpm (sent as metas.bpm) must be ")
 
@@ -76,26 +74,26 @@ METAS = {"bpm": 90, "duration": 20, "keyscale": "Am", "timesignature": "3", "lan
 
 
 @pytest.mark.parametrize("name", ["metas", "metadata", "user_metadata", "userMetadata"])
-async def test_nested_metadata(bench: ApiHarness, name: str) -> None:
-    spec = await bench.spec(**{name: METAS})
+async def test_nested_metadata(api: ApiHarness, name: str) -> None:
+    spec = await api.spec(**{name: METAS})
     assert (spec.decode.bpm, spec.decode.duration, spec.decode.key_scale) == (90, 20, "A minor")
     assert (spec.decode.time_signature, spec.decode.vocal_language) == ("3", "ja")
 
 
-async def test_nested_metadata_as_text_in_a_form(bench: ApiHarness) -> None:
-    form = await bench.http.post(URL, data={"metas": '{"bpm": 90, "keyscale": "Am"}'})
-    spec = bench.stored(form.json()["job_id"])
+async def test_nested_metadata_as_text_in_a_form(api: ApiHarness) -> None:
+    form = await api.http.post(URL, data={"metas": '{"bpm": 90, "keyscale": "Am"}'})
+    spec = api.stored(form.json()["job_id"])
     assert (spec.decode.bpm, spec.decode.key_scale) == (90, "A minor")
 
 
 @pytest.mark.parametrize("unknown", ["N/A", "n/a", " N/a\n"])
 async def test_what_is_not_available_in_nested_metadata_is_not_sent(
-    bench: ApiHarness, unknown: str
+    api: ApiHarness, unknown: str
 ) -> None:
     names = ("bpm", "duration", "keyscale", "timesignature", "language")
-    answer = await bench.submit(caption="pop", metas=dict.fromkeys(names, unknown))
+    answer = await api.submit(caption="pop", metas=dict.fromkeys(names, unknown))
     assert "warnings" not in answer.json()
-    spec = bench.stored(answer.json()["job_id"])
+    spec = api.stored(answer.json()["job_id"])
     assert (
         spec.decode.bpm,
         spec.decode.duration,
@@ -105,10 +103,10 @@ async def test_what_is_not_available_in_nested_metadata_is_not_sent(
     assert spec.decode.vocal_language == "en"
 
 
-async def test_the_metas_of_a_result_can_be_sent_back(bench: ApiHarness) -> None:
+async def test_the_metas_of_a_result_can_be_sent_back(api: ApiHarness) -> None:
     metas = {"bpm": 90, "duration": 20.0, "genres": "N/A", "keyscale": "N/A", "timesignature": ""}
-    answer = await bench.submit(metas=metas)
-    spec = bench.stored(answer.json()["job_id"])
+    answer = await api.submit(metas=metas)
+    spec = api.stored(answer.json()["job_id"])
     assert (
         spec.decode.bpm,
         spec.decode.duration,
@@ -118,17 +116,17 @@ async def test_the_metas_of_a_result_can_be_sent_back(bench: ApiHarness) -> None
     assert "warnings" not in answer.json()
 
 
-async def test_plain_fields_win_over_nested_ones(bench: ApiHarness) -> None:
-    answer = await bench.submit(bpm=100, metas={"bpm": 90, "mood": "sad"}, metadata={"bpm": 80})
-    assert bench.stored(answer.json()["job_id"]).decode.bpm == 100
+async def test_plain_fields_win_over_nested_ones(api: ApiHarness) -> None:
+    answer = await api.submit(bpm=100, metas={"bpm": 90, "mood": "sad"}, metadata={"bpm": 80})
+    assert api.stored(answer.json()["job_id"]).decode.bpm == 100
     told = warnings_of(answer)
     assert "metas.bpm is not used: bpm came too." in told
     assert "metadata.bpm is not used" in told and "metas.mood" in told
 
 
 @pytest.mark.parametrize("value", [5, [], "text", "[1]", True, "[" * 100_000])
-async def test_nested_metadata_that_is_no_object(bench: ApiHarness, value: Any) -> None:
-    assert "metas" in field_errors(await bench.submit(metas=value))
+async def test_nested_metadata_that_is_no_object(api: ApiHarness, value: Any) -> None:
+    assert "metas" in field_errors(await api.submit(metas=value))
 
 
 @pytest.mark.parametrize(
@@ -141,16 +139,14 @@ async def test_nested_metadata_that_is_no_object(bench: ApiHarness, value: Any) 
         ("use_format", "perhaps", "use_format"),
     ],
 )
-async def test_later_fields_are_refused(
-    bench: ApiHarness, name: str, value: Any, field: str
-) -> None:
+async def test_later_fields_are_refused(api: ApiHarness, name: str, value: Any, field: str) -> None:
     for answer in (
-        await bench.submit(**{name: value}),
-        await bench.http.post(URL, data={name: value}),
+        await api.submit(**{name: value}),
+        await api.http.post(URL, data={name: value}),
     ):
         assert "not served yet" in field_errors(answer)[field]
 
 
-async def test_later_fields_that_ask_for_nothing_are_no_matter(bench: ApiHarness) -> None:
-    answer = await bench.submit(use_format=False, sample_query="", useFormat="no")
+async def test_later_fields_that_ask_for_nothing_are_no_matter(api: ApiHarness) -> None:
+    answer = await api.submit(use_format=False, sample_query="", useFormat="no")
     assert "warnings" not in answer.json()

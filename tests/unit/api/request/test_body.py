@@ -26,14 +26,12 @@ def multipart(*parts: tuple[str, bytes], end: bytes = b"--\r\n") -> bytes:
     return body + b"------song" + end
 
 
-async def send(
-    bench: ApiHarness, content: bytes, content_type: str | None
-) -> tuple[str, int | None]:
+async def send(api: ApiHarness, content: bytes, content_type: str | None) -> tuple[str, int | None]:
     """The caption and bpm that the body was read as."""
     headers = {"Content-Type": content_type} if content_type is not None else {}
-    answer = await bench.http.post(URL, content=content, headers=headers)
+    answer = await api.http.post(URL, content=content, headers=headers)
     assert answer.status_code == 200, answer.text
-    spec = bench.stored(answer.json()["job_id"])
+    spec = api.stored(answer.json()["job_id"])
     return spec.decode.caption, spec.decode.bpm
 
 
@@ -77,15 +75,15 @@ async def send(
         ),
     ],
 )
-async def test_bodies(bench: ApiHarness, content_type: str | None, content: bytes) -> None:
-    assert await send(bench, content, content_type) == ("café", 120)
+async def test_bodies(api: ApiHarness, content_type: str | None, content: bytes) -> None:
+    assert await send(api, content, content_type) == ("café", 120)
 
 
-async def test_forms_without_fields_are_requests_for_defaults(bench: ApiHarness) -> None:
-    assert await send(bench, b"", "application/x-www-form-urlencoded") == ("", None)
+async def test_forms_without_fields_are_requests_for_defaults(api: ApiHarness) -> None:
+    assert await send(api, b"", "application/x-www-form-urlencoded") == ("", None)
     empty = f"multipart/form-data; boundary={BOUNDARY}"
-    assert await send(bench, b"------song--\r\n", empty) == ("", None)
-    assert await send(bench, b"{}", "application/json") == ("", None)
+    assert await send(api, b"------song--\r\n", empty) == ("", None)
+    assert await send(api, b"{}", "application/json") == ("", None)
 
 
 @pytest.mark.parametrize(
@@ -93,19 +91,17 @@ async def test_forms_without_fields_are_requests_for_defaults(bench: ApiHarness)
     [b"", b"{", b'{"a": 1,}', b"[1]", b'"text"', b"5", b"null", b"\xff{}", b'{"a": "\xff"}',
      b"caption=x", b"[" * 100_000, b'{"a":' * 50_000 + b"1" + b"}" * 50_000],
 )  # fmt: skip
-async def test_malformed_json(bench: ApiHarness, content: bytes) -> None:
-    answer = await bench.http.post(
-        URL, content=content, headers={"Content-Type": "application/json"}
-    )
+async def test_malformed_json(api: ApiHarness, content: bytes) -> None:
+    answer = await api.http.post(URL, content=content, headers={"Content-Type": "application/json"})
     problem_of(answer, 400, "malformed_body")
-    assert bench.queued() == 0
+    assert api.queued() == 0
 
 
 @pytest.mark.parametrize(
     "content", [b'{"caption": "x",}', b"[1]", b"caption=%FF", b"a&" * 501, b"\xff"]
 )
-async def test_malformed_forms(bench: ApiHarness, content: bytes) -> None:
-    answer = await bench.http.post(
+async def test_malformed_forms(api: ApiHarness, content: bytes) -> None:
+    answer = await api.http.post(
         URL, content=content, headers={"Content-Type": "application/x-www-form-urlencoded"}
     )
     problem_of(answer, 400, "malformed_body")
@@ -130,12 +126,12 @@ WHOLE = multipart(('name="caption"', b"x"))
         (f"; boundary={BOUNDARY}", multipart((f'name="{"n" * 100_000}"', b""))),
     ],
 )
-async def test_malformed_multipart(bench: ApiHarness, boundary: str, content: bytes) -> None:
-    answer = await bench.http.post(
+async def test_malformed_multipart(api: ApiHarness, boundary: str, content: bytes) -> None:
+    answer = await api.http.post(
         URL, content=content, headers={"Content-Type": f"multipart/form-data{boundary}"}
     )
     problem_of(answer, 400, "malformed_body")
-    assert bench.queued() == 0
+    assert api.queued() == 0
 
 
 @pytest.mark.parametrize("content_type", [None, "text/plain", "image/png"])
@@ -156,11 +152,11 @@ async def test_malformed_multipart(bench: ApiHarness, boundary: str, content: by
     ],
 )
 async def test_what_is_neither_json_nor_pairs(
-    bench: ApiHarness, content_type: str | None, content: bytes
+    api: ApiHarness, content_type: str | None, content: bytes
 ) -> None:
     headers = {"Content-Type": content_type} if content_type else {}
     problem = problem_of(
-        await bench.http.post(URL, content=content, headers=headers), 415, "unsupported_media_type"
+        await api.http.post(URL, content=content, headers=headers), 415, "unsupported_media_type"
     )
     for supported in (
         "application/json",
@@ -171,9 +167,9 @@ async def test_what_is_neither_json_nor_pairs(
 
 
 @pytest.mark.parametrize("charset", ["klingon", "zlib", "punycode", "unicode_escape", "a\0b", "é"])
-async def test_charsets_that_are_none(bench: ApiHarness, charset: str) -> None:
+async def test_charsets_that_are_none(api: ApiHarness, charset: str) -> None:
     content_type = f"application/json; charset={charset}".encode("latin-1")
-    answer = await bench.http.post(URL, content=b"{}", headers={b"Content-Type": content_type})
+    answer = await api.http.post(URL, content=b"{}", headers={b"Content-Type": content_type})
     problem_of(answer, 415, "unsupported_media_type")
 
 
@@ -196,27 +192,27 @@ def test_unknown_charsets_leave_nothing_behind() -> None:
     assert len(encodings._cache) == known
 
 
-async def test_a_compressed_body_is_refused(bench: ApiHarness) -> None:
+async def test_a_compressed_body_is_refused(api: ApiHarness) -> None:
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     problem_of(
-        await bench.http.post(URL, content=b"\x1f\x8b", headers=headers),
+        await api.http.post(URL, content=b"\x1f\x8b", headers=headers),
         415,
         "unsupported_media_type",
     )
 
 
-async def test_a_caption_of_two_megabytes(bench: ApiHarness) -> None:
+async def test_a_caption_of_two_megabytes(api: ApiHarness) -> None:
     caption = "x" * 2_000_000
-    problem_of(await bench.submit(caption=caption), 413, "body_too_large")
-    problem_of(await bench.http.post(URL, data={"caption": caption}), 413, "body_too_large")
-    form = await bench.http.post(URL, files={"caption": (None, caption)})
+    problem_of(await api.submit(caption=caption), 413, "body_too_large")
+    problem_of(await api.http.post(URL, data={"caption": caption}), 413, "body_too_large")
+    form = await api.http.post(URL, files={"caption": (None, caption)})
     problem_of(form, 413, "body_too_large")
-    assert bench.queued() == 0
+    assert api.queued() == 0
 
 
-async def test_many_fields_are_large_together(bench: ApiHarness) -> None:
+async def test_many_fields_are_large_together(api: ApiHarness) -> None:
     parts = [("lyrics", (None, "x" * 100_000))] * 11
-    problem_of(await bench.http.post(URL, files=parts), 413, "body_too_large")
+    problem_of(await api.http.post(URL, files=parts), 413, "body_too_large")
 
 
 async def much(chunk: bytes) -> AsyncIterator[bytes]:
@@ -236,26 +232,26 @@ async def much(chunk: bytes) -> AsyncIterator[bytes]:
 async def test_limits_without_a_content_length(
     make_bench: MakeHarness, content_type: str, chunk: bytes
 ) -> None:
-    bench = await make_bench(limits={"upload_bytes": 1000, "text_bytes": 500})
-    answer = await bench.http.post(URL, content=much(chunk), headers={"Content-Type": content_type})
+    api = await make_bench(limits={"upload_bytes": 1000, "text_bytes": 500})
+    answer = await api.http.post(URL, content=much(chunk), headers={"Content-Type": content_type})
     problem_of(answer, 413, "body_too_large")
 
 
 async def test_a_body_as_large_as_it_may_be(make_bench: MakeHarness) -> None:
     body = json.dumps({"caption": "x" * 300}).encode()
-    bench = await make_bench(limits={"text_bytes": len(body)})
+    api = await make_bench(limits={"text_bytes": len(body)})
     headers = {"Content-Type": "application/json"}
-    assert (await bench.http.post(URL, content=body, headers=headers)).status_code == 200
-    over = await bench.http.post(URL, content=body + b" ", headers=headers)
+    assert (await api.http.post(URL, content=body, headers=headers)).status_code == 200
+    over = await api.http.post(URL, content=body + b" ", headers=headers)
     problem_of(over, 413, "body_too_large")
 
 
-async def test_unknown_fields_are_reported_and_ignored(bench: ApiHarness) -> None:
-    told = warnings_of(await bench.submit(caption="x", colour="red", **{"half\ud83d\0": 1}))
+async def test_unknown_fields_are_reported_and_ignored(api: ApiHarness) -> None:
+    told = warnings_of(await api.submit(caption="x", colour="red", **{"half\ud83d\0": 1}))
     assert told.startswith("Unknown fields, ignored: colour, half")
-    form = await bench.http.post(URL, data={"caption": "x", "colour": "red", "empty": ""})
+    form = await api.http.post(URL, data={"caption": "x", "colour": "red", "empty": ""})
     assert warnings_of(form) == "Unknown fields, ignored: colour."
-    many = warnings_of(await bench.submit(**{f"unknown_{n}": n for n in range(100)}))
+    many = warnings_of(await api.submit(**{f"unknown_{n}": n for n in range(100)}))
     assert "and 80 more" in many and len(many) < 1000
 
 
@@ -277,12 +273,12 @@ async def test_unknown_fields_are_reported_and_ignored(bench: ApiHarness) -> Non
         ),
     ],
 )
-async def test_what_is_odd_in_a_form_is_told(bench: ApiHarness, content: bytes, told: str) -> None:
+async def test_what_is_odd_in_a_form_is_told(api: ApiHarness, content: bytes, told: str) -> None:
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    assert warnings_of(await bench.http.post(URL, content=content, headers=headers)) == told
+    assert warnings_of(await api.http.post(URL, content=content, headers=headers)) == told
 
 
-async def test_text_fields_that_are_sent_as_files(bench: ApiHarness) -> None:
+async def test_text_fields_that_are_sent_as_files(api: ApiHarness) -> None:
     """``curl -F lyrics=@song.txt``."""
     files = {
         "lyrics": ("song.txt", "[verse]\nÄpfel\n\n".encode(), "text/plain"),
@@ -290,9 +286,9 @@ async def test_text_fields_that_are_sent_as_files(bench: ApiHarness) -> None:
         "prompt": ("c.txt", b"\xef\xbb\xbfa tune\n", "text/plain"),
         "key_scale": ("", b"", "text/plain"),
     }
-    answer = await bench.http.post(URL, files=files)
+    answer = await api.http.post(URL, files=files)
     assert warnings_of(answer) == ""
-    spec = bench.stored(answer.json()["job_id"])
+    spec = api.stored(answer.json()["job_id"])
     assert (spec.decode.lyrics, spec.decode.bpm, spec.decode.caption) == (
         "[verse]\nÄpfel",
         120,
@@ -301,11 +297,9 @@ async def test_text_fields_that_are_sent_as_files(bench: ApiHarness) -> None:
 
 
 @pytest.mark.parametrize("name", ["caption", "src_audio_path", "thinking"])
-async def test_files_that_are_no_text_under_a_text_fields_name(
-    bench: ApiHarness, name: str
-) -> None:
-    answer = await bench.http.post(URL, files={name: ("a.mp3", b"\xff\xfb\x90\x00")})
-    large = await bench.http.post(URL, files={name: ("a.txt", b"x" * 1_000_001)})
+async def test_files_that_are_no_text_under_a_text_fields_name(api: ApiHarness, name: str) -> None:
+    answer = await api.http.post(URL, files={name: ("a.mp3", b"\xff\xfb\x90\x00")})
+    large = await api.http.post(URL, files={name: ("a.txt", b"x" * 1_000_001)})
     for detail in (
         problem_of(answer, 400, "malformed_body")["detail"],
         problem_of(large, 413, "body_too_large")["detail"],
@@ -313,31 +307,31 @@ async def test_files_that_are_no_text_under_a_text_fields_name(
         assert name in detail and "Audio is sent as the file src_audio" in detail
 
 
-async def test_parts_that_come_twice(bench: ApiHarness) -> None:
+async def test_parts_that_come_twice(api: ApiHarness) -> None:
     parts = [("caption", (None, b"a")), ("caption", ("c.txt", b"b")), ("bpm", (None, b"90"))]
-    answer = await bench.http.post(URL, files=parts)
+    answer = await api.http.post(URL, files=parts)
     assert warnings_of(answer) == "Sent more than once, only the first is used: caption."
-    assert bench.stored(answer.json()["job_id"]).decode.caption == "a"
+    assert api.stored(answer.json()["job_id"]).decode.caption == "a"
 
 
 async def test_malformed_forms_are_no_news(
-    bench: ApiHarness, caplog: pytest.LogCaptureFixture
+    api: ApiHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
         headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
         for content in (b"no form", b"------song\r\n\xff\xfe\r\n", WHOLE + b"trailing"):
-            await bench.http.post(URL, content=content, headers=headers)
+            await api.http.post(URL, content=content, headers=headers)
     assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
 
 
-async def test_a_text_where_a_file_belongs(bench: ApiHarness) -> None:
+async def test_a_text_where_a_file_belongs(api: ApiHarness) -> None:
     """``-F src_audio=song.mp3`` without the @ is a common slip."""
-    answer = await bench.http.post(URL, data={"src_audio": "song.mp3", "task_type": "repaint"})
+    answer = await api.http.post(URL, data={"src_audio": "song.mp3", "task_type": "repaint"})
     errors = field_errors(answer)
     assert set(errors) == {"src_audio"} and "@" in errors["src_audio"]
-    assert "reference_audio" in field_errors(await bench.submit(referenceAudio="x"))
+    assert "reference_audio" in field_errors(await api.submit(referenceAudio="x"))
 
 
-async def test_parameters_of_the_url_are_no_fields(bench: ApiHarness) -> None:
-    answer = await bench.http.post(f"{URL}?caption=other", json={"caption": "mine"})
-    assert bench.stored(answer.json()["job_id"]).decode.caption == "mine"
+async def test_parameters_of_the_url_are_no_fields(api: ApiHarness) -> None:
+    answer = await api.http.post(f"{URL}?caption=other", json={"caption": "mine"})
+    assert api.stored(answer.json()["job_id"]).decode.caption == "mine"

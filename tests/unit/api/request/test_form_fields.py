@@ -12,20 +12,20 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 Pairs = list[tuple[str, str]]
 
 
-async def urlencoded(bench: ApiHarness, pairs: Pairs) -> httpx.Response:
+async def urlencoded(api: ApiHarness, pairs: Pairs) -> httpx.Response:
     content = urlencode(pairs).encode()
-    return await bench.http.post(URL, content=content, headers=FORM)
+    return await api.http.post(URL, content=content, headers=FORM)
 
 
-async def multipart(bench: ApiHarness, pairs: Pairs) -> httpx.Response:
-    return await bench.http.post(URL, files=[(name, (None, value)) for name, value in pairs])
+async def multipart(api: ApiHarness, pairs: Pairs) -> httpx.Response:
+    return await api.http.post(URL, files=[(name, (None, value)) for name, value in pairs])
 
 
-async def specs(bench: ApiHarness, pairs: Pairs) -> list[JobSpec]:
+async def specs(api: ApiHarness, pairs: Pairs) -> list[JobSpec]:
     """What both kinds of form are stored as."""
-    answers = [await urlencoded(bench, pairs), await multipart(bench, pairs)]
+    answers = [await urlencoded(api, pairs), await multipart(api, pairs)]
     assert all("Unknown" not in warnings_of(answer) for answer in answers)
-    return [bench.stored(answer.json()["job_id"]) for answer in answers]
+    return [api.stored(answer.json()["job_id"]) for answer in answers]
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,8 @@ async def specs(bench: ApiHarness, pairs: Pairs) -> list[JobSpec]:
         [("seed[0]", "1"), ("seed[1]", "2")],
     ],
 )
-async def test_seeds(bench: ApiHarness, pairs: Pairs) -> None:
-    for spec in await specs(bench, [*pairs, ("use_random_seed", "false")]):
+async def test_seeds(api: ApiHarness, pairs: Pairs) -> None:
+    for spec in await specs(api, [*pairs, ("use_random_seed", "false")]):
         assert spec.decode.seeds == (1, 2)
 
 
@@ -56,8 +56,8 @@ async def test_seeds(bench: ApiHarness, pairs: Pairs) -> None:
         [("track_classes[]", "vocals"), ("track_classes[]", "drums")],
     ],
 )
-async def test_tracks(bench: ApiHarness, pairs: Pairs) -> None:
-    for spec in await specs(bench, pairs):
+async def test_tracks(api: ApiHarness, pairs: Pairs) -> None:
+    for spec in await specs(api, pairs):
         assert spec.decode.track_classes == ("vocals", "drums")
 
 
@@ -69,13 +69,13 @@ async def test_tracks(bench: ApiHarness, pairs: Pairs) -> None:
         ([("audio_code_string", f"<|audio_code_{n}|>") for n in (1, 2)], ((1,), (2,))),
     ],
 )
-async def test_codes(bench: ApiHarness, pairs: Pairs, codes: tuple[tuple[int, ...], ...]) -> None:
-    for spec in await specs(bench, pairs):
+async def test_codes(api: ApiHarness, pairs: Pairs, codes: tuple[tuple[int, ...], ...]) -> None:
+    for spec in await specs(api, pairs):
         assert spec.decode.codes == codes
 
 
-async def test_lists_as_text_in_json(bench: ApiHarness) -> None:
-    spec = await bench.spec(
+async def test_lists_as_text_in_json(api: ApiHarness) -> None:
+    spec = await api.spec(
         seed="[1, 2]", use_random_seed=False, audio_code_string='["<|audio_code_1|>"]'
     )
     assert (spec.decode.seeds, spec.decode.codes) == ((1, 2), ((1,),))
@@ -97,8 +97,8 @@ async def test_lists_as_text_in_json(bench: ApiHarness) -> None:
         ("bpm", "[120]"),
     ],
 )
-async def test_texts_that_are_no_legal_list(bench: ApiHarness, field: str, value: str) -> None:
-    for answer in (await urlencoded(bench, [(field, value)]), await bench.submit(**{field: value})):
+async def test_texts_that_are_no_legal_list(api: ApiHarness, field: str, value: str) -> None:
+    for answer in (await urlencoded(api, [(field, value)]), await api.submit(**{field: value})):
         assert set(field_errors(answer)) == {field}
 
 
@@ -110,8 +110,8 @@ async def test_texts_that_are_no_legal_list(bench: ApiHarness, field: str, value
         [("metas", '{"bpm": 90, "keyscale": "Am", "duration": null}')],
     ],
 )
-async def test_metadata(bench: ApiHarness, pairs: Pairs) -> None:
-    for spec in await specs(bench, pairs):
+async def test_metadata(api: ApiHarness, pairs: Pairs) -> None:
+    for spec in await specs(api, pairs):
         assert (spec.decode.bpm, spec.decode.key_scale, spec.decode.duration) == (
             90,
             "A minor",
@@ -119,16 +119,16 @@ async def test_metadata(bench: ApiHarness, pairs: Pairs) -> None:
         )
 
 
-async def test_brackets_that_mean_nothing_are_reported(bench: ApiHarness) -> None:
+async def test_brackets_that_mean_nothing_are_reported(api: ApiHarness) -> None:
     pairs = [("caption[]", "a"), ("bpm[0]", "90"), ("metas[]", "5"), ("colour[x]", "red")]
-    for answer in (await urlencoded(bench, pairs), await multipart(bench, pairs)):
+    for answer in (await urlencoded(api, pairs), await multipart(api, pairs)):
         told = warnings_of(answer)
         assert all(name in told for name, _ in pairs), told
 
 
-async def test_the_url_parsers_own_charset_field(bench: ApiHarness) -> None:
+async def test_the_url_parsers_own_charset_field(api: ApiHarness) -> None:
     """HTML's hidden field: the browser fills in which charset it wrote the form in."""
     for content in (b"_charset_=iso-8859-1&caption=caf%E9", b"caption=caf%E9&_charset_=latin1"):
-        answer = await bench.http.post(URL, content=content, headers=FORM)
+        answer = await api.http.post(URL, content=content, headers=FORM)
         assert "warnings" not in answer.json()
-        assert bench.stored(answer.json()["job_id"]).decode.caption == "café"
+        assert api.stored(answer.json()["job_id"]).decode.caption == "café"

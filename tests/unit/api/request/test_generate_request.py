@@ -127,11 +127,11 @@ def test_the_tables_hold_every_field() -> None:
 
 
 @pytest.mark.parametrize("field", BAD)
-async def test_bad_values_in_json(bench: ApiHarness, field: str) -> None:
-    legal = legal_values(field, bench.settings.limits)
+async def test_bad_values_in_json(api: ApiHarness, field: str) -> None:
+    legal = legal_values(field, api.settings.limits)
     for value in BAD[field]:
         body = json.dumps({field: value}).encode()
-        answer = await bench.http.post(
+        answer = await api.http.post(
             URL, content=body, headers={"Content-Type": "application/json"}
         )
         errors = field_errors(answer)
@@ -139,11 +139,11 @@ async def test_bad_values_in_json(bench: ApiHarness, field: str) -> None:
         assert errors[field].startswith(f"{field} must be {legal}; got "), value
         assert legal in answer.json()["detail"]
         assert answer.json()["errors"][0]["legal"] == legal
-    assert bench.queued() == 0
+    assert api.queued() == 0
 
 
 @pytest.mark.parametrize("field", BAD)
-async def test_bad_values_in_forms(bench: ApiHarness, field: str) -> None:
+async def test_bad_values_in_forms(api: ApiHarness, field: str) -> None:
     texts = [v for v in BAD[field] if isinstance(v, str) and v and "\ud83d" not in v]
     texts += [str(v) for v in BAD[field] if type(v) in (int, float) and abs(v) < 1e30]
     if field in ("caption", "lyrics", "instruction", "lm_negative_prompt", "time_signature"):
@@ -154,11 +154,11 @@ async def test_bad_values_in_forms(bench: ApiHarness, field: str) -> None:
         texts = [t for t in texts if not t.isdigit()]  # plain numbers are codes
     assert texts
     for text in texts:
-        urlencoded = await bench.http.post(URL, data={field: text})
-        multipart = await bench.http.post(URL, files={field: (None, text)})
+        urlencoded = await api.http.post(URL, data={field: text})
+        multipart = await api.http.post(URL, files={field: (None, text)})
         for answer in (urlencoded, multipart):
             assert field in field_errors(answer), f"{text!r}"
-    assert bench.queued() == 0
+    assert api.queued() == 0
 
 
 @pytest.mark.parametrize("field", GOOD)
@@ -178,72 +178,72 @@ def test_good_values(field: str) -> None:
 
 
 @pytest.mark.parametrize("field", [*GOOD, "metas", "prompt", "src_audio", "reference_audio"])
-async def test_values_that_mean_the_default(bench: ApiHarness, field: str) -> None:
+async def test_values_that_mean_the_default(api: ApiHarness, field: str) -> None:
     """What JavaScript and Python write for nothing: none of it is sung, and none is an error."""
-    plain = (await bench.spec(caption=None)).model_dump() | {"seeds": ()}
-    answers = [await bench.submit(**{"caption": None, field: nothing}) for nothing in (None, "")]
+    plain = (await api.spec(caption=None)).model_dump() | {"seeds": ()}
+    answers = [await api.submit(**{"caption": None, field: nothing}) for nothing in (None, "")]
     for nothing in ("", "null", "undefined", "None"):
-        answers.append(await bench.http.post(URL, data={field: nothing}))
-        answers.append(await bench.http.post(URL, files={field: (None, nothing)}))
+        answers.append(await api.http.post(URL, data={field: nothing}))
+        answers.append(await api.http.post(URL, files={field: (None, nothing)}))
     for answer in answers:
         assert answer.status_code == 200, answer.text
-        stored = bench.stored(answer.json()["job_id"])
+        stored = api.stored(answer.json()["job_id"])
         assert stored.model_dump() | {"seeds": ()} == plain
 
 
-async def test_words_that_are_values_in_json(bench: ApiHarness) -> None:
-    assert (await bench.spec(caption="null", lyrics="None")).decode.lyrics == "None"
-    assert "bpm" in field_errors(await bench.submit(bpm="undefined"))
-    assert "bpm" in field_errors(await bench.http.post(URL, data={"bpm": "NaN"}))
+async def test_words_that_are_values_in_json(api: ApiHarness) -> None:
+    assert (await api.spec(caption="null", lyrics="None")).decode.lyrics == "None"
+    assert "bpm" in field_errors(await api.submit(bpm="undefined"))
+    assert "bpm" in field_errors(await api.http.post(URL, data={"bpm": "NaN"}))
 
 
-async def test_every_bad_field_is_named_once(bench: ApiHarness) -> None:
+async def test_every_bad_field_is_named_once(api: ApiHarness) -> None:
     fields = [name for name in BAD if name != "task_type"]
-    answer = await bench.submit(**{name: {"bad": True} for name in fields})
+    answer = await api.submit(**{name: {"bad": True} for name in fields})
     errors = field_errors(answer)
     assert list(errors) == fields
     assert "And " in answer.json()["detail"]  # readable, not endless
 
 
 async def test_the_caps_are_settings(make_bench: MakeHarness) -> None:
-    bench = await make_bench(limits={"duration": 20, "batch_size": 2})
+    api = await make_bench(limits={"duration": 20, "batch_size": 2})
     errors = field_errors(
-        await bench.submit(audio_duration=21, batch_size=3, seed=[1, 2, 3], use_random_seed=False)
+        await api.submit(audio_duration=21, batch_size=3, seed=[1, 2, 3], use_random_seed=False)
     )
     assert set(errors) == {"audio_duration", "batch_size", "seed"}
     assert "to 20" in errors["audio_duration"] and "1 to 2" in errors["batch_size"]
-    codes = field_errors(await bench.submit(audio_code_string="<|audio_code_1|>" * 101))
+    codes = field_errors(await api.submit(audio_code_string="<|audio_code_1|>" * 101))
     assert "at most 20 seconds" in codes["audio_code_string"]
-    assert (await bench.spec(audio_duration=20, batch_size=2)).decode.duration == 20
+    assert (await api.spec(audio_duration=20, batch_size=2)).decode.duration == 20
 
 
 async def test_a_default_above_the_cap_is_lowered(make_bench: MakeHarness) -> None:
-    bench = await make_bench(limits={"batch_size": 1})
-    assert len((await bench.spec()).decode.seeds) == 1
+    api = await make_bench(limits={"batch_size": 1})
+    assert len((await api.spec()).decode.seeds) == 1
 
 
-async def test_a_long_number_is_a_wrong_value_not_a_wrong_body(bench: ApiHarness) -> None:
+async def test_a_long_number_is_a_wrong_value_not_a_wrong_body(api: ApiHarness) -> None:
     body = b'{"bpm": ' + b"9" * 5000 + b', "seed": -' + b"9" * 5000 + b"}"
-    answer = await bench.http.post(URL, content=body, headers={"Content-Type": "application/json"})
+    answer = await api.http.post(URL, content=body, headers={"Content-Type": "application/json"})
     assert set(field_errors(answer)) == {"bpm", "seed"}
 
 
-async def test_a_long_value_is_not_sent_back_whole(bench: ApiHarness) -> None:
-    answer = await bench.submit(bpm="9" * 100_000)
+async def test_a_long_value_is_not_sent_back_whole(api: ApiHarness) -> None:
+    answer = await api.submit(bpm="9" * 100_000)
     assert len(answer.content) < 1000
     assert "bpm" in field_errors(answer)
 
 
-async def test_spelling_of_the_model(bench: ApiHarness) -> None:
-    spec = await bench.spec(
+async def test_spelling_of_the_model(api: ApiHarness) -> None:
+    spec = await api.spec(
         key_scale="f# MINOR", time_signature="6/8", vocal_language="zh-CN", audio_format="FLAC"
     )
     assert (spec.decode.key_scale, spec.decode.time_signature) == ("F# minor", "6")
     assert (spec.decode.vocal_language, spec.decode.audio_format) == ("zh", "flac")
 
 
-async def test_the_documented_defaults(bench: ApiHarness) -> None:
-    spec = await bench.spec(caption=None)
+async def test_the_documented_defaults(api: ApiHarness) -> None:
+    spec = await api.spec(caption=None)
     assert spec.decode.model_dump(exclude={"seeds"}) == {
         "task": "text2music",
         "caption": "",
@@ -283,7 +283,7 @@ def test_a_parameter_is_read_by_the_name_that_the_engines_have() -> None:
     assert set(PlanParameters.model_fields) - {"planner"} <= of_lm
 
 
-async def test_a_plain_request_has_no_warnings(bench: ApiHarness) -> None:
-    answer = await bench.submit(caption="upbeat pop song", lyrics="Hello", inference_steps=16)
+async def test_a_plain_request_has_no_warnings(api: ApiHarness) -> None:
+    answer = await api.submit(caption="upbeat pop song", lyrics="Hello", inference_steps=16)
     assert "warnings" not in answer.json()
     assert warnings_of(answer) == ""

@@ -19,142 +19,142 @@ from tests.unit.api.harness import (
 CODES = "<|audio_code_1|>" * 50
 
 
-async def test_a_submit_tells_the_decoders_work(bench: ApiHarness) -> None:
+async def test_a_submit_tells_the_decoders_work(api: ApiHarness) -> None:
     for fields, work in (
         ({"audio_duration": 10, "inference_steps": 8, "batch_size": 2}, 10 * 8 * 2),
         ({"inference_steps": 4, "batch_size": 1}, 60 * 4),
         ({"audio_code_string": "1,2,3,4,5", "batch_size": 1}, 1.0 * 8),
         ({"use_5hz_lm": True, "lyrics": "la " * 200, "batch_size": 1}, 200 / 2.2 * 8),
     ):
-        await bench.submit(**fields)
-        assert bench.service.submits[-1].work == pytest.approx(work)
+        await api.submit(**fields)
+        assert api.service.submits[-1].work == pytest.approx(work)
 
 
-async def test_the_default_instructions_mean_that_none_is_given(bench: ApiHarness) -> None:
+async def test_the_default_instructions_mean_that_none_is_given(api: ApiHarness) -> None:
     for sentence in (
         "Fill the mask based on the given conditions:",
         " Fill the audio semantic mask based on the given conditions:\n",
     ):
         for more in ({}, {"audio_code_string": CODES}, {"use_5hz_lm": True}):
-            answer = await bench.submit(instruction=sentence, **more)
+            answer = await api.submit(instruction=sentence, **more)
             assert warnings_of(answer) == ""
-            assert bench.stored(answer.json()["job_id"]).decode.instruction == ""
+            assert api.stored(answer.json()["job_id"]).decode.instruction == ""
 
 
-async def test_codes_have_the_covers_instruction_and_the_job_says_so(bench: ApiHarness) -> None:
+async def test_codes_have_the_covers_instruction_and_the_job_says_so(api: ApiHarness) -> None:
     own = {"instruction": "Sing it low:"}
     told = "instruction is not used: audio codes have the cover's."
     for codes in ({"audio_code_string": CODES}, {"use_5hz_lm": True}):
-        assert warnings_of(await bench.submit(**own, **codes)) == told
+        assert warnings_of(await api.submit(**own, **codes)) == told
     for without in ({}, {"use_5hz_lm": True, "infer_type": "dit"}):
-        answer = await bench.submit(**own, **without)
+        answer = await api.submit(**own, **without)
         assert warnings_of(answer) == ""
-        assert bench.stored(answer.json()["job_id"]).decode.instruction == "Sing it low:"
-    cover = await bench.submit(task_type="cover", audio_code_string=CODES, **own)
+        assert api.stored(answer.json()["job_id"]).decode.instruction == "Sing it low:"
+    cover = await api.submit(task_type="cover", audio_code_string=CODES, **own)
     assert warnings_of(cover) == ""
 
 
-async def test_llm_dit_needs_codes_from_somewhere(bench: ApiHarness) -> None:
-    errors = field_errors(await bench.submit(infer_type="llm_dit"))
+async def test_llm_dit_needs_codes_from_somewhere(api: ApiHarness) -> None:
+    errors = field_errors(await api.submit(infer_type="llm_dit"))
     assert "audio_code_string" in errors["infer_type"] and "use_5hz_lm" in errors["infer_type"]
     for good in ({"use_5hz_lm": True}, {"audio_code_string": CODES}):
-        assert (await bench.submit(infer_type="llm_dit", **good)).status_code == 200
+        assert (await api.submit(infer_type="llm_dit", **good)).status_code == 200
 
 
-async def test_codes(bench: ApiHarness) -> None:
-    answer = await bench.submit(audio_code_string=CODES, audio_duration=10)
+async def test_codes(api: ApiHarness) -> None:
+    answer = await api.submit(audio_code_string=CODES, audio_duration=10)
     assert "warnings" not in answer.json()
-    spec = bench.stored(answer.json()["job_id"])
+    spec = api.stored(answer.json()["job_id"])
     assert (spec.decode.task, spec.decode.codes, spec.plan) == ("text2music", ((1,) * 50,), None)
     assert spec.decode.duration is None and len(spec.decode.seeds) == 2
-    told = warnings_of(await bench.submit(audio_code_string=CODES, audio_duration=30))
+    told = warnings_of(await api.submit(audio_code_string=CODES, audio_duration=30))
     assert told == "audio_duration is not used: the audio codes make 10 s."
-    lm = warnings_of(await bench.submit(audio_code_string=CODES, use_5hz_lm=True))
+    lm = warnings_of(await api.submit(audio_code_string=CODES, use_5hz_lm=True))
     assert lm == "The LM is skipped (use_5hz_lm): audio codes came."
 
 
-async def test_codes_a_take(bench: ApiHarness) -> None:
+async def test_codes_a_take(api: ApiHarness) -> None:
     three = [f"<|audio_code_{n}|>" for n in (1, 2, 3)]
-    spec = await bench.spec(audio_code_string=three)
+    spec = await api.spec(audio_code_string=three)
     assert spec.decode.codes == ((1,), (2,), (3,)) and len(spec.decode.seeds) == 3
-    assert len((await bench.spec(audio_code_string=three[:1])).decode.seeds) == 2
-    errors = field_errors(await bench.submit(audio_code_string=three, batch_size=2))
+    assert len((await api.spec(audio_code_string=three[:1])).decode.seeds) == 2
+    errors = field_errors(await api.submit(audio_code_string=three, batch_size=2))
     assert "batch_size is 2" in errors["audio_code_string"]
     both = field_errors(
-        await bench.submit(audio_code_string=three, seed=[1, 2], use_random_seed=False)
+        await api.submit(audio_code_string=three, seed=[1, 2], use_random_seed=False)
     )
     assert set(both) == {"seed"}
 
 
-async def test_codes_that_do_not_count(bench: ApiHarness) -> None:
-    answer = await bench.submit(audio_code_string=CODES, infer_type="dit", use_5hz_lm=True)
-    spec = bench.stored(answer.json()["job_id"])
+async def test_codes_that_do_not_count(api: ApiHarness) -> None:
+    answer = await api.submit(audio_code_string=CODES, infer_type="dit", use_5hz_lm=True)
+    spec = api.stored(answer.json()["job_id"])
     assert spec.decode.codes == () and spec.plan and spec.plan.infer_type == "dit"
     assert warnings_of(answer) == "audio_code_string is not used with infer_type dit."
-    errors = field_errors(await bench.submit(audio_code_string=CODES, task_type="repaint"))
+    errors = field_errors(await api.submit(audio_code_string=CODES, task_type="repaint"))
     assert set(errors) == {"src_audio_path"}  # repaint needs its source, codes or not
 
 
-async def test_what_a_turbo_model_does_not_do(bench: ApiHarness) -> None:
-    told = (await bench.submit(guidance_scale=7, cfg_interval_end=0.5, inference_steps=21)).json()
+async def test_what_a_turbo_model_does_not_do(api: ApiHarness) -> None:
+    told = (await api.submit(guidance_scale=7, cfg_interval_end=0.5, inference_steps=21)).json()
     assert told["warnings"] == [
         "acestep-v15-turbo is a turbo model, made for 8 steps; 21 are run as asked.",
         "Not used by acestep-v15-turbo, a turbo model: guidance_scale, cfg_interval_end.",
     ]
-    assert bench.stored(told["job_id"]).decode.steps == 21
-    bench.service.deploy = Deployed((MOCK_LM,), (BASE,), ready=True)
-    base = await bench.submit(guidance_scale=7, cfg_interval_end=0.5, inference_steps=50)
+    assert api.stored(told["job_id"]).decode.steps == 21
+    api.service.deploy = Deployed((MOCK_LM,), (BASE,), ready=True)
+    base = await api.submit(guidance_scale=7, cfg_interval_end=0.5, inference_steps=50)
     assert "warnings" not in base.json()
 
 
 @pytest.mark.parametrize("model", ["acestep-v15-base", "acestep-v15-sft"])
-async def test_a_base_model_is_told_of_its_steps(bench: ApiHarness, model: str) -> None:
+async def test_a_base_model_is_told_of_its_steps(api: ApiHarness, model: str) -> None:
     decoder = BASE.model_copy(update={"model": model})
-    bench.service.deploy = Deployed((MOCK_LM,), (decoder,), ready=True)
-    answer = await bench.submit()
+    api.service.deploy = Deployed((MOCK_LM,), (decoder,), ready=True)
+    answer = await api.submit()
     assert answer.json()["warnings"] == [
         f"{model} is made for 50 steps, and inference_steps was not sent: its default, 8, is run; "
         "send inference_steps: 50."
     ]
-    assert bench.stored(answer.json()["job_id"]).decode.steps == 8
+    assert api.stored(answer.json()["job_id"]).decode.steps == 8
     for steps in (8, 50):  # who says so gets what was asked for
-        assert "warnings" not in (await bench.submit(inference_steps=steps)).json()
-    bench.service.deploy = Deployed((MOCK_LM,), (TURBO, decoder), ready=True)
-    assert "warnings" not in (await bench.submit()).json()
-    assert "made for 50 steps" in warnings_of(await bench.submit(model=model))
+        assert "warnings" not in (await api.submit(inference_steps=steps)).json()
+    api.service.deploy = Deployed((MOCK_LM,), (TURBO, decoder), ready=True)
+    assert "warnings" not in (await api.submit()).json()
+    assert "made for 50 steps" in warnings_of(await api.submit(model=model))
 
 
-async def test_a_song_that_nothing_is_said_about(bench: ApiHarness) -> None:
+async def test_a_song_that_nothing_is_said_about(api: ApiHarness) -> None:
     nothing = (
         "Nothing says what the song is about: caption and lyrics are empty; send caption, such as "
         '"upbeat pop song".'
     )
     for body in ({}, {"caption": " \n"}, {"bpm": 90, "use_5hz_lm": True}):
-        answer = await bench.submit(**{"caption": None, **body})
+        answer = await api.submit(**{"caption": None, **body})
         assert answer.json()["warnings"] == [nothing]
-        job = (await bench.http.get(f"/v1/jobs/{answer.json()['job_id']}")).json()
+        job = (await api.http.get(f"/v1/jobs/{answer.json()['job_id']}")).json()
         assert job["warnings"] == [nothing]
-    typo = warnings_of(await bench.submit(caption=None, captoin="jazz"))
+    typo = warnings_of(await api.submit(caption=None, captoin="jazz"))
     assert typo == f"Unknown fields, ignored: captoin. {nothing}"
     for body in ({"lyrics": "la"}, {"prompt": "jazz"}, {"audio_code_string": CODES}):
-        assert "warnings" not in (await bench.submit(**{"caption": None, **body})).json()
+        assert "warnings" not in (await api.submit(**{"caption": None, **body})).json()
 
 
-async def test_tasks_that_the_model_does_not_do(bench: ApiHarness) -> None:
+async def test_tasks_that_the_model_does_not_do(api: ApiHarness) -> None:
     for task in ("lego", "extract", "complete"):
-        answer = await bench.submit(task_type=task)
+        answer = await api.submit(task_type=task)
         errors = field_errors(answer)
         assert "acestep-v15-turbo does text2music, cover, repaint" in errors["task_type"]
         legal = {entry["field"]: entry["legal"] for entry in answer.json()["errors"]}
         assert legal["task_type"] == "text2music, cover or repaint"
-    bench.service.deploy = Deployed((MOCK_LM,), (TURBO, BASE), ready=True)
-    assert set(field_errors(await bench.submit(task_type="lego"))) == {"src_audio_path"}
-    answer = await bench.submit(task_type="lego", model="acestep-v15-turbo")
+    api.service.deploy = Deployed((MOCK_LM,), (TURBO, BASE), ready=True)
+    assert set(field_errors(await api.submit(task_type="lego"))) == {"src_audio_path"}
+    answer = await api.submit(task_type="lego", model="acestep-v15-turbo")
     wrong = field_errors(answer)
     assert "acestep-v15-base does" in wrong["task_type"]
     legal = {entry["field"]: entry["legal"] for entry in answer.json()["errors"]}
     assert legal["task_type"] == "text2music, cover or repaint"
-    unknown = (await bench.submit(task_type="stems", model="none")).json()["errors"]
+    unknown = (await api.submit(task_type="stems", model="none")).json()["errors"]
     assert {entry["field"]: entry["legal"] for entry in unknown} == {
         "task_type": "text2music, cover or repaint; with a base model also lego, extract or "
         "complete",
@@ -162,53 +162,53 @@ async def test_tasks_that_the_model_does_not_do(bench: ApiHarness) -> None:
     }
 
 
-async def test_the_tracks_of_the_other_tasks_are_not_lost(bench: ApiHarness) -> None:
+async def test_the_tracks_of_the_other_tasks_are_not_lost(api: ApiHarness) -> None:
     """Which track a job is about: lego and extract take one by name, complete takes several."""
-    bench.service.deploy = Deployed((MOCK_LM,), (BASE,), ready=True)
+    api.service.deploy = Deployed((MOCK_LM,), (BASE,), ready=True)
     for task, wrong, right in (
         ("lego", {"track_classes": ["bass"]}, "track_name"),
         ("extract", {"instruments": "bass"}, "track_name"),
         ("complete", {"track_name": "bass"}, "track_classes"),
     ):
-        errors = field_errors(await bench.submit(task_type=task, src_audio_path="/x", **wrong))
+        errors = field_errors(await api.submit(task_type=task, src_audio_path="/x", **wrong))
         (told,) = errors.values()
         assert told.endswith(f" is not for {task}: send {right}.")
-        both = await bench.submit(task_type=task, track_name="bass", track_classes="drums")
+        both = await api.submit(task_type=task, track_name="bass", track_classes="drums")
         assert set(field_errors(both)) == {"src_audio_path"}
-    told = warnings_of(await bench.submit(track_classes=["bass"], inference_steps=50))
+    told = warnings_of(await api.submit(track_classes=["bass"], inference_steps=50))
     assert told == "Not used for text2music: track_classes."
 
 
-async def test_the_model_is_fixed_where_it_matters(bench: ApiHarness) -> None:
-    bench.service.deploy = Deployed((MOCK_LM,), (TURBO, BASE), ready=True)
-    assert (await bench.spec()).decode.model == ""
-    assert (await bench.spec(model="Acestep-v15-BASE")).decode.model == "acestep-v15-base"
-    assert (await bench.spec(model="acestep-v15-turbo")).decode.model == "acestep-v15-turbo"
+async def test_the_model_is_fixed_where_it_matters(api: ApiHarness) -> None:
+    api.service.deploy = Deployed((MOCK_LM,), (TURBO, BASE), ready=True)
+    assert (await api.spec()).decode.model == ""
+    assert (await api.spec(model="Acestep-v15-BASE")).decode.model == "acestep-v15-base"
+    assert (await api.spec(model="acestep-v15-turbo")).decode.model == "acestep-v15-turbo"
 
 
 @pytest.mark.parametrize("task", ["cover", "repaint"])
-async def test_tasks_without_their_source(bench: ApiHarness, task: str) -> None:
-    error = field_errors(await bench.submit(task_type=task))["src_audio_path"]
+async def test_tasks_without_their_source(api: ApiHarness, task: str) -> None:
+    error = field_errors(await api.submit(task_type=task))["src_audio_path"]
     assert "src_audio" in error
     assert ("audio_code_string" in error) == (task == "cover")
-    assert bench.queued() == 0
+    assert api.queued() == 0
 
 
 @pytest.mark.parametrize(("start", "end"), [(5, 5), (5, 4.9), (0, 0), (0, -0.5), (-2, -3)])
 async def test_a_window_that_ends_before_it_starts(
-    bench: ApiHarness, start: float, end: float
+    api: ApiHarness, start: float, end: float
 ) -> None:
-    answer = await bench.submit(
+    answer = await api.submit(
         task_type="repaint", src_audio_path="/x", repainting_start=start, repainting_end=end
     )
     error = field_errors(answer)["repainting_end"]
     assert "must lie after repainting_start" in error
 
 
-async def test_the_cfg_interval(bench: ApiHarness) -> None:
-    errors = field_errors(await bench.submit(cfg_interval_start=0.6, cfg_interval_end=0.5))
+async def test_the_cfg_interval(api: ApiHarness) -> None:
+    errors = field_errors(await api.submit(cfg_interval_start=0.6, cfg_interval_end=0.5))
     assert "cfg_interval_start (0.6)" in errors["cfg_interval_end"]
-    equal = await bench.spec(cfg_interval_start=0.5, cfg_interval_end=0.5)
+    equal = await api.spec(cfg_interval_start=0.5, cfg_interval_end=0.5)
     assert equal.decode.cfg_interval == (0.5, 0.5)
 
 
@@ -224,33 +224,33 @@ async def test_the_cfg_interval(bench: ApiHarness) -> None:
     ],
 )
 async def test_what_does_not_apply_is_a_warning(
-    bench: ApiHarness, fields: dict[str, Any], warning: str
+    api: ApiHarness, fields: dict[str, Any], warning: str
 ) -> None:
-    answer = await bench.submit(**fields)
+    answer = await api.submit(**fields)
     assert answer.json()["warnings"] == [warning]
-    job = (await bench.http.get(f"/v1/jobs/{answer.json()['job_id']}")).json()
+    job = (await api.http.get(f"/v1/jobs/{answer.json()['job_id']}")).json()
     assert job["warnings"] == [warning]
 
 
-async def test_cover_strength_applies_to_codes(bench: ApiHarness) -> None:
+async def test_cover_strength_applies_to_codes(api: ApiHarness) -> None:
     for fields in ({"use_5hz_lm": True}, {"audio_code_string": CODES}):
-        answer = await bench.submit(audio_cover_strength=0.5, **fields)
+        answer = await api.submit(audio_cover_strength=0.5, **fields)
         assert "warnings" not in answer.json()
 
 
-async def test_rules_and_values_are_told_together(bench: ApiHarness) -> None:
+async def test_rules_and_values_are_told_together(api: ApiHarness) -> None:
     errors = field_errors(
-        await bench.submit(bpm=5, model="none", task_type="repaint", infer_type="x", seed="y")
+        await api.submit(bpm=5, model="none", task_type="repaint", infer_type="x", seed="y")
     )
     assert set(errors) == {"bpm", "model", "src_audio_path", "infer_type", "seed"}
 
 
-async def test_before_anything_is_up(bench: ApiHarness) -> None:
-    bench.service.deploy = NOTHING
-    answer = await bench.submit(caption="x")
+async def test_before_anything_is_up(api: ApiHarness) -> None:
+    api.service.deploy = NOTHING
+    answer = await api.submit(caption="x")
     problem = problem_of(answer, 503, "not_ready")
     assert answer.headers["retry-after"] and "No decoder replica is up yet." in problem["detail"]
-    assert set(field_errors(await bench.submit(bpm=5))) == {"bpm"}  # wrong now, wrong later
-    bench.service.deploy = Deployed((), (TURBO,), ready=False, reasons=("No planner.",))
-    problem_of(await bench.submit(use_5hz_lm=True), 503, "not_ready")
-    assert (await bench.submit(caption="x")).status_code == 200
+    assert set(field_errors(await api.submit(bpm=5))) == {"bpm"}  # wrong now, wrong later
+    api.service.deploy = Deployed((), (TURBO,), ready=False, reasons=("No planner.",))
+    problem_of(await api.submit(use_5hz_lm=True), 503, "not_ready")
+    assert (await api.submit(caption="x")).status_code == 200

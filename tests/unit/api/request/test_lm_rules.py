@@ -16,13 +16,13 @@ from tests.unit.api.harness import (
 )
 
 
-async def test_the_lm_as_documented(bench: ApiHarness) -> None:
-    answer = await bench.submit(
+async def test_the_lm_as_documented(api: ApiHarness) -> None:
+    answer = await api.submit(
         caption="upbeat pop song", lyrics="Hello world", use_5hz_lm=True, lm_temperature=0.6,
         lm_cfg_scale=1.0, lm_top_k=0, lm_top_p=1.0, lm_repetition_penalty=1.0, lm_backend="vllm",
     )  # fmt: skip
     assert "warnings" not in answer.json()
-    lm = bench.stored(answer.json()["job_id"]).plan
+    lm = api.stored(answer.json()["job_id"]).plan
     assert lm and lm.model_dump() == {
         "model": "",
         "backend": "mock",
@@ -36,42 +36,40 @@ async def test_the_lm_as_documented(bench: ApiHarness) -> None:
         "repetition_penalty": 1.0,
         "planner": "Planner",
     }
-    submit = bench.service.submits[-1]
+    submit = api.service.submits[-1]
     assert (submit.needs_plan, submit.planner) == (True, "Planner")
 
 
-async def test_values_of_the_lm(bench: ApiHarness) -> None:
-    spec = await bench.spec(
+async def test_values_of_the_lm(api: ApiHarness) -> None:
+    spec = await api.spec(
         use_5hz_lm=True, lm_cfg_scale=0.5, lm_top_k=40, lm_top_p=0.9, infer_type="DIT"
     )
     assert spec.plan
     assert (spec.plan.cfg_scale, spec.plan.top_k, spec.plan.top_p) == (1.0, 40, 0.9)
     assert spec.plan.infer_type == "dit"
-    assert (await bench.spec()).plan is None
-    assert not bench.service.submits[-1].needs_plan
+    assert (await api.spec()).plan is None
+    assert not api.service.submits[-1].needs_plan
 
 
-async def test_lm_values_without_the_lm_are_one_warning(bench: ApiHarness) -> None:
-    told = (await bench.submit(lm_temperature=0.9, lm_top_k=5, use_cot_caption=True)).json()
+async def test_lm_values_without_the_lm_are_one_warning(api: ApiHarness) -> None:
+    told = (await api.submit(lm_temperature=0.9, lm_top_k=5, use_cot_caption=True)).json()
     assert told["warnings"] == [
         "Not used without use_5hz_lm: lm_temperature, lm_top_k, use_cot_caption."
     ]
 
 
 @pytest.mark.parametrize("task", ["cover", "repaint"])
-async def test_the_lm_is_skipped_where_there_is_nothing_to_plan(
-    bench: ApiHarness, task: str
-) -> None:
-    errors = field_errors(await bench.submit(use_5hz_lm=True, task_type=task))
+async def test_the_lm_is_skipped_where_there_is_nothing_to_plan(api: ApiHarness, task: str) -> None:
+    errors = field_errors(await api.submit(use_5hz_lm=True, task_type=task))
     assert set(errors) == {"src_audio_path"}
-    answer = await bench.submit(
+    answer = await api.submit(
         use_5hz_lm=True,
         task_type="cover",
         audio_code_string="<|audio_code_1|>" * 50,
         lm_temperature=1,
     )
     assert answer.json()["warnings"] == ["The LM is skipped (use_5hz_lm): audio codes came."]
-    assert bench.stored(answer.json()["job_id"]).plan is None
+    assert api.stored(answer.json()["job_id"]).plan is None
 
 
 @pytest.mark.parametrize(
@@ -83,54 +81,54 @@ async def test_the_lm_is_skipped_where_there_is_nothing_to_plan(
         "c:\\lm\\acestep-5Hz-lm-4B\\",
     ],
 )
-async def test_lm_by_name(bench: ApiHarness, name: str) -> None:
-    spec = await bench.spec(use_5hz_lm=True, lm_model_path=name)
+async def test_lm_by_name(api: ApiHarness, name: str) -> None:
+    spec = await api.spec(use_5hz_lm=True, lm_model_path=name)
     assert spec.plan and spec.plan.model == "acestep-5Hz-lm-4B"
 
 
-async def test_unknown_models_are_refused_with_those_there_are(bench: ApiHarness) -> None:
+async def test_unknown_models_are_refused_with_those_there_are(api: ApiHarness) -> None:
     errors = field_errors(
-        await bench.submit(use_5hz_lm=True, lm_model_path="/etc/lm-9B", model="acestep-v16")
+        await api.submit(use_5hz_lm=True, lm_model_path="/etc/lm-9B", model="acestep-v16")
     )
     for name in MOCK_LM.models:
         assert name in errors["lm_model_path"]
     assert "/etc" not in errors["lm_model_path"]
     assert "acestep-v15-turbo" in errors["model"]
-    unknown = await bench.submit(use_5hz_lm=True, lm_model_path="other")
+    unknown = await api.submit(use_5hz_lm=True, lm_model_path="other")
     assert unknown.json()["errors"][0]["legal"] == (
         "acestep-5Hz-lm-0.6B, acestep-5Hz-lm-1.7B or acestep-5Hz-lm-4B, or null"
     )
-    unused = field_errors(await bench.submit(lm_model_path="other"))
+    unused = field_errors(await api.submit(lm_model_path="other"))
     assert "acestep-5Hz-lm-0.6B" in unused["lm_model_path"]
 
 
-async def test_a_backend_that_is_not_deployed_is_served_with_a_warning(bench: ApiHarness) -> None:
+async def test_a_backend_that_is_not_deployed_is_served_with_a_warning(api: ApiHarness) -> None:
     for backend in ("vllm", "pt"):
-        quiet = await bench.submit(use_5hz_lm=True, lm_backend=backend)
+        quiet = await api.submit(use_5hz_lm=True, lm_backend=backend)
         assert "warnings" not in quiet.json()  # the mock stands for both
     pt = PlannerDescription(engine="pt", models=("acestep-5Hz-lm-1.7B",), mock=False)
-    bench.service.deploy = Deployed((pt,), (BASE,), ready=True)
-    answer = await bench.submit(use_5hz_lm=True, lm_backend="vllm", inference_steps=50)
+    api.service.deploy = Deployed((pt,), (BASE,), ready=True)
+    answer = await api.submit(use_5hz_lm=True, lm_backend="vllm", inference_steps=50)
     assert warnings_of(answer) == "lm_backend vllm is not deployed; pt serves the LM."
-    lm = bench.stored(answer.json()["job_id"]).plan
+    lm = api.stored(answer.json()["job_id"]).plan
     assert lm and lm.backend == "pt"
-    quiet = await bench.submit(use_5hz_lm=True, inference_steps=50)
+    quiet = await api.submit(use_5hz_lm=True, inference_steps=50)
     assert "warnings" not in quiet.json()  # not asked for
 
 
-async def test_the_backend_chooses_among_planners(bench: ApiHarness) -> None:
+async def test_the_backend_chooses_among_planners(api: ApiHarness) -> None:
     vllm, pt = (
         PlannerDescription(engine=engine, models=("lm",), mock=False) for engine in ("vllm", "pt")
     )
-    bench.service.deploy = Deployed((vllm, pt), (BASE,), ready=True)
+    api.service.deploy = Deployed((vllm, pt), (BASE,), ready=True)
     for backend in ("pt", "vllm"):
-        spec = await bench.spec(use_5hz_lm=True, lm_backend=backend)
+        spec = await api.spec(use_5hz_lm=True, lm_backend=backend)
         assert spec.plan and spec.plan.backend == backend
 
 
-async def test_a_job_waits_for_the_planner_of_its_model_and_backend(bench: ApiHarness) -> None:
+async def test_a_job_waits_for_the_planner_of_its_model_and_backend(api: ApiHarness) -> None:
     pairs = [("small", "vllm"), ("large", "vllm"), ("large", "pt")]
-    bench.service.deploy = Deployed(
+    api.service.deploy = Deployed(
         tuple(
             PlannerDescription(
                 engine=engine, models=(model,), mock=False, deployment=f"{model} on {engine}"
@@ -146,23 +144,23 @@ async def test_a_job_waits_for_the_planner_of_its_model_and_backend(bench: ApiHa
         ({"lm_model_path": "large"}, "large on vllm"),
         ({"lm_model_path": "checkpoints/LARGE", "lm_backend": "pt"}, "large on pt"),
     ):
-        await bench.submit(use_5hz_lm=True, **fields)
-        assert bench.service.submits[-1].planner == planner
+        await api.submit(use_5hz_lm=True, **fields)
+        assert api.service.submits[-1].planner == planner
     # Who names neither gets the first, whatever the field's default is.
-    deployed = bench.service.deploy
-    bench.service.deploy = replace(deployed, planners=deployed.planners[::-1])
-    await bench.submit(use_5hz_lm=True)
-    assert bench.service.submits[-1].planner == "large on pt"
-    answer = await bench.submit(
+    deployed = api.service.deploy
+    api.service.deploy = replace(deployed, planners=deployed.planners[::-1])
+    await api.submit(use_5hz_lm=True)
+    assert api.service.submits[-1].planner == "large on pt"
+    answer = await api.submit(
         use_5hz_lm=True, lm_model_path="small", lm_backend="pt", inference_steps=50
     )
     assert warnings_of(answer) == "lm_backend pt is not deployed for small; vllm serves the LM."
-    assert bench.service.submits[-1].planner == "small on vllm"
-    errors = field_errors(await bench.submit(use_5hz_lm=True, lm_model_path="huge"))
+    assert api.service.submits[-1].planner == "small on vllm"
+    errors = field_errors(await api.submit(use_5hz_lm=True, lm_model_path="huge"))
     assert "deployed: large, small." in errors["lm_model_path"]
 
 
-async def test_a_negative_prompt_needs_guidance(bench: ApiHarness) -> None:
+async def test_a_negative_prompt_needs_guidance(api: ApiHarness) -> None:
     for prompt, scale, used in (
         ("noise", 1, False),
         ("noise", 2, True),
@@ -170,24 +168,22 @@ async def test_a_negative_prompt_needs_guidance(bench: ApiHarness) -> None:
         ("  no user input\n", 1, True),
         (" \n", 1, True),
     ):
-        answer = await bench.submit(use_5hz_lm=True, lm_negative_prompt=prompt, lm_cfg_scale=scale)
+        answer = await api.submit(use_5hz_lm=True, lm_negative_prompt=prompt, lm_cfg_scale=scale)
         assert ("lm_negative_prompt is not used" in warnings_of(answer)) is not used
 
 
-async def test_a_caption_that_the_lm_will_not_write_is_told(bench: ApiHarness) -> None:
+async def test_a_caption_that_the_lm_will_not_write_is_told(api: ApiHarness) -> None:
     song: dict[str, Any] = {"use_5hz_lm": True, "use_cot_caption": True, "bpm": 90}
     song |= {"key_scale": "C major", "time_signature": "4"}
-    assert warnings_of(await bench.submit(**song)) == ""
-    assert "use_cot_caption is not used" in warnings_of(
-        await bench.submit(**song, audio_duration=30)
-    )
+    assert warnings_of(await api.submit(**song)) == ""
+    assert "use_cot_caption is not used" in warnings_of(await api.submit(**song, audio_duration=30))
     plain = song | {"use_cot_caption": False, "audio_duration": 30}
-    assert warnings_of(await bench.submit(**plain)) == ""
+    assert warnings_of(await api.submit(**plain)) == ""
 
 
 @pytest.mark.parametrize("seconds", [1, 9.99])
-async def test_short_songs_are_not_for_the_lm(bench: ApiHarness, seconds: float) -> None:
-    assert (await bench.spec(audio_duration=seconds)).decode.duration == seconds
-    errors = field_errors(await bench.submit(audio_duration=seconds, use_5hz_lm=True))
+async def test_short_songs_are_not_for_the_lm(api: ApiHarness, seconds: float) -> None:
+    assert (await api.spec(audio_duration=seconds)).decode.duration == seconds
+    errors = field_errors(await api.submit(audio_duration=seconds, use_5hz_lm=True))
     assert "from 10 to 600 seconds with use_5hz_lm" in errors["audio_duration"]
-    assert (await bench.spec(audio_duration=10, use_5hz_lm=True)).decode.duration == 10
+    assert (await api.spec(audio_duration=10, use_5hz_lm=True)).decode.duration == 10

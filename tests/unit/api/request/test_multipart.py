@@ -16,15 +16,15 @@ from tests.unit.api.request.forms import END, TASK, TYPE, named, part
 from tests.unit.api.request.test_source_audio import SONG
 
 
-async def post(bench: ApiHarness, content: bytes, content_type: str = TYPE) -> httpx.Response:
-    return await bench.http.post(URL, content=content, headers={"Content-Type": content_type})
+async def post(api: ApiHarness, content: bytes, content_type: str = TYPE) -> httpx.Response:
+    return await api.http.post(URL, content=content, headers={"Content-Type": content_type})
 
 
-async def assert_cover(bench: ApiHarness, answer: httpx.Response) -> None:
+async def assert_cover(api: ApiHarness, answer: httpx.Response) -> None:
     """The song came, whole, as the source of a cover."""
     assert answer.status_code == 200, answer.text
     assert "warnings" not in answer.json()
-    spec = bench.stored(answer.json()["job_id"])
+    spec = api.stored(answer.json()["job_id"])
     assert spec.decode.task == "cover"
     assert spec.decode.source and spec.decode.source.samples == 16_000
 
@@ -60,13 +60,11 @@ async def assert_cover(bench: ApiHarness, answer: httpx.Response) -> None:
 async def test_a_file_however_it_is_named(
     make_bench: MakeHarness, parameters: str, content_type: tuple[str, ...]
 ) -> None:
-    bench = await make_bench(limits={"text_bytes": 100})  # a file is no text, so never too large
-    await assert_cover(
-        bench, await post(bench, TASK + named(parameters, SONG, *content_type) + END)
-    )
+    api = await make_bench(limits={"text_bytes": 100})  # a file is no text, so never too large
+    await assert_cover(api, await post(api, TASK + named(parameters, SONG, *content_type) + END))
 
 
-async def test_files_that_were_left_empty_are_not_sent(bench: ApiHarness) -> None:
+async def test_files_that_were_left_empty_are_not_sent(api: ApiHarness) -> None:
     """As browsers send an input without a file, and others their version of it."""
     octets = "Content-Type: application/octet-stream"
     empty = [
@@ -76,31 +74,31 @@ async def test_files_that_were_left_empty_are_not_sent(bench: ApiHarness) -> Non
         named('name="src_audio"', b"null", "Content-Type: application/json"),
     ]
     for content in empty:
-        answer = await post(bench, named("name=caption", b"x") + content + END)
+        answer = await post(api, named("name=caption", b"x") + content + END)
         assert "warnings" not in answer.json(), content
-        assert bench.stored(answer.json()["job_id"]).decode.source is None
+        assert api.stored(answer.json()["job_id"]).decode.source is None
     song = named('name="src_audio"; filename="song.wav"', SONG)
-    await assert_cover(bench, await post(bench, TASK + empty[0] + song + END))
+    await assert_cover(api, await post(api, TASK + empty[0] + song + END))
 
 
-async def test_a_named_file_without_bytes_is_refused(bench: ApiHarness) -> None:
+async def test_a_named_file_without_bytes_is_refused(api: ApiHarness) -> None:
     content = TASK + named('name="src_audio"; filename="song.wav"', b"") + END
-    assert set(field_errors(await post(bench, content), "invalid_audio")) == {"src_audio"}
+    assert set(field_errors(await post(api, content), "invalid_audio")) == {"src_audio"}
 
 
 @pytest.mark.parametrize("text", [b"song.mp3", "曲 é.mp3".encode() * 400, b"UklGRiR9\r\n" * 1000])
-async def test_a_text_in_place_of_a_file(bench: ApiHarness, text: bytes) -> None:
+async def test_a_text_in_place_of_a_file(api: ApiHarness, text: bytes) -> None:
     """A path for which the ``@`` was forgotten, or base64: the answer says how to send a file."""
-    answer = await post(bench, TASK + named('name="src_audio"', text) + END)
+    answer = await post(api, TASK + named('name="src_audio"', text) + END)
     assert '-F "src_audio=@song.mp3"' in field_errors(answer)["src_audio"]
 
 
 async def test_parts_of_no_field_are_dropped_however_large(make_bench: MakeHarness) -> None:
-    bench = await make_bench(limits={"text_bytes": 100})
+    api = await make_bench(limits={"text_bytes": 100})
     content = named('name="audio"', b"\xff\xfb" * 1000, "Content-Type: audio/mpeg")
     content += named('name="note"', b"x" * 200) + named('name="nothing"', b"")
     content += named('name="\xe9"; filename="x"', b"\xff")
-    told = warnings_of(await post(bench, named("name=caption", b"x") + content + END))
+    told = warnings_of(await post(api, named("name=caption", b"x") + content + END))
     assert told == "Unknown fields, ignored: audio, note, \ufffd."
 
 
@@ -153,8 +151,8 @@ FRAMES: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("frame", FRAMES)
-async def test_frames(bench: ApiHarness, frame: str) -> None:
-    await assert_cover(bench, await post(bench, FRAMES[frame]()))
+async def test_frames(api: ApiHarness, frame: str) -> None:
+    await assert_cover(api, await post(api, FRAMES[frame]()))
 
 
 @pytest.mark.parametrize(
@@ -171,9 +169,9 @@ async def test_frames(bench: ApiHarness, frame: str) -> None:
         (f"multipart/form-data; boundary={'-' * 28}1{'2' * 200}", f"{'-' * 28}1{'2' * 200}"),
     ],
 )
-async def test_boundaries(bench: ApiHarness, header: str, boundary: str) -> None:
+async def test_boundaries(api: ApiHarness, header: str, boundary: str) -> None:
     content = WHOLE.replace(b"--b", b"--" + boundary.encode())
-    await assert_cover(bench, await post(bench, content, header))
+    await assert_cover(api, await post(api, content, header))
 
 
 @pytest.mark.parametrize(
@@ -194,21 +192,19 @@ async def test_boundaries(bench: ApiHarness, header: str, boundary: str) -> None
     ],
 )
 async def test_what_is_wrong_with_a_form_is_said(
-    bench: ApiHarness, content_type: str, content: bytes, words: list[str]
+    api: ApiHarness, content_type: str, content: bytes, words: list[str]
 ) -> None:
-    detail = problem_of(await post(bench, content, content_type), 400, "malformed_body")["detail"]
+    detail = problem_of(await post(api, content, content_type), 400, "malformed_body")["detail"]
     assert all(word in detail for word in words), detail
 
 
 @pytest.mark.parametrize("size", [1000, 2_000_000])
-async def test_audio_that_is_the_whole_body(bench: ApiHarness, size: int) -> None:
+async def test_audio_that_is_the_whole_body(api: ApiHarness, size: int) -> None:
     """``curl --data-binary``, or n8n's "binary file": what to send instead is said."""
-    answer = await post(bench, b"\xff\xfb" * (size // 2), "audio/mpeg")
+    answer = await post(api, b"\xff\xfb" * (size // 2), "audio/mpeg")
     detail = problem_of(answer, 415, "unsupported_media_type")["detail"]
     assert "Audio is sent as a file of a multipart/form-data body" in detail
-    large = await post(
-        bench, json.dumps({"src_audio": "x" * 2_000_000}).encode(), "application/json"
-    )
+    large = await post(api, json.dumps({"src_audio": "x" * 2_000_000}).encode(), "application/json")
     assert "Audio is sent as a file" in problem_of(large, 413, "body_too_large")["detail"]
 
 
@@ -235,10 +231,10 @@ CAPTION = named('name="caption"', LATIN)
         named('name="caption"', "café".encode(), "Content-Transfer-Encoding: 8bit"),
     ],
 )
-async def test_texts_that_say_how_they_are_written(bench: ApiHarness, content: bytes) -> None:
-    answer = await post(bench, content + END)
+async def test_texts_that_say_how_they_are_written(api: ApiHarness, content: bytes) -> None:
+    answer = await post(api, content + END)
     assert warnings_of(answer) == ""
-    assert bench.stored(answer.json()["job_id"]).decode.caption == "café"
+    assert api.stored(answer.json()["job_id"]).decode.caption == "café"
 
 
 @pytest.mark.parametrize(
@@ -258,14 +254,14 @@ async def test_texts_that_say_how_they_are_written(bench: ApiHarness, content: b
     ],
 )  # fmt: skip
 async def test_texts_that_are_not_what_they_say(
-    bench: ApiHarness, content: bytes, status: int, words: str
+    api: ApiHarness, content: bytes, status: int, words: str
 ) -> None:
-    answer = await post(bench, content + END)
+    answer = await post(api, content + END)
     assert answer.status_code == status and words in answer.text
 
 
-async def test_a_file_in_base64(bench: ApiHarness) -> None:
+async def test_a_file_in_base64(api: ApiHarness) -> None:
     """As ansible's uri module sends every file."""
     for data in (base64.encodebytes(SONG), base64.b64encode(SONG)):
         song = named('name="src_audio"; filename="a"', data, "content-transfer-encoding: BASE64")
-        await assert_cover(bench, await post(bench, TASK + song + END))
+        await assert_cover(api, await post(api, TASK + song + END))

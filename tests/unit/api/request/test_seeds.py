@@ -8,8 +8,8 @@ from acestep_ray.api.request.field_values import MAX_SEED, RANDOM, fix_seeds
 from tests.unit.api.harness import ApiHarness, field_errors
 
 
-async def test_random_seeds_differ_and_are_kept(bench: ApiHarness) -> None:
-    first, second = await bench.spec(batch_size=8), await bench.spec(batch_size=8)
+async def test_random_seeds_differ_and_are_kept(api: ApiHarness) -> None:
+    first, second = await api.spec(batch_size=8), await api.spec(batch_size=8)
     assert len({*first.decode.seeds, *second.decode.seeds}) == 16
     assert all(0 <= seed <= MAX_SEED for seed in first.decode.seeds)
 
@@ -28,41 +28,41 @@ async def test_random_seeds_differ_and_are_kept(bench: ApiHarness) -> None:
     ],
 )
 async def test_seeds(
-    bench: ApiHarness, seed: object, batch_size: int | None, seeds: tuple[int, ...]
+    api: ApiHarness, seed: object, batch_size: int | None, seeds: tuple[int, ...]
 ) -> None:
-    spec = await bench.spec(seed=seed, batch_size=batch_size, use_random_seed=False)
+    spec = await api.spec(seed=seed, batch_size=batch_size, use_random_seed=False)
     assert spec.decode.seeds == seeds
 
 
-async def test_minus_one_is_random_for_its_take(bench: ApiHarness) -> None:
-    first = (await bench.spec(seed="5,-1", use_random_seed=False)).decode.seeds
-    second = (await bench.spec(seed=[5, -1], use_random_seed=False)).decode.seeds
+async def test_minus_one_is_random_for_its_take(api: ApiHarness) -> None:
+    first = (await api.spec(seed="5,-1", use_random_seed=False)).decode.seeds
+    second = (await api.spec(seed=[5, -1], use_random_seed=False)).decode.seeds
     assert first[0] == second[0] == 5 and first[1] != second[1]
-    alone = await bench.spec(seed=-1, use_random_seed=False, batch_size=4)
+    alone = await api.spec(seed=-1, use_random_seed=False, batch_size=4)
     assert len(set(alone.decode.seeds)) == 4
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 4])
-async def test_as_many_seeds_as_takes(bench: ApiHarness, batch_size: int) -> None:
+async def test_as_many_seeds_as_takes(api: ApiHarness, batch_size: int) -> None:
     errors = field_errors(
-        await bench.submit(seed=[1, 2, 3], batch_size=batch_size, use_random_seed=False)
+        await api.submit(seed=[1, 2, 3], batch_size=batch_size, use_random_seed=False)
     )
     assert f"batch_size is {batch_size}" in errors["seed"] and "3 seeds" in errors["seed"]
 
 
-async def test_a_seed_beside_use_random_seed_is_reported(bench: ApiHarness) -> None:
+async def test_a_seed_beside_use_random_seed_is_reported(api: ApiHarness) -> None:
     for answer in (
-        await bench.submit(seed=0),
-        await bench.submit(seed=[1, 2, 3], use_random_seed=True, batch_size=2),
+        await api.submit(seed=0),
+        await api.submit(seed=[1, 2, 3], use_random_seed=True, batch_size=2),
     ):
         told = (
             "seed is not used: use_random_seed is true, which is its default; send "
             "use_random_seed: false with it."
         )
         assert answer.json()["warnings"] == [told]
-        job = await bench.http.get(f"/v1/jobs/{answer.json()['job_id']}")
+        job = await api.http.get(f"/v1/jobs/{answer.json()['job_id']}")
         assert job.json()["warnings"] == [told]
-    for quiet in (await bench.submit(seed=-1), await bench.submit(seed=0, use_random_seed=False)):
+    for quiet in (await api.submit(seed=-1), await api.submit(seed=0, use_random_seed=False)):
         assert "warnings" not in quiet.json()
 
 

@@ -31,8 +31,8 @@ def song(seconds: float = 2.0, rate: int = 8000, format: str = "WAV") -> bytes:
 SONG = song()
 
 
-async def send(bench: ApiHarness, files: dict[str, bytes], **fields: Any) -> httpx.Response:
-    return await bench.http.post(
+async def send(api: ApiHarness, files: dict[str, bytes], **fields: Any) -> httpx.Response:
+    return await api.http.post(
         URL,
         data={name: str(value) for name, value in fields.items()},
         files={name: ("song.mp3", data) for name, data in files.items()},
@@ -40,36 +40,36 @@ async def send(bench: ApiHarness, files: dict[str, bytes], **fields: Any) -> htt
 
 
 @pytest.fixture
-def inputs(bench: ApiHarness) -> Path:
-    folder = bench.settings.audio_root_dirs[0]
+def inputs(api: ApiHarness) -> Path:
+    folder = api.settings.audio_root_dirs[0]
     folder.mkdir(parents=True)
     return folder
 
 
-async def test_an_uploaded_source(bench: ApiHarness) -> None:
-    answer = await send(bench, {"src_audio": SONG}, caption="remix this song", task_type="repaint")
+async def test_an_uploaded_source(api: ApiHarness) -> None:
+    answer = await send(api, {"src_audio": SONG}, caption="remix this song", task_type="repaint")
     assert "warnings" not in answer.json()
     job_id = answer.json()["job_id"]
-    spec = bench.stored(job_id)
+    spec = api.stored(job_id)
     assert spec.decode.source and spec.decode.reference is None
     assert (
         spec.decode.source.sample_rate,
         spec.decode.source.channels,
         spec.decode.source.samples,
     ) == (8000, 1, 16_000)
-    assert await bench.stored_keys() == [spec.decode.source.key]
-    out = bench.folder / "out.flac"
-    await bench.artifacts.fetch(spec.decode.source.key, out)
+    assert await api.stored_keys() == [spec.decode.source.key]
+    out = api.folder / "out.flac"
+    await api.artifacts.fetch(spec.decode.source.key, out)
     samples, rate = soundfile.read(out)
     expected, _ = soundfile.read(io.BytesIO(SONG))
     assert rate == 8000 and np.allclose(samples, expected, atol=1e-6)
 
 
 async def test_what_is_odd_in_a_file_is_said_in_the_answer_and_in_the_job(
-    bench: ApiHarness,
+    api: ApiHarness,
 ) -> None:
     files = {"src_audio": SONG[:-2], "reference_audio": SONG[:-100]}
-    answer = await send(bench, files, task_type="cover")
+    answer = await send(api, files, task_type="cover")
     assert answer.status_code == 200
     source, reference = answer.json()["warnings"]
     assert source == (
@@ -77,67 +77,65 @@ async def test_what_is_odd_in_a_file_is_said_in_the_answer_and_in_the_job(
         "was read."
     )
     assert reference.startswith("reference_audio: it ends 0.006 seconds before its header says")
-    job = await bench.http.get(f"/v1/jobs/{answer.json()['job_id']}")
+    job = await api.http.get(f"/v1/jobs/{answer.json()['job_id']}")
     assert job.json()["warnings"] == [source, reference]
 
 
-async def test_a_wav_whose_writer_streamed(bench: ApiHarness, inputs: Path) -> None:
+async def test_a_wav_whose_writer_streamed(api: ApiHarness, inputs: Path) -> None:
     """Lengths that a writer invents who cannot go back; also where the file is on the server."""
     content = SONG[:4] + struct.pack("<I", 2_000_000_036) + SONG[8:40]
     content += struct.pack("<I", 2_000_000_000) + SONG[44:]
-    answer = await send(bench, {"src_audio": content}, task_type="repaint")
-    spec = bench.stored(answer.json()["job_id"])
+    answer = await send(api, {"src_audio": content}, task_type="repaint")
+    spec = api.stored(answer.json()["job_id"])
     assert spec.decode.source and spec.decode.source.samples == 16_000
     assert warnings_of(answer).startswith("src_audio: its header names 125000.0 seconds, more than")
     (inputs / "song.wav").write_bytes(content)
     path = str(inputs / "song.wav")
-    answer = await bench.submit(task_type="repaint", src_audio_path=path)
+    answer = await api.submit(task_type="repaint", src_audio_path=path)
     assert warnings_of(answer).startswith("src_audio_path: its header names 125000.0 seconds")
 
 
-async def test_a_cut_file_is_refused_with_what_is_there(bench: ApiHarness) -> None:
-    answer = await send(bench, {"src_audio": SONG[: len(SONG) // 2]}, task_type="cover")
+async def test_a_cut_file_is_refused_with_what_is_there(api: ApiHarness) -> None:
+    answer = await send(api, {"src_audio": SONG[: len(SONG) // 2]}, task_type="cover")
     errors = field_errors(answer, "invalid_audio")
     assert errors["src_audio"].startswith(
         "src_audio is refused: The audio is cut off or damaged: of 2.00 seconds only the first 1.00"
     )
 
 
-async def test_audio_whose_oddness_is_not_heard_is_not_spoken_of(bench: ApiHarness) -> None:
-    told = warnings_of(await send(bench, {"src_audio": SONG[:-2]}, caption="a calm tune"))
+async def test_audio_whose_oddness_is_not_heard_is_not_spoken_of(api: ApiHarness) -> None:
+    told = warnings_of(await send(api, {"src_audio": SONG[:-2]}, caption="a calm tune"))
     assert told == "The source audio is not used for text2music."
 
 
-async def test_both_files(bench: ApiHarness) -> None:
+async def test_both_files(api: ApiHarness) -> None:
     files = {"src_audio": SONG, "reference_audio": song(format="FLAC")}
-    answer = await send(bench, files, task_type="cover")
-    spec = bench.stored(answer.json()["job_id"])
+    answer = await send(api, files, task_type="cover")
+    spec = api.stored(answer.json()["job_id"])
     assert (
         spec.decode.source
         and spec.decode.reference
         and spec.decode.source.key != spec.decode.reference.key
     )
-    assert len(await bench.stored_keys()) == 2
+    assert len(await api.stored_keys()) == 2
 
 
-async def test_a_reference_for_a_new_song(bench: ApiHarness) -> None:
-    answer = await send(bench, {"reference_audio": SONG})
-    spec = bench.stored(answer.json()["job_id"])
+async def test_a_reference_for_a_new_song(api: ApiHarness) -> None:
+    answer = await send(api, {"reference_audio": SONG})
+    spec = api.stored(answer.json()["job_id"])
     assert spec.decode.reference and spec.decode.source is None
 
 
-async def test_paths_on_the_server(bench: ApiHarness, inputs: Path) -> None:
+async def test_paths_on_the_server(api: ApiHarness, inputs: Path) -> None:
     (inputs / "song.wav").write_bytes(SONG)
     path = str(inputs / "song.wav")
-    spec = await bench.spec(task_type="repaint", src_audio_path=path, reference_audio_path=path)
+    spec = await api.spec(task_type="repaint", src_audio_path=path, reference_audio_path=path)
     assert spec.decode.source and spec.decode.source.samples == 16_000 and spec.decode.reference
     assert (inputs / "song.wav").read_bytes() == SONG
 
 
-async def test_a_file_wins_over_the_path(bench: ApiHarness) -> None:
-    answer = await send(
-        bench, {"src_audio": SONG}, task_type="repaint", src_audio_path="/etc/passwd"
-    )
+async def test_a_file_wins_over_the_path(api: ApiHarness) -> None:
+    answer = await send(api, {"src_audio": SONG}, task_type="repaint", src_audio_path="/etc/passwd")
     assert warnings_of(answer) == "src_audio_path is not used: the file src_audio came too."
 
 
@@ -148,7 +146,7 @@ async def test_a_file_wins_over_the_path(bench: ApiHarness) -> None:
      "{inputs}/link.wav", "{inputs}/pipe", "{inputs}/text.mp3", "{inputs}/empty.wav",
      "file:///etc/passwd", "http://127.0.0.1/x.wav"],
 )  # fmt: skip
-async def test_paths_that_are_refused(bench: ApiHarness, inputs: Path, path: str) -> None:
+async def test_paths_that_are_refused(api: ApiHarness, inputs: Path, path: str) -> None:
     import os
 
     (inputs / "link.wav").symlink_to("/etc/passwd")
@@ -156,15 +154,15 @@ async def test_paths_that_are_refused(bench: ApiHarness, inputs: Path, path: str
     (inputs / "text.mp3").write_text("not music")
     (inputs / "empty.wav").touch()
     sent = path.format(inputs=inputs)
-    answer = await bench.submit(task_type="repaint", src_audio_path=sent)
+    answer = await api.submit(task_type="repaint", src_audio_path=sent)
     errors = field_errors(answer, "invalid_audio")
     assert set(errors) == {"src_audio_path"}
-    assert str(bench.settings.data) not in answer.text and "root:" not in answer.text
-    assert bench.queued() == 0 and await bench.stored_keys() == []
+    assert str(api.settings.data) not in answer.text and "root:" not in answer.text
+    assert api.queued() == 0 and await api.stored_keys() == []
 
 
 async def test_a_path_elsewhere_names_the_folders_and_the_setting(make_bench: MakeHarness) -> None:
-    bench = await make_bench(audio_roots=("~/songs", "/srv/loops/../takes"))
+    api = await make_bench(audio_roots=("~/songs", "/srv/loops/../takes"))
     outside = [
         "/etc/passwd",
         "/etc/none",
@@ -175,7 +173,7 @@ async def test_a_path_elsewhere_names_the_folders_and_the_setting(make_bench: Ma
     ]
     told = set()
     for path in outside:
-        answer = await bench.submit(task_type="cover", src_audio_path=path)
+        answer = await api.submit(task_type="cover", src_audio_path=path)
         told.add(field_errors(answer, "invalid_audio")["src_audio_path"])
         assert "ACESTEP_AUDIO_ROOTS" in answer.json()["errors"][0]["legal"]
     # The same for what is there and what is not; the folders as they were set.
@@ -186,39 +184,39 @@ async def test_a_path_elsewhere_names_the_folders_and_the_setting(make_bench: Ma
     }
 
 
-async def test_the_usual_folder_is_named_without_its_place(bench: ApiHarness) -> None:
-    answer = await bench.submit(reference_audio_path="/etc/passwd")
+async def test_the_usual_folder_is_named_without_its_place(api: ApiHarness) -> None:
+    answer = await api.submit(reference_audio_path="/etc/passwd")
     error = field_errors(answer, "invalid_audio")["reference_audio_path"]
     assert "It allows the folder inputs in its data folder (its setting" in error
     assert "as reference_audio of a multipart" in error
-    assert str(bench.settings.data) not in answer.text
+    assert str(api.settings.data) not in answer.text
 
 
 @pytest.mark.parametrize(
     "data", [b"", b"hello, I am a text file\n" * 100, SONG[:5000], SONG[:30], b"ID3" + bytes(5000),
              b"RIFF\xff\xff\xff\xffWAVEfmt "],
 )  # fmt: skip
-async def test_uploads_that_are_not_audio(bench: ApiHarness, data: bytes) -> None:
+async def test_uploads_that_are_not_audio(api: ApiHarness, data: bytes) -> None:
     for field, task in (("src_audio", "repaint"), ("reference_audio", "text2music")):
-        answer = await send(bench, {field: data}, task_type=task)
+        answer = await send(api, {field: data}, task_type=task)
         errors = field_errors(answer, "invalid_audio")
         assert set(errors) == {field} and errors[field].startswith(f"{field} is refused: ")
-    assert bench.queued() == 0 and await bench.stored_keys() == []
+    assert api.queued() == 0 and await api.stored_keys() == []
 
 
-async def test_both_files_are_looked_at(bench: ApiHarness) -> None:
+async def test_both_files_are_looked_at(api: ApiHarness) -> None:
     files = {"src_audio": b"text", "reference_audio": b"text"}
-    answer = await send(bench, files, task_type="cover")
+    answer = await send(api, files, task_type="cover")
     assert set(field_errors(answer, "invalid_audio")) == {"src_audio", "reference_audio"}
 
 
 async def test_audio_that_is_too_long(make_bench: MakeHarness) -> None:
-    bench = await make_bench(limits={"duration": 10}, ingest={"seconds": 20})
+    api = await make_bench(limits={"duration": 10}, ingest={"seconds": 20})
     for seconds in (11, 21):
-        answer = await send(bench, {"src_audio": song(seconds)}, task_type="cover")
+        answer = await send(api, {"src_audio": song(seconds)}, task_type="cover")
         assert set(field_errors(answer, "invalid_audio")) == {"src_audio"}
-    assert (await send(bench, {"src_audio": song(10)}, task_type="cover")).status_code == 200
-    assert (await send(bench, {"reference_audio": song(11)})).status_code == 200
+    assert (await send(api, {"src_audio": song(10)}, task_type="cover")).status_code == 200
+    assert (await send(api, {"reference_audio": song(11)})).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -238,49 +236,49 @@ async def test_audio_that_is_too_long(make_bench: MakeHarness) -> None:
 async def test_windows_that_miss_the_source(
     make_bench: MakeHarness, start: float, end: float, field: str
 ) -> None:
-    bench = await make_bench(limits={"duration": 10})
+    api = await make_bench(limits={"duration": 10})
     answer = await send(
-        bench, {"src_audio": SONG}, task_type="repaint", repainting_start=start, repainting_end=end
+        api, {"src_audio": SONG}, task_type="repaint", repainting_start=start, repainting_end=end
     )
     assert set(field_errors(answer)) == {field}
-    assert await bench.stored_keys() == []
+    assert await api.stored_keys() == []
 
 
 @pytest.mark.parametrize(
     ("start", "end"), [(0, -1), (-8, 2), (-4, 6), (1.96, 2), (1.9, 10), (0.3, 0.34), (-3, "")]
 )
 async def test_windows(make_bench: MakeHarness, start: float, end: float) -> None:
-    bench = await make_bench(limits={"duration": 10})
+    api = await make_bench(limits={"duration": 10})
     answer = await send(
-        bench, {"src_audio": SONG}, task_type="repaint", repainting_start=start, repainting_end=end
+        api, {"src_audio": SONG}, task_type="repaint", repainting_start=start, repainting_end=end
     )
-    spec = bench.stored(answer.json()["job_id"])
+    spec = api.stored(answer.json()["job_id"])
     assert spec.decode.repaint_start == start
     assert spec.decode.repaint_end == (None if end in (-1, "") else end)
 
 
-async def test_audio_that_is_not_needed_is_not_kept(bench: ApiHarness) -> None:
-    told = warnings_of(await send(bench, {"src_audio": SONG}, caption="a tune"))
+async def test_audio_that_is_not_needed_is_not_kept(api: ApiHarness) -> None:
+    told = warnings_of(await send(api, {"src_audio": SONG}, caption="a tune"))
     assert told == "The source audio is not used for text2music."
     codes = await send(
-        bench, {"src_audio": SONG}, task_type="cover", audio_code_string="<|audio_code_1|>"
+        api, {"src_audio": SONG}, task_type="cover", audio_code_string="<|audio_code_1|>"
     )
     assert warnings_of(codes) == "The source audio is not used: audio codes came, and they win."
-    assert bench.stored(codes.json()["job_id"]).decode.source is None
-    assert await bench.stored_keys() == []
+    assert api.stored(codes.json()["job_id"]).decode.source is None
+    assert await api.stored_keys() == []
 
 
-async def test_audio_that_is_not_needed_is_still_not_just_anything(bench: ApiHarness) -> None:
+async def test_audio_that_is_not_needed_is_still_not_just_anything(api: ApiHarness) -> None:
     for fields in ({}, {"task_type": "cover", "audio_code_string": "<|audio_code_1|>"}):
-        answer = await send(bench, {"src_audio": b"text"}, **fields)
+        answer = await send(api, {"src_audio": b"text"}, **fields)
         assert set(field_errors(answer, "invalid_audio")) == {"src_audio"}
-        path = await bench.submit(src_audio_path="/etc/passwd", **fields)
+        path = await api.submit(src_audio_path="/etc/passwd", **fields)
         assert set(field_errors(path, "invalid_audio")) == {"src_audio_path"}
-    assert bench.queued() == 0
+    assert api.queued() == 0
 
 
-async def test_unknown_and_empty_files(bench: ApiHarness) -> None:
-    answer = await bench.http.post(
+async def test_unknown_and_empty_files(api: ApiHarness) -> None:
+    answer = await api.http.post(
         URL,
         files=[
             ("cover_art", ("art.png", b"png")),
@@ -293,79 +291,79 @@ async def test_unknown_and_empty_files(bench: ApiHarness) -> None:
         "Unknown fields, ignored: cover_art. "
         "Sent more than once, only the first is used: reference_audio."
     )
-    assert len(await bench.stored_keys()) == 1
+    assert len(await api.stored_keys()) == 1
 
 
 async def test_a_full_queue_leaves_nothing(make_bench: MakeHarness) -> None:
-    bench = await make_bench(limits={"queue": 1})
-    await bench.submit()
-    answer = await send(bench, {"src_audio": SONG}, task_type="repaint")
+    api = await make_bench(limits={"queue": 1})
+    await api.submit()
+    answer = await send(api, {"src_audio": SONG}, task_type="repaint")
     problem_of(answer, 429, "queue_full")
     assert int(answer.headers["retry-after"]) > 0
-    assert await bench.stored_keys() == [] and bench.queued() == 1
+    assert await api.stored_keys() == [] and api.queued() == 1
 
 
-async def test_storage_that_fails(bench: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_storage_that_fails(api: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(key: str, path: Path) -> None:
         raise StorageError("The audio could not be stored: the storage failed.")
 
-    monkeypatch.setattr(bench.artifacts, "put_file", broken)
-    answer = await send(bench, {"src_audio": SONG}, task_type="repaint")
+    monkeypatch.setattr(api.artifacts, "put_file", broken)
+    answer = await send(api, {"src_audio": SONG}, task_type="repaint")
     problem = problem_of(answer, 503, "storage_unavailable")
-    assert "could not be stored" in problem["detail"] and bench.queued() == 0
+    assert "could not be stored" in problem["detail"] and api.queued() == 0
 
 
 async def test_a_disk_that_is_full(
-    bench: ApiHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    api: ApiHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def full(self: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device: /srv/tmp")
 
     monkeypatch.setattr("acestep_ray.api.request.multipart._Reader.write", full)
-    answer = await send(bench, {"src_audio": SONG}, task_type="repaint")
+    answer = await send(api, {"src_audio": SONG}, task_type="repaint")
     assert "disk is full" in problem_of(answer, 503, "storage_unavailable")["detail"]
     assert "/srv" not in answer.text and "/srv/tmp" in caplog.text
-    monkeypatch.setattr("tempfile.tempdir", str(bench.folder / "none"))
-    problem_of(await bench.submit(), 503, "storage_unavailable")
-    assert bench.queued() == 0
+    monkeypatch.setattr("tempfile.tempdir", str(api.folder / "none"))
+    problem_of(await api.submit(), 503, "storage_unavailable")
+    assert api.queued() == 0
 
 
 @pytest.mark.parametrize("queued", [False, True])
 async def test_a_store_that_does_not_answer(
-    bench: ApiHarness, monkeypatch: pytest.MonkeyPatch, queued: bool
+    api: ApiHarness, monkeypatch: pytest.MonkeyPatch, queued: bool
 ) -> None:
     """Then the job may be queued all the same, and needs its audio; else the audio must go."""
     monkeypatch.setattr(submitting, "LOOK_PAUSE", 0.0)
-    submit = bench.service.submit
+    submit = api.service.submit
 
     async def lost(order: Submit) -> None:
         if queued:
             await submit(order)
         raise StoreUnavailable
 
-    monkeypatch.setattr(bench.service, "submit", lost)
-    answer = await send(bench, {"src_audio": SONG}, task_type="repaint")
+    monkeypatch.setattr(api.service, "submit", lost)
+    answer = await send(api, {"src_audio": SONG}, task_type="repaint")
     problem_of(answer, 503, "unavailable")
     await asyncio.gather(*submitting._settling)
-    assert (len(await bench.stored_keys()), bench.queued()) == ((1, 1) if queued else (0, 0))
+    assert (len(await api.stored_keys()), api.queued()) == ((1, 1) if queued else (0, 0))
 
 
 async def test_a_client_that_hangs_up_while_its_job_is_queued(
-    bench: ApiHarness, monkeypatch: pytest.MonkeyPatch
+    api: ApiHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The job is queued whole, with its audio, or not at all."""
-    put, arrived, go_on = bench.artifacts.put_file, asyncio.Event(), asyncio.Event()
+    put, arrived, go_on = api.artifacts.put_file, asyncio.Event(), asyncio.Event()
 
     async def slow(key: str, path: Path) -> None:
         arrived.set()
         await go_on.wait()
         await put(key, path)
 
-    monkeypatch.setattr(bench.artifacts, "put_file", slow)
-    request = asyncio.create_task(send(bench, {"src_audio": SONG}, task_type="repaint"))
+    monkeypatch.setattr(api.artifacts, "put_file", slow)
+    request = asyncio.create_task(send(api, {"src_audio": SONG}, task_type="repaint"))
     await arrived.wait()
     request.cancel()
     go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await request
-    assert bench.queued() == 1 and len(await bench.stored_keys()) == 1
+    assert api.queued() == 1 and len(await api.stored_keys()) == 1

@@ -132,7 +132,7 @@ def base(name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("name", "value", "attribute", "stored"), SERVED)
 async def test_what_is_served(
-    bench: ApiHarness,
+    api: ApiHarness,
     name: str,
     value: Any,
     attribute: str | Callable[[JobSpec], object],
@@ -144,19 +144,19 @@ async def test_what_is_served(
     bodies += [{nested: {name: value}} for nested in (*NESTED, "paramObj")]
     bodies.append({"param_obj": json.dumps({name: value})})
     for body in bodies:
-        spec = await bench.spec(**{"caption": None, **base(name), **body})
+        spec = await api.spec(**{"caption": None, **base(name), **body})
         found = attribute(spec) if callable(attribute) else getattr(spec.decode, attribute)
         assert found == stored, body
 
 
-async def test_a_seed_is_served(bench: ApiHarness) -> None:
+async def test_a_seed_is_served(api: ApiHarness) -> None:
     body = {"seed": "5,6", "use_random_seed": False}
     for sent in (body, {"param_obj": body}, {"param_obj": {"seed": "5,6"}, "useRandomSeed": "no"}):
-        assert (await bench.spec(**sent)).decode.seeds == (5, 6)
+        assert (await api.spec(**sent)).decode.seeds == (5, 6)
 
 
 @pytest.mark.parametrize("name", REFUSED)
-async def test_what_is_refused(bench: ApiHarness, name: str) -> None:
+async def test_what_is_refused(api: ApiHarness, name: str) -> None:
     for spelling in (name, camel(name), *REFUSED_ALIASES.get(name, ())):
         for value in [True] if spelling == "format" else ASKING[name]:
             for body in (
@@ -164,57 +164,57 @@ async def test_what_is_refused(bench: ApiHarness, name: str) -> None:
                 {"metas": {spelling: value}},
                 {"param_obj": json.dumps({spelling: value})},
             ):
-                errors = field_errors(await bench.submit(caption="x", lyrics="la", **body))
+                errors = field_errors(await api.submit(caption="x", lyrics="la", **body))
                 assert set(errors) == {name}
                 assert f"{spelling} is not served yet: {REFUSED[name]}." in errors[name]
             data = {"caption": "x", "lyrics": "la", spelling: str(value).lower()}
-            assert set(field_errors(await bench.http.post(URL, data=data))) == {name}
-    assert bench.queued() == 0
+            assert set(field_errors(await api.http.post(URL, data=data))) == {name}
+    assert api.queued() == 0
 
 
-async def test_sample_mode_with_its_description(bench: ApiHarness) -> None:
+async def test_sample_mode_with_its_description(api: ApiHarness) -> None:
     """It made a song of an empty caption, and said so in a warning that nobody reads."""
-    answer = await bench.submit(caption=None, sample_mode=True, description="a song about rain")
+    answer = await api.submit(caption=None, sample_mode=True, description="a song about rain")
     assert set(field_errors(answer)) == {"sample_mode", "sample_query"}
-    assert bench.queued() == 0
+    assert api.queued() == 0
 
 
 @pytest.mark.parametrize("name", REFUSED)
-async def test_what_would_be_refused_and_asks_for_nothing(bench: ApiHarness, name: str) -> None:
+async def test_what_would_be_refused_and_asks_for_nothing(api: ApiHarness, name: str) -> None:
     for spelling in (name, camel(name), *REFUSED_ALIASES.get(name, ())):
         values: list[Any] = [False, "false", "no", 0, "0", None, []]
         for value in values:
-            assert "warnings" not in (await bench.submit(**{spelling: value})).json()
-            assert "warnings" not in (await bench.submit(metas={spelling: value})).json()
+            assert "warnings" not in (await api.submit(**{spelling: value})).json()
+            assert "warnings" not in (await api.submit(metas={spelling: value})).json()
 
 
-async def test_an_instrumental_song_is_made_where_there_are_no_words(bench: ApiHarness) -> None:
+async def test_an_instrumental_song_is_made_where_there_are_no_words(api: ApiHarness) -> None:
     for lyrics in ("", "[Instrumental]", None):
-        assert "warnings" not in (await bench.submit(instrumental=True, lyrics=lyrics)).json()
-    errors = field_errors(await bench.submit(instrumental=True, metas={"lyrics": "la"}))
+        assert "warnings" not in (await api.submit(instrumental=True, lyrics=lyrics)).json()
+    errors = field_errors(await api.submit(instrumental=True, metas={"lyrics": "la"}))
     assert "leave lyrics empty" in errors["instrumental"]
 
 
-async def test_a_file_type_under_another_name_is_told(bench: ApiHarness) -> None:
-    assert warnings_of(await bench.submit(format="wav")) == "Unknown fields, ignored: format."
+async def test_a_file_type_under_another_name_is_told(api: ApiHarness) -> None:
+    assert warnings_of(await api.submit(format="wav")) == "Unknown fields, ignored: format."
 
 
 @pytest.mark.parametrize("name", LOST)
 async def test_what_only_shapes_the_sound_is_ignored_with_a_warning(
-    bench: ApiHarness, name: str
+    api: ApiHarness, name: str
 ) -> None:
     for spelling in (name, camel(name)):
         for value in LOST[name]:
-            told = warnings_of(await bench.submit(**{spelling: value}))
+            told = warnings_of(await api.submit(**{spelling: value}))
             assert told == f"Not served yet, ignored: {spelling}."
-            told = warnings_of(await bench.submit(param_obj={spelling: value}))
+            told = warnings_of(await api.submit(param_obj={spelling: value}))
             assert told == f"Not served yet, ignored: param_obj.{spelling}."
 
 
 @pytest.mark.parametrize("name", NO_MATTER)
-async def test_what_asks_for_what_is_done_anyway(bench: ApiHarness, name: str) -> None:
+async def test_what_asks_for_what_is_done_anyway(api: ApiHarness, name: str) -> None:
     for value in NO_MATTER[name]:
-        assert "warnings" not in (await bench.submit(**{name: value})).json()
+        assert "warnings" not in (await api.submit(**{name: value})).json()
 
 
 def test_the_table_is_whole() -> None:
@@ -231,7 +231,7 @@ def test_the_docs_have_the_table() -> None:
         assert f"`{name}`" in DOCS, name
 
 
-async def test_files_and_paths_under_their_later_names(bench: ApiHarness) -> None:
+async def test_files_and_paths_under_their_later_names(api: ApiHarness) -> None:
     for name, field in (
         ("ctx_audio", "src_audio"),
         ("ctxAudio", "src_audio"),
@@ -239,9 +239,9 @@ async def test_files_and_paths_under_their_later_names(bench: ApiHarness) -> Non
         ("refAudio", "reference_audio"),
     ):
         files = {name: ("song.mp3", b"text")}
-        answer = await bench.http.post(URL, data={"caption": "x"}, files=files)
+        answer = await api.http.post(URL, data={"caption": "x"}, files=files)
         assert f"{field} is refused" in field_errors(answer, "invalid_audio")[field]
-        errors = field_errors(await bench.submit(**{name: "song.mp3"}))
+        errors = field_errors(await api.submit(**{name: "song.mp3"}))
         assert f"{name} must be a file of a multipart/form-data body" in errors[field]
     for name, field in (
         ("ref_audio_path", "reference_audio_path"),
@@ -250,23 +250,23 @@ async def test_files_and_paths_under_their_later_names(bench: ApiHarness) -> Non
         ("sourceAudioPath", "src_audio_path"),
     ):
         for body in ({name: "/etc/passwd"}, {"metas": {name: "/etc/passwd"}}):
-            answer = await bench.submit(**body)
+            answer = await api.submit(**body)
             assert set(field_errors(answer, "invalid_audio")) == {field}
 
 
-async def test_what_the_request_says_wins_over_nested_objects(bench: ApiHarness) -> None:
-    answer = await bench.submit(
+async def test_what_the_request_says_wins_over_nested_objects(api: ApiHarness) -> None:
+    answer = await api.submit(
         caption="first",
         param_obj={"prompt": "second", "bpm": 90},
         metas={"bpm": 80, "lyrics": "la"},
     )
-    spec = bench.stored(answer.json()["job_id"])
+    spec = api.stored(answer.json()["job_id"])
     assert (spec.decode.caption, spec.decode.bpm, spec.decode.lyrics) == ("first", 90, "la")
     told = warnings_of(answer)
     assert "param_obj.prompt is not used: caption came too." in told
     assert "metas.bpm is not used: param_obj.bpm came too." in told
 
 
-async def test_the_same_value_twice_loses_nothing(bench: ApiHarness) -> None:
-    answer = await bench.submit(caption="x", prompt="x", metas={"prompt": "x", "bpm": "N/A"})
+async def test_the_same_value_twice_loses_nothing(api: ApiHarness) -> None:
+    answer = await api.submit(caption="x", prompt="x", metas={"prompt": "x", "bpm": "N/A"})
     assert "warnings" not in answer.json()

@@ -15,19 +15,19 @@ DATA = bytes(range(256)) * 8
 
 
 @pytest.fixture(params=["file", "s3"])
-async def bench(request: pytest.FixtureRequest, make_bench: MakeHarness) -> ApiHarness:
+async def api(request: pytest.FixtureRequest, make_bench: MakeHarness) -> ApiHarness:
     url = request.getfixturevalue("s3_url") if request.param == "s3" else ""
     return await make_bench(artifacts=url)
 
 
-async def take(bench: ApiHarness, caption: str = "upbeat pop song", ext: str = "mp3") -> str:
+async def take(api: ApiHarness, caption: str = "upbeat pop song", ext: str = "mp3") -> str:
     """URL of a take that holds DATA."""
-    await bench.submit(caption=caption)
-    return f"/v1/audio/{await bench.succeed([DATA, b'other'], ext=ext)}/1.{ext}"
+    await api.submit(caption=caption)
+    return f"/v1/audio/{await api.succeed([DATA, b'other'], ext=ext)}/1.{ext}"
 
 
-async def get(bench: ApiHarness, url: str, **headers: str) -> httpx.Response:
-    return await bench.http.get(
+async def get(api: ApiHarness, url: str, **headers: str) -> httpx.Response:
+    return await api.http.get(
         url, headers={name.replace("_", "-"): value for name, value in headers.items()}
     )
 
@@ -37,9 +37,9 @@ async def get(bench: ApiHarness, url: str, **headers: str) -> httpx.Response:
     [("mp3", "audio/mpeg"), ("wav", "audio/wav"), ("flac", "audio/flac"), ("opus", "audio/ogg"),
      ("ogg", "audio/ogg")],
 )  # fmt: skip
-async def test_the_whole_take(bench: ApiHarness, ext: str, media_type: str) -> None:
-    url = await take(bench, ext=ext)
-    answer = await get(bench, url)
+async def test_the_whole_take(api: ApiHarness, ext: str, media_type: str) -> None:
+    url = await take(api, ext=ext)
+    answer = await get(api, url)
     assert (answer.status_code, answer.content) == (200, DATA)
     assert answer.headers["content-type"] == media_type
     assert answer.headers["content-length"] == str(len(DATA))
@@ -47,10 +47,10 @@ async def test_the_whole_take(bench: ApiHarness, ext: str, media_type: str) -> N
     assert answer.headers["accept-ranges"] == "bytes"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert f'filename="upbeat pop song 1.{ext}"' in answer.headers["content-disposition"]
-    head = await bench.http.head(url)
+    head = await api.http.head(url)
     assert (head.status_code, head.content) == (200, b"")
     assert dict(head.headers) == dict(answer.headers)
-    other = await get(bench, url.replace("/1.", "/2."))
+    other = await get(api, url.replace("/1.", "/2."))
     assert other.content == b"other"
 
 
@@ -66,9 +66,9 @@ async def test_the_whole_take(bench: ApiHarness, ext: str, media_type: str) -> N
         ("Bytes = 1 - 2", 1, 3),
     ],
 )
-async def test_ranges(bench: ApiHarness, asked: str, start: int, end: int) -> None:
-    url = await take(bench)
-    answer = await get(bench, url, Range=asked)
+async def test_ranges(api: ApiHarness, asked: str, start: int, end: int) -> None:
+    url = await take(api)
+    answer = await get(api, url, Range=asked)
     assert (answer.status_code, answer.content) == (206, DATA[start:end])
     assert answer.headers["content-range"] == f"bytes {start}-{end - 1}/2048"
     assert answer.headers["content-length"] == str(end - start)
@@ -77,65 +77,65 @@ async def test_ranges(bench: ApiHarness, asked: str, start: int, end: int) -> No
 @pytest.mark.parametrize(
     "asked", ["bytes=0-1,5-6", "bytes=", "bytes=-", "bytes=5-2", "frames=0-1", "bytes=a-b", "x"]
 )
-async def test_ranges_that_are_ignored(bench: ApiHarness, asked: str) -> None:
-    answer = await get(bench, await take(bench), Range=asked)
+async def test_ranges_that_are_ignored(api: ApiHarness, asked: str) -> None:
+    answer = await get(api, await take(api), Range=asked)
     assert (answer.status_code, answer.content) == (200, DATA)
 
 
 @pytest.mark.parametrize("asked", ["bytes=2048-", "bytes=9999-10000", "bytes=-0"])
-async def test_ranges_outside_the_file(bench: ApiHarness, asked: str) -> None:
-    answer = await get(bench, await take(bench), Range=asked)
+async def test_ranges_outside_the_file(api: ApiHarness, asked: str) -> None:
+    answer = await get(api, await take(api), Range=asked)
     problem_of(answer, 416, "range_not_satisfiable")
     assert answer.headers["content-range"] == "bytes */2048"
 
 
-async def test_conditions(bench: ApiHarness) -> None:
-    url = await take(bench)
+async def test_conditions(api: ApiHarness) -> None:
+    url = await take(api)
     etag = f'"{sha256(DATA).hexdigest()}"'
     for known in (etag, f'"x", {etag}', f"W/{etag}", "*"):
         for answer in (
-            await get(bench, url, If_None_Match=known, Range="bytes=0-1"),
-            await bench.http.head(url, headers={"If-None-Match": known}),
+            await get(api, url, If_None_Match=known, Range="bytes=0-1"),
+            await api.http.head(url, headers={"If-None-Match": known}),
         ):
             assert (answer.status_code, answer.content) == (304, b"")
             assert answer.headers["etag"] == etag
-    assert (await get(bench, url, If_None_Match='"x"')).status_code == 200
-    same = await get(bench, url, If_Range=etag, Range="bytes=0-1")
+    assert (await get(api, url, If_None_Match='"x"')).status_code == 200
+    same = await get(api, url, If_Range=etag, Range="bytes=0-1")
     assert (same.status_code, same.content) == (206, DATA[:2])
     for other in ('"x"', f"W/{etag}", "Wed, 21 Oct 2026 07:28:00 GMT", ""):
-        answer = await get(bench, url, If_Range=other, Range="bytes=0-1")
+        answer = await get(api, url, If_Range=other, Range="bytes=0-1")
         assert (answer.status_code, answer.content) == (200, DATA)
 
 
 @pytest.mark.parametrize(
     "name", ["3.mp3", "0.mp3", "-1.mp3", "1.wav", "01.mp3", "1", "1.mp3.bak", "take", "1.MP3"]
 )
-async def test_takes_that_are_none(bench: ApiHarness, name: str) -> None:
-    url = await take(bench)
+async def test_takes_that_are_none(api: ApiHarness, name: str) -> None:
+    url = await take(api)
     for method in ("GET", "HEAD"):
-        answer = await bench.http.request(method, url.replace("1.mp3", name))
+        answer = await api.http.request(method, url.replace("1.mp3", name))
         assert answer.status_code == 404
-    problem_of(await get(bench, url.replace("1.mp3", name)), 404, "audio_not_found")
+    problem_of(await get(api, url.replace("1.mp3", name)), 404, "audio_not_found")
 
 
 @pytest.mark.parametrize("name", ["..%2f..%2f1.mp3", "%2e%2e/1.mp3", "1.mp3/..", "a/b.mp3"])
-async def test_no_paths(bench: ApiHarness, name: str) -> None:
-    answer = await get(bench, (await take(bench)).replace("1.mp3", name))
+async def test_no_paths(api: ApiHarness, name: str) -> None:
+    answer = await get(api, (await take(api)).replace("1.mp3", name))
     assert answer.status_code == 404
 
 
-async def test_a_job_without_audio(bench: ApiHarness) -> None:
-    job_id = (await bench.submit()).json()["job_id"]
-    problem = problem_of(await get(bench, f"/v1/audio/{job_id}/1.mp3"), 404, "audio_not_found")
+async def test_a_job_without_audio(api: ApiHarness) -> None:
+    job_id = (await api.submit()).json()["job_id"]
+    problem = problem_of(await get(api, f"/v1/audio/{job_id}/1.mp3"), 404, "audio_not_found")
     assert "queued" in problem["detail"]
-    await bench.service.finish(await bench.service.start(), None)
-    problem_of(await get(bench, f"/v1/audio/{job_id}/1.mp3"), 404, "audio_not_found")
+    await api.service.finish(await api.service.start(), None)
+    problem_of(await get(api, f"/v1/audio/{job_id}/1.mp3"), 404, "audio_not_found")
 
 
-async def test_audio_that_is_gone(bench: ApiHarness) -> None:
-    url = await take(bench)
-    await bench.artifacts.delete_prefix("takes")
-    problem_of(await get(bench, url), 404, "audio_not_found")
+async def test_audio_that_is_gone(api: ApiHarness) -> None:
+    url = await take(api)
+    await api.artifacts.delete_prefix("takes")
+    problem_of(await get(api, url), 404, "audio_not_found")
 
 
 @given(st.integers(1, 100), st.text(alphabet="bytes=0123456789-, ", max_size=20))

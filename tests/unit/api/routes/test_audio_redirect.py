@@ -14,7 +14,7 @@ KEY = {"Authorization": "Bearer k"}
 
 
 @pytest.fixture
-async def bench(make_bench: MakeHarness, s3_url: str) -> ApiHarness:
+async def api(make_bench: MakeHarness, s3_url: str) -> ApiHarness:
     return await make_bench(artifacts=s3_url, downloads="redirect", api_key=SecretStr("k"))
 
 
@@ -25,17 +25,17 @@ async def anybody() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def take(bench: ApiHarness) -> str:
+async def take(api: ApiHarness) -> str:
     """URL of a take that holds DATA."""
-    await bench.http.post("/v1/music/generate", json={}, headers=KEY)
-    return f"/v1/audio/{await bench.succeed([DATA])}/1.mp3"
+    await api.http.post("/v1/music/generate", json={}, headers=KEY)
+    return f"/v1/audio/{await api.succeed([DATA])}/1.mp3"
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_the_redirect_leads_to_the_audio(
-    bench: ApiHarness, anybody: httpx.AsyncClient, method: str
+    api: ApiHarness, anybody: httpx.AsyncClient, method: str
 ) -> None:
-    answer = await bench.http.request(method, await take(bench), headers=KEY)
+    answer = await api.http.request(method, await take(api), headers=KEY)
     assert (answer.status_code, answer.content) == (307, b"")
     assert answer.headers["cache-control"] == "no-store"
     audio = await anybody.request(method, answer.headers["location"])
@@ -44,20 +44,18 @@ async def test_the_redirect_leads_to_the_audio(
     assert audio.content == (DATA if method == "GET" else b"")
 
 
-async def test_a_range_is_the_stores_to_answer(
-    bench: ApiHarness, anybody: httpx.AsyncClient
-) -> None:
+async def test_a_range_is_the_stores_to_answer(api: ApiHarness, anybody: httpx.AsyncClient) -> None:
     part = {"Range": "bytes=10-19"}
-    answer = await bench.http.get(await take(bench), headers=KEY | part)
+    answer = await api.http.get(await take(api), headers=KEY | part)
     assert answer.status_code == 307
     audio = await anybody.get(answer.headers["location"], headers=part)
     assert (audio.status_code, audio.content) == (206, DATA[10:20])
 
 
-async def test_the_key_is_still_needed(bench: ApiHarness) -> None:
-    url = await take(bench)
-    problem_of(await bench.http.get(url), 401, "missing_api_key")
-    wrong = await bench.http.get(url, headers={"Authorization": "Bearer x"})
+async def test_the_key_is_still_needed(api: ApiHarness) -> None:
+    url = await take(api)
+    problem_of(await api.http.get(url), 401, "missing_api_key")
+    wrong = await api.http.get(url, headers={"Authorization": "Bearer x"})
     problem_of(wrong, 401, "invalid_api_key")
     assert "location" not in wrong.headers
 
@@ -65,18 +63,18 @@ async def test_the_key_is_still_needed(bench: ApiHarness) -> None:
 async def test_the_url_is_good_for_as_long_as_the_setting_says(
     make_bench: MakeHarness, s3_url: str
 ) -> None:
-    bench = await make_bench(artifacts=s3_url, downloads="redirect", download_seconds=77)
-    answer = await bench.http.get(await take(bench))
+    api = await make_bench(artifacts=s3_url, downloads="redirect", download_seconds=77)
+    answer = await api.http.get(await take(api))
     assert httpx.URL(answer.headers["location"]).params["X-Amz-Expires"] == "77"
 
 
-async def test_a_copy_that_is_still_good_needs_no_redirect(bench: ApiHarness) -> None:
-    answer = await bench.http.get(await take(bench), headers=KEY | {"If-None-Match": "*"})
+async def test_a_copy_that_is_still_good_needs_no_redirect(api: ApiHarness) -> None:
+    answer = await api.http.get(await take(api), headers=KEY | {"If-None-Match": "*"})
     assert answer.status_code == 304
 
 
-async def test_audio_that_is_gone_is_a_problem_of_ours(bench: ApiHarness) -> None:
+async def test_audio_that_is_gone_is_a_problem_of_ours(api: ApiHarness) -> None:
     """Not a redirect to the store's own page of XML."""
-    url = await take(bench)
-    await bench.artifacts.delete_prefix("takes")
-    problem_of(await bench.http.get(url, headers=KEY), 404, "audio_not_found")
+    url = await take(api)
+    await api.artifacts.delete_prefix("takes")
+    problem_of(await api.http.get(url, headers=KEY), 404, "audio_not_found")

@@ -26,9 +26,9 @@ async def test_a_client_that_hangs_up_ends_the_reading(
     make_bench: MakeHarness, s3_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And one that reads slowly does not make the service run ahead of it."""
-    bench = await make_bench(artifacts=s3_url)
-    await bench.submit()
-    job_id = await bench.succeed([bytes(CHUNKS * CHUNK)])
+    api = await make_bench(artifacts=s3_url)
+    await api.submit()
+    job_id = await api.succeed([bytes(CHUNKS * CHUNK)])
     reads = 0
     read: Callable[..., Awaitable[Any]] = obstore.get_range_async
 
@@ -38,7 +38,7 @@ async def test_a_client_that_hangs_up_ends_the_reading(
         return await read(*args, **kwargs)
 
     monkeypatch.setattr(obstore, "get_range_async", counted)
-    app = create_app(bench.settings, bench.service, bench.artifacts)
+    app = create_app(api.settings, api.service, api.artifacts)
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
     serving = asyncio.create_task(server.serve(sockets=[listener]))

@@ -8,41 +8,41 @@ from tests.unit.api.harness import URL, ApiHarness, problem_of
 from tests.unit.api.request.test_source_audio import SONG, song
 
 
-async def send(bench: ApiHarness, key: str, fields: object, **headers: str) -> httpx.Response:
-    return await bench.http.post(URL, json=fields, headers={"Idempotency-Key": key, **headers})
+async def send(api: ApiHarness, key: str, fields: object, **headers: str) -> httpx.Response:
+    return await api.http.post(URL, json=fields, headers={"Idempotency-Key": key, **headers})
 
 
-async def test_the_same_request_is_the_same_job(bench: ApiHarness) -> None:
-    first = await send(bench, "one", {"caption": "x", "seed": 1})
-    again = await send(bench, "one", {"seed": 1, "caption": "x"})
+async def test_the_same_request_is_the_same_job(api: ApiHarness) -> None:
+    first = await send(api, "one", {"caption": "x", "seed": 1})
+    again = await send(api, "one", {"seed": 1, "caption": "x"})
     assert first.status_code == again.status_code == 200
     assert again.json() == first.json()
     assert again.headers["idempotency-replayed"] == "true"
     assert "idempotency-replayed" not in first.headers
-    other = await send(bench, "two", {"caption": "x", "seed": 1})
+    other = await send(api, "two", {"caption": "x", "seed": 1})
     assert other.json()["job_id"] != first.json()["job_id"]
-    assert bench.queued() == 2
+    assert api.queued() == 2
 
 
-async def test_the_answer_follows_the_job(bench: ApiHarness) -> None:
-    first = await send(bench, "one", {})
-    await bench.succeed()
-    again = (await send(bench, "one", {})).json()
+async def test_the_answer_follows_the_job(api: ApiHarness) -> None:
+    first = await send(api, "one", {})
+    await api.succeed()
+    again = (await send(api, "one", {})).json()
     assert again["job_id"] == first.json()["job_id"]
     assert (again["status"], again["queue_position"]) == ("succeeded", 0)
 
 
-async def test_another_request_is_refused(bench: ApiHarness) -> None:
-    await send(bench, "one", {"caption": "x"})
+async def test_another_request_is_refused(api: ApiHarness) -> None:
+    await send(api, "one", {"caption": "x"})
     for fields in ({"caption": "y"}, {"caption": "x", "bpm": 90}, {"caption": "x", "bpm": None}):
-        problem_of(await send(bench, "one", fields), 422, "idempotency_key_reused")
+        problem_of(await send(api, "one", fields), 422, "idempotency_key_reused")
 
 
-async def test_how_the_client_wraps_a_form_does_not_matter(bench: ApiHarness) -> None:
+async def test_how_the_client_wraps_a_form_does_not_matter(api: ApiHarness) -> None:
     """Each sending of a multipart form has a new boundary."""
     ids = set()
     for data in (SONG, SONG):
-        answer = await bench.http.post(
+        answer = await api.http.post(
             URL,
             data={"task_type": "repaint"},
             files={"src_audio": ("song.wav", data)},
@@ -50,29 +50,29 @@ async def test_how_the_client_wraps_a_form_does_not_matter(bench: ApiHarness) ->
         )
         ids.add(answer.json()["job_id"])
     assert len(ids) == 1
-    assert len(await bench.stored_keys()) == 1  # the second upload is gone again
-    other = await bench.http.post(
+    assert len(await api.stored_keys()) == 1  # the second upload is gone again
+    other = await api.http.post(
         URL,
         data={"task_type": "repaint"},
         files={"src_audio": ("song.wav", song(3))},
         headers={"Idempotency-Key": "one"},
     )
     problem_of(other, 422, "idempotency_key_reused")
-    assert len(await bench.stored_keys()) == 1
+    assert len(await api.stored_keys()) == 1
 
 
 @pytest.mark.parametrize("key", ["", " ", "k" * 256, "é", "a\tb"])
-async def test_keys_that_are_none(bench: ApiHarness, key: str) -> None:
-    answer = await bench.http.post(
+async def test_keys_that_are_none(api: ApiHarness, key: str) -> None:
+    answer = await api.http.post(
         URL, json={}, headers=[(b"Idempotency-Key", key.encode("latin-1"))]
     )
     problem_of(answer, 422, "invalid_idempotency_key")
-    assert bench.queued() == 0
+    assert api.queued() == 0
 
 
 async def test_keys_are_the_api_keys_own(make_bench: MakeHarness) -> None:
-    bench = await make_bench(api_key="secret")
-    await send(bench, "one", {}, Authorization="Bearer secret")
-    (order,) = bench.service.submits
+    api = await make_bench(api_key="secret")
+    await send(api, "one", {}, Authorization="Bearer secret")
+    (order,) = api.service.submits
     assert order.owner and "secret" not in order.owner
     assert len(order.fingerprint) == 64 and order.idempotency_key == "one"

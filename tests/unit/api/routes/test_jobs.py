@@ -20,34 +20,34 @@ FIELDS = {
 LISTED = FIELDS - {"result", "warnings"} | {"task_type", "caption", "takes"}
 
 
-async def submit(bench: ApiHarness, **fields: object) -> str:
-    answer = await bench.submit(**fields)
+async def submit(api: ApiHarness, **fields: object) -> str:
+    answer = await api.submit(**fields)
     assert answer.status_code == 200, answer.text
     return str(answer.json()["job_id"])
 
 
-async def job(bench: ApiHarness, job_id: str, query: str = "") -> dict[str, Any]:
-    answer = await bench.http.get(f"/v1/jobs/{job_id}{query}")
+async def job(api: ApiHarness, job_id: str, query: str = "") -> dict[str, Any]:
+    answer = await api.http.get(f"/v1/jobs/{job_id}{query}")
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     assert set(found) == FIELDS
     return found
 
 
-async def test_the_answer_to_a_submit(bench: ApiHarness) -> None:
-    first, second = await bench.submit(), await bench.submit()
+async def test_the_answer_to_a_submit(api: ApiHarness) -> None:
+    first, second = await api.submit(), await api.submit()
     assert first.json()["status"] == "queued"
     assert [a.json()["queue_position"] for a in (first, second)] == [1, 2]
     assert set(first.json()) == {"job_id", "status", "queue_position"}
     assert first.headers["location"] == f"/v1/jobs/{first.json()['job_id']}"
     assert int(first.headers["retry-after"]) >= 1
-    followed = await bench.http.get(first.headers["location"])
+    followed = await api.http.get(first.headers["location"])
     assert followed.json()["job_id"] == first.json()["job_id"]
 
 
-async def test_a_queued_job(bench: ApiHarness) -> None:
-    await submit(bench)
-    answer = await bench.http.get(f"/v1/jobs/{await submit(bench)}")
+async def test_a_queued_job(api: ApiHarness) -> None:
+    await submit(api)
+    answer = await api.http.get(f"/v1/jobs/{await submit(api)}")
     found = answer.json()
     assert (found["status"], found["queue_position"], found["eta_seconds"]) == ("queued", 2, 10.0)
     assert found["started_at"] is found["finished_at"] is found["result"] is found["error"] is None
@@ -56,20 +56,20 @@ async def test_a_queued_job(bench: ApiHarness) -> None:
     assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_a_running_job(bench: ApiHarness) -> None:
-    job_id = await submit(bench)
-    bench.service.progress = Progress(stage="diffusion", step=2, total=8, fraction=0.3)
-    await bench.service.start()
-    found = await job(bench, job_id)
+async def test_a_running_job(api: ApiHarness) -> None:
+    job_id = await submit(api)
+    api.service.progress = Progress(stage="diffusion", step=2, total=8, fraction=0.3)
+    await api.service.start()
+    found = await job(api, job_id)
     assert (found["status"], found["queue_position"], found["eta_seconds"]) == ("running", 0, None)
     assert found["progress"] == {"stage": "diffusion", "step": 2, "total": 8, "fraction": 0.3}
     assert found["started_at"] >= found["created_at"] and found["attempts"] == 1
 
 
-async def test_a_succeeded_job(bench: ApiHarness) -> None:
-    job_id = await submit(bench)
-    await bench.succeed()
-    answer = await bench.http.get(f"/v1/jobs/{job_id}")
+async def test_a_succeeded_job(api: ApiHarness) -> None:
+    job_id = await submit(api)
+    await api.succeed()
+    answer = await api.http.get(f"/v1/jobs/{job_id}")
     found = answer.json()
     assert (found["status"], found["queue_position"], found["error"]) == ("succeeded", 0, None)
     assert found["finished_at"] >= found["started_at"] and found["progress"] is None
@@ -94,17 +94,17 @@ async def test_a_succeeded_job(bench: ApiHarness) -> None:
     }
 
 
-async def test_one_take(bench: ApiHarness) -> None:
-    job_id = await submit(bench, batch_size=1)
-    await bench.succeed([b"one"])
-    result = (await job(bench, job_id))["result"]
+async def test_one_take(api: ApiHarness) -> None:
+    job_id = await submit(api, batch_size=1)
+    await api.succeed([b"one"])
+    result = (await job(api, job_id))["result"]
     assert result["second_audio_path"] is None and len(result["audio_paths"]) == 1
 
 
-async def test_what_the_lm_planned(bench: ApiHarness) -> None:
-    job_id = await submit(bench, use_5hz_lm=True)
-    await bench.succeed(plan=PLAN)
-    found = await job(bench, job_id)
+async def test_what_the_lm_planned(api: ApiHarness) -> None:
+    job_id = await submit(api, use_5hz_lm=True)
+    await api.succeed(plan=PLAN)
+    found = await job(api, job_id)
     result = found["result"]
     assert result["metas"] == {
         "bpm": 97, "duration": 30.0, "genres": "N/A", "keyscale": "D minor", "timesignature": "3",
@@ -114,33 +114,33 @@ async def test_what_the_lm_planned(bench: ApiHarness) -> None:
     assert result["audio_codes"] == "<|audio_code_5|><|audio_code_63999|>"
     assert result["lm_caption"] == "A calm tune."
     assert found["warnings"] == ["Memory ran short."]
-    replay = await bench.spec(audio_code_string=result["audio_codes"], metas=result["metas"])
+    replay = await api.spec(audio_code_string=result["audio_codes"], metas=result["metas"])
     assert replay.decode.codes == (PLAN.codes,) and replay.decode.key_scale == "D minor"
 
 
-async def test_what_the_user_gave_wins(bench: ApiHarness) -> None:
-    job_id = await submit(bench, use_5hz_lm=True, bpm=120, key_scale="C", time_signature="4/4")
-    await bench.succeed(plan=PLAN.model_copy(update={"codes": ()}))
-    result = (await job(bench, job_id))["result"]
+async def test_what_the_user_gave_wins(api: ApiHarness) -> None:
+    job_id = await submit(api, use_5hz_lm=True, bpm=120, key_scale="C", time_signature="4/4")
+    await api.succeed(plan=PLAN.model_copy(update={"codes": ()}))
+    result = (await job(api, job_id))["result"]
     assert (result["bpm"], result["keyscale"], result["timesignature"]) == (120, "C major", "4")
     assert result["metas"]["bpm"] == 120 and result["metas"]["keyscale"] == "C major"
     assert result["audio_codes"] is None
 
 
 async def test_absolute_paths(make_bench: MakeHarness) -> None:
-    bench = await make_bench(public_url="https://music.example/api/")
-    answer = await bench.submit()
+    api = await make_bench(public_url="https://music.example/api/")
+    answer = await api.submit()
     job_id = answer.json()["job_id"]
     assert answer.headers["location"] == f"https://music.example/api/v1/jobs/{job_id}"
-    await bench.succeed()
-    path = (await job(bench, job_id))["result"]["first_audio_path"]
+    await api.succeed()
+    path = (await job(api, job_id))["result"]["first_audio_path"]
     assert path == f"https://music.example/api/v1/audio/{job_id}/1.mp3"
 
 
-async def test_a_failed_job(bench: ApiHarness) -> None:
-    job_id = await submit(bench)
-    await bench.service.finish(await bench.service.start(), None)
-    found = await job(bench, job_id)
+async def test_a_failed_job(api: ApiHarness) -> None:
+    job_id = await submit(api)
+    await api.service.finish(await api.service.start(), None)
+    found = await job(api, job_id)
     assert (found["status"], found["error_code"]) == ("failed", "out_of_memory")
     assert found["error"] == "The decoder ran out of memory." and found["result"] is None
 
@@ -158,7 +158,7 @@ async def test_a_failed_job(bench: ApiHarness) -> None:
         "é",
     ],
 )
-async def test_ids_that_are_none(bench: ApiHarness, job_id: str) -> None:
+async def test_ids_that_are_none(api: ApiHarness, job_id: str) -> None:
     for method, path in (
         ("GET", "/v1/jobs/{}"),
         ("DELETE", "/v1/jobs/{}"),
@@ -167,59 +167,59 @@ async def test_ids_that_are_none(bench: ApiHarness, job_id: str) -> None:
     ):
         if job_id == "..":  # clients fold it into the path before they send it
             job_id = "%2e%2e"
-        answer = await bench.http.request(method, path.format(job_id))
+        answer = await api.http.request(method, path.format(job_id))
         problem_of(answer, 404, "job_not_found")
 
 
 async def test_a_job_that_another_release_wrote_is_listed_among_the_others(
-    bench: ApiHarness,
+    api: ApiHarness,
 ) -> None:
-    readable = (await bench.submit()).json()["job_id"]
+    readable = (await api.submit()).json()["job_id"]
     other = str(uuid.uuid4())
-    await bench.service.submit(Submit(other, '{"task": "stems"}', needs_plan=False))
-    job = (await bench.http.get(f"/v1/jobs/{other}")).json()
+    await api.service.submit(Submit(other, '{"task": "stems"}', needs_plan=False))
+    job = (await api.http.get(f"/v1/jobs/{other}")).json()
     assert (job["status"], job["queue_position"], job["result"]) == ("queued", 2, None)
     assert job["warnings"] == [UNREADABLE]
-    page = (await bench.http.get("/v1/jobs")).json()["jobs"]
+    page = (await api.http.get("/v1/jobs")).json()["jobs"]
     assert [job["job_id"] for job in page] == [other, readable]
     assert [page[0][name] for name in ("task_type", "caption", "takes")] == [None] * 3
-    whole = (await bench.http.get("/v1/jobs?full=yes")).json()["jobs"]
+    whole = (await api.http.get("/v1/jobs?full=yes")).json()["jobs"]
     assert [job["warnings"] for job in whole] == [[UNREADABLE], []]
 
 
-async def test_ids_in_capitals(bench: ApiHarness) -> None:
-    job_id = await submit(bench)
-    assert (await job(bench, job_id.upper()))["job_id"] == job_id
+async def test_ids_in_capitals(api: ApiHarness) -> None:
+    job_id = await submit(api)
+    assert (await job(api, job_id.upper()))["job_id"] == job_id
 
 
-async def test_waiting_for_a_change(bench: ApiHarness) -> None:
-    job_id = await submit(bench)
-    waiting = asyncio.create_task(job(bench, job_id, "?wait=60"))
-    while not bench.service._changed._waiters:
+async def test_waiting_for_a_change(api: ApiHarness) -> None:
+    job_id = await submit(api)
+    waiting = asyncio.create_task(job(api, job_id, "?wait=60"))
+    while not api.service._changed._waiters:
         await asyncio.sleep(0)
-    await bench.service.start()
+    await api.service.start()
     async with asyncio.timeout(10):
         assert (await waiting)["status"] == "running"
-    waiting = asyncio.create_task(job(bench, job_id, "?wait=60"))
-    while not bench.service._changed._waiters:
+    waiting = asyncio.create_task(job(api, job_id, "?wait=60"))
+    while not api.service._changed._waiters:
         await asyncio.sleep(0)
-    await bench.http.post(f"/v1/jobs/{job_id}/cancel")
-    await bench.service._tell()
+    await api.http.post(f"/v1/jobs/{job_id}/cancel")
+    await api.service._tell()
     async with asyncio.timeout(10):
         assert (await waiting)["status"] == "failed"
-        assert (await job(bench, job_id, "?wait=60"))["status"] == "failed"
+        assert (await job(api, job_id, "?wait=60"))["status"] == "failed"
 
 
-async def test_waiting_in_vain(bench: ApiHarness) -> None:
-    job_id = await submit(bench)
+async def test_waiting_in_vain(api: ApiHarness) -> None:
+    job_id = await submit(api)
     for wait in ("0", "0.01", ""):
-        assert (await job(bench, job_id, f"?wait={wait}"))["status"] == "queued"
+        assert (await job(api, job_id, f"?wait={wait}"))["status"] == "queued"
 
 
 @pytest.mark.parametrize("wait", ["-1", "60.5", "x", "nan", "inf", "1e999"])
-async def test_waits_that_are_none(bench: ApiHarness, wait: str) -> None:
-    job_id = await submit(bench)
-    answer = await bench.http.get(f"/v1/jobs/{job_id}?wait={wait}")
+async def test_waits_that_are_none(api: ApiHarness, wait: str) -> None:
+    job_id = await submit(api)
+    answer = await api.http.get(f"/v1/jobs/{job_id}?wait={wait}")
     (entry,) = problem_of(answer, 422, "invalid_value")["errors"]
     assert entry == {
         "field": "wait",
@@ -228,20 +228,20 @@ async def test_waits_that_are_none(bench: ApiHarness, wait: str) -> None:
     }
 
 
-async def test_cancel(bench: ApiHarness) -> None:
-    job_id = await submit(bench)
+async def test_cancel(api: ApiHarness) -> None:
+    job_id = await submit(api)
     for _ in range(2):
-        answer = await bench.http.post(f"/v1/jobs/{job_id}/cancel")
+        answer = await api.http.post(f"/v1/jobs/{job_id}/cancel")
         assert answer.status_code == 200 and set(answer.json()) == FIELDS
         assert (answer.json()["status"], answer.json()["error_code"]) == ("failed", "cancelled")
-    ended = await submit(bench)
-    await bench.succeed()
-    problem_of(await bench.http.post(f"/v1/jobs/{ended}/cancel"), 409, "already_ended")
+    ended = await submit(api)
+    await api.succeed()
+    problem_of(await api.http.post(f"/v1/jobs/{ended}/cancel"), 409, "already_ended")
 
 
-async def test_delete(bench: ApiHarness) -> None:
-    job_id = await submit(bench)
-    answer = await bench.http.delete(f"/v1/jobs/{job_id}")
+async def test_delete(api: ApiHarness) -> None:
+    job_id = await submit(api)
+    answer = await api.http.delete(f"/v1/jobs/{job_id}")
     assert (answer.status_code, answer.content) == (204, b"")
     assert "content-type" not in answer.headers
     for method, path in (
@@ -250,58 +250,58 @@ async def test_delete(bench: ApiHarness) -> None:
         ("POST", f"/v1/jobs/{job_id}/cancel"),
         ("GET", f"/v1/audio/{job_id}/1.mp3"),
     ):
-        problem_of(await bench.http.request(method, path), 410, "job_expired")
+        problem_of(await api.http.request(method, path), 410, "job_expired")
 
 
-async def test_listing(bench: ApiHarness) -> None:
-    ids = [await submit(bench) for _ in range(5)]
-    await bench.succeed()
+async def test_listing(api: ApiHarness) -> None:
+    ids = [await submit(api) for _ in range(5)]
+    await api.succeed()
     seen, cursor = [], ""
     for page in range(3):
-        answer = (await bench.http.get(f"/v1/jobs?limit=2&cursor={cursor}")).json()
+        answer = (await api.http.get(f"/v1/jobs?limit=2&cursor={cursor}")).json()
         assert all(set(one) == LISTED for one in answer["jobs"])
         seen += [one["job_id"] for one in answer["jobs"]]
         cursor = answer["next_cursor"]
         assert (cursor is None) == (page == 2)
     assert seen == ids[::-1]
-    succeeded = (await bench.http.get("/v1/jobs?status=succeeded")).json()
+    succeeded = (await api.http.get("/v1/jobs?status=succeeded")).json()
     assert [one["job_id"] for one in succeeded["jobs"]] == ids[:1]
-    everything = (await bench.http.get("/v1/jobs?status=&limit=&cursor=")).json()
+    everything = (await api.http.get("/v1/jobs?status=&limit=&cursor=")).json()
     assert len(everything["jobs"]) == 5 and everything["next_cursor"] is None
-    assert (await bench.http.get("/v1/jobs?limit=200")).status_code == 200
+    assert (await api.http.get("/v1/jobs?limit=200")).status_code == 200
 
 
-async def test_a_list_is_short(bench: ApiHarness) -> None:
+async def test_a_list_is_short(api: ApiHarness) -> None:
     """Its jobs' plans and results are not even read."""
     caption = "A very long caption\n" * 100
-    job_id = await submit(bench, caption=caption, use_5hz_lm=True, batch_size=2, task_type=None)
-    await bench.succeed(plan=PLAN.model_copy(update={"codes": tuple(range(3000))}))
-    (short,) = (await bench.http.get("/v1/jobs")).json()["jobs"]
-    whole = await job(bench, job_id)
+    job_id = await submit(api, caption=caption, use_5hz_lm=True, batch_size=2, task_type=None)
+    await api.succeed(plan=PLAN.model_copy(update={"codes": tuple(range(3000))}))
+    (short,) = (await api.http.get("/v1/jobs")).json()["jobs"]
+    whole = await job(api, job_id)
     assert len(short["caption"]) == 100
     assert short["caption"].startswith("A very long caption A very") and short["caption"][-1] == "…"
     assert (short["task_type"], short["takes"]) == ("text2music", 2)
     assert {k: short[k] for k in FIELDS & LISTED} == {k: whole[k] for k in FIELDS & LISTED}
     assert len(json.dumps(short)) < 700 < len(json.dumps(whole))
     for full in ("true", "1"):
-        answer = await bench.http.get(f"/v1/jobs?full={full}")
+        answer = await api.http.get(f"/v1/jobs?full={full}")
         assert answer.json()["jobs"] == [whole]
-    assert (await bench.http.get("/v1/jobs?full=")).json()["jobs"] == [short]
+    assert (await api.http.get("/v1/jobs?full=")).json()["jobs"] == [short]
     for text in ("漢" * 100, ""):
-        await submit(bench, caption=text, lyrics="la")
-        assert (await bench.http.get("/v1/jobs?limit=1")).json()["jobs"][0]["caption"] == text
+        await submit(api, caption=text, lyrics="la")
+        assert (await api.http.get("/v1/jobs?limit=1")).json()["jobs"][0]["caption"] == text
 
 
-async def test_what_was_cancelled_is_told_from_what_failed(bench: ApiHarness) -> None:
-    failed = await submit(bench)
-    await bench.service.finish(await bench.service.start(), None)
-    cancelled = [await submit(bench) for _ in range(3)]
+async def test_what_was_cancelled_is_told_from_what_failed(api: ApiHarness) -> None:
+    failed = await submit(api)
+    await api.service.finish(await api.service.start(), None)
+    cancelled = [await submit(api) for _ in range(3)]
     for job_id in cancelled:
-        await bench.http.post(f"/v1/jobs/{job_id}/cancel")
-    await submit(bench)
+        await api.http.post(f"/v1/jobs/{job_id}/cancel")
+    await submit(api)
 
     async def listed(query: str) -> list[str]:
-        answer = await bench.http.get(f"/v1/jobs?{query}")
+        answer = await api.http.get(f"/v1/jobs?{query}")
         return [one["job_id"] for one in answer.json()["jobs"]]
 
     assert await listed("error_code=cancelled") == cancelled[::-1]
@@ -313,7 +313,7 @@ async def test_what_was_cancelled_is_told_from_what_failed(bench: ApiHarness) ->
     assert await listed("error_code=timeout") == await listed("error_code=timeout&full=1") == []
     assert await listed("status=succeeded&error_code=cancelled") == []
     assert len(await listed("error_code=&status=failed")) == 4
-    page = (await bench.http.get("/v1/jobs?error_code=cancelled&limit=2")).json()
+    page = (await api.http.get("/v1/jobs?error_code=cancelled&limit=2")).json()
     rest = await listed(f"error_code=cancelled&limit=2&cursor={page['next_cursor']}")
     assert rest == cancelled[:1]
 
@@ -326,9 +326,9 @@ async def test_what_was_cancelled_is_told_from_what_failed(bench: ApiHarness) ->
         "cursor=!", "cursor=x", "cursor=LTE", "cursor=%ff", "cursor=" + "OTk5" * 20, "cursor=w7I",
     ],
 )  # fmt: skip
-async def test_lists_that_cannot_be_asked_for(bench: ApiHarness, query: str) -> None:
+async def test_lists_that_cannot_be_asked_for(api: ApiHarness, query: str) -> None:
     name = query.partition("=")[0]
-    answer = await bench.http.get(f"/v1/jobs?{query}")
+    answer = await api.http.get(f"/v1/jobs?{query}")
     (detail,) = field_errors(answer).values()
     (entry,) = answer.json()["errors"]
     assert entry["field"] == name and detail.startswith(f"{name} must be {entry['legal']}; got ")

@@ -20,9 +20,9 @@ def without_envelope(answer: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in answer.items() if name not in envelope}
 
 
-async def test_health(bench: ApiHarness) -> None:
-    bench.service.fail = StoreUnavailable("gone")
-    answer = await bench.http.get("/health")
+async def test_health(api: ApiHarness) -> None:
+    api.service.fail = StoreUnavailable("gone")
+    answer = await api.http.get("/health")
     assert answer.status_code == 200
     assert without_envelope(answer.json()) == {
         "status": "ok",
@@ -35,43 +35,43 @@ async def test_health(bench: ApiHarness) -> None:
 
 
 async def test_health_with_real_engines(make_bench: MakeHarness) -> None:
-    bench = await make_bench(planner="pt", decoder="diffusers")
-    assert (await bench.http.get("/health")).json()["mock"] is False
+    api = await make_bench(planner="pt", decoder="diffusers")
+    assert (await api.http.get("/health")).json()["mock"] is False
 
 
-async def test_ready(bench: ApiHarness) -> None:
-    answer = await bench.http.get("/ready")
+async def test_ready(api: ApiHarness) -> None:
+    answer = await api.http.get("/ready")
     assert answer.status_code == 200
     assert answer.json() == {"status": "ready", "ready": True, "reasons": []}
-    bench.service.deploy = NOTHING
-    answer = await bench.http.get("/ready")
+    api.service.deploy = NOTHING
+    answer = await api.http.get("/ready")
     problem = problem_of(answer, 503, "not_ready")
     assert problem["reasons"] == ["No decoder replica is up yet."] and problem["ready"] is False
     assert answer.headers["retry-after"]
-    bench.service.fail = StoreUnavailable("gone")
-    problem_of(await bench.http.get("/ready"), 503, "unavailable")
+    api.service.fail = StoreUnavailable("gone")
+    problem_of(await api.http.get("/ready"), 503, "unavailable")
 
 
-async def test_planners_are_told_with_their_state(bench: ApiHarness) -> None:
+async def test_planners_are_told_with_their_state(api: ApiHarness) -> None:
     planners = tuple(
         PlannerDescription(engine="vllm", models=(name,), mock=False, deployment=name)
         for name in ("live", "coming", "resting")
     )
-    bench.service.deploy = Deployed(
+    api.service.deploy = Deployed(
         planners,
         (TURBO,),
         ready=True,
         planner_slots={"live": 16},
         starting=frozenset({"coming"}),
     )
-    answer = (await bench.http.get("/v1/models")).json()
+    answer = (await api.http.get("/v1/models")).json()
     states = {planner["name"]: planner["state"] for planner in answer["planners"]}
     assert states == {"live": "ready", "coming": "starting", "resting": "idle"}
 
 
-async def test_models(bench: ApiHarness) -> None:
-    bench.service.deploy = Deployed((MOCK_LM,), (TURBO, TURBO, BASE), ready=True)
-    answer = (await bench.http.get("/v1/models")).json()
+async def test_models(api: ApiHarness) -> None:
+    api.service.deploy = Deployed((MOCK_LM,), (TURBO, TURBO, BASE), ready=True)
+    answer = (await api.http.get("/v1/models")).json()
     turbo, base = answer["decoders"]
     assert turbo == {
         "name": "acestep-v15-turbo",
@@ -97,18 +97,18 @@ async def test_models(bench: ApiHarness) -> None:
     assert answer["limits"]["duration"] == 600 and answer["defaults"]["batch_size"] == 2
 
 
-async def test_models_before_anything_is_up(bench: ApiHarness) -> None:
-    bench.service.deploy = NOTHING
-    answer = await bench.http.get("/v1/models")
+async def test_models_before_anything_is_up(api: ApiHarness) -> None:
+    api.service.deploy = NOTHING
+    answer = await api.http.get("/v1/models")
     assert answer.status_code == 200
     assert (answer.json()["decoders"], answer.json()["planners"]) == ([], [])
 
 
-async def test_stats(bench: ApiHarness) -> None:
-    await bench.submit(use_5hz_lm=True)
-    await bench.submit()
-    await bench.succeed()
-    assert without_envelope((await bench.http.get("/v1/stats")).json()) == {
+async def test_stats(api: ApiHarness) -> None:
+    await api.submit(use_5hz_lm=True)
+    await api.submit()
+    await api.succeed()
+    assert without_envelope((await api.http.get("/v1/stats")).json()) == {
         "queued": 1,
         "queued_for_plan": 0,
         "running": 0,
@@ -121,8 +121,8 @@ async def test_stats(bench: ApiHarness) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/nowhere", "/v1/jobs/", f"{URL}/", "/v1/audio/x"])
-async def test_routes_that_are_none(bench: ApiHarness, path: str) -> None:
-    problem_of(await bench.http.get(path), 404, "not_found")
+async def test_routes_that_are_none(api: ApiHarness, path: str) -> None:
+    problem_of(await api.http.get(path), 404, "not_found")
 
 
 @pytest.mark.parametrize(
@@ -132,18 +132,16 @@ async def test_routes_that_are_none(bench: ApiHarness, path: str) -> None:
      ("POST", "/v1/stats", "GET, HEAD"), ("DELETE", "/v1/audio/x/1.mp3", "GET, HEAD"),
      ("PUT", "/v1/jobs/x", "DELETE, GET, HEAD"), ("PUT", "/v1/jobs/x/cancel", "POST")],
 )  # fmt: skip
-async def test_methods_that_are_none(
-    bench: ApiHarness, method: str, path: str, allowed: str
-) -> None:
-    answer = await bench.http.request(method, path)
+async def test_methods_that_are_none(api: ApiHarness, method: str, path: str, allowed: str) -> None:
+    answer = await api.http.request(method, path)
     problem = problem_of(answer, 405, "method_not_allowed")
     assert answer.headers["allow"] == allowed and f"takes {allowed} only" in problem["detail"]
 
 
 @pytest.mark.parametrize("path", ["/health", "/ready", "/v1/models", "/v1/jobs", "/v1/jobs/{}"])
-async def test_head_wherever_there_is_get(bench: ApiHarness, path: str) -> None:
-    path = path.format((await bench.submit()).json()["job_id"])
-    head, get = [await bench.http.request(method, path) for method in ("HEAD", "GET")]
+async def test_head_wherever_there_is_get(api: ApiHarness, path: str) -> None:
+    path = path.format((await api.submit()).json()["job_id"])
+    head, get = [await api.http.request(method, path) for method in ("HEAD", "GET")]
     assert (head.status_code, head.headers) == (200, get.headers)
 
 
@@ -152,23 +150,23 @@ async def test_head_wherever_there_is_get(bench: ApiHarness, path: str) -> None:
     [("POST", URL), ("GET", "/v1/jobs"), ("GET", "/v1/jobs/{}"), ("POST", "/v1/jobs/{}/cancel"),
      ("DELETE", "/v1/jobs/{}"), ("GET", "/v1/stats"), ("GET", "/v1/audio/{}/1.mp3")],
 )  # fmt: skip
-async def test_a_store_that_is_away(bench: ApiHarness, method: str, path: str) -> None:
+async def test_a_store_that_is_away(api: ApiHarness, method: str, path: str) -> None:
     """A retry heals it; never a 404 for a job that lives."""
-    bench.service.fail = StoreUnavailable("The actor died.")
+    api.service.fail = StoreUnavailable("The actor died.")
     path = path.format("550e8400-e29b-41d4-a716-446655440000")
-    answer = await bench.http.request(method, path, json={} if path == URL else None)
+    answer = await api.http.request(method, path, json={} if path == URL else None)
     problem_of(answer, 503, "unavailable")
     assert int(answer.headers["retry-after"]) > 0
 
 
-async def test_what_nobody_foresaw(bench: ApiHarness, caplog: pytest.LogCaptureFixture) -> None:
-    bench.service.fail = RuntimeError("secret path /srv/x")
+async def test_what_nobody_foresaw(api: ApiHarness, caplog: pytest.LogCaptureFixture) -> None:
+    api.service.fail = RuntimeError("secret path /srv/x")
     with caplog.at_level(logging.ERROR):
-        answer = await bench.http.get("/v1/stats", headers={"X-Request-Id": "abc-1"})
+        answer = await api.http.get("/v1/stats", headers={"X-Request-Id": "abc-1"})
     problem = problem_of(answer, 500, "internal")
     assert "abc-1" in problem["detail"] and answer.headers["x-request-id"] == "abc-1"
     assert "secret" not in answer.text
     (record,) = (r for r in caplog.records if r.exc_info)
     assert "abc-1" in record.getMessage() and "secret" in str(record.exc_info)
-    plain = await bench.http.get("/v1/stats", headers=[(b"X-Request-Id", b"\xff\n")])
+    plain = await api.http.get("/v1/stats", headers=[(b"X-Request-Id", b"\xff\n")])
     assert len(plain.headers["x-request-id"]) == 36

@@ -30,19 +30,19 @@ def data_of(answer: httpx.Response) -> Any:
     return envelope["data"]
 
 
-async def release(bench: ApiHarness, **fields: object) -> Engines:
+async def release(api: ApiHarness, **fields: object) -> Engines:
     """Send a task as JSON."""
-    return engines(bench, await bench.http.post("/release_task", json=fields))
+    return engines(api, await api.http.post("/release_task", json=fields))
 
 
-def engines(bench: ApiHarness, answer: httpx.Response) -> Engines:
+def engines(api: ApiHarness, answer: httpx.Response) -> Engines:
     """What the engines would get of a released task."""
     data = data_of(answer)
     assert data["status"] == "queued" and data["queue_position"] >= 1
-    spec = bench.stored(data["task_id"])
+    spec = api.stored(data["task_id"])
     assert list(spec.warnings) == data["warnings"], "the job has the warnings of the response"
-    plan = plan_request("", 0, spec, bench.settings) if spec.needs_plan else None
-    decode = decode_request("", 0, spec, None, bench.settings)
+    plan = plan_request("", 0, spec, api.settings) if spec.needs_plan else None
+    decode = decode_request("", 0, spec, None, api.settings)
     return Engines(_flat(plan) if plan else {}, _flat(decode), " ".join(spec.warnings))
 
 
@@ -55,8 +55,8 @@ def _flat(model: BaseModel) -> dict[str, Any]:
     return fields
 
 
-async def query(bench: ApiHarness, *task_ids: str) -> list[dict[str, Any]]:
+async def query(api: ApiHarness, *task_ids: str) -> list[dict[str, Any]]:
     """The states of tasks; each ``result`` is read from its JSON text into ``items``."""
-    answer = await bench.http.post("/query_result", json={"task_id_list": list(task_ids)})
+    answer = await api.http.post("/query_result", json={"task_id_list": list(task_ids)})
     states: list[dict[str, Any]] = data_of(answer)
     return [{**state, "items": json.loads(state["result"])} for state in states]

@@ -12,20 +12,20 @@ NAMES = ["src_audio_path", "ctx_audio_path", "sourceAudioPath", "srcAudioPath"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_a_source_in_an_allowed_folder(bench: ApiHarness, name: str) -> None:
-    folder = bench.settings.audio_root_dirs[0]
+async def test_a_source_in_an_allowed_folder(api: ApiHarness, name: str) -> None:
+    folder = api.settings.audio_root_dirs[0]
     folder.mkdir(parents=True)
     (folder / "song.wav").write_bytes(SONG)
-    sent = await release(bench, task_type="cover", prompt="jazz", **{name: f"{folder}/song.wav"})
+    sent = await release(api, task_type="cover", prompt="jazz", **{name: f"{folder}/song.wav"})
     assert sent.decode["source"].samples == 16_000
 
 
 @pytest.mark.parametrize("name", ["reference_audio_path", "ref_audio_path", "refAudioPath"])
-async def test_a_reference_in_an_allowed_folder(bench: ApiHarness, name: str) -> None:
-    folder = bench.settings.audio_root_dirs[0]
+async def test_a_reference_in_an_allowed_folder(api: ApiHarness, name: str) -> None:
+    folder = api.settings.audio_root_dirs[0]
     folder.mkdir(parents=True)
     (folder / "song.wav").write_bytes(SONG)
-    sent = await release(bench, prompt="jazz", **{name: f"{folder}/song.wav"})
+    sent = await release(api, prompt="jazz", **{name: f"{folder}/song.wav"})
     assert sent.decode["reference"].samples == 16_000
 
 
@@ -35,18 +35,18 @@ async def test_a_reference_in_an_allowed_folder(bench: ApiHarness, name: str) ->
     "path", ["/etc/passwd", "/tmp/song.wav", "song.wav", "../song.wav", "C:\\song.wav",
              "https://example.org/song.wav"],
 )  # fmt: skip
-async def test_foreign_paths(bench: ApiHarness, task: str, name: str, path: str) -> None:
+async def test_foreign_paths(api: ApiHarness, task: str, name: str, path: str) -> None:
     fields = {"task_type": task, "src_audio_path": "/x", name: path, "prompt": "jazz"}
-    problem = problem_of(await bench.http.post("/release_task", json=fields), 400, "path_refused")
+    problem = problem_of(await api.http.post("/release_task", json=fields), 400, "path_refused")
     assert "multipart/form-data" in problem["detail"]
-    assert bench.queued() == 0
+    assert api.queued() == 0
 
 
-async def test_a_missing_file_of_an_allowed_folder(bench: ApiHarness) -> None:
-    folder = bench.settings.audio_root_dirs[0]
+async def test_a_missing_file_of_an_allowed_folder(api: ApiHarness) -> None:
+    folder = api.settings.audio_root_dirs[0]
     Path(folder).mkdir(parents=True)
     fields = {"task_type": "cover", "src_audio_path": f"{folder}/no.wav"}
-    problem_of(await bench.http.post("/release_task", json=fields), 400, "path_refused")
+    problem_of(await api.http.post("/release_task", json=fields), 400, "path_refused")
 
 
 PATHS = ["{}/1.wav", "/v1/audio?path={}/1.wav", "http://music/v1/audio/{}/1.wav",
@@ -54,30 +54,30 @@ PATHS = ["{}/1.wav", "/v1/audio?path={}/1.wav", "http://music/v1/audio/{}/1.wav"
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_take_is_covered_by_its_path(bench: ApiHarness, path: str) -> None:
-    await bench.submit()
-    path = path.format(await bench.succeed([SONG], ext="wav"))
-    sent = await release(bench, prompt="jazz", task_type="cover", src_audio_path=path)
+async def test_a_take_is_covered_by_its_path(api: ApiHarness, path: str) -> None:
+    await api.submit()
+    path = path.format(await api.succeed([SONG], ext="wav"))
+    sent = await release(api, prompt="jazz", task_type="cover", src_audio_path=path)
     assert sent.decode["source"].samples == 16_000 and sent.warnings == ""
 
 
-async def test_a_take_as_reference(bench: ApiHarness) -> None:
-    await bench.submit()
-    path = f"{await bench.succeed([SONG], ext='wav')}/1.wav"
-    sent = await release(bench, prompt="jazz", ref_audio_path=path)
+async def test_a_take_as_reference(api: ApiHarness) -> None:
+    await api.submit()
+    path = f"{await api.succeed([SONG], ext='wav')}/1.wav"
+    sent = await release(api, prompt="jazz", ref_audio_path=path)
     assert sent.decode["reference"].samples == 16_000 and sent.warnings == ""
 
 
 @pytest.mark.parametrize("name", ["9.mp3", "1.wav"])
-async def test_takes_that_do_not_exist(bench: ApiHarness, name: str) -> None:
-    await bench.submit()
-    for job_id in (await bench.succeed(), "550e8400-e29b-41d4-a716-446655440000"):
+async def test_takes_that_do_not_exist(api: ApiHarness, name: str) -> None:
+    await api.submit()
+    for job_id in (await api.succeed(), "550e8400-e29b-41d4-a716-446655440000"):
         fields = {"task_type": "cover", "src_audio_path": f"{job_id}/{name}"}
-        answer = await bench.http.post("/release_task", json=fields)
+        answer = await api.http.post("/release_task", json=fields)
         assert "does not exist" in problem_of(answer, 400, "path_refused")["detail"]
 
 
-async def test_a_take_that_is_not_made_yet(bench: ApiHarness) -> None:
-    job_id = (await bench.submit()).json()["job_id"]
+async def test_a_take_that_is_not_made_yet(api: ApiHarness) -> None:
+    job_id = (await api.submit()).json()["job_id"]
     fields = {"task_type": "cover", "src_audio_path": f"/v1/audio?path={job_id}/1.mp3"}
-    problem_of(await bench.http.post("/release_task", json=fields), 400, "path_refused")
+    problem_of(await api.http.post("/release_task", json=fields), 400, "path_refused")

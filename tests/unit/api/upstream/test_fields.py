@@ -159,10 +159,10 @@ UNUSABLE: list[tuple[str, Any, str, Any]] = [
 
 
 @pytest.fixture
-def both(bench: ApiHarness) -> ApiHarness:
+def both(api: ApiHarness) -> ApiHarness:
     """A turbo model and a base model."""
-    bench.service.deploy = Deployed((MOCK_LM,), (TURBO, BASE), ready=True)
-    return bench
+    api.service.deploy = Deployed((MOCK_LM,), (TURBO, BASE), ready=True)
+    return api
 
 
 @pytest.mark.parametrize(("name", "value", "field", "expected"), DECODED)
@@ -174,14 +174,14 @@ async def test_the_decoder_gets(
 
 @pytest.mark.parametrize(("name", "value", "field", "expected"), PLANNED)
 async def test_the_planner_gets(
-    bench: ApiHarness, name: str, value: Any, field: str, expected: Any
+    api: ApiHarness, name: str, value: Any, field: str, expected: Any
 ) -> None:
-    sent = await release(bench, thinking=True, **{name: value})
+    sent = await release(api, thinking=True, **{name: value})
     assert sent.plan[field] == expected
 
 
-async def test_the_defaults_are_upstreams(bench: ApiHarness) -> None:
-    sent = await release(bench, prompt="jazz", thinking="y")
+async def test_the_defaults_are_upstreams(api: ApiHarness) -> None:
+    sent = await release(api, prompt="jazz", thinking="y")
     assert sent.warnings == ""
     plan = {name: sent.plan[name] for name in ("temperature", "cfg_scale", "top_p", "top_k")}
     assert plan == {"temperature": 0.85, "cfg_scale": 2.5, "top_p": 0.9, "top_k": None}
@@ -195,29 +195,29 @@ async def test_the_defaults_are_upstreams(bench: ApiHarness) -> None:
     assert sent.decode["cover_strength"] == 1.0 and sent.decode["use_tiled_decode"] is True
 
 
-async def test_without_thinking_there_is_no_plan(bench: ApiHarness) -> None:
-    sent = await release(bench, prompt="jazz")
+async def test_without_thinking_there_is_no_plan(api: ApiHarness) -> None:
+    sent = await release(api, prompt="jazz")
     assert (sent.plan, sent.warnings) == ({}, "")
 
 
-async def test_no_caption_is_asked_for_where_the_lm_writes_no_text(bench: ApiHarness) -> None:
+async def test_no_caption_is_asked_for_where_the_lm_writes_no_text(api: ApiHarness) -> None:
     metadata = {"bpm": 90, "key_scale": "Am", "time_signature": 4, "audio_duration": 20}
-    sent = await release(bench, prompt="jazz", thinking=True, **metadata)
+    sent = await release(api, prompt="jazz", thinking=True, **metadata)
     assert sent.plan["use_cot_caption"] is False and sent.warnings == ""
 
 
 @pytest.mark.parametrize(("fields", "named"), NOT_DONE)
 async def test_nothing_is_dropped_in_silence(
-    bench: ApiHarness, fields: dict[str, Any], named: str
+    api: ApiHarness, fields: dict[str, Any], named: str
 ) -> None:
-    assert named in (await release(bench, prompt="jazz", **fields)).warnings
+    assert named in (await release(api, prompt="jazz", **fields)).warnings
 
 
 @pytest.mark.parametrize("fields", SILENT)
 async def test_what_is_done_anyway_needs_no_warning(
-    bench: ApiHarness, fields: dict[str, Any]
+    api: ApiHarness, fields: dict[str, Any]
 ) -> None:
-    sent = await release(bench, prompt="jazz", **fields)
+    sent = await release(api, prompt="jazz", **fields)
     assert sent.warnings == "" and sent.decode["caption"] == "jazz"
 
 
@@ -236,16 +236,16 @@ async def test_what_cannot_be_used_becomes_the_default_with_a_warning(
     assert sent.warnings in caplog.text, "the server's log has it, too"
 
 
-async def test_an_unusable_lm_value_becomes_upstreams_default(bench: ApiHarness) -> None:
+async def test_an_unusable_lm_value_becomes_upstreams_default(api: ApiHarness) -> None:
     values = {"lm_temperature": 9, "lm_cfg_scale": "x", "lm_top_p": -1, "lm_model_path": "none-1B"}
-    sent = await release(bench, prompt="jazz", thinking=True, **values)
+    sent = await release(api, prompt="jazz", thinking=True, **values)
     plan = {name: sent.plan[name] for name in ("temperature", "cfg_scale", "top_p", "model")}
     assert plan == {"temperature": 0.85, "cfg_scale": 2.5, "top_p": 0.9, "model": ""}
     assert all(name in sent.warnings for name in values)
 
 
-async def test_a_length_that_the_lm_cannot_plan(bench: ApiHarness) -> None:
-    sent = await release(bench, prompt="jazz", thinking=True, audio_duration=5)
+async def test_a_length_that_the_lm_cannot_plan(api: ApiHarness) -> None:
+    sent = await release(api, prompt="jazz", thinking=True, audio_duration=5)
     assert sent.plan["duration"] is None and "audio_duration" in sent.warnings
 
 
@@ -256,9 +256,9 @@ async def test_a_length_that_the_lm_cannot_plan(bench: ApiHarness) -> None:
      ({"batch_size": 16}, 2, True), ({"batch_size": "many"}, 2, True)],
 )  # fmt: skip
 async def test_batch_size(
-    bench: ApiHarness, fields: dict[str, Any], takes: int, warned: bool
+    api: ApiHarness, fields: dict[str, Any], takes: int, warned: bool
 ) -> None:
-    sent = await release(bench, prompt="jazz", **fields)
+    sent = await release(api, prompt="jazz", **fields)
     assert len(sent.decode["seeds"]) == takes and ("batch_size" in sent.warnings) is warned
 
 
@@ -268,20 +268,20 @@ async def test_batch_size(
      ({"seed": [1, 2]}, (1, 2)), ({"seed": "[1, 2]"}, (1, 2)),
      ({"seed": "1,2,3", "batch_size": 2}, (1, 2)), ({"seed": 0, "batch_size": 1}, (0,))],
 )  # fmt: skip
-async def test_seeds(bench: ApiHarness, fields: dict[str, Any], seeds: tuple[int, ...]) -> None:
-    sent = await release(bench, prompt="jazz", use_random_seed="false", **fields)
+async def test_seeds(api: ApiHarness, fields: dict[str, Any], seeds: tuple[int, ...]) -> None:
+    sent = await release(api, prompt="jazz", use_random_seed="false", **fields)
     assert sent.decode["seeds"] == seeds
     assert ("seed" in sent.warnings) is (fields["seed"] == "1,2,3")
 
 
-async def test_too_few_seeds_are_filled_up(bench: ApiHarness) -> None:
-    sent = await release(bench, prompt="jazz", use_random_seed=False, seed="1,2", batch_size=3)
+async def test_too_few_seeds_are_filled_up(api: ApiHarness) -> None:
+    sent = await release(api, prompt="jazz", use_random_seed=False, seed="1,2", batch_size=3)
     assert sent.decode["seeds"][:2] == (1, 2) and len(sent.decode["seeds"]) == 3
     assert "seed lists 2" in sent.warnings
 
 
-async def test_a_seed_out_of_range_is_drawn(bench: ApiHarness) -> None:
-    sent = await release(bench, prompt="jazz", use_random_seed=False, seed=2**32)
+async def test_a_seed_out_of_range_is_drawn(api: ApiHarness) -> None:
+    sent = await release(api, prompt="jazz", use_random_seed=False, seed=2**32)
     assert "seed" in sent.warnings and len(sent.decode["seeds"]) == 2
 
 
@@ -290,27 +290,27 @@ async def test_a_seed_out_of_range_is_drawn(bench: ApiHarness) -> None:
     [{"sample_query": "a song about rain"}, {"description": "a song about rain"},
      {"desc": "a song about rain"}, {"sample_mode": True, "description": "a song about rain"}],
 )  # fmt: skip
-async def test_a_description_is_never_lost(bench: ApiHarness, fields: dict[str, Any]) -> None:
-    sent = await release(bench, **fields)
+async def test_a_description_is_never_lost(api: ApiHarness, fields: dict[str, Any]) -> None:
+    sent = await release(api, **fields)
     assert sent.decode["caption"] == "a song about rain"
     assert "sample_query" in sent.warnings and "used as the caption" in sent.warnings
 
 
-async def test_a_caption_wins_over_a_description(bench: ApiHarness) -> None:
-    sent = await release(bench, prompt="jazz", description="a song about rain")
+async def test_a_caption_wins_over_a_description(api: ApiHarness) -> None:
+    sent = await release(api, prompt="jazz", description="a song about rain")
     assert sent.decode["caption"] == "jazz" and "sample_query" in sent.warnings
 
 
-async def test_instrumental_wins_over_lyrics(bench: ApiHarness) -> None:
-    sent = await release(bench, prompt="jazz", lyrics="la la", instrumental=True)
+async def test_instrumental_wins_over_lyrics(api: ApiHarness) -> None:
+    sent = await release(api, prompt="jazz", lyrics="la la", instrumental=True)
     assert sent.decode["lyrics"] == "" and "instrumental" in sent.warnings
 
 
 @pytest.mark.parametrize("name", ["analysis_only", "full_analysis_only", "extract_codes_only"])
-async def test_what_is_no_song_is_refused(bench: ApiHarness, name: str) -> None:
-    answer = await bench.http.post("/release_task", json={"prompt": "jazz", name: True})
+async def test_what_is_no_song_is_refused(api: ApiHarness, name: str) -> None:
+    answer = await api.http.post("/release_task", json={"prompt": "jazz", name: True})
     assert answer.status_code == 422 and name in answer.json()["detail"]
-    assert bench.queued() == 0
+    assert api.queued() == 0
 
 
 @pytest.mark.parametrize(
@@ -321,18 +321,18 @@ async def test_what_is_no_song_is_refused(bench: ApiHarness, name: str) -> None:
      ({"track_name": "kazoo"}, "track_name")],
 )  # fmt: skip
 async def test_what_would_be_another_song_is_refused(
-    bench: ApiHarness, fields: dict[str, Any], named: str
+    api: ApiHarness, fields: dict[str, Any], named: str
 ) -> None:
-    answer = await bench.http.post("/release_task", json=fields)
+    answer = await api.http.post("/release_task", json=fields)
     assert answer.status_code == 422 and named in answer.json()["detail"]
-    assert bench.queued() == 0
+    assert api.queued() == 0
 
 
 @pytest.mark.parametrize(
     "name", ["param_obj", "paramObj", "metas", "meta", "metadata", "user_metadata", "userMetadata"]
 )
 @pytest.mark.parametrize("as_text", [True, False])
-async def test_nested_objects(bench: ApiHarness, name: str, as_text: bool) -> None:
+async def test_nested_objects(api: ApiHarness, name: str, as_text: bool) -> None:
     members = {
         "bpm": "90",
         "keyscale": "Am",
@@ -342,15 +342,15 @@ async def test_nested_objects(bench: ApiHarness, name: str, as_text: bool) -> No
         "genres": "N/A",
     }
     value = json.dumps(members) if as_text else members
-    sent = await release(bench, prompt="jazz", **{name: value})
+    sent = await release(api, prompt="jazz", **{name: value})
     assert (sent.decode["bpm"], sent.decode["key_scale"]) == (90, "A minor")
     assert (sent.decode["time_signature"], sent.decode["seconds"]) == ("", 20)
     assert sent.decode["vocal_language"] == "ja" and sent.warnings == ""
 
 
-async def test_the_body_wins_over_param_obj_and_that_over_metas(bench: ApiHarness) -> None:
+async def test_the_body_wins_over_param_obj_and_that_over_metas(api: ApiHarness) -> None:
     sent = await release(
-        bench,
+        api,
         prompt="jazz",
         bpm=90,
         key_scale="N/A",
@@ -362,16 +362,16 @@ async def test_the_body_wins_over_param_obj_and_that_over_metas(bench: ApiHarnes
 
 
 @pytest.mark.parametrize("value", ["{", "[1]", 5, "text", [1]])
-async def test_a_nested_object_that_is_none(bench: ApiHarness, value: object) -> None:
-    assert "metas" in (await release(bench, prompt="jazz", metas=value)).warnings
+async def test_a_nested_object_that_is_none(api: ApiHarness, value: object) -> None:
+    assert "metas" in (await release(api, prompt="jazz", metas=value)).warnings
 
 
 @pytest.mark.parametrize("nothing", [None, "", "null", "undefined", "N/A", "n/a", "None", [], {}])
-async def test_words_for_nothing(bench: ApiHarness, nothing: object) -> None:
+async def test_words_for_nothing(api: ApiHarness, nothing: object) -> None:
     names = ("bpm", "key_scale", "seed", "batch_size", "audio_duration", "audio_format", "model",
              "thinking", "lm_top_k", "task_type", "src_audio_path", "track_classes", "lyrics",
              "src_audio", "inference_steps", "sample_query", "timesteps")  # fmt: skip
-    sent = await release(bench, prompt="jazz", **dict.fromkeys(names, nothing))
+    sent = await release(api, prompt="jazz", **dict.fromkeys(names, nothing))
     assert sent.warnings == "" and sent.decode["steps"] == 8 and sent.plan == {}
 
 
@@ -381,16 +381,16 @@ async def test_words_for_nothing(bench: ApiHarness, nothing: object) -> None:
      ("y", True), ("on", True), (False, False), (0, False), ("0", False), ("no", False),
      ("n", False), ("off", False)],
 )  # fmt: skip
-async def test_booleans(bench: ApiHarness, word: object, meant: bool) -> None:
-    sent = await release(bench, prompt="jazz", thinking=word)
+async def test_booleans(api: ApiHarness, word: object, meant: bool) -> None:
+    sent = await release(api, prompt="jazz", thinking=word)
     assert bool(sent.plan) is meant and sent.warnings == ""
 
 
-async def with_source(bench: ApiHarness, **fields: object) -> Engines:
+async def with_source(api: ApiHarness, **fields: object) -> Engines:
     """Send a task as a multipart form, with source audio of two seconds."""
     data = {name: str(value) for name, value in fields.items()}
     files = {"src_audio": ("song.wav", SONG)}
-    return engines(bench, await bench.http.post("/release_task", data=data, files=files))
+    return engines(api, await api.http.post("/release_task", data=data, files=files))
 
 
 @pytest.mark.parametrize(
@@ -437,6 +437,6 @@ async def test_fields_of_tasks_with_a_source(
      ({"task_type": "repaint", "repainting_start": 1, "repainting_end": 0.5}, "repainting_end")],
 )  # fmt: skip
 async def test_what_is_not_done_with_a_source_yet(
-    bench: ApiHarness, fields: dict[str, Any], named: str
+    api: ApiHarness, fields: dict[str, Any], named: str
 ) -> None:
-    assert named in (await with_source(bench, prompt="jazz", **fields)).warnings
+    assert named in (await with_source(api, prompt="jazz", **fields)).warnings

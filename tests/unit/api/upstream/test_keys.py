@@ -104,20 +104,20 @@ async def test_the_probes_stay_open(locked: ApiHarness) -> None:
         assert (await locked.http.get(path)).status_code == 200
 
 
-async def test_a_task_under_the_prefix(bench: ApiHarness) -> None:
-    answer = await bench.http.post("/api/release_task", json={"prompt": "jazz"})
+async def test_a_task_under_the_prefix(api: ApiHarness) -> None:
+    answer = await api.http.post("/api/release_task", json={"prompt": "jazz"})
     task_id = data_of(answer)["task_id"]
-    await bench.succeed()
-    answer = await bench.http.post("/api/query_result", json={"task_id_list": [task_id]})
+    await api.succeed()
+    answer = await api.http.post("/api/query_result", json={"task_id_list": [task_id]})
     (item, _) = json.loads(data_of(answer)[0]["result"])
-    assert (await bench.http.get("/api" + item["file"])).content == b"one"
-    head = await bench.http.head("/api" + item["file"])
+    assert (await api.http.get("/api" + item["file"])).content == b"one"
+    head = await api.http.head("/api" + item["file"])
     assert head.headers["content-length"] == "3"
 
 
-async def test_routes_that_do_not_exist_under_the_prefix(bench: ApiHarness) -> None:
+async def test_routes_that_do_not_exist_under_the_prefix(api: ApiHarness) -> None:
     for path in ("/api", "/api/", "/api/nowhere", "/api/api/health", "/apihealth"):
-        problem_of(await bench.http.get(path), 404, "not_found")
-    answer = await bench.http.get("/api/release_task")
+        problem_of(await api.http.get(path), 404, "not_found")
+    answer = await api.http.get("/api/release_task")
     problem_of(answer, 405, "method_not_allowed")
     assert answer.headers["allow"] == "POST"

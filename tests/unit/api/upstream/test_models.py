@@ -14,31 +14,31 @@ from tests.unit.api.upstream.tasks import data_of
 LMS = list(MOCK_LM.models)
 
 
-async def test_health(bench: ApiHarness) -> None:
-    data = data_of(await bench.http.get("/health"))
+async def test_health(api: ApiHarness) -> None:
+    data = data_of(await api.http.get("/health"))
     assert data["status"] == "ok"
     assert data["models_initialized"] is True and data["llm_initialized"] is True
     assert (data["loaded_model"], data["loaded_lm_model"]) == ("acestep-v15-turbo", LMS[0])
     assert data["device_map"] == {"acestep-v15-turbo": "cpu"}
 
 
-async def test_health_before_anything_is_up(bench: ApiHarness) -> None:
-    bench.service.deploy = NOTHING
-    data = data_of(await bench.http.get("/health"))
+async def test_health_before_anything_is_up(api: ApiHarness) -> None:
+    api.service.deploy = NOTHING
+    data = data_of(await api.http.get("/health"))
     assert (data["models_initialized"], data["loaded_model"]) == (False, None)
 
 
-async def test_health_while_the_store_is_away(bench: ApiHarness) -> None:
-    bench.service.fail = StoreUnavailable("gone")
-    data = data_of(await bench.http.get("/health"))
+async def test_health_while_the_store_is_away(api: ApiHarness) -> None:
+    api.service.fail = StoreUnavailable("gone")
+    data = data_of(await api.http.get("/health"))
     assert data["status"] == "ok" and data["models_initialized"] is False
 
 
-async def test_stats(bench: ApiHarness) -> None:
-    await bench.submit()
-    await bench.submit()
-    await bench.succeed()
-    assert data_of(await bench.http.get("/v1/stats")) == {
+async def test_stats(api: ApiHarness) -> None:
+    await api.submit()
+    await api.submit()
+    await api.succeed()
+    assert data_of(await api.http.get("/v1/stats")) == {
         "jobs": {"total": 2, "queued": 1, "running": 0, "succeeded": 1, "failed": 0},
         "queue_size": 1,
         "queue_maxsize": 200,
@@ -46,11 +46,11 @@ async def test_stats(bench: ApiHarness) -> None:
     }
 
 
-async def test_the_inventory(bench: ApiHarness) -> None:
-    bench.service.deploy = Deployed(
+async def test_the_inventory(api: ApiHarness) -> None:
+    api.service.deploy = Deployed(
         (MOCK_LM,), (TURBO, TURBO, BASE), ready=True, planner_slots={"Planner": 4}
     )
-    data = data_of(await bench.http.get("/v1/model_inventory"))
+    data = data_of(await api.http.get("/v1/model_inventory"))
     assert data["models"] == [
         {
             "name": "acestep-v15-turbo",
@@ -71,15 +71,15 @@ async def test_the_inventory(bench: ApiHarness) -> None:
     assert data["device_map"] == {"acestep-v15-turbo": "cpu", "acestep-v15-base": "cuda:0"}
 
 
-async def test_a_planner_without_a_replica_is_not_loaded(bench: ApiHarness) -> None:
-    bench.service.deploy = Deployed((MOCK_LM,), (TURBO,), ready=True)
-    data = data_of(await bench.http.get("/v1/model_inventory"))
+async def test_a_planner_without_a_replica_is_not_loaded(api: ApiHarness) -> None:
+    api.service.deploy = Deployed((MOCK_LM,), (TURBO,), ready=True)
+    data = data_of(await api.http.get("/v1/model_inventory"))
     assert (data["loaded_lm_model"], data["llm_initialized"]) == (None, False)
     assert {one["is_loaded"] for one in data["lm_models"]} == {False}
 
 
-async def test_models_for_openrouters_clients(bench: ApiHarness) -> None:
-    answer = (await bench.http.get("/v1/models")).json()
+async def test_models_for_openrouters_clients(api: ApiHarness) -> None:
+    answer = (await api.http.get("/v1/models")).json()
     assert [one["id"] for one in answer["data"]] == ["acestep/acestep-v15-turbo"]
     assert answer["object"] == "list" and answer["decoders"]
     assert "repaint_mode" in answer["upstream_fields_not_done"]
@@ -97,21 +97,21 @@ def test_the_list_of_what_is_not_done_is_whole() -> None:
     [{}, {"model": "acestep-v15-turbo"}, {"model": None, "slot": 2, "init_llm": True},
      {"model": "acestep-v15-turbo", "lm_model_path": LMS[1], "slot": "1"}],
 )  # fmt: skip
-async def test_init_of_what_is_deployed(bench: ApiHarness, body: dict[str, object]) -> None:
-    data = data_of(await bench.http.post("/v1/init", json=body))
+async def test_init_of_what_is_deployed(api: ApiHarness, body: dict[str, object]) -> None:
+    data = data_of(await api.http.post("/v1/init", json=body))
     assert data["loaded_model"] == "acestep-v15-turbo"
     assert data["loaded_lm_model"] == body.get("lm_model_path", LMS[0])
     assert data["slot"] == int(str(body.get("slot", 1))) and data["models"][0]["is_loaded"]
 
 
-async def test_init_without_a_body(bench: ApiHarness) -> None:
-    assert data_of(await bench.http.post("/v1/init"))["loaded_model"] == "acestep-v15-turbo"
+async def test_init_without_a_body(api: ApiHarness) -> None:
+    assert data_of(await api.http.post("/v1/init"))["loaded_model"] == "acestep-v15-turbo"
 
 
 @pytest.mark.parametrize(
     "body", [{"model": "acestep-v15-sft"}, {"lm_model_path": "acestep-5Hz-lm-9B"}]
 )
-async def test_init_of_what_is_not_deployed(bench: ApiHarness, body: dict[str, str]) -> None:
-    answer = await bench.http.post("/v1/init", content=json.dumps(body))
+async def test_init_of_what_is_not_deployed(api: ApiHarness, body: dict[str, str]) -> None:
+    answer = await api.http.post("/v1/init", content=json.dumps(body))
     problem = problem_of(answer, 400, "not_deployed")
     assert "acestep-" in problem["detail"] and "settings of the service" in problem["detail"]

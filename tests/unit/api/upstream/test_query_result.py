@@ -13,14 +13,14 @@ from tests.unit.api.upstream.tasks import data_of, query
 UNKNOWN = "550e8400-e29b-41d4-a716-446655440000"
 
 
-async def released(bench: ApiHarness, **fields: object) -> str:
-    answer = await bench.http.post("/release_task", json={"prompt": "jazz", **fields})
+async def released(api: ApiHarness, **fields: object) -> str:
+    answer = await api.http.post("/release_task", json={"prompt": "jazz", **fields})
     return str(data_of(answer)["task_id"])
 
 
-async def test_a_queued_task(bench: ApiHarness) -> None:
-    task_id = await released(bench, bpm=20)
-    (state,) = await query(bench, task_id)
+async def test_a_queued_task(api: ApiHarness) -> None:
+    task_id = await released(api, bpm=20)
+    (state,) = await query(api, task_id)
     assert (state["task_id"], state["status"], state["progress_text"]) == (task_id, 0, "queued")
     (item,) = state["items"]
     assert (item["file"], item["wave"], item["status"]) == ("", "", 0)
@@ -29,20 +29,20 @@ async def test_a_queued_task(bench: ApiHarness) -> None:
     assert "bpm" in item["warnings"][0]
 
 
-async def test_a_running_task(bench: ApiHarness) -> None:
-    task_id = await released(bench)
-    await bench.service.start()
-    assert (await query(bench, task_id))[0]["items"][0]["stage"] == "running"
-    bench.service.progress = Progress(stage="diffusion", step=3, total=8, fraction=0.5)
-    (state,) = await query(bench, task_id)
+async def test_a_running_task(api: ApiHarness) -> None:
+    task_id = await released(api)
+    await api.service.start()
+    assert (await query(api, task_id))[0]["items"][0]["stage"] == "running"
+    api.service.progress = Progress(stage="diffusion", step=3, total=8, fraction=0.5)
+    (state,) = await query(api, task_id)
     assert (state["status"], state["progress_text"]) == (0, "diffusion 3/8")
     assert (state["items"][0]["progress"], state["items"][0]["stage"]) == (0.5, "diffusion")
 
 
-async def test_a_succeeded_task(bench: ApiHarness) -> None:
-    task_id = await released(bench, lyrics="la", bpm=90)
-    await bench.succeed()
-    (state,) = await query(bench, task_id)
+async def test_a_succeeded_task(api: ApiHarness) -> None:
+    task_id = await released(api, lyrics="la", bpm=90)
+    await api.succeed()
+    (state,) = await query(api, task_id)
     assert (state["status"], state["progress_text"]) == (1, "succeeded")
     first, second = state["items"]
     assert first["file"] == f"/v1/audio?path={task_id}/1.mp3"
@@ -62,10 +62,10 @@ async def test_a_succeeded_task(bench: ApiHarness) -> None:
     assert "Steps: 8" in first["generation_info"] and first["wave"] == ""
 
 
-async def test_a_planned_task(bench: ApiHarness) -> None:
-    task_id = await released(bench, thinking=True)
-    await bench.succeed(plan=PLAN)
-    first = (await query(bench, task_id))[0]["items"][0]
+async def test_a_planned_task(api: ApiHarness) -> None:
+    task_id = await released(api, thinking=True)
+    await api.succeed(plan=PLAN)
+    first = (await query(api, task_id))[0]["items"][0]
     assert first["prompt"] == "A calm tune." and first["metas"]["prompt"] == "jazz"
     assert first["metas"]["bpm"] == 97 and first["metas"]["keyscale"] == "D minor"
     assert first["metas"]["duration"] == 30.0 and first["metas"]["timesignature"] == "3"
@@ -73,10 +73,10 @@ async def test_a_planned_task(bench: ApiHarness) -> None:
     assert "Memory ran short." in first["warnings"]
 
 
-async def test_a_failed_task(bench: ApiHarness) -> None:
-    task_id = await released(bench)
-    await bench.service.finish(await bench.service.start(), None)
-    (state,) = await query(bench, task_id)
+async def test_a_failed_task(api: ApiHarness) -> None:
+    task_id = await released(api)
+    await api.service.finish(await api.service.start(), None)
+    (state,) = await query(api, task_id)
     (item,) = state["items"]
     assert (state["status"], item["status"], item["stage"]) == (2, 2, "failed")
     assert item["error"] == "The decoder ran out of memory." and item["progress"] == 0.0
@@ -85,24 +85,24 @@ async def test_a_failed_task(bench: ApiHarness) -> None:
 
 @pytest.mark.parametrize("task_id", [UNKNOWN, "1234", "../x", ""])
 async def test_nobody_polls_for_ever_for_a_task_that_does_not_exist(
-    bench: ApiHarness, task_id: str
+    api: ApiHarness, task_id: str
 ) -> None:
-    (state,) = await query(bench, task_id)
+    (state,) = await query(api, task_id)
     assert (state["task_id"], state["status"]) == (task_id, 2)
     assert state["items"][0]["error"] == "There is no such task."
 
 
-async def test_a_deleted_task(bench: ApiHarness) -> None:
-    task_id = await released(bench)
-    await bench.http.delete(f"/v1/jobs/{task_id}")
-    (state,) = await query(bench, task_id)
+async def test_a_deleted_task(api: ApiHarness) -> None:
+    task_id = await released(api)
+    await api.http.delete(f"/v1/jobs/{task_id}")
+    (state,) = await query(api, task_id)
     assert state["status"] == 2 and "deleted" in state["items"][0]["error"]
 
 
-async def test_many_tasks_in_the_order_of_the_list(bench: ApiHarness) -> None:
-    ids = [await released(bench) for _ in range(3)]
+async def test_many_tasks_in_the_order_of_the_list(api: ApiHarness) -> None:
+    ids = [await released(api) for _ in range(3)]
     asked = [ids[2], UNKNOWN, ids[0], ids[1].upper()]
-    states = await query(bench, *asked)
+    states = await query(api, *asked)
     assert [state["task_id"] for state in states] == asked
     assert [state["status"] for state in states] == [0, 2, 0, 0]
 
@@ -111,39 +111,39 @@ async def test_many_tasks_in_the_order_of_the_list(bench: ApiHarness) -> None:
 @pytest.mark.parametrize(
     "wrap", [json.dumps, ",".join, lambda ids: ids[0], lambda ids: f'"{ids[0]}"']
 )
-async def test_the_list_as_text(bench: ApiHarness, form: bool, wrap: Any) -> None:
-    ids = [await released(bench), UNKNOWN]
+async def test_the_list_as_text(api: ApiHarness, form: bool, wrap: Any) -> None:
+    ids = [await released(api), UNKNOWN]
     sent = {"task_id_list": wrap(ids)}
     answer = (
-        await bench.http.post("/query_result", data=sent)
+        await api.http.post("/query_result", data=sent)
         if form
-        else await bench.http.post("/query_result", json=sent)
+        else await api.http.post("/query_result", json=sent)
     )
     states = data_of(answer)
     assert [state["task_id"] for state in states] == ids[: len(states)] and states[0]["status"] == 0
 
 
-async def test_the_list_in_a_multipart_form(bench: ApiHarness) -> None:
-    task_id = await released(bench)
+async def test_the_list_in_a_multipart_form(api: ApiHarness) -> None:
+    task_id = await released(api)
     files = {"task_id_list": (None, json.dumps([task_id]))}
-    assert data_of(await bench.http.post("/query_result", files=files))[0]["status"] == 0
+    assert data_of(await api.http.post("/query_result", files=files))[0]["status"] == 0
 
 
-async def test_no_list(bench: ApiHarness) -> None:
-    assert data_of(await bench.http.post("/query_result", json={})) == []
-    assert data_of(await bench.http.post("/query_result", json={"task_id_list": "[]"})) == []
+async def test_no_list(api: ApiHarness) -> None:
+    assert data_of(await api.http.post("/query_result", json={})) == []
+    assert data_of(await api.http.post("/query_result", json={"task_id_list": "[]"})) == []
 
 
 @pytest.mark.parametrize("value", [{"a": 1}, [["x"]], "{", 5, '{"a": 1}', ["x"] * 501])
-async def test_a_list_that_is_none(bench: ApiHarness, value: object) -> None:
-    answer = await bench.http.post("/query_result", json={"task_id_list": value})
+async def test_a_list_that_is_none(api: ApiHarness, value: object) -> None:
+    answer = await api.http.post("/query_result", json={"task_id_list": value})
     assert "task_id_list" in problem_of(answer, 400, "malformed_body")["detail"]
 
 
-async def test_a_store_that_is_away_is_no_lost_task(bench: ApiHarness) -> None:
-    task_id = await released(bench)
-    bench.service.fail = StoreUnavailable("gone")
-    answer = await bench.http.post("/query_result", json={"task_id_list": [task_id]})
+async def test_a_store_that_is_away_is_no_lost_task(api: ApiHarness) -> None:
+    task_id = await released(api)
+    api.service.fail = StoreUnavailable("gone")
+    answer = await api.http.post("/query_result", json={"task_id_list": [task_id]})
     problem_of(answer, 503, "unavailable")
 
 
@@ -152,49 +152,49 @@ async def test_a_store_that_is_away_is_no_lost_task(bench: ApiHarness) -> None:
     ["{}/1.mp3", "/{}/1.mp3", "/tmp/api_audio/{}/1.mp3", "/v1/audio/{}/1.mp3",
      "http://music/v1/audio?path={}/1.mp3", "{}%2F1.mp3"],
 )  # fmt: skip
-async def test_a_take_by_its_path(bench: ApiHarness, path: str) -> None:
-    path = path.format(await self_made(bench))
-    answer = await bench.http.get("/v1/audio", params={"path": path})
+async def test_a_take_by_its_path(api: ApiHarness, path: str) -> None:
+    path = path.format(await self_made(api))
+    answer = await api.http.get("/v1/audio", params={"path": path})
     assert (answer.status_code, answer.content) == (200, b"one")
     assert answer.headers["content-type"] == "audio/mpeg"
 
 
-async def self_made(bench: ApiHarness) -> str:
-    await released(bench)
-    return await bench.succeed()
+async def self_made(api: ApiHarness) -> str:
+    await released(api)
+    return await api.succeed()
 
 
 async def test_the_file_of_a_result_is_fetched_as_the_native_route_returns_it(
-    bench: ApiHarness,
+    api: ApiHarness,
 ) -> None:
-    job_id = await self_made(bench)
-    url = (await query(bench, job_id))[0]["items"][0]["file"]
+    job_id = await self_made(api)
+    url = (await query(api, job_id))[0]["items"][0]["file"]
     native = f"/v1/audio/{job_id}/1.mp3"
     for headers in ({}, {"Range": "bytes=1-"}):
-        ours, theirs = [await bench.http.get(one, headers=headers) for one in (url, native)]
+        ours, theirs = [await api.http.get(one, headers=headers) for one in (url, native)]
         assert (ours.status_code, ours.content) == (theirs.status_code, theirs.content)
         assert dict(ours.headers) == dict(theirs.headers)
     etag = theirs.headers["etag"]
-    assert (await bench.http.get(url, headers={"If-None-Match": etag})).status_code == 304
-    assert (await bench.http.get(url, headers={"Range": "bytes=9-"})).status_code == 416
-    head = await bench.http.head(url)
+    assert (await api.http.get(url, headers={"If-None-Match": etag})).status_code == 304
+    assert (await api.http.get(url, headers={"Range": "bytes=9-"})).status_code == 416
+    head = await api.http.head(url)
     assert head.status_code == 200 and head.headers["content-length"] == "3"
 
 
 @pytest.mark.parametrize(
     "path", ["/etc/passwd", "1.mp3", "", "x/1.mp3", "../{}/1.mp3", "{}", "{}/1.mp3/x"]
 )
-async def test_paths_outside(bench: ApiHarness, path: str) -> None:
-    path = path.format(await self_made(bench))
-    answer = await bench.http.get("/v1/audio", params={"path": path})
+async def test_paths_outside(api: ApiHarness, path: str) -> None:
+    path = path.format(await self_made(api))
+    answer = await api.http.get("/v1/audio", params={"path": path})
     problem_of(answer, 403, "outside_audio")
 
 
-async def test_takes_that_do_not_exist(bench: ApiHarness) -> None:
-    job_id = await self_made(bench)
-    answer = await bench.http.get("/v1/audio", params={"path": f"{job_id}/9.mp3"})
+async def test_takes_that_do_not_exist(api: ApiHarness) -> None:
+    job_id = await self_made(api)
+    answer = await api.http.get("/v1/audio", params={"path": f"{job_id}/9.mp3"})
     problem_of(answer, 404, "audio_not_found")
-    answer = await bench.http.get("/v1/audio", params={"path": f"{UNKNOWN}/1.mp3"})
+    answer = await api.http.get("/v1/audio", params={"path": f"{UNKNOWN}/1.mp3"})
     problem_of(answer, 404, "job_not_found")
-    problem = problem_of(await bench.http.get("/v1/audio"), 422, "invalid_value")
+    problem = problem_of(await api.http.get("/v1/audio"), 422, "invalid_value")
     assert "path" in problem["detail"]

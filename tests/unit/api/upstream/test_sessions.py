@@ -39,41 +39,41 @@ DAW_TEXTS = {
 }
 
 
-async def test_the_daw(bench: ApiHarness) -> None:
+async def test_the_daw(api: ApiHarness) -> None:
     """In a browser on another port, under /api, always multipart with a source file, no key."""
     page = {"Origin": "http://localhost:5173"}
-    assert (await bench.http.get("/api/health", headers=page)).status_code == 200
-    models = data_of(await bench.http.get("/api/v1/model_inventory", headers=page))["models"]
+    assert (await api.http.get("/api/health", headers=page)).status_code == 200
+    models = data_of(await api.http.get("/api/v1/model_inventory", headers=page))["models"]
     assert any(one["is_loaded"] for one in models), "else it does not let anybody generate"
-    assert data_of(await bench.http.post("/api/v1/init", json={"model": models[0]["name"]}))
-    answer = await bench.http.post(
+    assert data_of(await api.http.post("/api/v1/init", json={"model": models[0]["name"]}))
+    answer = await api.http.post(
         "/api/release_task",
         data={**DAW_TEXTS, "model": models[0]["name"]},
         files={"src_audio": ("src.wav", b"RIFF, but no audio: it is not used", "audio/wav")},
         headers=page,
     )
-    sent = engines(bench, answer)
+    sent = engines(api, answer)
     assert (sent.plan["bpm"], sent.plan["duration"], sent.plan["cfg_scale"]) == (120, 30, 2.5)
     assert (sent.decode["audio_format"], len(sent.decode["seeds"])) == ("wav", 1)
     assert sent.decode["source"] is None and "source audio is not used" in sent.warnings
     assert "repaint" not in sent.warnings and "chunk_mask" not in sent.warnings
-    await bench.succeed([b"take"], plan=PLAN, ext="wav")
+    await api.succeed([b"take"], plan=PLAN, ext="wav")
     asked = {"task_id_list": [data_of(answer)["task_id"]]}
-    state = data_of(await bench.http.post("/api/query_result", json=asked, headers=page))[0]
+    state = data_of(await api.http.post("/api/query_result", json=asked, headers=page))[0]
     assert state["status"] == 1
     (item,) = json.loads(state["result"])
     assert item["file"].startswith("/v1/"), "it takes no other URL"
-    take = await bench.http.get("/api" + item["file"], headers={**page, "Range": "bytes=0-1"})
+    take = await api.http.get("/api" + item["file"], headers={**page, "Range": "bytes=0-1"})
     assert (take.status_code, take.content) == (206, b"ta")
     assert "content-range" in take.headers["access-control-expose-headers"].lower()
 
 
-async def test_the_daw_repaints(bench: ApiHarness) -> None:
+async def test_the_daw_repaints(api: ApiHarness) -> None:
     texts = {**DAW_TEXTS, "task_type": "repaint", "repainting_start": "0.5", "repainting_end": "1"}
-    answer = await bench.http.post(
+    answer = await api.http.post(
         "/api/release_task", data=texts, files={"src_audio": ("src.wav", SONG, "audio/wav")}
     )
-    sent = engines(bench, answer)
+    sent = engines(api, answer)
     assert (sent.decode["repaint_start"], sent.decode["repaint_end"]) == (0.5, 1)
     assert sent.decode["source"].samples == 16_000
     assert "repaint_mode" in sent.warnings and "chunk_mask_mode" in sent.warnings
@@ -81,19 +81,19 @@ async def test_the_daw_repaints(bench: ApiHarness) -> None:
 
 @pytest.mark.parametrize("name", ["src_audio", "ctx_audio"])
 @pytest.mark.parametrize("reference", ["reference_audio", "ref_audio"])
-async def test_files_under_both_names(bench: ApiHarness, name: str, reference: str) -> None:
+async def test_files_under_both_names(api: ApiHarness, name: str, reference: str) -> None:
     files = {name: ("a.wav", SONG), reference: ("b.wav", SONG)}
     data = {"task_type": "cover", "prompt": "jazz"}
-    sent = engines(bench, await bench.http.post("/release_task", data=data, files=files))
+    sent = engines(api, await api.http.post("/release_task", data=data, files=files))
     assert sent.decode["source"] and sent.decode["reference"] and sent.warnings == ""
 
 
 async def test_the_skill(make_bench: MakeHarness) -> None:
     """A shell script with a Bearer key; use_format and thinking are true by default."""
-    bench = await make_bench(api_key="k")
+    api = await make_bench(api_key="k")
     key = {"Authorization": "Bearer k", "Content-Type": "application/json"}
-    assert data_of(await bench.http.get("/health", headers=key))["status"] == "ok"
-    assert (await bench.http.get("/v1/models", headers=key)).json()["data"][0]["id"]
+    assert data_of(await api.http.get("/health", headers=key))["status"] == "ok"
+    assert (await api.http.get("/v1/models", headers=key)).json()["data"][0]["id"]
     body = {
         "prompt": "a calm piano piece",
         "lyrics": "[verse]\nHello world",
@@ -104,28 +104,28 @@ async def test_the_skill(make_bench: MakeHarness) -> None:
         "batch_size": 1,
         "vocal_language": "en",
     }
-    answer = await bench.http.post("/release_task", content=json.dumps(body), headers=key)
-    sent = engines(bench, answer)
+    answer = await api.http.post("/release_task", content=json.dumps(body), headers=key)
+    sent = engines(api, answer)
     assert sent.plan["caption"] == "a calm piano piece" and "use_format" in sent.warnings
-    await bench.succeed([b"take"], plan=PLAN)
+    await api.succeed([b"take"], plan=PLAN)
     # It sends the list as JSON text.
     asked = json.dumps({"task_id_list": json.dumps([data_of(answer)["task_id"]])})
-    state = data_of(await bench.http.post("/query_result", content=asked, headers=key))[0]
+    state = data_of(await api.http.post("/query_result", content=asked, headers=key))[0]
     (item,) = json.loads(state["result"])
     assert item["metas"]["bpm"] == 97 and item["prompt"] == "A calm tune."
-    take = await bench.http.get(item["file"], headers={"Authorization": "Bearer k"})
+    take = await api.http.get(item["file"], headers={"Authorization": "Bearer k"})
     assert take.content == b"take"
 
 
-async def test_the_skill_with_a_description(bench: ApiHarness) -> None:
+async def test_the_skill_with_a_description(api: ApiHarness) -> None:
     body = {"sample_query": "a sad song about rain", "thinking": True, "batch_size": 1}
-    sent = engines(bench, await bench.http.post("/release_task", json=body))
+    sent = engines(api, await api.http.post("/release_task", json=body))
     assert sent.plan["caption"] == "a sad song about rain" and "sample_query" in sent.warnings
 
 
-async def test_the_vst(bench: ApiHarness) -> None:
+async def test_the_vst(api: ApiHarness) -> None:
     """It wants HTTP 200 and code 200, and reads the file's type from the URL."""
-    assert (await bench.http.get("/health")).json()["data"]["status"] == "ok"
+    assert (await api.http.get("/health")).json()["data"]["status"] == "ok"
     body: dict[str, Any] = {
         "prompt": "drum loop",
         "lyrics": "[Instrumental]",
@@ -137,35 +137,35 @@ async def test_the_vst(bench: ApiHarness) -> None:
         "thinking": False,
         "audio_format": "wav",
     }
-    answer = await bench.http.post("/release_task", json=body)
+    answer = await api.http.post("/release_task", json=body)
     assert (answer.status_code, answer.json()["code"]) == (200, 200)
-    sent = engines(bench, answer)
+    sent = engines(api, answer)
     assert (sent.decode["seconds"], sent.decode["lyrics"]) == (12.0, "[Instrumental]")
-    await bench.succeed(ext="wav")
+    await api.succeed(ext="wav")
     asked = {"task_id_list": [data_of(answer)["task_id"]]}
-    state = data_of(await bench.http.post("/query_result", json=asked))[0]
+    state = data_of(await api.http.post("/query_result", json=asked))[0]
     for item, data in zip(json.loads(state["result"]), (b"one", b"two"), strict=True):
         assert item["file"].endswith(".wav") and item["status"] == 1
-        assert (await bench.http.get(item["file"])).content == data
+        assert (await api.http.get(item["file"])).content == data
 
 
 async def test_the_studio_page(make_bench: MakeHarness) -> None:
     """A local file in the browser: its origin is null, which the service must be told to allow."""
-    bench = await make_bench(cors_origins="loopback,null")
+    api = await make_bench(cors_origins="loopback,null")
     page = {"Origin": "null"}
     ask = {
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "content-type",
     }
-    answer = await bench.http.options("/release_task", headers={**page, **ask})
+    answer = await api.http.options("/release_task", headers={**page, **ask})
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "null")
     body = {"prompt": "jazz", "lyrics": "", "key_scale": "", "bpm": None, "audio_duration": -1}
-    answer = await bench.http.post("/release_task", json=body, headers=page)
+    answer = await api.http.post("/release_task", json=body, headers=page)
     assert answer.headers["access-control-allow-origin"] == "null"
-    assert engines(bench, answer).warnings == ""
+    assert engines(api, answer).warnings == ""
 
 
-async def test_an_mcp_server(bench: ApiHarness) -> None:
+async def test_an_mcp_server(api: ApiHarness) -> None:
     """Steps up to 50, formats of its own, the key as ai_token; it stops at status 2."""
     body = {
         "prompt": "lo-fi beat",
@@ -176,17 +176,17 @@ async def test_an_mcp_server(bench: ApiHarness) -> None:
         "audio_duration": 20,
         "ai_token": "",
     }
-    answer = await bench.http.post("/release_task", json=body)
-    sent = engines(bench, answer)
+    answer = await api.http.post("/release_task", json=body)
+    sent = engines(api, answer)
     assert (sent.decode["steps"], sent.decode["audio_format"]) == (50, "ogg")
-    await bench.service.finish(await bench.service.start(), None)
+    await api.service.finish(await api.service.start(), None)
     asked = {"task_id_list": [data_of(answer)["task_id"], "gone"]}
-    failed, gone = data_of(await bench.http.post("/query_result", json=asked))
+    failed, gone = data_of(await api.http.post("/query_result", json=asked))
     assert (failed["status"], gone["status"]) == (2, 2)
     assert json.loads(failed["result"])[0]["error"] == "The decoder ran out of memory."
 
 
-async def test_a_web_ui_that_sends_everything_empty(bench: ApiHarness) -> None:
+async def test_a_web_ui_that_sends_everything_empty(api: ApiHarness) -> None:
     body = {
         "prompt": "jazz",
         "lyrics": "",
@@ -205,7 +205,7 @@ async def test_a_web_ui_that_sends_everything_empty(bench: ApiHarness) -> None:
         "timesteps": "",
         "vocal_language": "undefined",
     }
-    sent = engines(bench, await bench.http.post("/release_task", json=body))
+    sent = engines(api, await api.http.post("/release_task", json=body))
     assert len(sent.decode["seeds"]) == 2 and "batch_size" in sent.warnings
     assert sent.warnings.count("The default is used.") == 1
 
@@ -222,15 +222,15 @@ BODIES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-async def post(bench: ApiHarness, content: bytes, media_type: str) -> httpx.Response:
+async def post(api: ApiHarness, content: bytes, media_type: str) -> httpx.Response:
     headers = {"Content-Type": media_type}
-    return await bench.http.post("/release_task", content=content, headers=headers)
+    return await api.http.post("/release_task", content=content, headers=headers)
 
 
 @pytest.mark.parametrize("kind", BODIES)
-async def test_bodies_of_every_type(bench: ApiHarness, kind: str) -> None:
+async def test_bodies_of_every_type(api: ApiHarness, kind: str) -> None:
     body = BODIES[kind]
-    sent = engines(bench, await post(bench, body["content"], body["type"]))
+    sent = engines(api, await post(api, body["content"], body["type"]))
     assert (sent.decode["caption"], sent.decode["bpm"]) == ("jazz", 90)
 
 
@@ -240,26 +240,26 @@ async def test_bodies_of_every_type(bench: ApiHarness, kind: str) -> None:
      (b"<song/>", "application/xml", 415), (b"{", "text/plain", 415)],
 )  # fmt: skip
 async def test_bodies_that_cannot_be_read(
-    bench: ApiHarness, content: bytes, media_type: str, status: int
+    api: ApiHarness, content: bytes, media_type: str, status: int
 ) -> None:
-    answer = await post(bench, content, media_type)
+    answer = await post(api, content, media_type)
     assert answer.status_code == status and answer.json()["detail"]
 
 
 async def test_a_full_queue(make_bench: MakeHarness) -> None:
-    bench = await make_bench(limits={"queue": 1})
-    await bench.submit()
-    answer = await bench.http.post("/release_task", json={"prompt": "jazz"})
+    api = await make_bench(limits={"queue": 1})
+    await api.submit()
+    answer = await api.http.post("/release_task", json={"prompt": "jazz"})
     assert answer.status_code == 429 and "full" in answer.json()["detail"]
     assert answer.headers["retry-after"]
 
 
-async def test_the_path_of_a_file_is_read_back_from_its_url(bench: ApiHarness) -> None:
+async def test_the_path_of_a_file_is_read_back_from_its_url(api: ApiHarness) -> None:
     """Some clients take the path out of the URL and build one of their own."""
-    await bench.http.post("/release_task", json={"prompt": "jazz"})
-    task_id = await bench.succeed()
-    answer = await bench.http.post("/query_result", json={"task_id_list": [task_id]})
+    await api.http.post("/release_task", json={"prompt": "jazz"})
+    task_id = await api.succeed()
+    answer = await api.http.post("/query_result", json={"task_id_list": [task_id]})
     url = json.loads(data_of(answer)[0]["result"])[0]["file"]
     path = parse_qs(urlsplit(url).query)["path"][0]
-    answer = await bench.http.get("/v1/audio", params={"path": path})
+    answer = await api.http.get("/v1/audio", params={"path": path})
     assert answer.content == b"one"

@@ -29,10 +29,10 @@ def store_factory(request: pytest.FixtureRequest, tmp_path: Path) -> StoreFactor
 
 
 @pytest.fixture
-def bench(store_factory: StoreFactory) -> Iterator[StoreHarness]:
-    bench = StoreHarness(store_factory)
-    yield bench
-    bench.store.close()
+def harness(store_factory: StoreFactory) -> Iterator[StoreHarness]:
+    harness = StoreHarness(store_factory)
+    yield harness
+    harness.store.close()
 
 
 @pytest.fixture

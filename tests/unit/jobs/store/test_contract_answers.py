@@ -88,9 +88,9 @@ def test_every_operation_is_checked_here() -> None:
     assert {type(op) for op in OPERATIONS} == every - {Operation, Direct}
 
 
-def test_a_store_answers_with_the_declared_types(bench: StoreHarness) -> None:
+def test_a_store_answers_with_the_declared_types(harness: StoreHarness) -> None:
     for op in OPERATIONS:
-        (answer,) = bench.batch(op)
+        (answer,) = harness.batch(op)
         check(answer, declared(op)[0])
 
 

@@ -19,81 +19,81 @@ from tests.unit.jobs.store.contract import StoreHarness
 PURGE = Purge(keep=100, keep_expired=1000, keep_idempotency=50)
 
 
-def test_ended_jobs_expire_and_are_forgotten(bench: StoreHarness) -> None:
-    bench.succeed("a")
-    bench.submit("b")
-    bench.now += 100
-    assert bench.do(PURGE) == 0
-    assert bench.get("a").result == "result of a"
-    bench.now += 0.1
-    assert bench.do(PURGE) == 1
+def test_ended_jobs_expire_and_are_forgotten(harness: StoreHarness) -> None:
+    harness.succeed("a")
+    harness.submit("b")
+    harness.now += 100
+    assert harness.do(PURGE) == 0
+    assert harness.get("a").result == "result of a"
+    harness.now += 0.1
+    assert harness.do(PURGE) == 1
     with pytest.raises(JobExpired):
-        bench.do(Get("a"))
-    bench.now += 1000
-    assert bench.do(PURGE) == 0
+        harness.do(Get("a"))
+    harness.now += 1000
+    assert harness.do(PURGE) == 0
     with pytest.raises(JobExpired):
-        bench.do(Get("a"))
-    bench.now += 0.1
-    bench.do(PURGE)
+        harness.do(Get("a"))
+    harness.now += 0.1
+    harness.do(PURGE)
     with pytest.raises(JobNotFound):
-        bench.do(Get("a"))
-    assert bench.get("b").position == 1  # what has not ended never expires
+        harness.do(Get("a"))
+    assert harness.get("b").position == 1  # what has not ended never expires
 
 
-def test_a_purge_takes_the_oldest_first_and_no_more_than_its_limit(bench: StoreHarness) -> None:
+def test_a_purge_takes_the_oldest_first_and_no_more_than_its_limit(harness: StoreHarness) -> None:
     for job_id in "abcde":
-        bench.succeed(job_id)
-    bench.now += 200
+        harness.succeed(job_id)
+    harness.now += 200
     purge = replace(PURGE, limit=2)
-    assert bench.do(purge) == 2
-    assert set(bench.statuses()) == {"c", "d", "e"}
-    assert [bench.do(purge) for _ in range(3)] == [2, 1, 0]
+    assert harness.do(purge) == 2
+    assert set(harness.statuses()) == {"c", "d", "e"}
+    assert [harness.do(purge) for _ in range(3)] == [2, 1, 0]
 
 
-def test_a_deleted_id_is_forgotten_too(bench: StoreHarness) -> None:
-    bench.submit("a")
-    bench.do(Delete("a"))
-    bench.now += 1000.1
-    bench.do(PURGE)
+def test_a_deleted_id_is_forgotten_too(harness: StoreHarness) -> None:
+    harness.submit("a")
+    harness.do(Delete("a"))
+    harness.now += 1000.1
+    harness.do(PURGE)
     with pytest.raises(JobNotFound):
-        bench.do(Get("a"))
+        harness.do(Get("a"))
 
 
-def test_an_idempotency_key_is_kept_for_its_time(bench: StoreHarness) -> None:
+def test_an_idempotency_key_is_kept_for_its_time(harness: StoreHarness) -> None:
     submit = Submit("a", "spec", needs_plan=False, idempotency_key="k", fingerprint="f")
-    bench.do(submit)
-    bench.now += 50
-    bench.do(PURGE)
-    assert bench.do(replace(submit, job_id="b")).job_id == "a"
-    bench.now += 0.1
-    bench.do(PURGE)
-    assert bench.do(replace(submit, job_id="b", fingerprint="g")).created
+    harness.do(submit)
+    harness.now += 50
+    harness.do(PURGE)
+    assert harness.do(replace(submit, job_id="b")).job_id == "a"
+    harness.now += 0.1
+    harness.do(PURGE)
+    assert harness.do(replace(submit, job_id="b", fingerprint="g")).created
 
 
-def test_the_key_of_an_expired_job_is_free_again(bench: StoreHarness) -> None:
+def test_the_key_of_an_expired_job_is_free_again(harness: StoreHarness) -> None:
     submit = Submit("a", "spec", needs_plan=False, idempotency_key="k")
-    bench.do(submit)
-    bench.do(Cancel("a"))
-    bench.now += 2
-    bench.do(Purge(keep=1, keep_expired=1000, keep_idempotency=1000))
-    assert bench.do(replace(submit, job_id="b")).created
+    harness.do(submit)
+    harness.do(Cancel("a"))
+    harness.now += 2
+    harness.do(Purge(keep=1, keep_expired=1000, keep_idempotency=1000))
+    assert harness.do(replace(submit, job_id="b")).created
 
 
-def test_what_is_gone_is_garbage_until_it_is_collected(bench: StoreHarness) -> None:
+def test_what_is_gone_is_garbage_until_it_is_collected(harness: StoreHarness) -> None:
     for job_id in "abc":
-        bench.succeed(job_id)
-    assert bench.do(ListGarbage()) == []
-    bench.do(Delete("c"))
-    bench.now += 200
-    bench.do(PURGE)
-    assert bench.do(ListGarbage()) == ["c", "a", "b"]
-    assert bench.do(ListGarbage(limit=1)) == ["c"]
-    assert bench.do(AckGarbage(("c", "a", "unknown"))) is None
-    assert bench.do(AckGarbage(("c", "a"))) is None
-    bench.reopen()
-    assert bench.do(ListGarbage()) == ["b"]
+        harness.succeed(job_id)
+    assert harness.do(ListGarbage()) == []
+    harness.do(Delete("c"))
+    harness.now += 200
+    harness.do(PURGE)
+    assert harness.do(ListGarbage()) == ["c", "a", "b"]
+    assert harness.do(ListGarbage(limit=1)) == ["c"]
+    assert harness.do(AckGarbage(("c", "a", "unknown"))) is None
+    assert harness.do(AckGarbage(("c", "a"))) is None
+    harness.reopen()
+    assert harness.do(ListGarbage()) == ["b"]
     with pytest.raises(JobExpired):
-        bench.do(Get("a"))
-    bench.now += 2000  # the id is forgotten; its audio still lies about
-    bench.do(PURGE)
-    assert bench.do(ListGarbage()) == ["b"]
+        harness.do(Get("a"))
+    harness.now += 2000  # the id is forgotten; its audio still lies about
+    harness.do(PURGE)
+    assert harness.do(ListGarbage()) == ["b"]

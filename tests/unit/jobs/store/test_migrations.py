@@ -60,28 +60,28 @@ def test_an_old_database_becomes_like_a_new_one(tmp_path: Path, version: int) ->
 @pytest.mark.parametrize("version", WRITTEN_BY)
 def test_the_jobs_of_an_old_database_go_on(tmp_path: Path, version: int) -> None:
     path = old_database(tmp_path / "jobs.sqlite", version)
-    bench = StoreHarness(lambda: SqliteStore(path))
-    bench.now = 1030.0
-    assert bench.statuses() == {
+    harness = StoreHarness(lambda: SqliteStore(path))
+    harness.now = 1030.0
+    assert harness.statuses() == {
         "queued": Status.QUEUED,
         "leased": Status.QUEUED,
         "running": Status.RUNNING,
         "failed": Status.FAILED,
         "succeeded": Status.SUCCEEDED,
     }
-    succeeded, failed, running = (bench.get(j) for j in ("succeeded", "failed", "running"))
+    succeeded, failed, running = (harness.get(j) for j in ("succeeded", "failed", "running"))
     assert (succeeded.spec, succeeded.result) == ('{"caption": "succeeded"}', '{"takes": []}')
     assert (failed.error_code, failed.finished_at) == (ErrorCode.OUT_OF_MEMORY, 1021.0)
     assert (running.plan, running.attempt) == ('{"plan of": "running"}', 1)
-    assert bench.positions() == {"leased": 1, "queued": 2}
+    assert harness.positions() == {"leased": 1, "queued": 2}
     again = Submit(
         "new", "spec", False, "owner", idempotency_key="key of leased", fingerprint="body of leased"
     )
-    assert bench.do(again).job_id == "leased"
-    bench.submit("after")
-    assert bench.get("after").place == 7
-    assert [r.job_id for r in bench.lease(plan_slots=9, decode_slots=9)] == ["queued", "after"]
-    bench.store.close()
+    assert harness.do(again).job_id == "leased"
+    harness.submit("after")
+    assert harness.get("after").place == 7
+    assert [r.job_id for r in harness.lease(plan_slots=9, decode_slots=9)] == ["queued", "after"]
+    harness.store.close()
 
 
 def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -109,9 +109,9 @@ def test_a_migration_runs_once_and_whole(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(schema, "MIGRATIONS", (*MIGRATIONS, (add,)))
     for _ in range(2):
-        bench = StoreHarness(lambda: SqliteStore(path))
-        assert len(bench.statuses()) == 5
-        bench.store.close()
+        harness = StoreHarness(lambda: SqliteStore(path))
+        assert len(harness.statuses()) == 5
+        harness.store.close()
     assert user_version(path) == newest + 1
     db = sqlite3.connect(path)
     assert db.execute("SELECT DISTINCT colour FROM jobs").fetchall() == [("blue",)]

@@ -37,13 +37,13 @@ def nodes(tmp_path: Path) -> Iterator[list[RedisServer]]:
 
 def test_a_store_finds_the_node_that_has_the_jobs(nodes: list[RedisServer]) -> None:
     first, second = nodes
-    bench = StoreHarness(lambda: RedisStore(first.url))
-    bench.succeed("a")
-    bench.reopen()
-    peers = bench.store.peers()
+    harness = StoreHarness(lambda: RedisStore(first.url))
+    harness.succeed("a")
+    harness.reopen()
+    peers = harness.store.peers()
     assert peers is not None
     peers.exchange("board", 0)
-    bench.submit("b")
+    harness.submit("b")
     assert (first.do("DBSIZE"), second.do("DBSIZE") > 0) == (0, True)
     other = RedisStore(second.url).peers()
     other.exchange("", 0)
@@ -51,20 +51,20 @@ def test_a_store_finds_the_node_that_has_the_jobs(nodes: list[RedisServer]) -> N
 
     second.kill()
     with pytest.raises(StoreUnavailable):
-        bench.submit("c")
+        harness.submit("c")
     second.start()
     until(lambda: is_whole(second), "no cluster")
 
     def accepts() -> bool:
         try:
-            bench.submit("c")
+            harness.submit("c")
         except StoreUnavailable:
             return False
         return True
 
     until(accepts, "the node is not found again")
-    assert bench.positions() == {"b": 1, "c": 2}
-    bench.store.close()
+    assert harness.positions() == {"b": 1, "c": 2}
+    harness.store.close()
 
 
 def test_it_is_that_node_that_is_asked_what_it_may_lose(nodes: list[RedisServer]) -> None:

@@ -258,29 +258,29 @@ def test_a_thousand_failed_jobs_are_listed_like_a_hundred(
 # Space
 
 
-def test_the_files_shrink_after_a_purge(store_factory_bench: StoreHarness, path: Path) -> None:
-    bench = store_factory_bench
+def test_the_files_shrink_after_a_purge(shrinking_harness: StoreHarness, path: Path) -> None:
+    harness = shrinking_harness
 
     def used() -> int:
         return sum(file.stat().st_size for file in path.parent.iterdir())
 
-    bench.do(Purge(1, 1e6, 1e6))
+    harness.do(Purge(1, 1e6, 1e6))
     empty = used()
     for first in range(0, 1000, 100):
-        bench.batch(*submit(*(f"job {first + n}" for n in range(100))))
-        bench.batch(*(Cancel(f"job {first + n}") for n in range(100)))
+        harness.batch(*submit(*(f"job {first + n}" for n in range(100))))
+        harness.batch(*(Cancel(f"job {first + n}") for n in range(100)))
     full = used()
     assert full > empty + 5_000_000
-    bench.now += 10
-    assert [bench.do(Purge(1, 1e6, 1e6)) for _ in range(3)] == [500, 500, 0]
+    harness.now += 10
+    assert [harness.do(Purge(1, 1e6, 1e6)) for _ in range(3)] == [500, 500, 0]
     assert used() < empty + 0.05 * (full - empty)  # ids of expired jobs and garbage stay
 
 
 @pytest.fixture
-def store_factory_bench(path: Path) -> Iterator[StoreHarness]:
-    bench = StoreHarness(lambda: SqliteStore(path, lock_wait=0))
-    yield bench
-    bench.store.close()
+def shrinking_harness(path: Path) -> Iterator[StoreHarness]:
+    harness = StoreHarness(lambda: SqliteStore(path, lock_wait=0))
+    yield harness
+    harness.store.close()
 
 
 def test_a_foreign_reader_does_not_hold_up_a_purge(store: SqliteStore, path: Path) -> None:
