@@ -15,8 +15,7 @@ from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.store.errors import StoreUnavailable, StoreUnsuitable
 from acestep_ray.jobs.store.factory import sqlite_file
 from acestep_ray.jobs.store.migration.migrate import migrate
-from acestep_ray.settings import checked_store_url
-from acestep_ray.settings.store_url import is_sqlite
+from acestep_ray.settings.store_url import checked_store_url, store_kind
 from acestep_ray.startup.launcher import Refused, serve
 
 TINY_LM = "acestep-5Hz-lm-0.6B"
@@ -65,7 +64,7 @@ def _migrate_store(source: str, target: str) -> int:
             checked_store_url(SecretStr(url))
     except ValueError as error:
         raise Refused(f"{error}.") from error
-    if not is_sqlite(source) or is_sqlite(target):
+    if [store_kind(url) for url in (source, target) if url] != ["sqlite", "redis"]:
         raise Refused("jobs are moved from SRC, sqlite:///FILE, to DST, redis://HOST:PORT/DB.")
     file, password = sqlite_file(source), os.environ.get("ACESTEP_STORE_PASSWORD")
     counts = migrate(file, target, password)

@@ -9,7 +9,6 @@ from acestep_ray.settings.tree import (
     Mock,
     Restarts,
     Settings,
-    checked_store_url,
 )
 
 __all__ = [
@@ -21,5 +20,4 @@ __all__ = [
     "Mock",
     "Restarts",
     "Settings",
-    "checked_store_url",
 ]

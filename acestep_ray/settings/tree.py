@@ -8,7 +8,6 @@ defaults below. The first source that has a setting wins. An unknown key is refu
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -30,51 +29,7 @@ from acestep_ray.settings.engine_names import DecoderBackend, PlannerBackend
 from acestep_ray.settings.group import Group
 from acestep_ray.settings.presets import PRESETS, PresetName
 from acestep_ray.settings.scaling import PlannerPair, Scaling
-from acestep_ray.settings.store_url import is_sqlite
-
-_STORE_URL = re.compile(
-    r"sqlite:///.+|rediss?://([^@/?#]*@)?[^@/?#]+(/\d*)?(\?[^#]*)?|unix:///[^?#]+(\?[^#]*)?"
-)
-_STORE_OPTIONS = re.compile(r"volatile=allow|db=\d+|ssl_(ca_certs|certfile|keyfile)=.+")
-
-
-def _port(url: str) -> None:
-    try:
-        urlsplit(url).port  # noqa: B018  # raises if it is illegal, with the URL in the message
-    except ValueError:
-        raise ValueError("the job store's port must be a number from 0 to 65535") from None
-
-
-def checked_store_url(secret: SecretStr) -> SecretStr:
-    """Check the URL now, so that not a replica must fail on it later. Raises ValueError."""
-    url = secret.get_secret_value()
-    if not url:
-        return secret
-    if not _STORE_URL.fullmatch(url):
-        raise ValueError(
-            "the job store is sqlite:///FILE, redis://HOST:PORT/DB, rediss://HOST:PORT/DB (TLS) or "
-            "unix:///SOCKET"
-        )
-    if not is_sqlite(url):
-        _port(url)
-    _, _, options = url.partition("?")
-    if not is_sqlite(url) and options:
-        for option in options.split("&"):
-            if not _STORE_OPTIONS.fullmatch(option):
-                raise ValueError(
-                    f"the job store has no option {option.partition('=')[0]!r}; there are "
-                    "volatile=allow, db=NUMBER, ssl_ca_certs=FILE, ssl_certfile=FILE and "
-                    "ssl_keyfile=FILE"
-                )
-    return secret
-
-
-def _only_password(password: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
-    """Refuse a second password: it would be unclear which one is meant."""
-    url = others.data.get("store", SecretStr("")).get_secret_value()
-    if password is not None and re.match("rediss?://[^@/?#]*:[^@/?#]+@", url):
-        raise ValueError("ACESTEP_STORE holds a password, too; give it in one place")
-    return password
+from acestep_ray.settings.store_url import checked_store_url, on_one_node, only_password
 
 
 def _artifacts_url(url: str) -> str:
@@ -315,7 +270,7 @@ class Settings(BaseSettings):
         description="Job store: sqlite:///FILE, redis://HOST:PORT/DB, rediss://, unix://. Empty: "
         "jobs.sqlite in data.",
     )
-    store_password: Annotated[SecretStr | None, AfterValidator(_only_password)] = Field(
+    store_password: Annotated[SecretStr | None, AfterValidator(only_password)] = Field(
         None, description="Password of the Redis that `store` names without one."
     )
     store_resource: str = Field(
@@ -395,7 +350,7 @@ class Settings(BaseSettings):
     @property
     def store_on_one_node(self) -> bool:
         """Whether the job store is a file, which one process of one node may open."""
-        return is_sqlite(self.store_url)
+        return on_one_node(self.store_url)
 
     @property
     def artifacts_url(self) -> str:

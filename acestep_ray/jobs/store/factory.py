@@ -6,13 +6,13 @@ from urllib.parse import unquote, urlsplit
 from acestep_ray.jobs.store.protocol import JobStore
 from acestep_ray.jobs.store.sqlite import SqliteStore
 from acestep_ray.settings import Settings
-from acestep_ray.settings.store_url import is_sqlite
+from acestep_ray.settings.store_url import store_kind
 
 
 def open_store(settings: Settings) -> JobStore:
     """The store at ``settings.store_url``. Raises StoreUnavailable, StoreUnsuitable."""
     url = settings.store_url
-    if is_sqlite(url):
+    if store_kind(url) == "sqlite":
         return SqliteStore(sqlite_file(url))
     # Every process of a service imports this module, and Redis's client takes a tenth as long as
     # all else that they import.

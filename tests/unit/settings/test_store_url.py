@@ -7,7 +7,7 @@ from pydantic import SecretStr, ValidationError
 
 from acestep_ray.jobs.store.factory import sqlite_file
 from acestep_ray.settings import Settings
-from acestep_ray.settings.store_url import is_sqlite
+from acestep_ray.settings.store_url import on_one_node
 from deployments.check_config import mistakes
 
 WORD = "open-sesame"
@@ -85,8 +85,8 @@ def test_a_sqlite_url_names_its_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "sqlite"),
+    ("url", "one"),
     [("sqlite:////srv/jobs.sqlite", True), ("redis://sqlite/0", False), ("unix:///sqlite:", False)],
 )
-def test_only_a_file_of_sqlite_is_for_one_node(url: str, sqlite: bool) -> None:
-    assert is_sqlite(url) is sqlite
+def test_only_a_file_of_sqlite_is_for_one_node(url: str, one: bool) -> None:
+    assert on_one_node(url) is one
