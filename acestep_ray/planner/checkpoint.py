@@ -1,6 +1,6 @@
 """A 5Hz LM's checkpoint folder, as it was published: checked before any engine loads it.
 
-Only the files' headers are read here, so the check takes no memory and no time.
+Only the headers of the files are read here, so the check needs almost no memory and no time.
 """
 
 import json
@@ -21,15 +21,15 @@ HEAD, EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
 
 @dataclass(frozen=True)
 class LmCheckpoint:
-    """A checkpoint whose tensors are the model's."""
+    """A checkpoint that has been checked: its tensors are those of the model."""
 
     folder: Path
     config: Qwen3Config
     tokenizer: LmTokenizer
     tensors: dict[str, tuple[Path, str]]
-    """By transformers' names: the file, and the name there. A tied head is not among them."""
+    """For each of transformers' names: the file, and the name in that file. Without a tied head."""
     parameters: int
-    """How many numbers they hold."""
+    """How many numbers the tensors hold."""
 
     @property
     def tied(self) -> bool:
@@ -38,11 +38,12 @@ class LmCheckpoint:
 
 
 def open_checkpoint(folder: Path) -> LmCheckpoint:
-    """Check a checkpoint. Raises CheckpointError, in one sentence that names what is wrong."""
+    """Check a checkpoint. Raises CheckpointError; its message is one sentence that names what is
+    wrong."""
     config = _config(folder)
     try:
         wanted = tensor_shapes(config)
-    except Exception as error:  # transformers raises many kinds for a value that makes no model
+    except Exception as error:  # transformers raises many kinds of errors for a bad value
         raise CheckpointError(
             f"{folder / 'config.json'} makes no model ({error!r}): download that folder again."
         ) from error
@@ -62,7 +63,7 @@ def open_checkpoint(folder: Path) -> LmCheckpoint:
 
 
 def tensor_shapes(config: Qwen3Config) -> dict[str, tuple[int, ...]]:
-    """The tensors that a model needs, by transformers' names; a tied head is not among them."""
+    """The tensors that a model needs, by transformers' names, without a tied head."""
     with torch.device("meta"):
         model = Qwen3ForCausalLM(config)
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
@@ -72,7 +73,7 @@ def tensor_shapes(config: Qwen3Config) -> dict[str, tuple[int, ...]]:
 
 
 def full_name(name: str) -> str:
-    """A stored tensor's name as transformers has it: some checkpoints leave ``model.`` out."""
+    """transformers' name of a stored tensor: some checkpoints leave out ``model.``."""
     return name if name.startswith(("model.", "lm_head.")) else f"model.{name}"
 
 
@@ -88,7 +89,7 @@ def _config(folder: Path) -> Qwen3Config:
         config = Qwen3Config.from_dict(values)
     except CheckpointError:
         raise
-    except Exception as error:  # its classes check their fields with errors of their own
+    except Exception as error:  # transformers' classes raise errors of their own for bad fields
         raise CheckpointError(
             f"{file} cannot be read: {error}: download that folder again."
         ) from error
@@ -103,14 +104,14 @@ def _config(folder: Path) -> Qwen3Config:
 
 
 def _headers(folder: Path) -> dict[str, tuple[Path, str, tuple[int, ...]]]:
-    """Every tensor of the folder by its full name: file, name there, shape."""
+    """Every tensor of the folder by its full name: file, name in the file, shape."""
     tensors: dict[str, tuple[Path, str, tuple[int, ...]]] = {}
     for file in _files(folder):
         if not file.is_file():
             raise CheckpointError(f"{folder} has no {file.name}.")
         try:
             with safe_open(file, "pt") as opened:
-                for name in opened.keys():  # noqa: SIM118  (it is no mapping)
+                for name in opened.keys():  # noqa: SIM118  (it is not a mapping)
                     shape = tuple(opened.get_slice(name).get_shape())
                     tensors[full_name(name)] = (file, name, shape)
         except (SafetensorError, OSError) as error:

@@ -8,9 +8,9 @@ PREFIX = "acestep-5Hz-lm-"
 
 
 def find_lm(checkpoints: Path | None, name: str = "") -> Path:
-    """The folder of an LM: the named one, else the first by name of those there are.
+    """The folder of the LM called ``name``; without a name, the first LM in alphabetical order.
 
-    Raises CheckpointError that lists what there is.
+    Raises CheckpointError, which lists the LMs that exist.
     """
     if checkpoints is None:
         raise CheckpointError(

@@ -1,4 +1,4 @@
-"""Audio codes as text: ``<|audio_code_N|>``, the LM's own tokens, as clients send and get them."""
+"""Audio codes as text, as clients send and receive them: ``<|audio_code_N|>``, tokens of the LM."""
 
 import re
 from collections.abc import Iterable
@@ -12,10 +12,10 @@ _LEGAL = f"codes are whole numbers from 0 to {MAX_CODE}"
 
 
 def parse_code_string(text: str) -> tuple[int, ...]:
-    """The codes in ``text``: tokens, or plain whole numbers, with spaces or commas between.
+    """The codes in ``text``: tokens or plain whole numbers, separated by spaces or commas.
 
-    Raises ValueError, its message one sentence that names what is wrong, where ``text`` holds no
-    code, a code above MAX_CODE, or anything else: a client's typing error must not become music.
+    Raises ValueError if ``text`` holds no code, a code above MAX_CODE, or anything else: a client's
+    typing error must not become music. The message is one sentence that names what is wrong.
     """
     numbers = _TOKEN.findall(text)
     rest = _pieces(_TOKEN.sub(" ", text))
@@ -29,7 +29,7 @@ def parse_code_string(text: str) -> tuple[int, ...]:
 
 
 def format_code_string(codes: Iterable[int]) -> str:
-    """The codes as the LM's tokens, joined. Raises ValueError for a code that is not legal."""
+    """The codes as tokens of the LM, joined. Raises ValueError for a code that is not legal."""
     return "".join(f"<|audio_code_{_code(str(code))}|>" for code in codes)
 
 
@@ -38,7 +38,7 @@ def _pieces(text: str) -> list[str]:
 
 
 def _code(number: str) -> int:
-    # The length goes first: int() of many thousand digits is slow, and refused by Python itself.
+    # The length is checked first: int() of many thousand digits is slow, and Python refuses it.
     digits = number.lstrip("0") or "0"
     if number.isascii() and number.isdecimal() and len(digits) <= 5 and int(digits) <= MAX_CODE:
         return int(digits)

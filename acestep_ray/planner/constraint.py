@@ -1,7 +1,7 @@
 """The metadata's grammar, token by token, for engines that choose their own tokens.
 
-``grammar.body_regex`` is the one description of what is legal. llguidance, which also stands behind
-vLLM's structured output, walks it over the vocabulary: any tokenisation of a legal text is legal.
+Only ``grammar.body_regex`` describes what is legal. llguidance, which vLLM's structured output also
+uses, applies it to the vocabulary: every tokenisation of a legal text is legal.
 """
 
 import re
@@ -15,7 +15,8 @@ from acestep_ray.planner.grammar import Given, body_regex
 from acestep_ray.planner.tokens import FIRST_CODE, IM_END, LmTokenizer
 
 _NEXT_FIELD = re.compile(rb"\n[^ ]")
-# Decoded so, bytes 80 to BF that continue a character begun before are U+DC80 to U+DCBF.
+# For text decoded with "surrogateescape": bytes 80 to BF that continue a character of an earlier
+# token are U+DC80 to U+DCBF.
 _WHOLE = re.compile("[\udc80-\udcbf]+|[^\n\udc80-\udcff]+")
 _OPEN_CAPTION = re.compile(rb"(?:^|\n)caption: (?!.*\n[^ ])", re.DOTALL)
 
@@ -26,9 +27,9 @@ class TextVocabulary:
     def __init__(self, tokenizer: LmTokenizer) -> None:
         self.tokens = LLTokenizer(tokenizer.text_json(), n_vocab=FIRST_CODE, eos_token=IM_END)
         by_id = [self.tokens.decode_bytes([number]) for number in range(FIRST_CODE)]
-        # A line break ends a caption, unless spaces follow: those only fold it.
+        # A line break ends a caption, unless spaces follow: then the caption continues.
         self.breaks = np.array([text == b"\n" or bool(_NEXT_FIELD.match(text)) for text in by_id])
-        # Whole characters, or the rest of one that was begun, and no line break.
+        # Whole characters, or the rest of an unfinished one, without a line break.
         self.whole = np.array(
             [bool(_WHOLE.fullmatch(text.decode("utf-8", "surrogateescape"))) for text in by_id]
         )
@@ -36,10 +37,11 @@ class TextVocabulary:
 
 
 class MetadataConstraint:
-    """One answer under the grammar: between the tags, from ``bpm:`` to the last newline.
+    """One text of the LM that follows the grammar: between the tags, from ``bpm:`` to the last
+    newline.
 
-    Ends with any weights: the regex matches finitely many texts, and a caption that has grown to
-    ``caption_tokens`` is ended where that is legal, which it is a few tokens on at the latest.
+    The text ends, whatever the weights are: the regex matches only a finite number of texts, and a
+    caption of ``caption_tokens`` is ended as soon as that is legal, at most a few tokens later.
     """
 
     def __init__(
@@ -61,7 +63,7 @@ class MetadataConstraint:
 
     @property
     def done(self) -> bool:
-        """Whether the text is whole; then nothing may follow."""
+        """Whether the text is complete; then nothing may follow."""
         return self._matcher.is_stopped()
 
     @property
@@ -70,14 +72,15 @@ class MetadataConstraint:
         return self._written.decode("utf-8", "replace")
 
     def forced(self) -> list[int]:
-        """The tokens that follow without a choice, as the tokenizer would cut them; taken in."""
+        """Write the tokens that follow without a choice, cut as the tokenizer would cut them, and
+        return them."""
         ids = self._matcher.compute_ff_tokens()
         for token in ids:
             self.take(token)
         return ids
 
     def legal(self) -> NDArray[np.int64]:
-        """The tokens that may come next, in ascending order; at least one, where not done."""
+        """The tokens that may come next, in ascending order; at least one, unless ``done``."""
         mask = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
         self._check()
         legal = np.unpackbits(mask, bitorder="little", count=FIRST_CODE).astype(np.bool_)
@@ -86,10 +89,10 @@ class MetadataConstraint:
         return np.flatnonzero(legal)
 
     def _ending(self, legal: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """The tokens that lead to the caption's end from here."""
+        """The tokens that lead from here to the end of the caption."""
         if self._written.endswith(b"\n"):
             return self._vocabulary.unindented
-        # Inside a character, and right behind a fold, no break is legal yet.
+        # Inside a character, and directly after a fold, no line break is legal yet.
         breaks = self._vocabulary.breaks
         return breaks if (legal & breaks).any() else self._vocabulary.whole
 

@@ -1,4 +1,4 @@
-"""What fits the LM's context: the prompt, the metadata, and five codes a second."""
+"""What fits into the LM's context: the prompt, the metadata, and five codes per second."""
 
 from dataclasses import replace
 
@@ -11,17 +11,17 @@ from acestep_ray.timebase import codes_of_seconds
 CAPTION_TOKENS = 512
 """Longest caption that the LM may write."""
 METADATA_TOKENS = CAPTION_TOKENS + 128
-"""Kept free for the CoT: the caption, and the other lines even where spelt byte by byte."""
+"""Kept free for the CoT: the caption and the other lines, even if these are one token per byte."""
 ANSWER_TOKENS = METADATA_TOKENS - 8
 """The most that the LM writes between the CoT's tags."""
 _END = 1
 
 
 def check_context(prompt_tokens: int, seconds: float, context: int) -> None:
-    """Raise ValueError, in one sentence for the client, where a song does not fit.
+    """Raise ValueError, with one sentence for the client, if a song does not fit.
 
-    ``prompt_tokens`` is the length of ``prompts.song_prompt``, or of the unconditional prompt where
-    that is longer; ``seconds`` 0 for metadata alone.
+    ``prompt_tokens`` is the length of ``prompts.song_prompt``, or of the unconditional prompt if
+    that is longer. ``seconds`` is 0 if only metadata are written.
     """
     codes = codes_of_seconds(seconds)
     left = context - METADATA_TOKENS - _END - codes
@@ -34,7 +34,7 @@ def check_context(prompt_tokens: int, seconds: float, context: int) -> None:
 
 
 def longest_seconds(prompt_tokens: int, context: int) -> int:
-    """The longest song, whole seconds, that fits; below 10 none does."""
+    """Length of the longest song that fits, in whole seconds; below 10, no song fits."""
     codes = context - METADATA_TOKENS - _END - prompt_tokens
     return max(min(codes // codes_of_seconds(1), DURATION_RANGE[1]), 0)
 
@@ -42,7 +42,7 @@ def longest_seconds(prompt_tokens: int, context: int) -> int:
 def codes_prompt_ids(tokenizer: LmTokenizer, caption: str, lyrics: str, cot: Given) -> list[int]:
     """``prompts.codes_prompt``, at most METADATA_TOKENS longer than ``prompts.song_prompt``.
 
-    A caption of the LM's that YAML must escape, sign by sign, would be longer: it is left out.
+    A caption of the LM of which YAML must escape every character would be longer: it is left out.
     """
     ids = tokenizer.encode(codes_prompt(caption, lyrics, cot))
     if len(ids) - len(tokenizer.encode(song_prompt(caption, lyrics))) > METADATA_TOKENS:

@@ -1,14 +1,14 @@
-"""How long a song is, where several have a say.
+"""How long a song is, if there are several sources for its length.
 
-In this order; the first that speaks wins:
+The first of these that exists is used:
 
 1. the user's duration, as it was given;
-2. the LM's, unless the song has lyrics and it is shorter than ``lm_min_duration`` (30 s): such
-   plans cut songs off;
-3. the estimate from the lyrics, where there are any, for plans with audio codes;
+2. the LM's duration, unless the song has lyrics and the duration is below ``lm_min_duration``
+   (30 s): such plans cut songs off;
+3. the estimate from the lyrics, if there are any, for plans with audio codes;
 4. the default setting.
 
-Jobs without the LM have no say at 2 and 3. This is the reference server's order.
+For jobs without the LM, 2 and 3 do not exist. The reference server uses the same order.
 """
 
 import re
@@ -21,15 +21,16 @@ _INSTRUMENTAL = frozenset({"", "[inst]", "[instrumental]"})
 
 
 def is_sung(lyrics: str) -> bool:
-    """Whether there are words to sing: not where the lyrics are blank or say "[Instrumental]"."""
+    """Whether there are words to sing: not if the lyrics are blank or only "[Instrumental]"."""
     return lyrics.strip().lower() not in _INSTRUMENTAL
 
 
 def estimate_seconds(lyrics: str, settings: Lyrics) -> float:
     """Length of a song with these lyrics, seconds, within the settings' bounds.
 
-    From the words, or, where fewer than eight are found (scripts without spaces or Latin letters),
-    from the characters. The formula is the reference server's, section tags counted and all.
+    Counted are the words or, if fewer than eight are found (scripts without spaces or Latin
+    letters), the characters. The formula is that of the reference server, which also counts section
+    tags.
     """
     words = len(_WORD.findall(lyrics))
     if words >= 8:
@@ -49,9 +50,9 @@ def choose_duration(
     estimate: bool = True,
     bounds: tuple[float, float] = DURATION_RANGE,
 ) -> float:
-    """Seconds, by the order above; ``estimate`` says whether step 3 has a say.
+    """Seconds, by the order above; ``estimate``: whether source 3 is used.
 
-    What is not the user's own is brought within ``bounds``; the user's was checked at the door.
+    A length that is not the user's is limited to ``bounds``; the user's was checked by the API.
     """
     if given is not None:
         return given

@@ -10,9 +10,9 @@ from acestep_ray.settings.engine_names import PlannerBackend
 
 
 def make_planner(settings: Settings, gpu_share: float = 1.0) -> PlannerEngine:
-    """Build the engine that the settings name, loading what it loads; ``gpu_share`` is the part of
-    a GPU that it may take. Raises ValueError for settings that cannot work on this machine, and
-    CheckpointError for what is wrong with a checkpoint."""
+    """Build the engine that the settings name, and load its model. ``gpu_share`` is the part of a
+    GPU that it may take, 0 to 1. Raises ValueError for settings that cannot work on this machine,
+    and CheckpointError for an unusable checkpoint."""
     return PLANNER_ENGINES[settings.planner].make(settings, gpu_share)
 
 
@@ -23,12 +23,12 @@ class PlannerEngineKind:
 
     make: Callable[[Settings, float], PlannerEngine]
     libraries: tuple[str, ...]
-    """Those that it needs in addition to the service's."""
+    """Libraries that it needs in addition to those of the service."""
     plans_at_once: Callable[[Settings], int]
     """How many plans a replica takes. An engine that makes one plan at a time takes a second one,
     which waits, so that there is no pause between two plans."""
     own_memory_check: bool
-    """Whether its GPU memory is not ours to check: it has none, or the engine checks it itself."""
+    """Whether the service does not check its GPU memory: the engine uses none, or checks it."""
 
 
 def _mock(settings: Settings, gpu_share: float) -> PlannerEngine:

@@ -1,7 +1,7 @@
-r"""The text of the LM's metadata: the grammar it must follow, how it is written, how it is read.
+r"""The text of the LM's metadata: the grammar that it must follow, and how it is written and read.
 
-The text is YAML between ``<think>`` and ``</think>``, as PyYAML writes it, keys in alphabetical
-order, as in training::
+The text is YAML between ``<think>`` and ``</think>``, as PyYAML writes it, with the keys in
+alphabetical order, as in training::
 
     <think>
     bpm: 120
@@ -12,8 +12,9 @@ order, as in training::
     timesignature: 4
     </think>
 
-One description serves every engine: ``metadata_regex`` uses only what Python's ``re``, Rust's
-regex and structured-output backends read alike (classes, groups, alternatives, counts).
+All engines use the same description: ``metadata_regex`` contains only what has the same meaning in
+Python's ``re``, in Rust's regex and in structured-output backends (classes, groups, alternatives,
+counts).
 """
 
 import re
@@ -35,7 +36,7 @@ from acestep_ray.planner.protocol import Metadata, PlanRequest
 
 THINK, END_THINK = "<think>", "</think>"
 CAPTION_CHARS = 512
-"""Longest caption that the LM may write, in characters of the text, quotes and escapes counted."""
+"""Longest caption that the LM may write, in characters of the text, with quotes and escapes."""
 
 _FIELDS = ("bpm", "caption", "duration", "genres", "keyscale", "language", "timesignature")
 _KEY_LINE = re.compile(r"([^\s:][^:]*):(.*)", re.DOTALL)
@@ -50,7 +51,7 @@ _CAPTION = rf"[^ {_NEVER}]([^{_NEVER}]|\n {{2}}[^ {_NEVER}]){{0,{CAPTION_CHARS -
 
 @dataclass(frozen=True)
 class Given:
-    """The fields that are known before the LM writes; None and empty: the LM's to choose.
+    """The fields that are known before the LM writes; the LM chooses those that are None or empty.
 
     Raises ValueError for a value that the grammar does not know.
     """
@@ -63,7 +64,7 @@ class Given:
     timesignature: str = ""
 
     def __post_init__(self) -> None:
-        """Nothing illegal gets into a grammar, whatever the door let through."""
+        """Check every value: nothing illegal gets into a grammar, even if the API accepted it."""
         for name, number, (low, high) in (
             ("bpm", self.bpm, BPM_RANGE),
             ("duration", self.duration, DURATION_RANGE),
@@ -83,10 +84,11 @@ class Given:
 
     @classmethod
     def of(cls, request: PlanRequest) -> Self:
-        """What a request gives. Raises ValueError.
+        """The fields that a request gives. Raises ValueError.
 
-        ``en`` is what clients send who say nothing about the language, so it is left to the lyrics;
-        any other language was meant. A duration is cut to whole seconds, which is all the LM knows.
+        ``en`` is the default of clients, so then the LM chooses the language by the lyrics; any
+        other language was chosen by the user. A duration is cut to whole seconds, because the LM
+        writes only those.
         """
         return cls(
             bpm=request.bpm,
@@ -98,7 +100,7 @@ class Given:
 
     @classmethod
     def all_of(cls, metadata: Metadata) -> Self:
-        """A finished plan's fields, for its CoT."""
+        """All fields of a finished plan, for its CoT."""
         return cls(**metadata.model_dump())
 
 
@@ -107,7 +109,7 @@ def number_regex(low: int, high: int) -> str:
     if not 0 <= low <= high:
         raise ValueError(f"no numbers from {low} to {high}")
     parts = []
-    while low <= high:  # one part a length: 10-99, 100-600
+    while low <= high:  # one part per number of digits: 10-99, 100-600
         end = min(high, 10 ** len(str(low)) - 1)
         parts += _same_length(str(low), str(end))
         low = end + 1
@@ -131,10 +133,10 @@ def _same_length(low: str, high: str) -> list[str]:
 def body_regex(given: Given, max_duration: int, with_caption: bool) -> str:
     """The text between ``<think>`` and ``</think>``, from ``bpm:`` to the last newline.
 
-    A given field is a literal. ``max_duration`` bounds what the LM may choose, whole seconds.
-    A free caption holds no backtick and no ``<``, so neither codes nor tags, and is at most
-    CAPTION_CHARS long, so any weights come to an end; a line of it that is not the first is
-    indented, which is how it is told from the next field.
+    A given field is a literal. ``max_duration`` is the longest duration that the LM may choose, in
+    whole seconds. A caption of the LM contains no backtick and no ``<``, so neither codes nor tags,
+    and has at most CAPTION_CHARS characters, so that it ends with any weights. Its lines after the
+    first are indented, which distinguishes them from the next field.
     """
     bpm = number_regex(*BPM_RANGE)
     duration = number_regex(DURATION_RANGE[0], min(max_duration, DURATION_RANGE[1]))
@@ -160,11 +162,11 @@ def body_regex(given: Given, max_duration: int, with_caption: bool) -> str:
 def body_grammar(
     given: Given, max_duration: int, caption_tokens: int, *, with_caption: bool = True
 ) -> str:
-    """``body_regex`` as llguidance's Lark: where CAPTION_CHARS characters would be more tokens than
-    ``caption_tokens``, the caption ends there.
+    """``body_regex`` as llguidance's Lark. A caption ends after ``caption_tokens`` tokens, even if
+    it has fewer than CAPTION_CHARS characters.
 
-    That may be inside a character or right behind a line's indent, which read_metadata's callers
-    drop; so ends every text in a known number of tokens.
+    It may end inside a character or directly after the indent of a line; the callers of
+    read_metadata drop this rest. So every text ends within a known number of tokens.
     """
     before, caption, after = body_regex(given, max_duration, with_caption).partition(_CAPTION)
     rules = [f"start: /{_slashed(before)}/"]
@@ -177,12 +179,12 @@ def body_grammar(
 
 
 def metadata_regex(given: Given, max_duration: int, with_caption: bool) -> str:
-    """The whole answer of the metadata phase, tags and all. Matches it from end to end."""
+    """A regex that matches the whole text of the metadata phase, with its tags."""
     return rf"{THINK}\n{body_regex(given, max_duration, with_caption)}{END_THINK}"
 
 
 def cot_yaml(fields: Given) -> str:
-    """The fields as PyYAML writes them, empty ones left out; "" where there are none.
+    """The fields as PyYAML writes them, without empty ones; "" if all are empty.
 
     Line breaks in the caption become spaces: the LM's captions have none of their own.
     """
@@ -190,15 +192,15 @@ def cot_yaml(fields: Given) -> str:
 
 
 def cot_text(fields: Given) -> str:
-    """The CoT: ``cot_yaml`` between its tags. What the LM would have written."""
+    """The CoT: ``cot_yaml`` between its tags, as the LM would have written it."""
     return f"{THINK}\n{cot_yaml(fields)}\n{END_THINK}"
 
 
 def parse(text: str) -> dict[str, int | str]:
-    """The metadata in an LM answer: what is between the tags, else what is before the first code.
+    """The metadata in a text of the LM: between the tags or, without tags, before the first code.
 
-    Never fails: keys that are not there are not in the result. ``bpm`` and ``duration`` are int
-    where they are whole numbers. A value that PyYAML quoted comes back without its quotes.
+    Never fails: missing keys are missing in the result. ``bpm`` and ``duration`` are int if they
+    are whole numbers. A value that PyYAML quoted is returned without its quotes.
     """
     tagged = re.search(rf"{THINK}(.*?){END_THINK}", text, re.DOTALL)
     blocks: dict[str, list[str]] = {}
@@ -226,7 +228,7 @@ def _value(lines: list[str]) -> str:
     try:
         value = yaml.safe_load("\n".join(lines).strip(" \t\r"))
     except (yaml.YAMLError, ValueError, OverflowError):
-        return joined  # not YAML's quotes but the caption's own; chr() fails for "\U99999999"
+        return joined  # the quotes belong to the caption; chr() fails for "\U99999999"
     return joined if not isinstance(value, str) or _UNSPEAKABLE.search(value) else value
 
 
@@ -239,22 +241,22 @@ def _yaml(items: Mapping[str, str | int | None]) -> str:
 
 
 def _plain(text: str) -> str | int:
-    """Without line breaks, and a number as a number: ``timesignature: 4``, not ``'4'``."""
+    """The text without line breaks; a number as int: ``timesignature: 4``, not ``'4'``."""
     text = " ".join(filter(None, (line.strip(" \t") for line in text.splitlines())))
     return int(text) if _CANONICAL.fullmatch(text) else text
 
 
 @cache
 def _scalar(text: str) -> str:
-    """As PyYAML writes it as a value: ``'no'`` in quotes, for Norwegian is not false."""
+    """The text as PyYAML writes it as a value: ``'no'`` (Norwegian) in quotes, as no is false."""
     return _yaml({"x": text}).removeprefix("x: ")
 
 
 def _literal(text: str) -> str:
-    """Escaped for a regex. Not re.escape, whose ``\\#`` and ``\\ `` some dialects refuse."""
+    """Escaped for a regex. re.escape writes ``\\#`` and ``\\ ``, which some dialects refuse."""
     return re.sub(r"([\\.^$*+?{}\[\]()|])", r"\\\1", text).replace("\n", r"\n")
 
 
 def _slashed(regex: str) -> str:
-    """For Lark, whose regexes stand between slashes."""
+    """The regex for Lark, which writes regexes between slashes."""
     return regex.replace("/", r"\/")

@@ -1,4 +1,4 @@
-"""Whether a plan fits the deployed LM's context, known before the job is queued."""
+"""Checks, before a job is queued, whether its plan fits into the deployed LM's context."""
 
 import logging
 from functools import cached_property
@@ -14,23 +14,23 @@ logger = logging.getLogger(__name__)
 
 
 class PlanFit:
-    """Reads the LM's tokenizer at its first question."""
+    """Reads the LM's tokenizer at the first check."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
     @cached_property
     def _tokenizer(self) -> LmTokenizer | None:
-        """All 5Hz LMs have the same."""
+        """The tokenizer, which is the same for all 5Hz LMs; None if it cannot be read."""
         try:
             return LmTokenizer.load(find_lm(self._settings.checkpoints))
         except (CheckpointError, ValueError, ImportError) as error:
-            # A door on a machine without the checkpoints: the planner itself refuses, later.
+            # An ingress on a machine without the checkpoints: the planner refuses the job later.
             logger.warning("Prompts are not measured here before they are queued: %s", error)
             return None
 
     def refusal(self, request: PlanRequest) -> str:
-        """Why the request cannot be planned, a sentence; empty when it can. Blocking."""
+        """Why the request cannot be planned, as a sentence; empty if it can. Blocks."""
         if self._tokenizer is None:
             return ""
         try:

@@ -1,7 +1,7 @@
 """The metadata that the 5Hz LM was trained on: what is legal, and how people write it.
 
-The bounds are the model's own. The HTTP layer uses the normalisers at the door and the grammar
-uses the tables, so a value that was accepted can always be forced into the LM's text.
+The bounds are those of the model. The HTTP API uses the normalisers and the grammar uses the
+tables, so a value that was accepted can always be forced into the LM's text.
 """
 
 import re
@@ -22,15 +22,15 @@ KEYSCALES: tuple[str, ...] = tuple(
     for accidental in ("", "#", "b", "♯", "♭")
     for mode in ("major", "minor")
 )
-"""The 70 spellings. ``F# minor`` and ``F♯ minor`` are one key; normalise_key gives the first."""
+"""The 70 spellings. ``F# minor`` and ``F♯ minor`` are one key; normalise_key returns the first."""
 
 TIME_SIGNATURES: tuple[str, ...] = ("2", "3", "4", "6")
 BPM_RANGE = (30, 300)
 DURATION_RANGE = (10, 600)
-"""Whole seconds, both ends legal."""
+"""Whole seconds; both ends are legal."""
 
 _SEPARATOR = r"[\s_:-]*"
-# The letter b is an accidental only right after its note: "A b" would be a guess.
+# The letter b is an accidental only directly after its note: "A b" would be a guess.
 _KEY = re.compile(
     rf"(?P<note>[a-h])(?P<accidental>b|\s*[#♯♭]|{_SEPARATOR}(?:sharp|flat))?"
     rf"(?:{_SEPARATOR}(?P<mode>major|minor|maj|min|m|dur|moll))?",
@@ -48,11 +48,11 @@ _LANGUAGE_TAG = re.compile(r"([a-z]{2,7})(?:[-_][a-z0-9]{1,8})*", re.IGNORECASE 
 
 
 def normalise_key(text: str) -> str | None:
-    """The model's spelling of a key (``F# minor``), or None where ``text`` is not a key.
+    """The model's spelling of a key (``F# minor``), or None if ``text`` is not a key.
 
-    Case does not matter ("f# MINOR"), but for a lone letter: "Am" is A minor, "AM" A major, as
-    chord symbols have it. No mode means major. ♯ and ♭ become # and b. With "dur" and "moll" the
-    notes are German: "B-Dur" is Bb major, "H-Dur" B major, "fis-Moll" F# minor.
+    Case does not matter ("f# MINOR"), except for a mode of one letter: "Am" is A minor and "AM" is
+    A major, as in chord symbols. No mode means major. ♯ and ♭ become # and b. With "dur" and "moll"
+    the notes are German: "B-Dur" is Bb major, "H-Dur" B major, "fis-Moll" F# minor.
     """
     text = text.strip()
     german = _GERMAN_KEY.fullmatch(text)

@@ -23,8 +23,9 @@ class Brief:
 
 
 def make_brief(request: PlanRequest, tokenizer: LmTokenizer, context: int) -> Brief:
-    """Prepare a request, whatever is in it. Raises PlannerError where it cannot be done, above all
-    where it does not fit ``context``; a song without a given duration gets no longer than fits."""
+    """Check and prepare a request. Raises PlannerError if it cannot be planned, for example because
+    it does not fit into ``context``; a song without a given duration may only be so long that it
+    fits."""
     request = request.checked()
     with_codes = request.infer_type == "llm_dit"
     uncond = None

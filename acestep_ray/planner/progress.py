@@ -1,4 +1,4 @@
-"""Which progress of a plan is worth telling."""
+"""Selects the progress of a plan that is reported."""
 
 import re
 from time import monotonic
@@ -14,7 +14,7 @@ _FIELD_END = re.compile(r"\n(?! )")
 
 
 class ProgressThrottle:
-    """Each stage's start and end, and between them a few times a second."""
+    """Reports the start and the end of each stage, and a few steps per second between them."""
 
     def __init__(self) -> None:
         self._held: list[PlanProgress] = []
@@ -23,16 +23,16 @@ class ProgressThrottle:
 
     @property
     def due(self) -> bool:
-        """Whether a step in the middle of a stage would be told now."""
+        """Whether a step in the middle of a stage would be reported now."""
         return monotonic() >= self._next
 
     def hold(self, stage: Stage, step: int, total: int) -> None:
-        """A start or an end, to be told with what comes next."""
+        """Keep a start or an end, to be reported with the next events."""
         self._held.append(PlanProgress(stage=stage, step=step, total=total))
         self._last = (stage, step)
 
     def events(self, stage: Stage, step: int, total: int) -> list[PlanProgress]:
-        """What to tell now that a step is reached."""
+        """What to report when a step is reached."""
         events = self.rest()
         if (stage, step) != self._last and (step in (0, total) or self.due):
             events.append(PlanProgress(stage=stage, step=step, total=total))
@@ -42,11 +42,11 @@ class ProgressThrottle:
         return events
 
     def rest(self) -> list[PlanProgress]:
-        """What is held."""
+        """The events that are still held."""
         held, self._held = self._held, []
         return held
 
 
 def fields_written(text: str) -> int:
-    """Whole fields in a text of metadata that is being written; never all of them."""
+    """Number of complete fields in unfinished metadata text; at most FIELDS - 1."""
     return min(len(_FIELD_END.findall(text)), FIELDS - 1)

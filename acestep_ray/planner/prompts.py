@@ -1,12 +1,12 @@
-r"""What the LM is told, to the letter as it was trained.
+r"""The prompts of the LM, exactly as in its training.
 
 Every prompt is one chat frame: a system turn with an instruction, a user turn, and an assistant
-turn that is left open. For audio codes the assistant's turn goes on behind the CoT (the metadata
-between ``<think>`` and ``</think>``): codes follow ``</think>\n\n`` in the same turn. A turn that
-is closed before them, as early versions of the model's own server had it, is not what it learned.
+turn that is left open. For audio codes the assistant turn continues after the CoT (the metadata
+between ``<think>`` and ``</think>``): codes follow ``</think>\n\n`` in the same turn. Early
+versions of the model's own server closed the turn before the codes; the LM was not trained on that.
 
-Guidance pushes away from the unconditional prompt, so that one says nothing about the song: the
-negative prompt alone, and an empty CoT.
+Guidance leads away from the unconditional prompt. So that prompt contains nothing about the song:
+only the negative prompt and an empty CoT.
 """
 
 import re
@@ -20,21 +20,21 @@ INSPIRE = "Expand the user's input into a more detailed and specific musical des
 FORMAT = "Format the user's input into a more detailed and specific musical description:"
 UNDERSTAND = "Understand the given musical conditions and describe the audio semantics accordingly:"
 LYRICS_HEADING = "\n\n# Lyric\n"
-"""Between ``</think>`` and the lyrics, where the LM writes lyrics."""
+"""Between ``</think>`` and the lyrics, if the LM writes lyrics."""
 INSTRUMENTAL = "[Instrumental]"
 
 _BEFORE_CODES = "\n\n"
-# A user's text that spells one of the model's own tokens would become that token.
+# A user's text that contains the text of one of the model's own tokens would become that token.
 _OWN_TOKEN = re.compile(r"<(?=\|[a-z_]+[0-9]*\|>|/?(?:think|tool_call|tool_response)>)")
 
 
 def plain(text: str) -> str:
-    """A user's text, with a space in whatever spells one of the model's own tokens."""
+    """A user's text, with a space inserted where it has the text of one of the model's tokens."""
     return _OWN_TOKEN.sub("< ", text)
 
 
 def frame(instruction: str, user: str) -> str:
-    """The chat frame, its assistant turn open. ``user`` is taken as it is."""
+    """The chat frame with an open assistant turn. ``user`` is used unchanged."""
     return (
         f"<|im_start|>system\n# Instruction\n{instruction}\n\n<|im_end|>\n"
         f"<|im_start|>user\n{user}<|im_end|>\n"
@@ -43,41 +43,41 @@ def frame(instruction: str, user: str) -> str:
 
 
 def song_prompt(caption: str, lyrics: str) -> str:
-    """What both phases of generation begin with. User metadata has no place in it."""
+    """The beginning of the prompts of both phases of generation. It contains no user metadata."""
     return frame(GENERATE, f"# Caption\n{plain(caption)}\n\n# Lyric\n{plain(lyrics)}\n")
 
 
 def metadata_prompt(caption: str, lyrics: str) -> str:
-    """For the metadata phase: the LM goes on behind ``<think>``, under ``grammar.body_regex``."""
+    """For the metadata phase: the LM continues after ``<think>``, by ``grammar.body_regex``."""
     return f"{song_prompt(caption, lyrics)}{THINK}\n"
 
 
 def codes_prompt(caption: str, lyrics: str, cot: Given) -> str:
-    """For the codes phase, conditional. The caption is the user's; the LM's stands in the CoT."""
+    """For the codes phase, conditional. ``caption`` is the user's; the LM's is in the CoT."""
     return f"{song_prompt(caption, lyrics)}{cot_text(cot)}{_BEFORE_CODES}"
 
 
 def says_something(negative_prompt: str) -> bool:
-    """Whether it is more than white space, and more than the words that stand for none."""
+    """Whether it is neither blank nor the text that means "no negative prompt"."""
     return negative_prompt.strip().upper() not in ("", NO_USER_INPUT)
 
 
 def unconditional_prompt(negative_prompt: str) -> str:
-    """For the codes phase, what guidance leads away from: the negative prompt, if it says anything,
-    and an empty CoT."""
+    """For the codes phase, what guidance leads away from: the negative prompt, if there is one, and
+    an empty CoT."""
     user = plain(negative_prompt) if says_something(negative_prompt) else NO_USER_INPUT
     return f"{frame(GENERATE, user)}{cot_text(Given())}{_BEFORE_CODES}"
 
 
 def inspire_prompt(query: str, *, instrumental: bool) -> str:
-    """To make a song of a short wish: metadata and lyrics follow."""
+    """To make a song from a short description: metadata and lyrics follow."""
     wish = plain(query) if query.strip() else NO_USER_INPUT
     user = f"{wish}\n\ninstrumental: {str(instrumental).lower()}"
     return f"{frame(INSPIRE, user)}{THINK}\n"
 
 
 def format_prompt(caption: str, lyrics: str) -> str:
-    """To tidy a user's caption and lyrics: metadata and lyrics follow."""
+    """To improve a user's caption and lyrics: metadata and lyrics follow."""
     caption = plain(caption) if caption.strip() else NO_USER_INPUT
     lyrics = plain(lyrics) if lyrics.strip() else INSTRUMENTAL
     user = f"# Caption\n{caption}\n\n# Lyric\n{lyrics}"

@@ -1,4 +1,4 @@
-"""What every planner engine is: mock, transformers (``pt``) and vLLM are siblings behind this."""
+"""The interface of every planner engine: mock, transformers (``pt``) and vLLM."""
 
 from collections.abc import AsyncGenerator
 from typing import Literal, Protocol, Self
@@ -9,7 +9,7 @@ from acestep_ray.settings.engine_names import PlannerBackend
 
 
 class PlanParameters(BaseModel):
-    """How the language model (LM) is asked to plan. A job's spec holds them whole.
+    """How the language model (LM) has to plan. A job's spec contains all of them.
 
     A new parameter needs a default: stored jobs, and requests of an older runner, do not have it.
     """
@@ -50,15 +50,15 @@ class PlanParameters(BaseModel):
 
 
 class PlanRequest(PlanParameters):
-    """What the planner needs of a job: the parameters, the song and whose plan it is. Every value
-    was checked when the job was accepted."""
+    """What the planner needs of a job: the parameters, the song, the job's id and attempt. Every
+    value was checked when the job was accepted."""
 
     job_id: str
     attempt: int
     caption: str
     lyrics: str
     vocal_language: str = "en"
-    # What the user gave; it is forced into the metadata and comes back as given.
+    # Values of the user; they are forced into the metadata and returned unchanged.
     bpm: int | None = Field(None, ge=30, le=300)
     key_scale: str = ""
     time_signature: str = ""
@@ -69,8 +69,8 @@ class PlanRequest(PlanParameters):
     )
 
     def checked(self) -> Self:
-        """Itself. Raises PlannerError where a field is not as promised: what was built or sent
-        without a check must not reach an engine that serves others too."""
+        """The request itself. Raises PlannerError if a field has an illegal value: a request that
+        was built or sent without a check must not reach an engine that serves other jobs too."""
         try:
             return self.model_validate(dict(self), strict=True)
         except ValidationError as error:
@@ -79,7 +79,7 @@ class PlanRequest(PlanParameters):
 
 
 class Metadata(BaseModel):
-    """Legal metadata as the grammar of the LM has it."""
+    """Metadata that the grammar of the LM allows."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -92,7 +92,7 @@ class Metadata(BaseModel):
 
 
 class Plan(BaseModel):
-    """What the LM wrote. ``codes`` is empty for ``infer_type="dit"``."""
+    """The LM's metadata and codes. ``codes`` is empty for ``infer_type="dit"``."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -107,8 +107,8 @@ class Plan(BaseModel):
 
 
 class PlanProgress(BaseModel):
-    """Sent at the start of each stage (step 0) and a few times a second after it; ``waiting`` as in
-    DecodeProgress, where plans are made one by one."""
+    """Sent at the start of each stage (step 0) and then a few times per second. An engine that
+    makes plans one by one also sends ``waiting``, with the same meaning as in DecodeProgress."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -133,34 +133,34 @@ class PlannerError(Exception):
 
 
 class EngineDied(Exception):
-    """The engine is gone, or going: no job is to blame, and each goes to another replica."""
+    """The engine has died or is closing: no job is the cause, and each goes to another replica."""
 
 
 class EngineGone(Exception):
-    """The engine had died before a plan reached it; the plan began nowhere."""
+    """The engine had died before it received the plan; the plan was not begun."""
 
 
 class PlannerEngine(Protocol):
-    """One way to be a planner."""
+    """An engine that makes plans."""
 
     def describe(self) -> PlannerDescription:
         """What this engine serves."""
         ...
 
     def plan(self, request: PlanRequest) -> AsyncGenerator[PlanProgress | Plan, None]:
-        """Plan one job: perhaps that it waits, the first event of its own when work really starts,
-        progress, and a Plan at the end.
+        """Plan one job. Yields ``waiting`` if the job has to wait, its first progress when the work
+        really starts, more progress, and a Plan at the end.
 
         Closing the iterator (or cancelling the task that reads it) stops the work within one token
-        batch. Raises PlannerError, and EngineDied.
+        batch. Raises PlannerError and EngineDied.
         """
         ...
 
     async def check(self) -> None:
-        """Raise EngineDied where it can plan no more, and must be replaced. May warm it up first,
-        so an engine is ready once this has returned."""
+        """Raise EngineDied if the engine can no longer plan and must be replaced. It may be warmed
+        up first, so the engine is ready when this has returned."""
         ...
 
     async def close(self) -> None:
-        """Let go of what the engine holds. Plans under way end, whichever way."""
+        """Release everything that the engine holds. Plans under way end, completed or not."""
         ...

@@ -1,20 +1,21 @@
 """The sampler of every LM engine: a pure function of seed, step and logits.
 
-In this order, which is also that of ``transformers.generate``:
+It does this, in the same order as ``transformers.generate``:
 
 1. guidance: ``uncond + scale * (cond - uncond)``, in float32, on the logits;
-2. repetition penalty, on what the row has written in this phase: a logit above 0 is divided by it,
-   one below 0 multiplied (CTRL, arXiv:1909.05858);
-3. constraint: what is not legal is not among the columns;
-4. temperature; below GREEDY the best logit wins, and 5 to 7 do nothing;
+2. repetition penalty, on the tokens that the row has written in this phase: a logit above 0 is
+   divided by it, a logit below 0 is multiplied by it (CTRL, arXiv:1909.05858);
+3. constraint: the columns contain only legal tokens;
+4. temperature; below GREEDY the token with the highest logit is chosen, and 5 to 7 do nothing;
 5. top-k;
-6. top-p, on the softmax of what top-k left: the fewest tokens that reach it, at least one;
-7. one draw, by the Gumbel-max trick: the largest of ``logit + noise``.
+6. top-p, on the softmax of the tokens that top-k has left: the fewest tokens that reach it, at
+   least one;
+7. one draw, by the Gumbel-max trick: the largest ``logit + noise``.
 
-The noise of a token is a hash of seed, phase, step and the token's index, so it does not depend on
-neighbours in the batch, on the device, on what else is legal, or on what was drawn before; and
-logits that differ by a rounding error give the same token almost always, which inverting a sum over
-64,000 would not.
+The noise of a token is a hash of seed, phase, step and the token's index. So it does not depend on
+the other rows of the batch, on the device, on which other tokens are legal, or on earlier draws.
+And logits that differ by a rounding error almost always give the same token; inverting a cumulative
+sum over 64,000 tokens would not.
 """
 
 import hashlib
@@ -29,15 +30,15 @@ from torch import Tensor
 from acestep_ray.planner.protocol import PlanRequest
 
 GREEDY = 1e-5
-"""Temperatures below this are 0."""
-_LARGEST = 1e30  # finite still after division by GREEDY
+"""Temperatures below this count as 0."""
+_LARGEST = 1e30  # still finite after division by GREEDY
 # SplitMix64 (Steele, Lea and Flood, 2014): increment, and its two multipliers, as signed integers.
 _GAMMA = 0x9E3779B97F4A7C15 - 2**64
 _MIX = ((30, 0xBF58476D1CE4E5B9 - 2**64), (27, 0x94D049BB133111EB - 2**64))
 
 
 class Phase(Enum):
-    """What is being written. Each has noise of its own."""
+    """What is being written. Each phase has its own noise."""
 
     METADATA = "metadata"
     CODES = "codes"
@@ -46,7 +47,7 @@ class Phase(Enum):
 
 @dataclass(frozen=True)
 class Sampling:
-    """How one row is sampled. None is off."""
+    """How one row is sampled. None: off."""
 
     seed: int = 0
     temperature: float = 0.6
@@ -57,8 +58,8 @@ class Sampling:
 
     @classmethod
     def of(cls, request: PlanRequest, phase: Phase) -> Self:
-        """As a request asks. Guidance and penalty are for codes: they distort text, whose grammar
-        repeats itself, and end its lines early."""
+        """As the request asks for. Guidance and penalty are only for codes: they distort text,
+        whose grammar repeats itself, and end its lines early."""
         codes = phase is Phase.CODES
         return cls(
             seed=request.seed,
@@ -76,7 +77,7 @@ class Sampling:
 
 
 def step_keys(seed: int, phase: Phase, steps: Iterable[int]) -> Tensor:
-    """The noise's keys for steps of one row, [steps] int64 on the CPU: one for each choose()."""
+    """Keys of the noise for steps of one row, [steps] int64 on the CPU: one per ``choose``."""
     return torch.tensor([_key(seed, phase, step) for step in steps], dtype=torch.int64)
 
 
@@ -90,7 +91,7 @@ def uniform(keys: Tensor, tokens: Tensor) -> Tensor:
 
     Token ``t`` gets number ``t + 1`` of SplitMix64 seeded with the key; 40 bits of it.
     """
-    # Whole numbers wrap around alike on every device. In place: this is most of a draw's time.
+    # Integers overflow in the same way on every device. In place: this is most of a draw's time.
     z = ((tokens + 1) * _GAMMA).add(keys.unsqueeze(1))
     for shift, factor in _MIX:
         z.bitwise_xor_(_shifted(z, shift)).mul_(factor)
@@ -100,16 +101,16 @@ def uniform(keys: Tensor, tokens: Tensor) -> Tensor:
 
 
 def _shifted(z: Tensor, bits: int) -> Tensor:
-    """``z >> bits`` as of unsigned 64-bit numbers, which torch does not shift."""
+    """``z >> bits`` as for unsigned 64-bit numbers, which torch cannot shift."""
     return (z >> bits).bitwise_and_(2 ** (64 - bits) - 1)
 
 
 class Sampler:
-    """Chooses the next token of each row of a batch. Build one where the batch's rows change."""
+    """Chooses the next token of each row of a batch. Build a new one if the rows change."""
 
     def __init__(self, rows: Sequence[Sampling], device: torch.device | str = "cpu") -> None:
         self._device = torch.device(device)
-        # Filters and draws are for the rows that ask for them: a greedy neighbour changes nothing.
+        # Filters and draws apply only to the rows that ask for them; greedy rows change nothing.
         drawn = [row.temperature >= GREEDY for row in rows]
         self._drawn = self._index(i for i, row in enumerate(drawn) if row)
         self._cuts: list[tuple[int | None, Tensor, Tensor]] = []
@@ -138,15 +139,15 @@ class Sampler:
     ) -> Tensor:
         """The chosen column of each row, [R] int64, on the sampler's device.
 
-        ``logits`` [R, W] of any float type, of legal tokens alone or minus infinity for others, and
-        ``uncond`` alike for guided rows; ``keys`` [R] of step_keys; ``seen`` [R, W] bool: written
-        before; ``tokens`` [W] int64: which token a column is, where that is not its number. NaN and
-        infinity do no harm.
+        ``logits`` [R, W] of any float type: only legal tokens, or minus infinity for the others.
+        ``uncond``: the same of the unconditional prompts, for guided rows. ``keys`` [R]: from
+        step_keys. ``seen`` [R, W] bool: written before. ``tokens`` [W] int64: the token of each
+        column; None: the column's number. NaN and infinity are allowed.
         """
         masked = self._device.type == "cpu" and bool(logits.amin() == -torch.inf)
         if masked and tokens is None and len(self._drawn):
-            # Under a grammar few columns are legal, and a draw over all takes 5 to 18 ms. (On a GPU
-            # to find them would mean to wait for it.)
+            # With a grammar few columns are legal, and a draw over all takes 5 to 18 ms. (On a GPU,
+            # finding them would mean waiting for it.)
             columns = (logits != -torch.inf).any(0).nonzero().squeeze(1)
             if 0 < len(columns) < logits.shape[1]:
                 uncond, seen = (x if x is None else x[:, columns] for x in (uncond, seen))
@@ -165,7 +166,7 @@ class Sampler:
         scores /= self._temperature
         for k, rows, top_p in self._cuts:
             scores.index_copy_(0, rows, _filtered(scores[rows], k, top_p))
-        # -log(-log(u)) is Gumbel noise; log1p keeps the digits where the winners are.
+        # -log(-log(u)) is Gumbel noise; log1p is precise near u = 1, where the largest noise is.
         if tokens is None:
             tokens = torch.arange(scores.shape[1], device=scores.device)
         noise = uniform(keys[self._drawn], tokens).neg_().log1p_().neg_().log_()
@@ -180,20 +181,21 @@ class Sampler:
 
 
 def on_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """A small CPU tensor on the device, without waiting for what the device is at."""
+    """A small CPU tensor on the device, without waiting for the device's work."""
     if device.type == "cpu":
         return tensor
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def _filtered(scores: Tensor, top_k: int | None, top_p: Tensor) -> Tensor:
-    """Scores [R, W] with minus infinity outside top-k and top-p [R, 1]; equals of the last stay."""
+    """Scores [R, W] with minus infinity outside top-k and top-p [R, 1]. Scores that are equal to
+    the last kept one are kept."""
     if top_k is not None and top_k < scores.shape[1]:
         ranked = scores.topk(top_k, dim=-1).values
     else:
         ranked = scores.sort(dim=-1, descending=True).values
     probability = ranked.softmax(-1)
     before = probability.cumsum(-1) - probability
-    # Rounding must not drop the tail where top-p is 1, nor the best where it is 0.
+    # Rounding must not drop the last tokens if top-p is 1, nor the best one if it is 0.
     kept = ((before < top_p) | (top_p >= 1)).sum(-1, keepdim=True).clamp_min(1)
     return scores.masked_fill(scores < ranked.gather(-1, kept - 1), -torch.inf)

@@ -1,6 +1,6 @@
-"""What is settled before the codes are written: metadata, length, and the CoT that says so.
+"""What is decided before the codes are written: metadata, length, and the CoT that contains them.
 
-The same for every engine: what the user gave goes in, what the LM wrote fills the rest.
+The same for every engine: the user's values are used, and the LM's values for the other fields.
 """
 
 from dataclasses import dataclass, replace
@@ -22,12 +22,12 @@ class Outline:
 
 
 def needs_metadata(given: Given) -> bool:
-    """Whether the LM has metadata to write: not where the user gave all that a song needs."""
+    """Whether the LM has metadata to write: not if the user gave all that a song needs."""
     return not (given.bpm and given.duration and given.keyscale and given.timesignature)
 
 
 def read_metadata(text: str, given: Given) -> Metadata:
-    """The metadata of an LM's answer; a field that the user gave is the user's.
+    """The metadata in a text of the LM; fields that the user gave have the user's values.
 
     Raises PlannerError for a text that the grammar does not allow.
     """
@@ -60,11 +60,11 @@ def outline(
     default_seconds: float,
     longest: float,
 ) -> Outline:
-    """Settle a song. ``written`` is read_metadata's, None where needs_metadata said no; ``longest``
-    bounds what the user did not say, seconds.
+    """The outline of a song. ``written``: the result of read_metadata, None if needs_metadata is
+    false. ``longest``: most seconds, if the user gave no duration.
 
-    The duration in metadata and CoT is the song's, cut to whole seconds, even where the LM had
-    written one that was too short to use.
+    The duration in metadata and CoT is the song's, cut to whole seconds, even if the LM wrote one
+    that was too short to be used.
     """
     seconds = choose_duration(
         request.duration,

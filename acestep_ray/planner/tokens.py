@@ -1,7 +1,7 @@
 """The 5Hz LM's tokens: their ids, and text to ids and back.
 
-The vocabulary is Qwen3's, and then ``<|audio_code_N|>`` at 151669 + N. Ids are computed: looking
-217,204 of them up by their text takes long.
+The vocabulary is Qwen3's, followed by ``<|audio_code_N|>`` at 151669 + N. Ids are computed, because
+looking up 217,204 ids by their text takes long.
 """
 
 import json
@@ -20,9 +20,9 @@ IM_END = 151_645
 THINK = 151_667
 END_THINK = 151_668
 FIRST_CODE = 151_669
-"""Id of ``<|audio_code_0|>``; all text lies below."""
+"""Id of ``<|audio_code_0|>``; all text tokens have lower ids."""
 CODES = MAX_CODE + 1
-"""64,000 codes are legal. 65,535 have a token: those above are never to be written."""
+"""64,000 codes are legal. 65,535 have a token; the higher ones must never be written."""
 VOCABULARY = 217_204
 STOP_IDS = (IM_END, END_OF_TEXT)
 
@@ -53,8 +53,8 @@ class LmTokenizer:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """From a checkpoint's ``tokenizer.json``. Raises ValueError, in one sentence, where it is
-        not there, cannot be read, or is not a 5Hz LM's."""
+        """From a checkpoint's ``tokenizer.json``. Raises ValueError, with one sentence, if the file
+        is missing, cannot be read, or is not that of a 5Hz LM."""
         from tokenizers import Tokenizer  # noqa: PLC0415  (not in the base install)
 
         file = folder / "tokenizer.json"
@@ -73,18 +73,18 @@ class LmTokenizer:
         return cls(tokenizer)
 
     def encode(self, text: str) -> list[int]:
-        """Token ids; the model's own tokens are read as such, lone surrogates as "?"."""
+        """Token ids; the model's own tokens are recognised, and lone surrogates are read as "?"."""
         clean = text.encode("utf-8", "replace").decode("utf-8")
         return self._tokenizer.encode(clean, add_special_tokens=False).ids
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Text, the model's own tokens written out; bytes that are not UTF-8 become U+FFFD."""
+        """Text, with the model's own tokens as text; bytes that are not UTF-8 become U+FFFD."""
         return self._tokenizer.decode(list(ids), skip_special_tokens=False)
 
     def text_json(self) -> str:
         """The tokenizer without audio codes, as JSON: for grammars, which need only text.
 
-        With the codes a grammar engine takes 40 s to take the vocabulary in, without them 1.5 s.
+        With the codes, a grammar engine needs 40 s to read the vocabulary; without them 1.5 s.
         """
         whole = json.loads(self._tokenizer.to_str())
         whole["added_tokens"] = [

@@ -1,4 +1,4 @@
-"""The mock planner: the whole planner's behaviour without a language model."""
+"""The mock planner: behaves like a planner, without a language model."""
 
 from acestep_ray.planner.mock.engine import MockPlanner
 

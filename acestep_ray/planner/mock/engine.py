@@ -1,8 +1,9 @@
 """A planner without a model: metadata that follows the words, and codes from a seed.
 
-What it writes is a pure function of caption, lyrics and seed (of caption and lyrics at temperature
-0), so it can be replayed anywhere. Each part draws from a stream of its own: forcing one field
-leaves the others, and the codes, as they were; a longer song begins with the shorter one's codes.
+Its plan is a pure function of caption, lyrics and seed (at temperature 0: of caption and lyrics).
+So it can be made again on any machine. Each part has its own stream of random numbers: if one field
+is forced, the other fields and the codes do not change. A longer song begins with the codes of the
+shorter one.
 """
 
 import asyncio
@@ -44,7 +45,7 @@ _INSTRUMENTS = (
     "organ, bass guitar and brushed drums",
 )
 _ROOMS = ("a close, dry mix", "a wide, airy mix", "long reverb tails", "light tape saturation")
-# Neither in the grammar of a caption, or only behind YAML's double quotes.
+# Characters that the grammar of a caption does not allow, or that YAML writes in double quotes.
 _NOT_IN_CAPTION = re.compile(
     r"[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|[`<]"
 )
@@ -66,11 +67,11 @@ class MockPlanner:
         self._models = models
 
     def describe(self) -> PlannerDescription:
-        """It answers to the published names, the first where none is asked for."""
+        """Its models have the published names; the first is used if a request names none."""
         return PlannerDescription(engine="mock", models=self._models, mock=True)
 
     async def plan(self, request: PlanRequest) -> AsyncGenerator[PlanProgress | Plan, None]:
-        """See PlannerEngine.plan. Takes ``token_seconds`` a code, however slowly it is read."""
+        """See PlannerEngine.plan. Takes ``token_seconds`` per code, also if it is read slowly."""
         started = perf_counter()
         model = request.model or self._models[0]
         if model not in self._models:
@@ -110,13 +111,13 @@ class MockPlanner:
         )
 
     async def check(self) -> None:
-        """See PlannerEngine.check. This one lives as long as its process."""
+        """See PlannerEngine.check. This engine lives as long as its process."""
 
     async def close(self) -> None:
         """See PlannerEngine.close. It holds nothing."""
 
     def _seconds(self, request: PlanRequest) -> float:
-        """The song's length: the user's, else what suits the lyrics, else the default."""
+        """Length of the song: the user's, else the estimate from the lyrics, else the default."""
         longest = min(request.max_duration, DURATION_RANGE[1])
         bounds = (DURATION_RANGE[0], longest)
         sung = is_sung(request.lyrics)
@@ -151,7 +152,7 @@ def _metadata(request: PlanRequest, given: Given, seconds: float) -> Metadata:
 
 
 def _caption(request: PlanRequest, bpm: int, keyscale: str, timesignature: str) -> str:
-    """The user's caption, cut where it is long, with an arrangement added."""
+    """The user's caption, cut if it is long, with an arrangement added."""
     rng = _stream(request, "caption")
     voice = "a clear lead voice" if is_sung(request.lyrics) else "no vocals"
     added = (
@@ -162,7 +163,7 @@ def _caption(request: PlanRequest, bpm: int, keyscale: str, timesignature: str) 
     if not text:
         return added
     room = CAPTION_CHARS - len(f"'; {added}'")
-    # YAML may have to quote the caption, and then doubles each quote in it.
+    # YAML may have to quote the caption; then it doubles each quote in it.
     used = accumulate(2 if char == "'" else 1 for char in text)
     fits = sum(length <= room for length in used)
     if fits < len(text):
@@ -171,7 +172,7 @@ def _caption(request: PlanRequest, bpm: int, keyscale: str, timesignature: str) 
 
 
 def _codes(request: PlanRequest, count: int) -> tuple[int, ...]:
-    # Raw words: NumPy keeps a bit generator's stream for good, but not what integers() makes of it.
+    # Raw words: NumPy never changes the stream of a bit generator, but may change integers().
     words = _stream(request, "codes").bit_generator.random_raw(count)
     return tuple((words % (MAX_CODE + 1)).tolist())
 

@@ -1,4 +1,4 @@
-"""Which language lyrics are in: by their script, then by small words. Good enough for a mock."""
+"""Which language lyrics are in: by their script, then by short words. Good enough for a mock."""
 
 import re
 import unicodedata
@@ -24,7 +24,7 @@ _SCRIPTS = {
     "TELUGU": "te",
     "GURMUKHI": "pa",
 }
-# Letters that only one language of a script has, in the order they are asked.
+# Letters that only one language of a script has, in the order in which they are checked.
 _LETTERS: dict[str, tuple[tuple[str, str], ...]] = {
     "zh": (("yue", "唔嘅喺佢咁啲咗冇嚟哋嘢"),),
     "ru": (("uk", "іїєґ"), ("sr", "ђјљњћџ")),
@@ -55,7 +55,7 @@ _VOCABULARY = {code: frozenset(words.split()) for code, words in _WORDS.items()}
 
 
 def detect_language(lyrics: str) -> str | None:
-    """The language code of the lyrics, or None where they do not tell."""
+    """The language code of the lyrics, or None if it cannot be recognised."""
     text = unicodedata.normalize("NFC", _TAG.sub(" ", lyrics)).lower()
     letters = Counter(char for char in text if char.isalpha())
     found = Counter[str]()

@@ -1,4 +1,4 @@
-"""Tempo, key and metre of a plan: what the caption says, and what it leaves open is drawn."""
+"""Tempo, key and metre of a plan: from the caption; what it does not contain is drawn."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -21,7 +21,7 @@ def pick(options: Sequence[T], rng: np.random.Generator) -> T:
 
 
 def bpm_of(caption: str, rng: np.random.Generator) -> int:
-    """Beats per minute: a number in the caption, else one from the range that its words suit."""
+    """Beats per minute: a number in the caption, else one from the range that suits its words."""
     reading = read_caption(caption)
     if reading.bpm is not None:
         return reading.bpm
@@ -30,7 +30,7 @@ def bpm_of(caption: str, rng: np.random.Generator) -> int:
 
 
 def keyscale_of(caption: str, rng: np.random.Generator) -> str:
-    """A key named in the caption, else a usual one of its mode."""
+    """A key named in the caption, else a usual key of its mode."""
     reading = read_caption(caption)
     if reading.key:
         return reading.key
