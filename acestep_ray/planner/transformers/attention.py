@@ -1,4 +1,4 @@
-"""Attention as decoding wants it: several query heads share a key head, without copying keys."""
+"""Attention for decoding: several query heads share a key head, and no keys are copied."""
 
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
@@ -18,11 +18,13 @@ def grouped_attention(
     **_unused: object,
 ) -> tuple[Tensor, None]:
     """transformers' attention interface: ``query`` [R, heads, n, D], ``key`` and ``value``
-    [R, pairs, columns, D], ``attention_mask`` bool, true where a query may look; the result is
-    [R, n, heads, D]. Without a mask several queries are causal, and one sees everything.
+    [R, pairs, columns, D], ``attention_mask`` bool, true where a query may attend; the result is
+    [R, n, heads, D]. Without a mask, several queries are causal, and a single one attends to all
+    columns.
 
-    With a mask transformers' own repeats every key for each head that shares it; all keys, every
-    layer, every token. The heads that share a key see it as one query each instead.
+    With a mask, transformers' own attention copies every key for each head that shares it: all
+    keys, in every layer, for every token. Instead, the heads that share a key are treated here as
+    several queries of one head.
     """
     rows, heads, count, width = query.shape
     if count == 1:

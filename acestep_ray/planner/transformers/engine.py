@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class TransformersPlanner:
-    """Implements PlannerEngine. Jobs wait for each other: batching them is vLLM's trade."""
+    """Implements PlannerEngine. Plans are made one by one; only the vllm engine batches them."""
 
     def __init__(self, planning: Planning) -> None:
         self._planning = planning
@@ -38,11 +38,11 @@ class TransformersPlanner:
         return cls(Planning(lm, settings.lm, settings.lyrics, settings.defaults.duration))
 
     def describe(self) -> PlannerDescription:
-        """It answers to its checkpoint's name, and where none is asked for."""
+        """Its one model has the checkpoint's name; a request need not name it."""
         return PlannerDescription(engine="pt", models=(self._planning.model,), mock=False)
 
     async def plan(self, request: PlanRequest) -> AsyncGenerator[PlanProgress | Plan, None]:
-        """See PlannerEngine.plan. Where it is closed early it returns once the work has stopped."""
+        """See PlannerEngine.plan. If it is closed early, it returns when the work has stopped."""
         if request.model not in ("", self._planning.model):
             raise PlannerError(
                 f"The LM {request.model!r} is not deployed; there are: {self._planning.model}."
@@ -76,19 +76,19 @@ class TransformersPlanner:
                 await _stopped(future)
 
     async def check(self) -> None:
-        """See PlannerEngine.check. This one lives as long as its process."""
+        """See PlannerEngine.check. This engine lives as long as its process."""
 
     async def close(self) -> None:
-        """Let the thread go. A plan that is under way goes on to its end."""
+        """Release the thread. A plan that is under way continues to its end."""
         self._thread.shutdown(wait=False)
 
 
 class _Stop(Exception):
-    """Nobody waits for the plan any more."""
+    """No caller waits for the plan any more."""
 
 
 class _Progress:
-    """What the thread reports to the event loop."""
+    """Sends the thread's progress to the event loop."""
 
     def __init__(self, put: Callable[[PlanProgress], object]) -> None:
         self.stop = threading.Event()
@@ -103,7 +103,7 @@ class _Progress:
 
 
 async def _stopped(future: Future[Plan]) -> None:
-    """Wait for a plan that was told to stop."""
+    """Wait for the end of a plan whose ``stop`` is set."""
     try:
         await asyncio.wrap_future(future)
     except _Stop:

@@ -1,4 +1,4 @@
-"""Keys and values of what was read and written so far, in one buffer made once."""
+"""Keys and values of all tokens that were read and written so far, in one buffer made once."""
 
 from typing import Self
 
@@ -7,21 +7,21 @@ from transformers import Qwen3ForCausalLM
 
 
 class KeyValues:
-    """What transformers' models call a cache: each layer hands its new keys and values in.
+    """What transformers' models call a cache: each layer passes its new keys and values to it.
 
-    Where they go is set before a forward pass: ``row`` and ``column``, or ``static_column``.
+    Their place is set before a forward pass: ``row`` and ``column``, or ``static_column``.
     """
 
     def __init__(self, layers: list[tuple[Tensor, Tensor]]) -> None:
         self._layers = layers
-        self.row: int | None = None  # one row's prompt, which sees only itself; None: every row
+        self.row: int | None = None  # the row whose prompt is read, by itself; None: every row
         self.column = 0
-        # [1] int64 on the device: the buffers are then used whole, always the same memory.
+        # [1] int64 on the device. If set, the whole buffers are used: always the same memory.
         self.static_column: Tensor | None = None
 
     @classmethod
     def allocate(cls, model: Qwen3ForCausalLM, rows: int, columns: int) -> Self:
-        """Zeros, [rows, pairs, columns, D] twice a layer, where the model is."""
+        """Zeros, two [rows, pairs, columns, D] per layer, on the model's device."""
         config = model.config
         shape = (rows, config.num_key_value_heads, columns, config.head_dim)
         weight = model.lm_head.weight
@@ -39,7 +39,7 @@ class KeyValues:
     def update(
         self, key: Tensor, value: Tensor, layer: int, *_args: object, **_kwargs: object
     ) -> tuple[Tensor, Tensor]:
-        """Take in new keys and values [R, pairs, n, D]; give back all that may be looked at."""
+        """Store new keys and values [R, pairs, n, D]; return all that queries may attend to."""
         keys, values = self._layers[layer]
         if self.static_column is not None:
             keys.index_copy_(2, self.static_column, key)
@@ -57,7 +57,7 @@ class KeyValues:
 def forward(
     model: Qwen3ForCausalLM, tokens: Tensor, positions: Tensor, mask: Tensor | None, kv: KeyValues
 ) -> Tensor:
-    """The last token's hidden state, [R, hidden size], of tokens and positions [R, n]; ``mask``
+    """The hidden state of the last token, [R, hidden size]. Tokens and positions: [R, n]. ``mask``:
     [R, 1, n, columns] bool, or None: see attention.grouped_attention."""
     found = model.model(
         input_ids=tokens,

@@ -1,4 +1,4 @@
-"""A 5Hz LM in memory, with what every use of it shares."""
+"""A 5Hz LM in memory, with everything that all its uses share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from acestep_ray.planner.transformers.static_step import StaticSteps
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """One at a time may use it, always from the same thread, in torch.inference_mode."""
+    """Only one use at a time, always from the same thread, in torch.inference_mode."""
 
     name: str
     model: Qwen3ForCausalLM
@@ -25,7 +25,7 @@ class LanguageModel:
 
     @property
     def device(self) -> torch.device:
-        """Where its weights are."""
+        """The device of its weights."""
         return torch.device(self.model.lm_head.weight.device)
 
     @cached_property
@@ -34,5 +34,5 @@ class LanguageModel:
         return TextVocabulary(self.tokenizer)
 
     def rows(self, prompts: Sequence[Sequence[int]], room: int) -> Rows:
-        """Read prompts, to write up to ``room`` tokens behind them."""
+        """Read prompts, to write up to ``room`` tokens after each."""
         return Rows(self.model, prompts, room, self.static)

@@ -17,7 +17,7 @@ from acestep_ray.settings import Lm
 
 
 def default_device() -> torch.device:
-    """The GPU where there is one."""
+    """The GPU if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -30,7 +30,7 @@ def load_lm(folder: Path, settings: Lm) -> LanguageModel:
     with torch.device("meta"):
         model = Qwen3ForCausalLM(config)
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    # Weights alone are cast: the rotary frequencies, which are computed, stay float32.
+    # Only weights are cast: the rotary frequencies, which are computed, stay float32.
     weights = _read(checkpoint, device, dtype)
     if checkpoint.tied:
         weights[HEAD] = weights[EMBEDDING]

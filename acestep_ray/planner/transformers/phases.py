@@ -1,4 +1,4 @@
-"""What the LM writes, token by token: metadata under the grammar, audio codes, lyrics."""
+"""What the LM writes, token by token: metadata by the grammar, audio codes, lyrics."""
 
 from collections.abc import Callable
 
@@ -11,9 +11,9 @@ from acestep_ray.planner.tokens import CODES, END_OF_TEXT, FIRST_CODE, STOP_IDS
 from acestep_ray.planner.transformers.rows import Rows
 
 Tick = Callable[[int], None]
-"""Told how far a phase is, before each token; raises to stop it."""
+"""Receives how far a phase is, before each token; raises to stop it."""
 
-# Text, without the chat's own tokens but for those that end it.
+# Text tokens, and of the chat's own tokens only those that end the text.
 _LYRICS_TOKENS = torch.tensor([*range(END_OF_TEXT), *sorted(STOP_IDS)])
 # Tokens whose kernels may be queued on a GPU before one is waited for: the most that a cancelled
 # job still computes.
@@ -21,15 +21,16 @@ _TOKEN_BATCH = 16
 
 
 def untold(step: int) -> None:
-    """For who wants to know nothing, and to stop nothing."""
+    """A Tick that does nothing and never stops the phase."""
 
 
 def write_metadata(
     rows: Rows, constraint: MetadataConstraint, sampling: Sampling, tick: Tick = untold
 ) -> list[int]:
-    """Write the constraint's text behind the one prompt of ``rows``.
+    """Write the constraint's text after the one prompt of ``rows``.
 
-    ``tick`` is told the fields written. Returns the last tokens, which are not yet in ``rows``.
+    ``tick`` receives the number of complete fields. Returns the last tokens, which are not yet in
+    ``rows``.
     """
     sampler = Sampler([sampling], rows.device)
     step = 0
@@ -49,9 +50,9 @@ def write_metadata(
 
 
 def write_codes(rows: Rows, count: int, sampling: Sampling, tick: Tick = untold) -> list[int]:
-    """Write ``count`` audio codes, 0..63999; ``tick`` is told how many there are.
+    """Write ``count`` audio codes, 0..63999; ``tick`` receives how many are written.
 
-    Where ``sampling`` is guided, ``rows`` are the conditional prompt and the unconditional one.
+    If ``sampling`` is guided, ``rows`` are the conditional prompt and the unconditional one.
     """
     sampler = Sampler([sampling], rows.device)
     keys = step_keys(sampling.seed, Phase.CODES, range(count)).to(rows.device)
@@ -73,7 +74,8 @@ def write_codes(rows: Rows, count: int, sampling: Sampling, tick: Tick = untold)
 
 
 def write_lyrics(rows: Rows, most: int, sampling: Sampling, tick: Tick = untold) -> list[int]:
-    """Write free text up to the end of the turn, or to ``most`` tokens; the end is left out."""
+    """Write free text up to the end of the turn, at most ``most`` tokens. Returns the tokens
+    without the one that ends the turn."""
     sampler = Sampler([sampling], rows.device)
     tokens = _LYRICS_TOKENS.to(rows.device)
     written: list[int] = []

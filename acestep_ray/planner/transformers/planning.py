@@ -1,4 +1,4 @@
-"""One plan from its request to its codes, in one go. Blocks; the engine gives it a thread."""
+"""One plan from its request to its codes, in one call. Blocks; the engine calls it in a thread."""
 
 from time import perf_counter
 from typing import Protocol
@@ -19,7 +19,7 @@ from acestep_ray.timebase import codes_of_seconds
 
 
 class Progress(Protocol):
-    """Told how far a plan is, before each token; raises, whatever it likes, to stop it."""
+    """Receives how far a plan is, before each token; raises any exception to stop it."""
 
     def __call__(self, stage: Stage, step: int, total: int) -> None:
         """``step`` of ``total``: fields of the metadata, or codes."""
@@ -27,7 +27,7 @@ class Progress(Protocol):
 
 
 class Planning:
-    """Plans songs with one language model. One at a time, always from the same thread."""
+    """Plans songs with one language model, one at a time, always from the same thread."""
 
     def __init__(
         self, lm: LanguageModel, settings: Lm, lyrics: Lyrics, default_duration: float

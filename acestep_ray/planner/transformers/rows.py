@@ -1,8 +1,8 @@
-"""Prompts side by side in one batch, and the tokens that are appended to all of them alike.
+"""Several prompts in one batch; the same tokens are appended to all of them.
 
-Every row is read by itself, without padding, and its keys and values end in the same column; so
-what is appended stands in one column for all, at each row's own position. What lies left of a
-shorter row is masked.
+Every row is read by itself, without padding, and the keys and values of all rows end in the same
+column. So an appended token is in one column for all rows, at each row's own position. The columns
+to the left of a shorter row are masked.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from acestep_ray.planner.tokens import FIRST_CODE
 from acestep_ray.planner.transformers.key_values import KeyValues, forward
 from acestep_ray.planner.transformers.static_step import StaticSteps
 
-# Copying the weights of so many text tokens takes longer than computing all of them.
+# For more text tokens than this, copying their weights takes longer than computing all logits.
 _GATHERED = 4096
 
 
 class Rows:
-    """A batch that is being written. With ``static`` steps, only one at a time."""
+    """A batch that is being written. With ``static`` steps, only one batch at a time."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class Rows:
         room: int,
         static: StaticSteps | None = None,
     ) -> None:
-        """Read the prompts, none empty; up to ``room`` tokens can be appended."""
+        """Read the prompts, none of which is empty; up to ``room`` tokens can be appended."""
         self._model = model
         self.device = model.lm_head.weight.device
         lengths = [len(prompt) for prompt in prompts]
@@ -47,7 +47,8 @@ class Rows:
         self._hidden = torch.cat([self._read(row, prompt) for row, prompt in enumerate(prompts)])
 
     def logits(self, tokens: slice | Tensor) -> Tensor:
-        """What may follow, as logits of these tokens alone, [R, tokens]; many in a tensor: text."""
+        """Logits of the next token, only for these tokens, [R, tokens]. Many tokens in a tensor
+        must be text tokens."""
         weight = self._model.lm_head.weight
         if isinstance(tokens, Tensor) and len(tokens) > _GATHERED:
             return linear(self._hidden, weight[:FIRST_CODE])[:, tokens]
@@ -59,7 +60,7 @@ class Rows:
         if count == 1 and self._static:
             self._hidden = self._static(tokens, self._starts, self._end)
         else:
-            # One token needs no mask but where a row is shorter: it stands behind all others.
+            # One token needs no mask unless a row is shorter: it comes after all others.
             mask = None
             columns = self._columns[self._end : end]
             if count > 1 or self._ragged:

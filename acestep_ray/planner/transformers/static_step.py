@@ -1,8 +1,8 @@
-"""Appending one token as a fixed sequence of kernels over fixed memory: what a CUDA graph holds.
+"""Appends one token by a fixed sequence of kernels on fixed memory, as a CUDA graph needs it.
 
-A small model's token is hundreds of kernels that take less time than their launches from Python do.
-A graph launches them all at once. It cannot grow, so it attends to a whole buffer, masked; buffers
-come in a few lengths, and share their memory.
+One token of a small model takes hundreds of kernels, and launching them from Python takes longer
+than running them. A graph launches them all at once. It cannot grow, so it attends to a whole
+masked buffer. There are buffers of a few lengths, which share their memory.
 """
 
 import torch
@@ -12,11 +12,11 @@ from transformers import Qwen3ForCausalLM
 from acestep_ray.planner.transformers.key_values import KeyValues, forward
 
 COLUMNS_STEP = 1024
-"""Lengths of buffers are multiples of it."""
+"""The lengths of buffers, in columns, are multiples of this."""
 
 
 class StaticStep:
-    """One token more, for rows of one number and a buffer of one length."""
+    """Appends one token, for a fixed number of rows and a fixed length of the buffer."""
 
     def __init__(self, model: Qwen3ForCausalLM, kv: KeyValues, rows: int, columns: int) -> None:
         self.kv = kv
@@ -32,8 +32,8 @@ class StaticStep:
             self._capture()
 
     def __call__(self, token: Tensor, starts: Tensor, column: int) -> Tensor:
-        """Append a token [1] at ``column`` to rows that begin at ``starts`` [R, 1]; the hidden
-        state [R, hidden size], good until the next call."""
+        """Append a token [1] at ``column`` to rows that begin at ``starts`` [R, 1]. Returns the
+        hidden state [R, hidden size], which the next call overwrites."""
         self._tokens.copy_(token.expand_as(self._tokens))
         self._starts.copy_(starts)
         self._column.fill_(column)
@@ -52,7 +52,7 @@ class StaticStep:
         return hidden
 
     def _capture(self) -> None:
-        # Libraries set themselves up in first calls, which a graph must not record.
+        # Libraries initialise themselves in their first calls, which a graph must not record.
         side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
@@ -65,7 +65,7 @@ class StaticStep:
 
 
 class StaticSteps:
-    """Every StaticStep of a model, made where first needed."""
+    """Every StaticStep of a model; each is made when it is first needed."""
 
     def __init__(self, model: Qwen3ForCausalLM, context: int) -> None:
         self._model = model
@@ -74,7 +74,7 @@ class StaticSteps:
         self._steps: dict[tuple[int, int], StaticStep] = {}
 
     def step(self, rows: int, columns: int) -> StaticStep:
-        """For one row or two, and at least so many columns, at most the context."""
+        """The step for one or two rows and at least ``columns`` columns, at most the context."""
         columns = -(-columns // COLUMNS_STEP) * COLUMNS_STEP
         if columns > self._longest:
             raise ValueError(f"{columns} columns are more than the context of {self._longest}")

