@@ -14,18 +14,20 @@ from acestep_ray.settings.presets import cure
 
 _PACKAGE = __name__.rpartition(".")[0]
 _USABLE = 0.92
-"""Of a share of a GPU: vLLM's own default. The rest is the driver's, and for fragments."""
+"""Part of a GPU share that vLLM may use: vLLM's default. The driver and fragments need the rest."""
 _KV_SHARE = 0.25
-"""Of the free memory, on a CPU: the most that is taken for keys and values."""
+"""On a CPU: the largest part of the free memory that is used for keys and values."""
 _BLOCK_ON_CPU = 128
 
 
 def engine_arguments(
     checkpoint: LmCheckpoint, tokenizer: Path, settings: Lm, gpu_share: float
 ) -> dict[str, Any]:
-    """Keyword arguments for AsyncEngineArgs. ``gpu_share`` of one GPU may be used, 0 to 1.
+    """Keyword arguments for AsyncEngineArgs. ``gpu_share``: the part of one GPU that may be used, 0
+    to 1.
 
-    Raises SettingError, in one sentence with the numbers, for settings that cannot work here.
+    Raises SettingError, with one sentence and its numbers, for settings that cannot work on this
+    machine.
     """
     on_cpu = bool(current_platform.is_cpu())
     _check_device(settings.device)
@@ -39,12 +41,12 @@ def engine_arguments(
         "dtype": "float32" if on_cpu else "bfloat16",
         "max_model_len": settings.context,
         "max_num_seqs": rows,
-        # Both prompts of a guided plan enter in one step, beside a token of every other row.
+        # Both prompts of a guided plan enter in one step, together with a token of every other row.
         "max_num_batched_tokens": 2 * settings.context + rows,
         "scheduler_cls": f"{_PACKAGE}.core_process.CoreScheduler",
         "logits_processors": [f"{_PACKAGE}.processor:PlanProcessor"],
         "structured_outputs_config": {"backend": "guidance"},
-        "generation_config": "vllm",  # the checkpoint's own would add sampling defaults
+        "generation_config": "vllm",  # the checkpoint's config would add sampling defaults
         "enable_prefix_caching": True,
         "enforce_eager": on_cpu or not settings.cuda_graphs,
         "disable_log_stats": True,
@@ -63,9 +65,9 @@ def engine_arguments(
 
 
 def check_room(blocks: int, block_size: int, context: int) -> None:
-    """Raise SettingError where the KV cache of a started engine, ``blocks`` of ``block_size``
-    tokens, does not hold a guided plan as long as the context: such a job could never begin."""
-    needed = 2 * -(-context // block_size) + 1  # one is vLLM's own
+    """Raise SettingError if the KV cache of a started engine, ``blocks`` of ``block_size`` tokens,
+    has no room for a guided plan as long as the context: such a job could never begin."""
+    needed = 2 * -(-context // block_size) + 1  # vLLM itself needs one
     if blocks < needed:
         raise SettingError(
             f"The KV cache has room for {blocks} blocks of {block_size} tokens, but a guided plan "
@@ -75,7 +77,7 @@ def check_room(blocks: int, block_size: int, context: int) -> None:
 
 
 def check_share(checkpoint: LmCheckpoint, context: int, share: float, total: int) -> None:
-    """Raise SettingError where ``share`` of a GPU of ``total`` bytes is less than is needed."""
+    """Raise SettingError if ``share`` of a GPU of ``total`` bytes is less than is needed."""
     if not 0 < share <= 1:
         raise SettingError(
             f"The planner has num_gpus {share:g}; the vllm engine needs a share of one GPU, above "
@@ -94,8 +96,8 @@ def check_share(checkpoint: LmCheckpoint, context: int, share: float, total: int
 
 
 def kv_bytes_on_cpu(checkpoint: LmCheckpoint, context: int, plans: int, free: int) -> int:
-    """Bytes for ``plans`` guided plans as long as the context, or for as many as a quarter of the
-    ``free`` memory holds. Raises SettingError where that is not one."""
+    """Bytes for ``plans`` guided plans as long as the context, or for as many as fit into a quarter
+    of the ``free`` memory. Raises SettingError if not even one fits."""
     pair = 2 * (context + _BLOCK_ON_CPU) * _kv_bytes_a_token(checkpoint, 4)
     most = int(_KV_SHARE * free)
     if pair > most:

@@ -1,7 +1,7 @@
-"""What runs in vLLM's engine core process, which must not outlive the planner.
+"""What runs in vLLM's engine core process, which must end with the planner.
 
-vLLM ends it in an orderly shutdown alone. A planner that is killed would leave it behind with the
-GPU's memory, and the planner that takes its place could not start.
+vLLM ends it only in an orderly shutdown. If the planner is killed, the core process would continue
+to hold the GPU's memory, and the next planner could not start.
 """
 
 from typing import Any
@@ -11,8 +11,8 @@ from acestep_ray.planner.vllm.scheduler import PairScheduler
 
 
 class CoreScheduler(PairScheduler):
-    """A scheduler is what vLLM lets others put into that process."""
+    """A scheduler, because vLLM lets other programs put one into that process."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        end_with_parent()  # vLLM's workers see the core's end by themselves, and end too
+        end_with_parent()  # vLLM's workers notice the core's end by themselves, and end too
         super().__init__(*args, **kwargs)

@@ -29,7 +29,7 @@ from acestep_ray.settings import Settings
 
 
 class VllmPlanner:
-    """Implements PlannerEngine. Belongs to one event loop, from its first plan to its end."""
+    """Implements PlannerEngine. Used by one event loop, from its first plan to its end."""
 
     def __init__(
         self, engine: AsyncLLM, tokenizer: LmTokenizer, model: str, settings: Settings
@@ -40,9 +40,10 @@ class VllmPlanner:
 
     @classmethod
     def load(cls, settings: Settings, model: str = "", gpu_share: float = 1.0) -> Self:
-        """The language model that is named, else the settings'; ``gpu_share`` of a GPU is for it.
+        """Load ``model`` or, if it is empty, the language model of the settings. ``gpu_share``: the
+        part of one GPU that it may use, 0 to 1.
 
-        Blocks, half a minute or more. Raises CheckpointError, and SettingError for settings that
+        Blocks for half a minute or more. Raises CheckpointError, and SettingError for settings that
         cannot work on this machine.
         """
         check_version()
@@ -59,7 +60,7 @@ class VllmPlanner:
         return cls(engine, checkpoint.tokenizer, checkpoint.folder.name, settings)
 
     def describe(self) -> PlannerDescription:
-        """It answers to its checkpoint's name, and where none is asked for."""
+        """Its one model has the checkpoint's name; a request need not name it."""
         return PlannerDescription(engine="vllm", models=(self._planning.model,), mock=False)
 
     async def plan(self, request: PlanRequest) -> AsyncGenerator[PlanProgress | Plan, None]:
@@ -73,14 +74,14 @@ class VllmPlanner:
                 yield event
 
     async def check(self) -> None:
-        """Raise EngineDied where the engine cannot plan any more. The first call warms it up."""
+        """Raise EngineDied if the engine can no longer plan. The first call warms it up."""
         self._requests.check()
         if self._warm_up is None:
             self._warm_up = asyncio.create_task(self._planning.warm_up())
         await asyncio.shield(self._warm_up)
 
     async def close(self) -> None:
-        """End all plans, their readers with EngineDied, then vLLM's processes."""
+        """End all plans (their readers get EngineDied), then vLLM's processes."""
         if self._warm_up is not None:
             self._warm_up.cancel()
         await self._requests.close()

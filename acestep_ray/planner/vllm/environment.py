@@ -1,8 +1,8 @@
-"""What vLLM reads from the environment, for the time that it starts.
+"""Environment variables for vLLM while it starts.
 
-It spawns its processes then, and they inherit it. What a user's shell happens to hold of vLLM's
-many variables must not decide how a service runs; what vLLM itself writes there must not reach what
-this process starts later.
+It starts its processes in that time, and they inherit the variables. vLLM has many variables; those
+in a user's shell must not decide how a service runs. Variables that vLLM itself sets must not reach
+programs that this process starts later.
 """
 
 import logging
@@ -14,25 +14,25 @@ import torch
 from vllm.platforms import current_platform
 
 _UNSET = (
-    # Would beat the engine arguments that are derived from the settings.
+    # These would override the engine arguments that are derived from the settings.
     "VLLM_CPU_KVCACHE_SPACE",
     "VLLM_CPU_NUM_OF_RESERVED_CPU",
-    # The machine decides.
+    # This depends on the machine.
     "VLLM_USE_V2_MODEL_RUNNER",
 )
 
 
 @contextmanager
 def vllm_environment() -> Iterator[None]:
-    """Set, and put back."""
+    """Set the variables, and restore the old ones at the end of the block."""
     before = dict(os.environ)
     os.environ.update(
         {
-            # Nothing is told to anybody, and nothing fetched.
+            # vLLM sends no usage statistics and downloads nothing.
             "VLLM_NO_USAGE_STATS": "1",
             "DO_NOT_TRACK": "1",
             "HF_HUB_OFFLINE": "1",
-            # Its warnings are a dozen a start, about choices that are made here.
+            # It logs about twelve warnings per start, about options that are chosen here.
             "VLLM_LOGGING_LEVEL": os.environ.get("VLLM_LOGGING_LEVEL", "ERROR"),
             "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # this process has threads
         }
@@ -40,8 +40,8 @@ def vllm_environment() -> Iterator[None]:
     if current_platform.is_cpu():
         os.environ.update(
             {
-                # As many threads as torch has here. Others live on these cores too: threads that
-                # spin while they wait made a plan ten times slower on a busy machine.
+                # As many threads as torch uses in this process. Other processes use these cores
+                # too: busy-waiting threads made a plan ten times slower on a busy machine.
                 "OMP_NUM_THREADS": str(torch.get_num_threads()),
                 "OMP_WAIT_POLICY": "PASSIVE",
                 "VLLM_CPU_OMP_THREADS_BIND": "nobind",

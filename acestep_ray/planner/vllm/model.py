@@ -1,7 +1,7 @@
-"""The 5Hz LM as vLLM's own Qwen3, that also loads the names that some checkpoints have.
+"""The 5Hz LM as vLLM's own Qwen3, which also accepts the tensor names of some other checkpoints.
 
-vLLM finds a model by its architecture's name, in the front-end and in each worker. A worker imports
-``WorkerExtension`` before it loads anything, and so knows the name too.
+vLLM finds a model by the name of its architecture, in the front-end and in each worker. A worker
+imports ``WorkerExtension`` before it loads anything, so this module registers the name there too.
 """
 
 from collections.abc import Iterable
@@ -16,10 +16,10 @@ ARCHITECTURE = "AceStep5HzLm"
 
 
 class AceStep5HzLm(Qwen3ForCausalLM):
-    """What planner.checkpoint has checked, loads."""
+    """Loads every checkpoint that planner.checkpoint accepts."""
 
     def load_weights(self, weights: Iterable[tuple[str, Tensor]]) -> set[str]:
-        """Overridden to name tensors in full, and to leave out those of no use."""
+        """Overridden to use full tensor names, and to leave out tensors that are not needed."""
         wanted = tensor_shapes(self.config)
         named = ((full_name(name), tensor) for name, tensor in weights)
         loaded: set[str] = super().load_weights(pair for pair in named if pair[0] in wanted)
@@ -27,7 +27,7 @@ class AceStep5HzLm(Qwen3ForCausalLM):
 
 
 class WorkerExtension:
-    """Adds nothing to a worker: it is the import that counts."""
+    """Adds nothing to a worker; only the import of its module is needed."""
 
 
 ModelRegistry.register_model(ARCHITECTURE, AceStep5HzLm)

@@ -1,8 +1,8 @@
 """An order as vLLM's own parameters, and the check that a request has these and no others.
 
-vLLM samples nothing here: the processor chooses, and vLLM takes what is left, greedily. Its own
-seeds, penalties, filters and token lists stay off. Some of them end the engine for everybody:
-1,025 allowed tokens do on a GPU, a seed with a prompt read in parts does on the CPU.
+vLLM does not sample: the processor chooses, and vLLM greedily takes the token that is left. vLLM's
+own seeds, penalties, filters and token lists stay off. Some of them end the engine for all jobs: on
+a GPU, 1,025 allowed tokens do; on a CPU, a seed with a prompt that is read in parts does.
 """
 
 from typing import cast
@@ -19,9 +19,9 @@ _FREE = {"extra_args", "output_kind", "stream_interval", "structured_outputs"}
 def sampling_params(
     order: RowOrder, grammar: StructuredOutputsParams | None = None
 ) -> SamplingParams:
-    """What to call ``generate`` with; ``grammar`` where metadata is written, and only there.
+    """The parameters for ``generate``; ``grammar`` is given for metadata, and only then.
 
-    Codes end by ``max_tokens`` alone, so there are exactly ``count`` of them and nothing else.
+    Codes end only by ``max_tokens``, so there are exactly ``count`` of them and nothing else.
     """
     return SamplingParams(
         temperature=0.0,
@@ -34,8 +34,8 @@ def sampling_params(
 
 
 def check_params(params: SamplingParams) -> RowOrder:
-    """The order of a request. Raises ValueError, in one sentence, for parameters that are not of
-    sampling_params."""
+    """The order of a request. Raises ValueError, with one sentence, for parameters that
+    sampling_params did not make."""
     order = RowOrder.from_extra_args(params.extra_args)
     if len(cast(dict[str, object], params.extra_args)) > 1:
         raise ValueError(f"extra_args may hold nothing but {KEY!r}.")

@@ -1,4 +1,4 @@
-"""Ends a process that multiprocessing started when the one that started it is gone."""
+"""Ends a process that multiprocessing started as soon as its parent process has ended."""
 
 import multiprocessing
 import os
@@ -7,7 +7,7 @@ from multiprocessing import connection
 
 
 def end_with_parent() -> None:
-    """From now on. Does nothing in a process that has no such parent."""
+    """End this process when its parent ends. Does nothing in a process without such a parent."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_wait_and_end, args=(parent.sentinel,), daemon=True).start()

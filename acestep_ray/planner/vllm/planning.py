@@ -23,7 +23,7 @@ ALL_GIVEN = Given(bpm=120, duration=10, keyscale="C major", language="en", times
 
 
 class Planning:
-    """Plans songs with one language model, as many at once as are asked for."""
+    """Plans songs with one language model, any number at once."""
 
     def __init__(
         self, requests: Requests, tokenizer: LmTokenizer, model: str, settings: Settings
@@ -36,12 +36,12 @@ class Planning:
         self._default_seconds = settings.defaults.duration
 
     async def plan(self, request: PlanRequest) -> AsyncGenerator[PlanProgress | Plan, None]:
-        """Plan one song. The first event comes with its first token: vLLM may let it wait.
+        """Plan one song. The first event is sent with the first token: vLLM may delay the request.
 
         Raises PlannerError and EngineDied.
         """
         started = perf_counter()
-        # Tokenising long texts takes milliseconds, in which all plans' tokens would wait.
+        # Tokenising long texts takes milliseconds, in which the tokens of all plans would wait.
         brief = await asyncio.to_thread(make_brief, request, self._tokenizer, self._lm.context)
         pace = ProgressThrottle()
         pace.hold("metadata", 0, FIELDS)
@@ -73,7 +73,7 @@ class Planning:
         )
 
     async def warm_up(self) -> None:
-        """Write a little of each kind, so that no job waits for what is made at first use."""
+        """Write a few tokens of each phase, so that no job waits for what is made at first use."""
         prompt = self._tokenizer.encode("la")
         greedy = Sampling(temperature=0.0)
         metadata = RowOrder(Phase.METADATA, greedy, count=ANSWER_TOKENS)
@@ -86,7 +86,7 @@ class Planning:
     async def _write_metadata(
         self, request: PlanRequest, brief: Brief, pace: ProgressThrottle, text: list[int]
     ) -> AsyncGenerator[PlanProgress, None]:
-        """Fill ``text``, token ids, unless the user gave all there is."""
+        """Fill ``text`` with token ids, unless the user gave all metadata."""
         if brief.metadata_prompt is None:
             return
         order = RowOrder(Phase.METADATA, Sampling.of(request, Phase.METADATA), ANSWER_TOKENS)
@@ -112,7 +112,7 @@ class Planning:
         pace: ProgressThrottle,
         codes: list[int],
     ) -> AsyncGenerator[PlanProgress, None]:
-        """Fill ``codes``, token ids, unless none are wanted."""
+        """Fill ``codes`` with token ids, unless the request needs none."""
         if not brief.with_codes:
             return
         prompt = await asyncio.to_thread(
@@ -132,6 +132,6 @@ class Planning:
                     yield event
 
     def _read(self, text: Sequence[int]) -> str:
-        """A text of metadata. Where its caption was ended inside a character, without that."""
+        """The text of metadata. If its caption ends inside a character, without that character."""
         ids = text[:-1] if text and text[-1] == IM_END else text
         return self._tokenizer.decode(ids).replace("\N{REPLACEMENT CHARACTER}", "")

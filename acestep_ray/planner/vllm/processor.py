@@ -1,8 +1,8 @@
-"""The logits processor that vLLM calls: guidance, the codes' range, the choice of every token.
+"""The logits processor that vLLM calls: guidance, the range of codes, the choice of every token.
 
-vLLM has two model runners, each with an interface of its own, and picks one by the machine: V1 on
-a CPU, V2 on a GPU. This one class meets both. vLLM has masked what a request's grammar forbids
-before it calls either, and takes the best token of what comes back.
+vLLM has two model runners with different interfaces: V1 runs on a CPU, V2 on a GPU. This one class
+implements both. Before vLLM calls it, it masks the tokens that a request's grammar forbids;
+afterwards it takes the best token of the returned logits.
 """
 
 import torch
@@ -26,7 +26,7 @@ from acestep_ray.planner.vllm.version import check_version
 
 
 class PlanProcessor(ForRunnerV1, ForRunnerV2):
-    """Writes every row that the planner ordered."""
+    """Chooses the tokens of every row that the planner has requested."""
 
     def __init__(
         self,
@@ -34,12 +34,12 @@ class PlanProcessor(ForRunnerV1, ForRunnerV2):
         device_or_states: torch.device | LogitsProcRequestState,
         is_pin_memory: bool = False,
     ) -> None:
-        """V1 gives a device and ``is_pin_memory``, V2 the states of its requests."""
+        """V1 passes a device and ``is_pin_memory``, V2 the states of its requests."""
         check_version()
         vocabulary = vllm_config.model_config.get_vocab_size()
         if vocabulary < VOCABULARY:
             raise ValueError(f"The model has {vocabulary} tokens; a 5Hz LM has {VOCABULARY}.")
-        self._rows: dict[int, Row] = {}  # by their index in the batch (V1), or their slot (V2)
+        self._rows: dict[int, Row] = {}  # by the index in the batch (V1), or by the slot (V2)
         self._states: LogitsProcRequestState | None = None
         if isinstance(device_or_states, LogitsProcRequestState):
             self._states = device_or_states
@@ -51,22 +51,23 @@ class PlanProcessor(ForRunnerV1, ForRunnerV2):
     def validate_params(cls, sampling_params: SamplingParams) -> None:
         """Both runners: raise ValueError for a request that this engine does not serve.
 
-        In the front-end, where it costs that request alone; later it would end the engine.
+        Called in the front-end, where only that request fails; later, the error would end the
+        engine.
         """
         check_params(sampling_params)
 
     def is_argmax_invariant(self) -> bool:
-        """V1: greedy rows need it too."""
+        """V1: False, because greedy rows need the processor too."""
         return False
 
     def update_state(self, batch_update: BatchUpdate | None) -> None:
-        """V1: rows come, go and change places in the batch."""
+        """V1: rows enter the batch, leave it, or change their place in it."""
         process_dict_updates(
             self._rows, batch_update, lambda params, _prompt, written: self._row(params, written)
         )
 
     def add_request(self, req_idx: int, sampling_params: SamplingParams) -> bool:
-        """V2: a row comes into a slot, which it keeps, and which may have been another's."""
+        """V2: a row gets a slot, which it keeps; the slot may have belonged to another row."""
         row = self._row(sampling_params, [])
         if row is None:
             self._rows.pop(req_idx, None)
@@ -75,7 +76,7 @@ class PlanProcessor(ForRunnerV1, ForRunnerV2):
         return True
 
     def apply(self, logits: Tensor, ctx: LogitsContext | None = None) -> Tensor:
-        """Both runners: choose, in place. ``logits`` is [rows, vocabulary], float32."""
+        """Both runners: choose the tokens, in place. ``logits``: [rows, vocabulary], float32."""
         places = self._places_in_batch() if ctx is None else self._places_of_slots(ctx)
         if places:
             self._writer.write(logits, places)

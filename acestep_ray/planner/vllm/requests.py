@@ -1,4 +1,4 @@
-"""Requests to a running vLLM: token ids in, new token ids out as they come."""
+"""Requests to a running vLLM: they send token ids, and receive new token ids while it writes."""
 
 import asyncio
 import logging
@@ -19,8 +19,8 @@ from acestep_ray.planner.vllm.row_order import RowOrder
 logger = logging.getLogger(__name__)
 _CLOSE_SECONDS = 10.0
 HANG_SECONDS = 300.0
-"""An engine that writes nothing for so long, though it should, hangs. A long prompt on a CPU may
-take minutes."""
+"""An engine with requests that writes nothing for so many seconds counts as hanging. A long prompt
+on a CPU may take minutes."""
 
 
 class Requests:
@@ -29,15 +29,16 @@ class Requests:
     def __init__(self, engine: AsyncLLM) -> None:
         self._engine = engine
         self._open: set[str] = set()
-        self._heard = 0.0  # when anything was written last, while there are requests
+        self._heard = 0.0  # time of the last token, while there are requests
         self._closing = False
 
     async def write(
         self, prompt: Sequence[int], order: RowOrder, grammar: str | None = None
     ) -> AsyncGenerator[list[int], None]:
-        """What is written behind ``prompt``, a few tokens at a time, under a Lark grammar or none.
+        """The tokens that are written after ``prompt``, a few at a time; ``grammar``: in Lark, or
+        None.
 
-        Closing it ends the request in vLLM. Raises EngineDied.
+        Closing the iterator ends the request in vLLM. Raises EngineDied.
         """
         if self._closing:
             raise EngineDied("The planner's engine is closing.")
@@ -67,16 +68,16 @@ class Requests:
             self._open.discard(request_id)
 
     def check(self) -> None:
-        """Raise EngineDied where nothing can be written any more."""
+        """Raise EngineDied if nothing can be written any more."""
         if self._closing or self._engine.errored:
             raise EngineDied("The planner's engine has died.")
         if self._open and time.monotonic() - self._heard > HANG_SECONDS:
             raise EngineDied(f"The planner's engine has written nothing for {HANG_SECONDS:g} s.")
 
     async def close(self) -> None:
-        """End every request, wait for their readers to know, then end vLLM's processes.
+        """End every request, wait until their readers have noticed, then end vLLM's processes.
 
-        A reader that were left waiting when they end would wait for ever.
+        A reader that still waited when the processes end would wait for ever.
         """
         if self._closing:
             return
@@ -85,10 +86,10 @@ class Requests:
             async with asyncio.timeout(_CLOSE_SECONDS):
                 while self._open and not self._engine.errored:
                     await self._engine.abort(list(self._open))
-                    await asyncio.sleep(0.05)  # their readers' turn; some may only be arriving
+                    await asyncio.sleep(0.05)  # let their readers run; some may only be starting
         except TimeoutError:
             logger.warning("%d plans are left unread while the planner closes", len(self._open))
         if self._engine.output_handler is not None:
-            self._engine.output_handler.cancel()  # or it logs the end as a failure
+            self._engine.output_handler.cancel()  # otherwise it logs the end as a failure
         await asyncio.to_thread(self._engine.shutdown)
         del self._engine  # its __del__ fails while Python ends

@@ -1,7 +1,8 @@
-"""What one request to vLLM writes, and how: what engine, scheduler and processor share.
+"""What one request to vLLM writes, and how. Shared by engine, scheduler and processor.
 
-It travels as plain values in ``SamplingParams.extra_args``, under one key. vLLM checks nothing
-there, and an error behind its door ends every job of the replica; so an order that exists is sound.
+It is sent as plain values in ``SamplingParams.extra_args``, under one key. vLLM does not check
+these values, and an error inside vLLM ends every job of the replica. So an order with illegal
+values cannot be made.
 """
 
 from collections.abc import Mapping
@@ -15,12 +16,12 @@ from acestep_ray.planner.tokens import VOCABULARY
 from acestep_ray.timebase import codes_of_seconds
 
 KEY = "acestep"
-"""Where an order lies in ``extra_args``."""
+"""Key of an order in ``extra_args``."""
 PAIR = "acestep_pair"
-"""Where the scheduler tells the processor which two rows are one guided song: in the ``extra_args``
-of both, the request's id. The unconditional row has no order."""
+"""Key in the ``extra_args`` of two rows that are one guided song. The scheduler writes the
+request's id there, for the processor. The unconditional row has no order."""
 LONGEST_PROMPT = 40_960
-"""Tokens: the LM's own context. What a replica has room for, its scheduler knows."""
+"""In tokens: the LM's own context. The scheduler checks the room of a replica."""
 
 _MOST = {Phase.METADATA: METADATA_TOKENS, Phase.CODES: codes_of_seconds(DURATION_RANGE[1])}
 _SAMPLING = tuple(field.name for field in fields(Sampling))
@@ -31,8 +32,8 @@ _NAMES = {"phase", "count", "uncond", *_SAMPLING}
 class RowOrder:
     """Metadata: at most ``count`` tokens of text, ended by IM_END. Codes: exactly ``count``.
 
-    ``uncond`` is the unconditional prompt, token ids, where ``sampling`` is guided, else empty.
-    Raises ValueError, in one sentence that names the field, for anything that is not sound.
+    ``uncond``: token ids of the unconditional prompt if ``sampling`` is guided, else empty. Raises
+    ValueError, with one sentence that names the field, for every illegal value.
     """
 
     phase: Phase
@@ -41,7 +42,7 @@ class RowOrder:
     uncond: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        """Every value, whatever its annotation promises: it may come from a client."""
+        """Check every value and its type, because it may come from a client."""
         if not isinstance(self.phase, Phase) or self.phase not in _MOST:
             raise ValueError("phase must be metadata or codes.")
         row = self.sampling
@@ -70,15 +71,15 @@ class RowOrder:
             _whole("a token id in uncond", token, 0, VOCABULARY - 1)
 
     def to_extra_args(self) -> dict[str, Any]:
-        """As ``SamplingParams.extra_args`` that from_extra_args reads."""
+        """The order as ``SamplingParams.extra_args``, which from_extra_args can read."""
         sampling = {name: getattr(self.sampling, name) for name in _SAMPLING}
         order = {"phase": self.phase.value, "count": self.count, "uncond": list(self.uncond)}
         return {KEY: order | sampling}
 
     @classmethod
     def from_extra_args(cls, extra_args: object) -> Self:
-        """The order in ``extra_args``, whatever else they hold. Raises ValueError as above, also
-        where there is none."""
+        """The order in ``extra_args``, which may contain other values too. Raises ValueError as
+        above, also if there is no order."""
         order = extra_args.get(KEY) if isinstance(extra_args, Mapping) else None
         if not isinstance(order, Mapping):
             raise ValueError(f"extra_args must hold an order under {KEY!r}.")

@@ -1,7 +1,7 @@
-"""The rows of vLLM's batch that we write, and the choice of their next tokens.
+"""The rows of vLLM's batch that are written here, and the choice of their next tokens.
 
-The sampler is that of every engine, so a song is the same whoever else is in the batch. What vLLM
-gets back is rows in which one token is left.
+The sampler is that of every engine, so a song does not depend on the other rows of the batch. In
+the rows that are returned to vLLM, only one token is left.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,30 +15,31 @@ from acestep_ray.planner.tokens import CODES, FIRST_CODE
 from acestep_ray.planner.vllm.row_order import RowOrder
 
 _LEGAL = {
-    Phase.METADATA: slice(0, FIRST_CODE),  # of which the grammar has left what it allows
+    Phase.METADATA: slice(0, FIRST_CODE),  # the grammar has already masked what it forbids
     Phase.CODES: slice(FIRST_CODE, FIRST_CODE + CODES),
 }
 
 
 @dataclass(eq=False)
 class Row:
-    """A request in vLLM's batch. Rows are sampled by their ``number``: vLLM's order changes."""
+    """A request in vLLM's batch. Rows are sampled in the order of their ``number``: vLLM's order
+    changes."""
 
     number: int
     order: RowOrder | None
-    """None: the unconditional half of a pair, which writes what the other half writes."""
+    """None for the unconditional half of a pair, which writes the tokens of the other half."""
     pair: str | None
     written: Sequence[int] = ()
-    """What it has written, where vLLM tells so by a list that grows."""
+    """The tokens that it has written, if vLLM provides them as a list that grows."""
     seen: Tensor | None = None
-    """[CODES] bool: the codes that it has written, where their repetition is penalised."""
+    """[CODES] bool: the codes that it has written, if their repetition is penalised."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a row is in one step: its row of logits, and how many tokens it has written.
+    """A row in one step: the index of its logits, and how many tokens it has written.
 
-    ``step`` is 0 or below as long as its prompt is being read.
+    ``step`` is 0 or below while its prompt is being read.
     """
 
     row: Row
@@ -57,7 +58,7 @@ class RowWriter:
         self._rows = 0
 
     def row(self, order: RowOrder | None, pair: str | None, written: Sequence[int] = ()) -> Row:
-        """A row that enters the batch, or comes back to it."""
+        """A row that enters the batch, or returns to it."""
         self._rows += 1
         row = Row(self._rows, order, pair, written)
         if order is not None and order.sampling.repetition_penalty != 1:
@@ -68,7 +69,7 @@ class RowWriter:
         return row
 
     def write(self, logits: Tensor, places: Iterable[Place]) -> None:
-        """Leave one token in the logits [rows, vocabulary], float32, of each place. In place."""
+        """Leave one token in the logits of each place, [rows, vocabulary], float32. In place."""
         ordered = sorted(places, key=lambda place: place.row.number)
         halves = {place.row.pair: place.index for place in ordered if place.row.order is None}
         for phase, legal in _LEGAL.items():
@@ -89,8 +90,8 @@ class RowWriter:
         halves: dict[str | None, int],
     ) -> None:
         places = [place for place, _ in group]
-        # An unguided row is its own other half: base + 1 * (row - base) is the row, to the last
-        # bit. So is one whose half is missing; the scheduler fails it.
+        # An unguided row is its own other half: base + 1 * (row - base) is exactly the row. A row
+        # whose other half is missing is treated like that too; the scheduler fails it.
         others = [halves.get(place.row.pair, place.index) for place in places]
         keys = [step_keys(order.sampling.seed, phase, [place.step]) for place, order in group]
         table = torch.stack(
@@ -124,7 +125,7 @@ class RowWriter:
         if all(place.row.seen is None for place in places):
             return None
         for place in places:
-            # A prompt that is read in parts chooses after each; those choices are thrown away.
+            # If a prompt is read in parts, a token is chosen after each part, and then dropped.
             if place.step <= 0 and place.row.seen is not None:
                 place.row.seen.zero_()
         return torch.stack(

@@ -1,23 +1,23 @@
-"""Guided songs in vLLM: a scheduler that makes two rows of one request, and never parts them.
+"""Guided songs in vLLM: a scheduler that makes two rows of one request and keeps them together.
 
 Guidance needs the logits of the conditional and of the unconditional prompt in the same step, and
-writes one token to both. vLLM knows no such pairs: it admits one prompt without the other, reads
-prompts in parts, and preempts single requests. So here
+writes one token to both. vLLM has no such pairs: it admits one prompt without the other, reads
+prompts in parts, and preempts single requests. So this scheduler has these rules:
 
-- a guided request gets a *shadow* as it arrives, which is never seen from outside;
-- a pair enters when both prompts fit one step whole. Both then write their first token in the same
-  step, and one more in each that follows; their lengths do not matter;
-- whatever enters has KV blocks for all that it may write, so nothing is ever preempted;
-- a request that can never enter is refused at once, instead of blocking all behind it;
-- whatever ends one half ends the other, and a pair that is out of step all the same is failed.
+- A guided request gets a *shadow* when it arrives, which is never visible outside.
+- A pair enters when both whole prompts fit into one step. Then both write their first token in the
+  same step, and one more in each later step; their lengths do not matter.
+- Every request that enters has KV blocks for all that it may write, so none is ever preempted.
+- A request that can never enter is refused at once, instead of blocking all requests after it.
+- When one half ends, the other is ended too, and a pair that is out of step nevertheless is failed.
 
-Who comes first is served first: small requests never overtake a pair that waits for its room. Only
-a request whose grammar is being compiled lets others pass. Tokens that the prefix cache will spare
-are not counted on at admission: they are known only later, and by vLLM alone.
+First come, first served: small requests never overtake a pair that waits for room. Only a request
+whose grammar is being compiled may be overtaken. At admission, tokens that the prefix cache will
+save are counted in full: they are known only later, and only to vLLM.
 
-Everything raised here ends the engine with every job in it. A request that cannot go on is
-therefore put in ``grammar_compile_error_reqs``, which is vLLM's own way to fail one alone: its
-client gets the finish reason "error".
+Every exception that is raised here ends the engine with all its jobs. Therefore a request that
+cannot continue is put into ``grammar_compile_error_reqs``, vLLM's own way to fail a single request:
+its client gets the finish reason "error".
 """
 
 import logging
@@ -39,19 +39,19 @@ logger = logging.getLogger(__name__)
 
 
 class PairScheduler(AsyncScheduler):
-    """Works with and without async scheduling. (A child of plain Scheduler would turn it off.)"""
+    """Works with and without async scheduling. (A direct subclass of Scheduler turns it off.)"""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """As vLLM calls it. Raises ValueError for engine arguments that pairs do not live with."""
+        """Called by vLLM. Raises ValueError for engine arguments with which pairs do not work."""
         check_version()
         super().__init__(*args, **kwargs)
-        self._shadow_of: dict[str, str] = {}  # by the id of the request that it is of
-        self._owner_of: dict[str, str] = {}  # the other way round
+        self._shadow_of: dict[str, str] = {}  # id of the request -> id of its shadow
+        self._owner_of: dict[str, str] = {}  # id of the shadow -> id of its request
         self._most_rows = self.max_num_active_reqs
         self._most_tokens = min(
             self.max_num_scheduled_tokens, self.scheduler_config.max_num_batched_tokens
         )
-        self._most_blocks = self.kv_cache_manager.block_pool.num_gpu_blocks - 1  # one is vLLM's own
+        self._most_blocks = self.kv_cache_manager.block_pool.num_gpu_blocks - 1  # vLLM needs one
         self._check_engine()
 
     def _check_engine(self) -> None:
@@ -74,12 +74,13 @@ class PairScheduler(AsyncScheduler):
     # Arriving
 
     def add_request(self, request: Request) -> None:
-        """Overridden to make the shadow where nothing can come between the two, and to refuse."""
+        """Overridden to make the shadow, so that both are added together, and to refuse requests
+        that never fit."""
         super().add_request(request)
         try:
             params = request.sampling_params
             order = RowOrder.from_extra_args(params.extra_args if params else None)
-        except ValueError as error:  # the front-end lets none through
+        except ValueError as error:  # does not occur: the front-end has checked it
             return self._fail(request.request_id, str(error))
         unit = [request]
         if order.uncond:
@@ -95,7 +96,7 @@ class PairScheduler(AsyncScheduler):
     def _never_fits(self, unit: list[Request]) -> str:
         longest = max(row.num_tokens + row.max_tokens for row in unit)
         blocks = sum(map(self._blocks, unit))
-        # What other rows may take of a step: a token each.
+        # Each of the other rows may take one token of a step.
         tokens = sum(row.num_tokens for row in unit) + self._most_rows - len(unit)
         if longest > self.max_model_len:
             return f"{longest} tokens are more than max_model_len {self.max_model_len}"
@@ -108,23 +109,23 @@ class PairScheduler(AsyncScheduler):
         return ""
 
     def _blocks(self, request: Request) -> int:
-        """The most that a request may ever need."""
+        """The most KV blocks that a request may ever need."""
         return -(-(request.num_prompt_tokens + request.max_tokens) // self.block_size)
 
     # Entering
 
     def schedule(self, throttle_prefills: bool = False) -> SchedulerOutput:
-        """Overridden to show vLLM, for this step, only those waiting that fit whole."""
+        """Overridden: in this step, vLLM sees only those waiting requests that fit completely."""
         waiting = self.waiting
         self.waiting = self._admit()
         output = super().schedule(throttle_prefills)
-        waiting.prepend_requests(reversed(list(self.waiting)))  # none, but where vLLM is paused
+        waiting.prepend_requests(reversed(list(self.waiting)))  # none, unless vLLM is paused
         self.waiting = waiting
         self._watch(output)
         return output
 
     def _admit(self) -> RequestQueue:
-        """Take those out of ``waiting`` that can enter now, in order of arrival."""
+        """Take the requests that can enter now from ``waiting``, in order of arrival."""
         admitted = create_request_queue(self.policy)
         rows = self._most_rows - len(self.running)
         blocks = self._most_blocks - sum(map(self._blocks, self.running))
@@ -152,7 +153,7 @@ class PairScheduler(AsyncScheduler):
         return admitted
 
     def _watch(self, output: SchedulerOutput) -> None:
-        """Fail a pair that is not in step. It cannot happen; if it does, its codes are wrong."""
+        """Fail a pair that is not in step. This should never occur; its codes would be wrong."""
         for owner_id, shadow_id in self._shadow_of.items():
             rows = [self.requests[i] for i in (owner_id, shadow_id) if i in self.requests]
             steps = {
@@ -168,9 +169,9 @@ class PairScheduler(AsyncScheduler):
     def _preempt_request(
         self, request: Request, timestamp: float, drop_stale_output: bool = False
     ) -> None:
-        """Overridden because a preempted row loses its partner, and what the processor knows of it.
+        """Overridden because a preempted row loses its other half and its state in the processor.
 
-        KV blocks never run out here. But vLLM also preempts to reset its prefix cache.
+        KV blocks never run out here, but vLLM also preempts to reset its prefix cache.
         """
         super()._preempt_request(request, timestamp, drop_stale_output)
         self._fail(request.request_id, "it was preempted")
@@ -180,7 +181,7 @@ class PairScheduler(AsyncScheduler):
     def finish_requests(
         self, request_ids: str | Iterable[str] | None, finished_status: RequestStatus
     ) -> list[Request]:
-        """Overridden to end both halves, of which the caller knows one."""
+        """Overridden to end both halves, because the caller knows only one."""
         if request_ids is not None:
             ids = {request_ids} if isinstance(request_ids, str) else set(request_ids)
             request_ids = ids | {row.request_id for i in ids for row in self._others(i)}
@@ -190,7 +191,7 @@ class PairScheduler(AsyncScheduler):
     def update_from_output(
         self, scheduler_output: SchedulerOutput, model_runner_output: ModelRunnerOutput
     ) -> dict[int, EngineCoreOutputs]:
-        """Overridden to keep shadows to ourselves, and to see that no half ends alone."""
+        """Overridden to leave out the outputs of shadows, and to fail a half that is left alone."""
         outputs = super().update_from_output(scheduler_output, model_runner_output)
         for client in outputs.values():
             client.outputs = [row for row in client.outputs if row.request_id not in self._owner_of]
@@ -212,7 +213,7 @@ class PairScheduler(AsyncScheduler):
 
 
 def _tokens_due(request: Request) -> int:
-    """What a running request takes of this step: one, or the rest of its prompt."""
+    """How many tokens of this step a running request takes: one, or the rest of its prompt."""
     return (
         request.num_tokens_with_spec + request.num_output_placeholders - request.num_computed_tokens
     )
@@ -221,8 +222,8 @@ def _tokens_due(request: Request) -> int:
 def _make_shadow(request: Request, order: RowOrder) -> Request:
     """The unconditional row of a request. Marks both as a pair for the processor.
 
-    It has no grammar, and what it writes is what the processor writes. Its prompt has its own
-    hashes, so the prefix cache serves it too.
+    It has no grammar: the processor chooses its tokens. Its prompt has its own hashes, so it uses
+    the prefix cache too.
     """
     params = request.sampling_params
     assert params is not None

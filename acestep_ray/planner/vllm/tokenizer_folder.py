@@ -1,8 +1,8 @@
-"""The tokenizer that vLLM sees: the LM's, without audio codes.
+"""The tokenizer that vLLM uses: the LM's, without audio codes.
 
-vLLM needs one for the grammar of metadata alone, where no code is legal; prompts come to it as
-token ids, and codes leave it so. With its 65,535 codes the grammar engine takes 25 s to take the
-vocabulary in, without them 2 s.
+vLLM needs it only for the grammar of metadata, where no code is legal; vLLM receives prompts and
+returns codes as token ids. With the 65,535 codes, the grammar engine needs 25 s to read the
+vocabulary; without them 2 s.
 """
 
 import json
@@ -16,7 +16,7 @@ import transformers
 from acestep_ray.planner.tokens import LmTokenizer
 
 _CONFIGS = {
-    # Without the version transformers warns of another model's tokenizers.
+    # Without the version, transformers warns about tokenizers of another model.
     "config.json": {"model_type": "qwen3", "transformers_version": transformers.__version__},
     "tokenizer_config.json": {
         "tokenizer_class": "PreTrainedTokenizerFast",
@@ -28,7 +28,7 @@ _CONFIGS = {
 
 @contextmanager
 def text_tokenizer(tokenizer: LmTokenizer) -> Iterator[Path]:
-    """A folder that holds it, for as long as vLLM starts."""
+    """A folder with the tokenizer, which exists while vLLM starts."""
     with TemporaryDirectory(prefix="acestep-tokenizer-") as folder:
         path = Path(folder)
         (path / "tokenizer.json").write_text(tokenizer.text_json(), "utf-8")
