@@ -38,8 +38,8 @@ def create_app(settings: Settings, service: JobService, artifacts: Artifacts) ->
     for router in (*ROUTERS, *UPSTREAM_ROUTERS):
         app.include_router(router)
     for route in app.routes:
-        # Starlette's own routes answer HEAD where they answer GET, FastAPI's do not. The server
-        # leaves the body out.
+        # Starlette's own GET routes accept HEAD too, FastAPI's do not. The server leaves out the
+        # body.
         if isinstance(route, APIRoute) and "GET" in route.methods and route.path not in own_head:
             route.methods.add("HEAD")
     add_handlers(app)

@@ -1,4 +1,4 @@
-"""What every route works with; the app holds one."""
+"""The objects that every route uses."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -14,7 +14,7 @@ from acestep_ray.settings import Settings
 
 @dataclass(frozen=True)
 class AppContext:
-    """``sources`` bounds how many client files are read at a time."""
+    """One per app. ``sources`` limits how many client files are read at a time."""
 
     settings: Settings
     service: JobService
@@ -23,7 +23,7 @@ class AppContext:
     plans: PlanFit
 
     def url(self, path: str) -> str:
-        """An address for clients: absolute where the public address is known."""
+        """An address for clients: absolute if the public address is known."""
         return self.settings.public_url.rstrip("/") + path
 
 

@@ -1,4 +1,4 @@
-"""Which exception becomes which problem."""
+"""Which exception is returned as which problem."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -32,12 +32,12 @@ RETRY_SECONDS = "5"
 
 
 def job_not_found() -> Problem:
-    """A 404 of ours."""
+    """The 404 for an unknown job."""
     return Problem(ProblemCode.JOB_NOT_FOUND, "There is no such job.")
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Teach ``app`` the table below."""
+    """Let ``app`` handle exceptions by the table below."""
     for kind, problem in _PROBLEMS.items():
         app.add_exception_handler(kind, _handler(problem))
     app.add_exception_handler(HTTPException, _http)
@@ -50,7 +50,7 @@ def _handler(
         answer = problem(error)
         unexplained = answer is not error or error.__cause__ is not None
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR and unexplained:
-            # The message is for the client; what it came of is for the log.
+            # The client gets the message; the log gets its cause.
             logger.warning(
                 "%s %s: %s", request.method, request.url.path, answer.detail, exc_info=error
             )
@@ -60,7 +60,7 @@ def _handler(
 
 
 async def _http(request: Request, error: Exception) -> Response:
-    """What the router itself answers: 404 and 405."""
+    """The errors of the router itself: 404 and 405."""
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     headers = dict(error.headers or {})
@@ -75,7 +75,7 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request) -> str:
-    """The methods of a path. Each may be a route of its own; the router names the first one's."""
+    """The methods of a path. Each may be a separate route; the router names only the first."""
     methods: set[str] = set()
     for route in request.app.routes:
         if route.matches(request.scope)[0] is not Match.NONE:
@@ -84,7 +84,7 @@ def _allowed(request: Request) -> str:
 
 
 def _invalid(error: RequestValidationError) -> Problem:
-    """Parameters of a path or a query."""
+    """Illegal parameters of a path or a query."""
     wrong: dict[str, FieldError] = {}
     for one in error.errors():
         name = str(one["loc"][-1])

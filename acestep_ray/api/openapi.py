@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI finds in the routes, and what it cannot know.
+"""The OpenAPI document: what FastAPI finds in the routes, and what it cannot find there.
 
 ``python -m acestep_ray.api.openapi > docs/openapi.json`` writes it.
 """
@@ -104,7 +104,7 @@ _FORM_EXAMPLE = {"caption": "remix this song", "task_type": "repaint"}
 
 
 def openapi_document(settings: Settings) -> dict[str, Any]:
-    """The whole document. It depends on nothing but the code and the limits in the settings."""
+    """The whole document. It depends only on the code and on the limits in the settings."""
     document = get_openapi(
         title=TITLE,
         version=__version__,
@@ -141,7 +141,7 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
 
 
 def _finish(operation: dict[str, Any], *, open_path: bool) -> None:
-    """Give an operation its problems, and its lock."""
+    """Add the problems of an operation, and that it needs the key."""
     responses = operation["responses"]
     responses.pop("422", None)
     upstream = operation["tags"] == ["upstream"]
@@ -156,14 +156,14 @@ def _finish(operation: dict[str, Any], *, open_path: bool) -> None:
 
 
 def _codes(status: int, *, upstream: bool) -> str:
-    """The codes of a status; that of an unknown route is none of an operation's."""
+    """The codes of a status that an operation can return; NOT_FOUND is only for unknown routes."""
     others = {ProblemCode.NOT_FOUND} | (frozenset() if upstream else _UPSTREAM_CODES)
     operations = (code for code in ProblemCode if code not in others)
     return ", ".join(code for code in operations if code.status == status)
 
 
 def _request_schemas(settings: Settings) -> dict[str, Any]:
-    """One schema a body type, all three from the one model."""
+    """One schema per type of body, all three from the same model."""
     json_schema = GenerateRequest.model_json_schema()
     json_schema.pop("additionalProperties")
     for name, field in json_schema["properties"].items():
@@ -185,7 +185,7 @@ def _request_schemas(settings: Settings) -> dict[str, Any]:
 
 
 def _other_fields(settings: Settings) -> dict[str, Any]:
-    """What clients of a later version send, which GenerateRequest has under names of its own."""
+    """Fields that clients of a later version send and that GenerateRequest does not have."""
     fields: dict[str, Any] = {}
     for name in NESTED:
         fields[name] = {
@@ -207,13 +207,14 @@ def _other_fields(settings: Settings) -> dict[str, Any]:
 
 
 def _empty_for_null(words: str) -> str:
-    """A form has no null; what is empty stands for it there."""
+    """The words for a form: a form has no null; an empty value means it."""
     words = re.sub(r"(^|\. )null\b", r"\1Empty", words)
     return re.sub(r"\bnull\b", "empty", words)
 
 
 def _form_field(field: dict[str, Any]) -> dict[str, Any]:
-    """A form holds one text a field: of several types, the one a text can stand for."""
+    """The schema of a field in a form, where every value is a text: of several types, one that a
+    text can express."""
     field["description"] = _empty_for_null(field["description"])
     if "anyOf" not in field:
         return field
@@ -304,7 +305,7 @@ def fill_examples(schemas: dict[str, Any]) -> None:
 
 
 def _example(field: dict[str, Any], schemas: dict[str, Any]) -> Any:
-    """An example of a field, or None where there is none to be found."""
+    """An example of a field, or None if none is found."""
     if "examples" in field:
         return field["examples"][0]
     if "$ref" in field:

@@ -61,7 +61,7 @@ class FieldError:
 
 
 class Problem(Exception):
-    """A request that cannot be answered as asked. ``detail`` is a sentence for the client."""
+    """A request that cannot be served. ``detail`` is a sentence for the client."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Problem(Exception):
         self.extra = dict(extra or {})
 
     def response(self) -> JSONResponse:
-        """The answer."""
+        """The HTTP response."""
         body: dict[str, Any] = {
             "type": "about:blank",
             "title": self.status.phrase,
@@ -103,7 +103,8 @@ class Problem(Exception):
 def invalid_values(
     errors: Sequence[FieldError], code: ProblemCode = ProblemCode.INVALID_VALUE
 ) -> Problem:
-    """A 422 with one entry a field; ``detail`` says them all, so that it can be read alone."""
+    """A 422 with one entry per field. ``detail`` contains them (the first ten), so that it can be
+    read alone."""
     shown = [error.detail for error in errors[:10]]
     if len(errors) > len(shown):
         shown.append(f"And {len(errors) - len(shown)} more.")
@@ -111,5 +112,5 @@ def invalid_values(
 
 
 def printable(text: str) -> str:
-    """Text as UTF-8 can hold it: a client's JSON may bring halves of surrogate pairs."""
+    """The text in a form that UTF-8 can hold: a client's JSON may contain half a surrogate pair."""
     return text.encode("utf-8", "backslashreplace").decode()

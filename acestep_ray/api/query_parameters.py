@@ -1,4 +1,4 @@
-"""What the parameters of a query accept: for the OpenAPI document, and for who sends others."""
+"""What the parameters of a query accept: for the OpenAPI document, and for error messages."""
 
 from acestep_ray.api.problems import FieldError
 from acestep_ray.jobs.job import ErrorCode
@@ -18,5 +18,5 @@ LEGAL = {
 
 
 def parameter_error(name: str, value: object) -> FieldError:
-    """An entry that says what the parameter accepts."""
+    """An error entry that contains what the parameter accepts."""
     return FieldError(name, f"{name} must be {LEGAL[name]}; got {str(value)[:60]!r}.", LEGAL[name])

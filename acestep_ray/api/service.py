@@ -1,4 +1,4 @@
-"""What the routes need of the rest: jobs, and what is deployed. The ingress implements it."""
+"""What the routes need: jobs, and what is deployed. See store_service.py for the implementation."""
 
 from typing import Protocol
 
@@ -10,10 +10,10 @@ from acestep_ray.replicas.deployed import Deployed
 
 
 class JobService(Protocol):
-    """Jobs over any store. Raises the StoreErrors of jobs.store.protocol and StoreUnavailable."""
+    """Jobs in any store. Raises the StoreErrors of jobs.store.errors and StoreUnavailable."""
 
     async def submit(self, submit: Submit) -> Submitted:
-        """Queue a job; on disk when this returns."""
+        """Queue a job; it is on disk when this returns."""
         ...
 
     async def get(self, job_id: str) -> Snapshot:
@@ -25,7 +25,7 @@ class JobService(Protocol):
         ...
 
     async def list(self, query: ListJobs) -> list[Snapshot]:
-        """Read many, newest first."""
+        """Read jobs, newest first."""
         ...
 
     async def cancel(self, job_id: str) -> Snapshot:
@@ -33,7 +33,7 @@ class JobService(Protocol):
         ...
 
     async def delete(self, job_id: str) -> None:
-        """End and forget a job."""
+        """End and delete a job."""
         ...
 
     async def stats(self) -> QueueStats:

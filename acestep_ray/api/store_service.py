@@ -18,7 +18,7 @@ from acestep_ray.replicas.registry import RegistrySnapshot
 from acestep_ray.shared_work import SharedCall
 
 DEPLOYED_SECONDS = 1.0
-"""How old what is known of the deployments may be."""
+"""How old the data about the deployments may be, in seconds."""
 
 
 class JobStoreService:
@@ -73,8 +73,8 @@ class JobStoreService:
 
     async def delete(self, job_id: str) -> None:
         """See JobService."""
-        await self.get(job_id)  # says whether there is one to delete
-        with contextlib.suppress(JobExpired):  # then gone by this very call, repeated underway
+        await self.get(job_id)  # raises if there is no job to delete
+        with contextlib.suppress(JobExpired):  # deleted by this same call, which was repeated
             await self._client.apply(Delete(job_id))
 
     async def stats(self) -> QueueStats:
@@ -82,8 +82,8 @@ class JobStoreService:
         return await self._client.stats()
 
     async def deployed(self) -> Deployed:
-        """See JobService. What was once deployed is remembered: requests for a stage whose
-        replicas are just being replaced are still understood, and wait."""
+        """See JobService. What was once deployed is kept: requests for a stage whose replicas are
+        being replaced are still accepted, and wait."""
         if time.monotonic() - self._read_at > DEPLOYED_SECONDS:
             await self._refresh()
         return self._deployed
@@ -95,7 +95,7 @@ class JobStoreService:
         self._read_at = time.monotonic()
 
     async def _serve_of(self, view: RegistrySnapshot) -> ServeState:
-        """What Serve says, asked anew where a deployment has no replica."""
+        """The state that Serve reports. It is read again if a deployment has no replica."""
         living = {one.deployment for one in view.live}
         if not living.issuperset({DECODER, *(spec.name for spec in self._planners)}):
             await self._serve.look()

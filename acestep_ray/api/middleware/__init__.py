@@ -1,1 +1,1 @@
-"""What stands around every route: the API key, unforeseen errors, how connections end."""
+"""What is done for every route: the API key, unexpected errors, how connections end."""

@@ -1,4 +1,4 @@
-"""Serves every route under ``/api`` too, where some of upstream's clients look for it."""
+"""Serves every route under ``/api`` too, because some of upstream's clients use that prefix."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -13,12 +13,12 @@ class ApiPrefix:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and route_path(scope).startswith(f"{PREFIX}/"):
-            # As if the application were mounted there: the path itself stays, for the log.
+            # As if the application were mounted there: the path itself is kept, for the log.
             scope = {**scope, "root_path": scope.get("root_path", "") + PREFIX}
         await self._app(scope, receive, send)
 
 
 def route_path(scope: Scope) -> str:
-    """The path that the routes know."""
+    """The path as the routes have it."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", ""))

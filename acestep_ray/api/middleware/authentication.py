@@ -1,7 +1,7 @@
-"""Wants the API key on every route but the probes, before a byte of a body is read.
+"""Requires the API key on every route except the probes, before a byte of a body is read.
 
-Upstream's clients send the key in other ways, too. On the routes that they use, it may come without
-a scheme, as X-API-Key, or in the body, which two routes then check (``require_body_key``).
+Upstream's clients send the key in other ways, too. On the routes that they use, it may be sent
+without a scheme, as X-API-Key, or in the body, which two routes then check (``require_body_key``).
 """
 
 import hashlib
@@ -27,13 +27,13 @@ _IN_BODY = "acestep_ray.key_in_body"
 
 
 def key_digest(settings: Settings) -> str:
-    """Names the key's owner in the store without keeping the key; "" where the service is open."""
+    """The digest that identifies the owner of the key in the store; "" if there is no API key."""
     key = settings.api_key.get_secret_value() if settings.api_key else ""
     return hashlib.sha256(key.encode()).hexdigest() if key else ""
 
 
 class Authentication:
-    """ASGI middleware. With no key set, everybody may pass."""
+    """ASGI middleware. If the settings have no key, every request is let through."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -56,7 +56,7 @@ class Authentication:
 
 
 def limits_before_the_key(request: Request, limits: Limits) -> Limits:
-    """The limits of a body that may hold the key: nobody uploads files before the key is known."""
+    """The limits of a body that may hold the key: no large files are read before it is checked."""
     if not request.scope.get(_IN_BODY):
         return limits
     return limits.model_copy(update={"upload_bytes": min(limits.upload_bytes, limits.text_bytes)})

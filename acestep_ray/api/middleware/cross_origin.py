@@ -17,7 +17,7 @@ EXPOSED = (
 def add_cross_origin(app: FastAPI, settings: Settings) -> None:
     """Let pages of the origins in the settings call the service.
 
-    It stands before the check of the key, because a browser sends no key with a preflight.
+    It runs before the check of the key, because a browser sends no key with a preflight.
     """
     origins = [one for one in settings.cors_origins if one not in ("loopback", "none")]
     loopback = "loopback" in settings.cors_origins

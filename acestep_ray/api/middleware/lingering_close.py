@@ -1,11 +1,11 @@
-"""Lets a client that is still sending its body hear an answer that came early.
+"""Lets a client that is still sending its body receive an early response.
 
-A server that answers 413 and closes at once makes the client's system throw the answer away: the
-client then reports a broken pipe instead of "too large". So the answer goes out whole, and what the
-client goes on to send is read and dropped for a while before the connection is closed.
+If a server returns 413 and closes at once, the client's system drops the response: the client then
+reports a broken pipe instead of "too large". So the response is sent completely, and for a while
+the rest of the client's body is read and dropped before the connection is closed.
 
-And where a server fails to read on because the client hung up (Serve raises, where ASGI has a
-message for it), that message is made of it.
+If the client has disconnected, Serve raises an error when more of the body is read. Here this error
+becomes the message that ASGI has for it.
 """
 
 import asyncio
@@ -20,12 +20,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 logger = logging.getLogger(__name__)
 
 QUIET_SECONDS = 3.0
-"""A client that sends nothing for so long is waiting for us to close."""
+"""A client that sends nothing for so long waits for the server to close the connection."""
 TOTAL_SECONDS = 30.0
 
 
 class LingeringClose:
-    """ASGI middleware around everything that answers."""
+    """ASGI middleware around everything that sends responses."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -42,7 +42,7 @@ class LingeringClose:
             try:
                 message = await receive()
             except Exception as error:
-                # Serve cancels its own task that reads when the client is gone: TaskCancelledError.
+                # When the client is gone, Serve cancels its own reading task: TaskCancelledError.
                 expected = "Cancelled" in type(error).__name__
                 level = logging.DEBUG if expected else logging.WARNING
                 said = "%s %s: the rest of the body cannot be had: %r"
@@ -61,7 +61,7 @@ class LingeringClose:
             if not linger or message["type"] != "http.response.body" or message.get("more_body"):
                 await send(message)
                 return
-            # The answer is whole by its Content-Length; only the connection stays a little.
+            # The response is complete by its Content-Length; only the connection stays open.
             await send({**message, "more_body": True})
             await _drain(watched_receive, lambda: unread)
             await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,4 +1,4 @@
-"""The last line: whatever went wrong unforeseen becomes a 500 without a traceback."""
+"""Every unexpected error becomes a 500 without a traceback."""
 
 import logging
 from uuid import uuid4
@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 class UnhandledErrors:
-    """ASGI middleware around everything. The log has the traceback, under the request's id."""
+    """ASGI middleware around everything. The log has the traceback, with the request's id."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -39,7 +39,7 @@ class UnhandledErrors:
             request_id = request_id[:100] or str(uuid4())
             logger.exception("Request %s, %s %s", request_id, scope["method"], scope["path"])
             if started:
-                raise  # half an answer is out: only a broken connection tells the client
+                raise  # part of the response is sent: only a broken connection shows the error
             problem = Problem(
                 ProblemCode.INTERNAL,
                 f"The server failed unexpectedly; its log tells more under request {request_id}.",

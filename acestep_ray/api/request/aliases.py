@@ -1,8 +1,8 @@
-"""Other names that clients of later versions of the same routes send for our fields.
+"""Other names that clients of later versions of the same routes send for the fields.
 
-A field's own name wins over its aliases, those win in the order of the table, and all of them win
-over the nested objects, which may hold any field. What loses is reported, so that nothing is
-dropped in silence.
+A field's own name has priority over its aliases, these have priority in the order of the table, and
+all of them have priority over the nested objects, which may hold any field. Values that are not
+used are reported, so that nothing is dropped silently.
 """
 
 import json
@@ -21,7 +21,7 @@ from acestep_ray.audio.ingest.ffmpeg import READABLE, READABLE_BY_FFMPEG
 from acestep_ray.planner.duration import is_sung
 
 NESTED = ("param_obj", "metas", "meta", "metadata", "user_metadata")
-"""Objects, or the JSON text of one, whose fields count where the request itself has none."""
+"""Objects, or the JSON text of one, whose fields are used if the request itself has none."""
 FILES = ("src_audio", "reference_audio")
 """Names of the files of a multipart form; their text counterparts end in ``_path``."""
 LEGAL = {
@@ -33,7 +33,7 @@ LEGAL = {
         f"{READABLE_BY_FFMPEG}",
     ),
 }
-"""What is accepted under the names that are no fields of GenerateRequest."""
+"""What is accepted under the names that are not fields of GenerateRequest."""
 
 _OTHER_NAMES = {
     "caption": ("prompt", "tags"),
@@ -67,9 +67,9 @@ def _spellings(*names: str) -> tuple[str, ...]:
 ALIASES: dict[str, tuple[str, ...]] = {
     name: _spellings(name, *_OTHER_NAMES.get(name, ()))[1:] for name in FIELDS
 }
-"""Field -> its other names, the first that came wins."""
+"""Field -> its other names; the first one that was sent is used."""
 FILE_NAMES = {spelling: name for name in FILES for spelling in _spellings(name, _OTHER_FILES[name])}
-"""What a file may be called -> its name."""
+"""Every accepted name of a file -> its own name."""
 REFUSED_NAMES = {
     spelling: name
     for name in REFUSED
@@ -86,21 +86,21 @@ TEXT_NAMES = frozenset(
         *NESTED_NAMES,
     )
 )
-"""All that a request's fields may be called, but for files."""
+"""Every accepted name of a request's fields, except files."""
 _LISTS = [
     name
     for name, schema in GenerateRequest.model_json_schema()["properties"].items()
     if any(kind.get("type") == "array" for kind in schema.get("anyOf", ()))
 ]
 LIST_NAMES = frozenset(spelling for name in _LISTS for spelling in (name, *ALIASES[name]))
-"""What the fields may be called that may hold a list."""
+"""Every accepted name of the fields that may hold a list."""
 
 
 @dataclass
 class Resolved:
-    """``values`` by the fields' own names, ``sent_as`` the names they came under.
+    """``values``: by the fields' own names. ``sent_as``: the names under which they were sent.
 
-    ``lost`` are fields of the later API whose values ask for what is not done.
+    ``lost``: fields of the later API whose values ask for something that is not done.
     """
 
     values: dict[str, object] = field(default_factory=dict)
@@ -112,10 +112,10 @@ class Resolved:
 
 
 def resolve(fields: Mapping[str, object], *, form: bool) -> Resolved:
-    """Bring every value that was sent under its field's own name.
+    """Put every value that was sent under its field's own name.
 
-    A value that is none (``not_given``) means that the field was not sent. In a nested object "N/A"
-    does too.
+    A value that stands for the default (``not_given``) means that the field was not sent. In a
+    nested object, "N/A" means that too.
     """
     found = Resolved()
     left = {name: value for name, value in fields.items() if not not_given(value, form=form)}
@@ -129,12 +129,12 @@ def resolve(fields: Mapping[str, object], *, form: bool) -> Resolved:
         said = {str(k): v for k, v in inner.items() if not (not_given(v, form=form) or _unknown(v))}
         _resolve_level(found, said, f"{spelling}.")
     if not is_sung(str(found.values.get("lyrics", ""))):
-        found.errors.pop("instrumental", None)  # it is what is made anyway
+        found.errors.pop("instrumental", None)  # without lyrics the song is instrumental anyway
     return found
 
 
 def _resolve_level(found: Resolved, left: dict[str, object], path: str) -> None:
-    """Bring the request's own fields (``path`` is empty), or those of a nested object, into
+    """Put the request's own fields (``path`` is empty), or those of a nested object, into
     ``found``."""
     for name, others in ALIASES.items():
         _take(found, left, name, (name, *others), path)
@@ -163,7 +163,7 @@ def _resolve_level(found: Resolved, left: dict[str, object], path: str) -> None:
 def _take(
     found: Resolved, left: dict[str, object], name: str, spellings: tuple[str, ...], path: str
 ) -> None:
-    """Move the first of ``spellings`` that came into ``found``, and report the others."""
+    """Move the first of ``spellings`` that was sent into ``found``, and report the others."""
     for spelling in spellings:
         if spelling not in left:
             continue
@@ -176,7 +176,7 @@ def _take(
 
 
 def _object(found: Resolved, spelling: str, value: object) -> Mapping[object, object]:
-    """A nested object, or the text of one; empty, with an error, where it is none."""
+    """A nested object, or the text of one; empty, with an error, if it is not an object."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
@@ -190,11 +190,11 @@ def _object(found: Resolved, spelling: str, value: object) -> Mapping[object, ob
 
 
 def not_given(value: object, *, form: bool) -> bool:
-    """Whether a value stands for the default: ``null`` or "", and in a form the words that
-    JavaScript and Python write there for nothing."""
+    """Whether a value stands for the default: ``null`` or "", and in a form also the words that
+    JavaScript and Python write for a missing value."""
     return value is None or value == "" or (form and value in ("null", "undefined", "None"))
 
 
 def _unknown(value: object) -> bool:
-    """What metadata hold where there is nothing: "N/A", as people and models spell it."""
+    """Whether a value of metadata is "N/A" in any spelling, which means that it is not known."""
     return isinstance(value, str) and value.strip().upper() == "N/A"

@@ -1,4 +1,4 @@
-"""Reads a request's body, whatever type it is said to have, within the limits."""
+"""Reads a request's body of any Content-Type, within the limits."""
 
 import hashlib
 import json
@@ -32,9 +32,11 @@ _LONGEST_NUMBER = 400
 
 @dataclass(frozen=True)
 class Body:
-    """``fields`` as they came: from a form text, lists of it and metadata; anything from JSON.
+    """``fields`` as they were sent: from a form, texts, lists of texts and metadata; from JSON,
+    anything.
 
-    ``ignored`` names unknown files and what has no ``=``, ``repeated`` what came more than once.
+    ``ignored``: names of unknown files, and parts without ``=``. ``repeated``: names that were sent
+    more than once.
     """
 
     fields: Mapping[str, object]
@@ -49,10 +51,10 @@ async def read_body(
     request: Request, limits: Limits, folder: Path, also: frozenset[str] = frozenset()
 ) -> Body:
     """Read the whole body, its files into ``folder``. ``also``: names of text fields that the route
-    has beside those of GenerateRequest.
+    has in addition to those of GenerateRequest.
 
-    A body too large is refused by its Content-Length, or else as soon as it has grown too large.
-    Raises Problem (400, 413, 415) and Starlette's ClientDisconnect.
+    A body that is too large is refused by its Content-Length or, without one, as soon as too many
+    bytes were read. Raises Problem (400, 413, 415) and Starlette's ClientDisconnect.
     """
     media = read_media(request.headers.get("content-type"))
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
@@ -71,7 +73,8 @@ async def read_body(
 
 
 async def _limited(request: Request, media: Media, limits: Limits) -> AsyncGenerator[bytes, None]:
-    """The body's chunks. Raises Problem 413 before the first where Content-Length says so."""
+    """The body's chunks. Raises Problem 413, before the first chunk if Content-Length is too large,
+    and Problem 415 instead if the body is audio."""
     files = media.kind == "multipart"
     most = limits.upload_bytes if files else limits.text_bytes
     why = f"The body is too large; at most {most:,} bytes are taken"
@@ -108,7 +111,7 @@ def _read_text(data: bytes, media: Media, also: frozenset[str]) -> Body:
         raise unsupported_type(media) from None
     looks_json = text.lstrip()[:1] in ("{", "[")
     if looks_json:
-        # What `curl -d '{...}'` sends calls itself a form. A real form writes { as %7B.
+        # `curl -d '{...}'` sends JSON with the Content-Type of a form. A real form writes { as %7B.
         try:
             fields = _json(text)
         except Problem as bad:
@@ -126,7 +129,7 @@ def _read_text(data: bytes, media: Media, also: frozenset[str]) -> Body:
 
 
 def _names_a_field(text: str, also: frozenset[str]) -> bool:
-    """Whether any ``key=value`` pair has a key of ours: XML and prose hold ``=`` too."""
+    """Whether any ``key=value`` pair has a known name: XML and ordinary text contain ``=`` too."""
     pairs = (piece.partition("=") for piece in text.strip("\r\n").split("&", MAX_PARTS))
     names = {split_name(unquote_plus(name))[0] for name, equals, _ in pairs if equals}
     return not names.isdisjoint(TEXT_NAMES | FILE_NAMES.keys() | also)
@@ -150,7 +153,7 @@ def _json(text: str) -> Any:
 
 
 def _whole(digits: str) -> float:
-    """Python refuses to read very long integers; for us they are as good as infinite."""
+    """The number; infinite if it is very long, because Python refuses to read such integers."""
     if len(digits) > _LONGEST_NUMBER:
         return -math.inf if digits.startswith("-") else math.inf
     return int(digits)
@@ -174,7 +177,7 @@ def _of_pairs(text: str, media: Media) -> Body:
 
 
 def _fingerprint(fields: Mapping[str, object], files: Mapping[str, Upload]) -> str:
-    """Digest of what was asked for, the same however the client wraps it in bytes."""
+    """Digest of the fields and files. It does not depend on how the client writes them as bytes."""
     asked = [fields, {name: upload.sha256 for name, upload in files.items()}]
     try:
         canonical = json.dumps(asked, sort_keys=True)

@@ -1,8 +1,8 @@
 """How a raw value of a request becomes a checked one, by kind: text, numbers, booleans, choices.
 
-JSON may bring numbers and booleans as strings, and a form brings nothing else, so each kind reads
-both. A validator raises ValueError where the value is not of its kind; what a field's legal values
-are is said once, in its ``x-legal`` text. ``Reason`` adds why this one is not legal.
+JSON may contain numbers and booleans as strings, and a form contains only strings, so each kind
+reads both. A validator raises ValueError if the value is not of its kind. The legal values of a
+field are described only in its ``x-legal`` text. ``Reason`` adds why a value is not legal.
 """
 
 import json
@@ -15,13 +15,13 @@ from pydantic import BeforeValidator
 TRUE = frozenset({"true", "1", "yes", "on"})
 FALSE = frozenset({"false", "0", "no", "off"})
 
-# float() also reads "1_000", "infinity", "nan" and other scripts' digits; a client means none.
+# float() also reads "1_000", "infinity", "nan" and digits of other scripts; these are refused.
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _LONGEST_NUMBER = 64
 
 
 class Reason(ValueError):
-    """A sentence that says more than the field's legal values do."""
+    """A sentence that explains more than the field's legal values."""
 
 
 def text(value: object) -> str:
@@ -38,7 +38,7 @@ def text(value: object) -> str:
 
 
 def listed(value: object) -> object:
-    """A list that came as its JSON text, as a form brings it; anything else as it is."""
+    """A list if the value is its JSON text, as forms send it; any other value unchanged."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
             parsed = json.loads(value)
@@ -99,7 +99,7 @@ def choice(*options: str) -> BeforeValidator:
 
 
 def spelled(normalise: Callable[[str], str | None]) -> BeforeValidator:
-    """A word that the model spells its own way; ``normalise`` answers None where there is none."""
+    """A word in the model's spelling; ``normalise`` returns it, or None for an unknown word."""
 
     def spell(value: object) -> str:
         found = normalise(str(whole(value)) if isinstance(value, int | float) else text(value))

@@ -1,4 +1,4 @@
-"""What a Content-Type header says about a body."""
+"""Reads a Content-Type header: type, charset and boundary of a body."""
 
 import codecs
 import re
@@ -16,11 +16,11 @@ AUDIO_CURE = "Audio is sent as a file of a multipart/form-data body."
 HEADER_CURE = (
     "Leave that header to the HTTP client: it writes the type with the boundary of the body there."
 )
-"""What to do where a client's code has set the Content-Type of a form by hand."""
+"""What to do if a client's code sets the Content-Type of a form by itself."""
 
-# Python has codecs that are no character sets, slow ones and unsafe ones among them. These are the
-# modules of good ones; the table has all their names. (codecs.lookup would be no check: it keeps
-# every name that it is asked for in vain, however long.)
+# Some of Python's codecs are not character sets, and some of them are slow or unsafe. These are the
+# modules of good ones; the table has all their names. (codecs.lookup must not be used as the check:
+# it keeps every unknown name that it gets in memory, of any length.)
 _MODULES = frozenset(
     (
         *("utf_8", "utf_8_sig", "utf_16", "utf_16_le", "utf_16_be", "utf_32", "ascii", "latin_1"),
@@ -41,7 +41,7 @@ Kind = Literal["json", "multipart", "form", "other"]
 
 @dataclass(frozen=True)
 class Media:
-    """``charset`` is a codec's name; empty where none was named."""
+    """``charset``: name of a codec; empty if the header names none."""
 
     type: str
     kind: Kind
@@ -50,13 +50,13 @@ class Media:
 
     @property
     def is_audio(self) -> bool:
-        """Whether the body is said to be a recording, as if it were a file to store."""
+        """Whether the body's type is audio or video, as if the whole body were one file."""
         return self.type.startswith(("audio/", "video/"))
 
     def decode(self, data: bytes) -> str:
         """Text of a body. Raises Problem 400."""
         try:
-            # Windows programs begin UTF-8 with a mark that is no part of the text.
+            # Windows programs begin UTF-8 with a mark that is not part of the text.
             return data.decode(self.charset or "utf-8").removeprefix("\ufeff")
         except UnicodeDecodeError:
             detail = f"The body is not {self.charset or 'utf-8'} text."
@@ -83,7 +83,7 @@ def read_media(header: str | None) -> Media:
 
 
 def unsupported_type(media: Media, why: str = "") -> Problem:
-    """A 415 that lists the types there are."""
+    """A 415 that lists the supported types."""
     return Problem(
         ProblemCode.UNSUPPORTED_MEDIA_TYPE,
         f"Unsupported Content-Type: {media.type or '(missing)'}{why}; use one of {SUPPORTED}. "
@@ -93,7 +93,7 @@ def unsupported_type(media: Media, why: str = "") -> Problem:
 
 
 def codec_of(charset: str) -> str:
-    """The codec of a charset; empty where none is named. Raises Problem 415 for an unknown one."""
+    """The codec of a charset; empty if ``charset`` is. Raises Problem 415 for an unknown one."""
     name = charset.strip().strip("'\"")
     if not name:
         return ""

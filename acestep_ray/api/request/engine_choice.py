@@ -12,8 +12,8 @@ from acestep_ray.replicas.deployed import Deployed
 
 
 class NoSuchModel(Exception):
-    """Nothing that is deployed fits. ``field`` asked for it; the message lists what there is, and
-    ``legal`` too, in words that complete "FIELD must be"."""
+    """No deployed engine is suitable. ``field``: the field that asked for it. The message lists the
+    deployed ones; ``legal`` lists them in words that complete "FIELD must be"."""
 
     def __init__(self, field: str, message: str, legal: str) -> None:
         super().__init__(message)
@@ -24,7 +24,7 @@ class NoSuchModel(Exception):
 def choose_decoder(deployed: Deployed, model: str | None, task: Task) -> DecoderDescription:
     """The first decoder of that model (None: of any) that can do the task.
 
-    Raises NoSuchModel, or Problem 503 where no decoder has come up yet.
+    Raises NoSuchModel, or Problem 503 if no decoder is ready yet.
     """
     if not deployed.decoders:
         raise _not_ready("decoder", deployed)
@@ -52,11 +52,11 @@ def choose_decoder(deployed: Deployed, model: str | None, task: Task) -> Decoder
 def choose_planner(
     deployed: Deployed, model: str | None, backend: str | None
 ) -> tuple[PlannerDescription, str]:
-    """A planner that serves that LM checkpoint (None: any), of that backend if there is one
-    (None: any); of several the first.
+    """The first planner that serves that LM checkpoint (None: any), if possible with that backend
+    (None: any).
 
-    Answers it with the checkpoint's name as deployed ("" for None). Raises NoSuchModel, or Problem
-    503 where no planner has come up yet.
+    Returns it with the deployed name of the checkpoint ("" for None). Raises NoSuchModel, or
+    Problem 503 if no planner is ready yet.
     """
     if not deployed.planners:
         raise _not_ready("planner", deployed)
@@ -92,7 +92,7 @@ def _not_ready(engine: str, deployed: Deployed) -> Problem:
 
 
 def _last(name: str) -> str:
-    """A checkpoint's name; clients of the reference server send its folder too."""
+    """A checkpoint's name without its folder, which clients of the reference server also send."""
     return name.strip().replace("\\", "/").rstrip("/").rpartition("/")[2][:100]
 
 
@@ -107,10 +107,10 @@ def plan_with(
     deployed: Deployed,
     found: ValidationReport,
 ) -> PlanParameters | None:
-    """How the LM is asked; None where it is not, with a warning where it was wanted.
+    """How the LM has to plan; None if it does not plan, with a warning if the client asked for it.
 
-    It plans new songs only (as the reference server has it), and codes stand in for its plan.
-    Raises Problem 503 where it is needed and no planner is up yet.
+    It plans only new songs, as in the reference server; codes in the request replace its plan.
+    Raises Problem 503 if it is needed and no planner is ready yet.
     """
     new_song = request.task == "text2music"
     if request.infer_type == "llm_dit" and new_song and not (has_codes or request.use_5hz_lm):
@@ -122,7 +122,7 @@ def plan_with(
     runs = request.use_5hz_lm and new_song and not has_codes
     chosen = None
     if runs or (request.lm_model_path is not None and deployed.planners):
-        chosen = _choose(request, sent, deployed, found)  # a wrong name is refused, used or not
+        chosen = _choose(request, sent, deployed, found)  # a wrong name is always refused
     if not runs:
         _warn_unused(request, sent, has_codes, found)
         return None

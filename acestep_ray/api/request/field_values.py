@@ -1,6 +1,6 @@
 """How the values of particular fields are read: duration, takes, seeds, codes, tracks.
 
-Like the validators in coercion.py, each raises ValueError where the value is not legal.
+Like the validators in coercion.py, each function raises ValueError if the value is not legal.
 """
 
 import secrets
@@ -18,7 +18,7 @@ TRACKS: tuple[str, ...] = (
     "woodwinds", "brass", "fx", "synth", "strings", "percussion", "keyboard", "guitar", "bass",
     "drums", "backing_vocals", "vocals",
 )  # fmt: skip
-"""What lego, extract and complete can name, as the model was trained."""
+"""The track names for lego, extract and complete, as in the model's training."""
 
 
 def _limits(info: ValidationInfo) -> Limits:
@@ -28,7 +28,7 @@ def _limits(info: ValidationInfo) -> Limits:
 
 
 def read_duration(value: object, info: ValidationInfo) -> float | None:
-    """Seconds; None where the service is to choose."""
+    """Seconds; None if the service has to choose."""
     seconds = real(value)
     if seconds in (0, -1):
         return None
@@ -38,19 +38,19 @@ def read_duration(value: object, info: ValidationInfo) -> float | None:
 
 
 def read_batch(value: int, info: ValidationInfo) -> int:
-    """Takes, within the setting."""
+    """Number of takes, at most that of the settings."""
     if value > _limits(info).batch_size:
         raise ValueError("too many")
     return value
 
 
 def read_seed(value: object, info: ValidationInfo) -> tuple[int, ...]:
-    """One seed or several, no more than there may be takes."""
+    """One or several seeds, at most as many as there may be takes."""
     return read_seeds(value, _limits(info).batch_size)
 
 
 def read_codes(value: object, info: ValidationInfo) -> tuple[tuple[int, ...], ...]:
-    """One code sequence for all takes, or one a take, all of one length."""
+    """One code sequence for all takes, or one per take, all of the same length."""
     limits = _limits(info)
     value = listed(value)
     texts = value if isinstance(value, list) else [value]
@@ -72,7 +72,7 @@ def read_codes(value: object, info: ValidationInfo) -> tuple[tuple[int, ...], ..
 
 
 def read_tracks(value: object) -> tuple[str, ...]:
-    """Track names, from a list or from text with commas or bars between."""
+    """Track names, from a list or from a text with commas or vertical bars between them."""
     value = listed(value)
     if isinstance(value, str):
         value = [part for part in text(value).replace("|", ",").split(",") if part.strip()]
@@ -91,7 +91,7 @@ def read_repaint_end(value: object) -> float | None:
 
 
 def read_seeds(value: object, most: int) -> tuple[int, ...]:
-    """The seeds of a request: a number, a list of them, or text with commas between.
+    """The seeds of a request: a number, a list of numbers, or a text with commas between them.
 
     Each is 0 to MAX_SEED, or RANDOM. Raises ValueError, also for more than ``most``.
     """
@@ -112,8 +112,9 @@ def read_seeds(value: object, most: int) -> tuple[int, ...]:
 def fix_seeds(wanted: tuple[int, ...], takes: int) -> tuple[int, ...]:
     """The seeds of ``takes`` takes, each 0 to MAX_SEED.
 
-    One wanted seed goes on by one a take (after MAX_SEED comes 0), several are one a take, and
-    each RANDOM is drawn here, so that a replay can name it.
+    If one seed is given, it is increased by one per take (MAX_SEED is followed by 0). If several
+    are given, there is one per take. Each RANDOM is drawn here, so that the job can be repeated
+    with the same seed.
     """
     if len(wanted) == 1 and wanted[0] != RANDOM:
         return tuple((wanted[0] + take) % (MAX_SEED + 1) for take in range(takes))

@@ -1,4 +1,4 @@
-"""What the names and values of a form mean, whether it came urlencoded or as multipart."""
+"""What the names and values of a form mean, whether it is urlencoded or multipart."""
 
 import re
 from collections.abc import Iterable
@@ -12,19 +12,19 @@ _BRACKETS = re.compile(r"(\w+)\[(\w*)\]", re.ASCII)
 
 
 def split_name(name: str) -> tuple[str, str | None]:
-    """``seed[]`` as ``seed`` and "", ``metas[bpm]`` as ``metas`` and "bpm", others as they are.
+    """``seed[]`` as ``seed`` and "", ``metas[bpm]`` as ``metas`` and "bpm", other names unchanged.
 
-    So PHP, jQuery, axios and others write lists and objects into forms.
+    PHP, jQuery, axios and others write lists and objects into forms in this way.
     """
     match = _BRACKETS.fullmatch(name)
     return (match[1], match[2]) if match else (name, None)
 
 
 def gather(pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, object], tuple[str, ...]]:
-    """The fields of a form, and the names that came more than once: there the first counts.
+    """The fields of a form, and the names that were sent more than once: their first value is used.
 
-    A field that may be a list is one where it came more than once, or with brackets. Metadata in
-    brackets is an object.
+    A field that may be a list becomes one if it was sent more than once or with brackets. Metadata
+    with brackets become an object.
     """
     fields: dict[str, object] = {}
     lists: dict[str, list[str]] = {}

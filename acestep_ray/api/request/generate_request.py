@@ -1,8 +1,8 @@
 """Every field of ``POST /v1/music/generate``: type, default, bounds, words and an example.
 
-The one place for them: validation, the answers to bad values and the OpenAPI document are all made
-from this model. ``x-legal`` completes the sentence "FIELD must be ..."; ``{duration}`` and
-``{batch_size}`` in it stand for the limits that the settings name.
+This is the only place for them: validation, the error messages for bad values and the OpenAPI
+document are made from this model. ``x-legal`` completes the sentence "FIELD must be ...";
+``{duration}`` and ``{batch_size}`` in it are replaced by the limits in the settings.
 
 An attribute has the name that the parameter has in the job and in the engines. If the API has
 another name, that is the ``alias``. A parameter of the language model has its name after ``lm_``. A
@@ -44,7 +44,7 @@ from acestep_ray.settings.engine_names import LmBackend
 
 
 def _legal(words: str, **schema: Any) -> dict[str, Any]:
-    """Schema keywords: the legal values in words, and what else the types do not say."""
+    """Schema keywords: the legal values in words, and others that do not follow from the types."""
     return {"x-legal": words, **schema}
 
 
@@ -370,7 +370,7 @@ class GenerateRequest(BaseModel):
 
     @property
     def cfg_interval(self) -> tuple[float, float]:
-        """The two ends together, as the decoder has them."""
+        """Both ends of the interval, as the decoder needs them."""
         return (self.cfg_interval_start, self.cfg_interval_end)
 
 

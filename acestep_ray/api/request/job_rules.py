@@ -1,4 +1,4 @@
-"""What the values of a request mean together: checked values -> JobSpec, warnings, errors."""
+"""The rules for several values of a request: checked values -> JobSpec, warnings, errors."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ TURBO_STEPS = 20
 
 @dataclass(frozen=True)
 class JobDraft:
-    """``spec`` has no audio yet; the flags say which audio is to be brought in for it."""
+    """``spec`` contains no audio yet; the flags: which audio must still be read for it."""
 
     spec: JobSpec
     wants_source: bool
@@ -31,8 +31,8 @@ def admit(
 ) -> tuple[JobDraft, ValidationReport]:
     """Apply every rule that needs more than one field, or what is deployed.
 
-    ``files`` are the names of the form's files. The spec is only good where Findings has no
-    errors. Raises Problem 503 where an engine that the request needs is not up yet.
+    ``files``: the names of the form's files. The spec may only be used if the ValidationReport has
+    no errors. Raises Problem 503 if an engine that the request needs is not ready yet.
     """
     return _Admission(checked, settings, deployed, files).run()
 
@@ -90,7 +90,7 @@ class _Admission:
         return JobDraft(spec, wants_source, self.has_reference), self.found
 
     def codes(self) -> tuple[tuple[int, ...], ...]:
-        """The codes that count: they stand in for a plan, so only where a plan would."""
+        """The codes that are used: they replace a plan, so only if a plan would be used."""
         request = self.request
         if not request.codes:
             return ()
@@ -103,7 +103,7 @@ class _Admission:
         return request.codes
 
     def decoder(self) -> str:
-        """The decoder's name where the request needs that one, "" where any will do."""
+        """The decoder's model if the request needs that one, "" if any decoder is suitable."""
         request = self.request
         try:
             decoder = choose_decoder(self.deployed, request.model, request.task)
@@ -129,7 +129,8 @@ class _Admission:
         return "" if only_one else decoder.model
 
     def takes(self, codes: tuple[tuple[int, ...], ...]) -> int:
-        """How many takes: as said, else as many as seeds or codes came, else the default."""
+        """Number of takes: as requested, else as many as seeds or code sequences, else the
+        default."""
         request, settings = self.request, self.settings
         seeds = 1 if request.use_random_seed else len(request.seed)
         takes = request.batch_size or max(seeds, len(codes))
@@ -151,12 +152,12 @@ class _Admission:
     def seeds(self, takes: int) -> tuple[int, ...]:
         request = self.request
         if not request.use_random_seed:
-            # A list of the wrong length was refused; the spec it goes into is not used.
+            # A list of the wrong length was refused; the spec that gets it is not used.
             return fix_seeds(request.seed, takes)
         return fix_seeds((RANDOM,), takes)
 
     def source(self, codes: tuple[tuple[int, ...], ...]) -> bool:
-        """Whether the source audio is to be brought in."""
+        """Whether the source audio must be read."""
         task = self.request.task
         if task not in SOURCE_TASKS:
             if self.has_source:
@@ -176,7 +177,7 @@ class _Admission:
         return self.has_source
 
     def duration(self, codes: tuple[tuple[int, ...], ...], plan: PlanParameters | None) -> None:
-        """What does not go with the length, and with the repaint window."""
+        """Report values that are not possible with this length, and illegal repaint windows."""
         request = self.request
         seconds = request.duration
         shortest = DURATION_RANGE[0]
@@ -203,7 +204,7 @@ class _Admission:
                 )
 
     def nothing_said(self, codes: tuple[tuple[int, ...], ...]) -> None:
-        """Warn of a new song that nothing is known of: often a field's name was wrong."""
+        """Warn if nothing describes a new song: often the name of a field was wrong."""
         request = self.request
         words = request.caption.strip() or request.lyrics.strip()
         if request.task == "text2music" and not (words or codes or self.has_reference):
@@ -213,7 +214,7 @@ class _Admission:
             )
 
     def unused(self, codes: tuple[tuple[int, ...], ...], plan: PlanParameters | None) -> None:
-        """Warn of values that were sent and that the task does not use."""
+        """Warn of values that were sent but that the task does not use."""
         request = self.request
         task = request.task
         plans_codes = codes or (plan and plan.infer_type == "llm_dit")
@@ -225,7 +226,8 @@ class _Admission:
             "track_classes": task == "complete",
             "infer_type": task == "text2music" or codes,
         }
-        # The other task's way to say which tracks: without it, any would do.
+        # These fields name the tracks for different tasks. If only the wrong one was sent, the task
+        # would use any tracks.
         for name, meant in (("track_classes", "track_name"), ("track_name", "track_classes")):
             alone = getattr(request, name) and not getattr(request, meant)
             if alone and uses[meant]:
