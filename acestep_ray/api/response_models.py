@@ -1,4 +1,4 @@
-"""The shapes of the answers, as they show in the OpenAPI document."""
+"""The models of the responses, as the OpenAPI document shows them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Reads a multipart form as it streams in: texts into memory, files into a folder."""
+"""Reads a multipart form while it arrives: texts into memory, files into a folder."""
 
 import asyncio
 import errno
@@ -26,9 +26,9 @@ _WRITE_BYTES = 1 << 20
 
 @dataclass
 class Form:
-    """``ignored`` names the parts that are no field here; their bytes were read and dropped.
+    """``ignored``: names of unknown parts; their bytes were read and dropped.
 
-    ``repeated`` names what came more than once.
+    ``repeated``: names that were sent more than once.
     """
 
     fields: dict[str, object] = field(default_factory=dict)
@@ -44,19 +44,19 @@ async def read_multipart(
     folder: Path,
     also: frozenset[str] = frozenset(),
 ) -> Form:
-    """Read a form. All text fields together stay within ``limits.text_bytes``; ``also`` names text
-    fields beside those of GenerateRequest.
+    """Read a form. All text fields together may have ``limits.text_bytes``; ``also``: names of text
+    fields in addition to those of GenerateRequest.
 
-    A part of a file field is the file, whether and however it is named there. Two are none given:
-    an empty part without a file name, which is what browsers send for a file input that was left
-    empty, and a text without one (``curl -F src_audio=song.mp3``), which becomes a field, for the
-    answer to say so. A file under the name of a text field (``curl -F lyrics=@song.txt``) is that
-    field's text. Raises Problem (400, 413, 503).
+    A part of a file field is a file, with any file name or none. There are two exceptions. An empty
+    part without a file name is not a file: browsers send it for a file input that was left empty.
+    A text without a file name (``curl -F src_audio=song.mp3``) becomes a text field, so that the
+    response can explain the mistake. A file under the name of a text field
+    (``curl -F lyrics=@song.txt``) is that field's text. Raises Problem (400, 413, 503).
     """
     reader = _Reader(media, limits.text_bytes, folder, also)
     try:
         async for chunk in chunks:
-            # Chunks may be large where a proxy gathered them; the parser is plain Python.
+            # Chunks may be large if a proxy has gathered them; the parser is pure Python.
             for start in range(0, len(chunk), _WRITE_BYTES):
                 reader.feed(chunk[start : start + _WRITE_BYTES])
                 if reader.pending:
@@ -69,7 +69,7 @@ async def read_multipart(
 
 
 def no_room(error: OSError) -> Problem:
-    """What a client hears when a file of its request cannot be written."""
+    """The problem for a client if a file of its request cannot be written."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     why = "its disk is full" if full else "its disk fails"
     detail = f"The server cannot take files right now: {why}."
@@ -77,7 +77,7 @@ def no_room(error: OSError) -> Problem:
 
 
 class _Reader:
-    """Sorts the parts as they come; files are written by ``write``, away from the event loop."""
+    """Sorts the parts while they arrive; ``write`` writes files, outside the event loop."""
 
     def __init__(self, media: Media, text_bytes: int, folder: Path, also: frozenset[str]) -> None:
         self._framing = Framing(media.boundary)
@@ -95,21 +95,21 @@ class _Reader:
 
     @property
     def pending(self) -> bool:
-        """Whether file data waits to be written."""
+        """Whether there is file data that must still be written."""
         return any(file.pending for file in self._files.values())
 
     def write(self) -> None:
-        """Write what has come. Raises OSError, and Problem where a file's base64 is none."""
+        """Write the pending file data. Raises OSError, and Problem for a file with bad base64."""
         for file in self._files.values():
             file.write()
 
     def close(self) -> None:
-        """Close the files; they stay where they are."""
+        """Close the files; they are not removed."""
         for file in self._files.values():
             file.stream.close()
 
     def feed(self, data: bytes) -> None:
-        """Read on."""
+        """Read the next bytes of the body. Raises Problem."""
         for kind, piece in self._framing.feed(data):
             if kind == "headers":
                 self._begin(PartHeaders.of(piece))
@@ -117,8 +117,8 @@ class _Reader:
                 self._take(piece)
 
     def form(self) -> Form:
-        """What came. Raises Problem 400 where the body is not whole, or not text where it should
-        be."""
+        """The complete form. Raises Problem 400 if the body is incomplete, or if a text field is
+        not text."""
         self._framing.finish()
         named = next((part.data for part in self._texts if part.headers.name == CHARSET), b"")
         codec = codec_of(named.decode("latin-1")) or self._media.charset
@@ -154,7 +154,7 @@ class _Reader:
                 self._repeated[name] = None
                 return None
             earlier.stream.close()
-        # The client's file name goes nowhere: not into a path, not into storage.
+        # The client's file name is not used: neither in a path nor in storage.
         part = self._files[name] = FilePart(headers, self._folder / name)
         return part
 

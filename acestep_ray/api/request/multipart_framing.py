@@ -1,8 +1,9 @@
-"""Splits a multipart body into the headers and the data of its parts, as it streams in.
+"""Splits a multipart body into the headers and the data of its parts, while it arrives.
 
-It takes what programs send and RFC 2046 (section 5.1) has room for: a preamble, an epilogue, blanks
-after a boundary, a part without a body; and lines that end in LF or CR alone. Where the network
-cuts the body makes no difference. Why no library does this: docs/adr/0016-own-multipart-framing.md.
+It accepts what programs send and RFC 2046 (section 5.1) allows: a preamble, an epilogue, blanks
+after a boundary, a part without a body; and also lines that end with only LF or CR. The result does
+not depend on how the network divides the body. Why no library does this:
+docs/adr/0016-own-multipart-framing.md.
 """
 
 import re
@@ -19,7 +20,8 @@ _MAX_BOUNDARY = 256
 _MAX_BLANKS = 64
 _START = 1000
 
-# A line's end before another one. Each is CRLF, LF or CR, and the second must be there in full.
+# A line's end before another one. Each is CRLF, LF or CR, and the second must have arrived
+# completely.
 _BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?=\r\n|\n|\r[^\n])")
 
 Piece = tuple[Literal["headers", "data"], bytes]
@@ -33,7 +35,7 @@ class _State(Enum):
 
 
 class Framing:
-    """One body. Between calls it holds no more than a delimiter or headers that are cut."""
+    """One body. Between calls it keeps only an incomplete delimiter or incomplete headers."""
 
     def __init__(self, boundary: bytes) -> None:
         """Raises Problem 400 for a boundary that is empty or too long."""
@@ -42,21 +44,22 @@ class Framing:
         if len(boundary) > _MAX_BOUNDARY:
             raise malformed(f"The multipart boundary has over {_MAX_BOUNDARY} characters.")
         self._mark = b"--" + boundary
-        # The line's end after a boundary stays: it may also be the one before a blank line.
+        # The line's end after a boundary is not removed: it may also be the one before a blank
+        # line.
         self._delimiter = re.compile(
             rb"[\r\n]%b(?:(--)|[ \t]{0,%d}(?=[\r\n]))" % (re.escape(self._mark), _MAX_BLANKS)
         )
         self._state = _State.PREAMBLE
         self._start = b""
-        # As if a line had ended before the body: its first boundary is found as the others are.
+        # As if a line had ended before the body: so the first boundary is found like the others.
         self._buffer = bytearray(b"\n")
         self._skip = 0
         self._preamble = 0
 
     def feed(self, data: bytes) -> Iterator[Piece]:
-        """What is new: of each part its headers, then its data in any number of pieces.
+        """The new pieces: of each part its headers, then its data in any number of pieces.
 
-        Raises Problem 400 where the boundary does not come, or a part's headers do not end.
+        Raises Problem 400 if the boundary is missing, or if a part's headers do not end.
         """
         if self._state is _State.PREAMBLE:
             self._start = (self._start + data)[:_START]
@@ -78,17 +81,17 @@ class Framing:
                     raise self._no_boundary()
             if not at_end:
                 return
-        self._buffer.clear()  # what follows the last boundary means nothing
+        self._buffer.clear()  # what follows the last boundary is ignored
 
     def finish(self) -> None:
-        """The body has ended. Raises Problem 400 where it is not whole."""
+        """Check the end of the body. Raises Problem 400 if the body is incomplete."""
         if self._state is _State.PREAMBLE:
             raise self._no_boundary()
         if self._state is not _State.EPILOGUE:
             raise malformed(f"The multipart body ends before its last boundary, {self._shown}--.")
 
     def _headers(self) -> bytes | None:
-        """The headers of a part, once they are there."""
+        """The headers of a part; None until they have arrived completely."""
         buffer = self._buffer
         match = _BLANK_LINE.search(buffer)
         if (match.start() if match else len(buffer) - 4) > _MAX_HEADERS:
@@ -97,15 +100,15 @@ class Framing:
             return None
         headers = bytes(buffer[: match.start()])
         del buffer[: match.end()]
-        # The blank line's own end stays too: a boundary may follow at once.
+        # The blank line's own end is not removed either: a boundary may follow at once.
         self._skip = 2 if buffer.startswith(b"\r\n") else 1
         self._state = _State.DATA
         return headers
 
     def _content(self) -> tuple[bytes, bool]:
-        """What comes before the next delimiter, as far as it is known; whether that came."""
+        """The known data before the next delimiter, and whether that delimiter was found."""
         buffer = self._buffer
-        # Most of a file has no boundary in it, and find is much faster than the expression.
+        # Most of a file contains no boundary, and find is much faster than the expression.
         match = self._delimiter.search(buffer) if self._mark in buffer else None
         if match:
             stop = match.start()
@@ -121,7 +124,7 @@ class Framing:
         return content, match is not None
 
     def _undecided(self) -> int:
-        """Where the end of the buffer begins that may be a delimiter once more has come."""
+        """The index from which the rest of the buffer may be the beginning of a delimiter."""
         buffer = self._buffer
         last = max(buffer.rfind(b"\n"), buffer.rfind(b"\r"))
         if last < 0 or len(buffer) - last > len(self._mark) + _MAX_BLANKS + 2:

@@ -1,4 +1,4 @@
-"""One part of a multipart form: what its headers say, and where its bytes go."""
+"""One part of a multipart form: its headers, and its bytes in memory or in a file."""
 
 import binascii
 import codecs
@@ -18,14 +18,14 @@ from acestep_ray.api.request.multipart_framing import malformed
 
 FILES_CURE = "Audio is sent as the file src_audio or reference_audio."
 _EXTENDED = re.compile(r";\s*filename\*(?:0\*?)?\s*=\s*([^;\s]*)", re.IGNORECASE)
-"""A file name as RFC 5987 and RFC 2231 write it."""
+"""A file name in the form of RFC 5987 and RFC 2231."""
 _HEAD = 4096
-"""Bytes that tell a text from audio."""
+"""So many bytes from the start of a file are used to distinguish text from audio."""
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A file of the form, as it came."""
+    """A file of the form, unchanged."""
 
     path: Path
     size: int
@@ -34,11 +34,11 @@ class Upload:
 
 @dataclass(frozen=True)
 class PartHeaders:
-    """A part's headers. ``is_file`` says that it has a file name, ``named`` that this is not empty.
+    """A part's headers. ``is_file``: it has a file name. ``named``: the file name is not empty.
 
-    ``charset`` is what the part's own Content-Type names. ``encoding`` is its
-    Content-Transfer-Encoding. RFC 7578 deprecates it, yet programs that build a form as they build
-    a mail send it, so base64 and quoted-printable are undone. Any other: the bytes as they are.
+    ``charset``: that of the part's own Content-Type. ``encoding``: its Content-Transfer-Encoding.
+    RFC 7578 deprecates it, but programs that build a form like a mail send it, so base64 and
+    quoted-printable are decoded. With any other encoding the bytes are not changed.
     """
 
     name: str
@@ -50,7 +50,7 @@ class PartHeaders:
     @classmethod
     def of(cls, block: bytes) -> "PartHeaders":
         """Read a part's header lines. Raises Problem 400 for a part without a name."""
-        # Windows programs name files in their code page: latin-1 takes any bytes.
+        # Windows programs write file names in their code page: latin-1 can decode any bytes.
         headers = HeaderParser().parsestr(block.decode("latin-1").lstrip("\r\n"))
         disposition = _line(headers, "content-disposition")
         _, options = parse_options_header(disposition)
@@ -72,15 +72,15 @@ class PartHeaders:
 
 @dataclass
 class TextPart:
-    """A text field; what came of it so far."""
+    """A text field, as far as it has arrived."""
 
     headers: PartHeaders
     data: bytearray = field(default_factory=bytearray)
 
     def text(self, default: str) -> str:
-        """The text, of the part's own charset or else of the codec ``default``.
+        """The text, decoded by the part's own charset or, without one, by the codec ``default``.
 
-        Raises Problem 400, and 415 for a charset that is not known.
+        Raises Problem 400, and 415 for an unknown charset.
         """
         data = bytes(self.data)
         if self.headers.encoding == "quoted-printable":
@@ -98,12 +98,12 @@ class TextPart:
             if self.headers.is_file or b"\0" in data:
                 cure = FILES_CURE
             raise self.headers.wrong(f"is not {codec} text. {cure}") from None
-        # Editors end a file's last line; the line's end is no part of the value.
+        # Editors write a line's end after the last line of a file; it is not part of the value.
         return text.rstrip("\r\n") if self.headers.is_file else text
 
 
 class FilePart:
-    """A file, written to ``path`` as it comes."""
+    """A file, which is written to ``path`` while it arrives."""
 
     def __init__(self, headers: PartHeaders, path: Path) -> None:
         if headers.encoding == "quoted-printable":
@@ -119,11 +119,12 @@ class FilePart:
 
     @property
     def empty(self) -> bool:
-        """Whether this is, so far, what a browser sends for a file input that was left empty."""
+        """Whether this looks, so far, like the empty part that a browser sends for a file input
+        without a file."""
         return not (self.headers.named or self.pending or self._size)
 
     def write(self) -> None:
-        """Write what is pending. Raises OSError, and Problem 400 where its base64 is none."""
+        """Write what is pending. Raises OSError, and Problem 400 if it is not legal base64."""
         data = b"".join(self.pending)
         self.pending.clear()
         if self.headers.encoding == "base64":
@@ -141,9 +142,9 @@ class FilePart:
         self.stream.write(data)
 
     def mistaken_text(self) -> str | None:
-        """The (start of the) text that came where the file belongs; None where it is a file.
+        """The start of the text that was sent instead of a file; None if the part is a file.
 
-        That is a part without a file name which begins as no audio does: with text, or nothing.
+        It is text if the part has no file name and, unlike audio, begins with text or is empty.
         """
         if self.headers.is_file:
             return None
@@ -155,7 +156,7 @@ class FilePart:
         return text if plain else None
 
     def upload(self) -> Upload | None:
-        """The file that came; None for an empty one without a name. Raises Problem 400."""
+        """The complete file; None for an empty one without a name. Raises Problem 400."""
         if self._rest:
             raise self.headers.wrong("is not base64: its end is missing.")
         if self.empty:
@@ -164,5 +165,5 @@ class FilePart:
 
 
 def _line(headers: Message, name: str) -> str:
-    """A header's value; where it was folded, in one line."""
+    """A header's value, in one line even if it was folded."""
     return "".join(str(headers.get(name, "")).splitlines())

@@ -1,4 +1,4 @@
-"""Brings a client's audio in: read by a child process, made FLAC, its length checked."""
+"""Reads a client's audio: a child process converts it to FLAC, and its length is checked."""
 
 import asyncio
 import os
@@ -19,8 +19,8 @@ from acestep_ray.timebase import frames_of_seconds
 
 @dataclass(frozen=True)
 class SourceFile:
-    """Audio that was read: ``file`` is FLAC in the request's folder. ``name``: the field that it
-    came in."""
+    """Audio that was read. ``file``: FLAC, in the request's folder. ``name``: the field in which it
+    was sent."""
 
     role: str
     name: str
@@ -29,12 +29,12 @@ class SourceFile:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the client should know of it."""
+        """Warnings about the audio, for the client."""
         return (f"{self.name}: {self.audio.warning}",) if self.audio.warning else ()
 
 
 class SourceReader:
-    """Reads client files, a few at a time; one an app."""
+    """Reads client files, a few at a time. One per app."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -43,9 +43,9 @@ class SourceReader:
     async def bring_in(
         self, role: str, field: str, body: Body, request: GenerateRequest, folder: Path
     ) -> SourceFile | FieldError:
-        """Read the file ``field`` of the form, or else the one that ``field``_path names.
+        """Read the file ``field`` of the form or, without one, the file that ``field``_path names.
 
-        Answers a FieldError where it is not audio that may be used.
+        Returns a FieldError if it is not audio, or may not be used.
         """
         upload = body.files.get(field)
         name = field if upload else f"{field}_path"
@@ -62,7 +62,7 @@ class SourceReader:
                 finally:
                     os.close(descriptor)
         except OutsideRoots as error:
-            # The folders as the setting has them, which is for clients; no other path is told.
+            # The folders as in the setting, which clients may know; no other path is shown.
             return self._refused(
                 name,
                 f"{error} It allows {self._settings.audio_root_names} (its setting "
@@ -86,7 +86,7 @@ class SourceReader:
 def check_length(
     decode: DecodeParameters, seconds: float, limits: Limits, source_field: str
 ) -> FieldError | None:
-    """What is wrong with a source of that length for the task, and with its repaint window."""
+    """What is wrong with the length of a source for the task, or with the repaint window."""
     if frames_of_seconds(seconds) < 1:
         return field_error(
             source_field, f"{source_field} is too short: {seconds:.3f} s of audio.", limits

@@ -1,8 +1,8 @@
 """Fields of the reference server's later API that this service does not serve.
 
-Nobody gets another song than the one that was asked for: a field that decides what a song is about,
-or that asks for something else than a song, is refused. One that only shapes the sound is ignored,
-with a warning. A value that asks for what is done anyway is neither. docs/api.md has the table.
+No client gets a song that it did not ask for: a field that decides what a song is about, or that
+asks for something other than a song, is refused. A field that only changes the sound is ignored,
+with a warning. A value that asks for what is done anyway is accepted. docs/api.md has the table.
 """
 
 from collections.abc import Mapping
@@ -23,13 +23,13 @@ REFUSED: Mapping[str, str] = {
     "full_analysis_only": _NO_ANALYSIS,
     "extract_codes_only": _NO_ANALYSIS,
 }
-"""Refused where they ask for something -> what to send instead."""
+"""Fields that are refused if they ask for something -> what to send instead."""
 
 REFUSED_ALIASES: Mapping[str, tuple[str, ...]] = {
     "sample_query": ("description", "desc"),
     "use_format": ("format",),
 }
-"""Other names that the reference server reads them under."""
+"""Other names of these fields in the reference server."""
 
 _ANY = None
 _ZERO = frozenset({"0", "0.0"})
@@ -55,19 +55,20 @@ IGNORED: Mapping[str, frozenset[str] | None] = {
     "cover_noise_strength": _ZERO,
     "constrained_decoding": TRUE,
     "use_cot_language": TRUE,
-    # Of no effect in the reference server either.
+    # These have no effect in the reference server either.
     "repaint_latent_crossfade_frames": _ANY,
     "repaint_wav_crossfade_sec": _ANY,
     "is_format_caption": _ANY,
     "allow_lm_batch": _ANY,
     "parallel_thinking": _ANY,
 }
-"""Ignored -> the values, as lower-case text, that ask for what is done anyway; None: all do."""
+"""Ignored fields -> the values, as lower-case text, that ask for what is done anyway; None: all
+values do."""
 
 
 def asks(spelling: str, value: object) -> bool | None:
-    """Whether a field of REFUSED, sent as ``spelling``, asks for anything: every value does but
-    false, "no", 0, "" and empty lists. None where the client means another field."""
+    """Whether a field of REFUSED, sent as ``spelling``, asks for anything: every value does, except
+    false, "no", 0, "" and empty lists. None if the client means another field."""
     if not isinstance(value, str):
         return bool(value)
     word = value.strip().lower()
@@ -77,6 +78,6 @@ def asks(spelling: str, value: object) -> bool | None:
 
 
 def is_lost(name: str, value: object) -> bool:
-    """Whether a value of a field of IGNORED asks for what is not done."""
+    """Whether a value of a field of IGNORED asks for something that is not done."""
     usual = IGNORED[name]
     return usual is not None and str(value).strip().lower() not in usual

@@ -1,4 +1,4 @@
-"""Raw values -> checked values. Every field that is wrong is named, with what it accepts."""
+"""Raw values -> checked values. The errors name every wrong field and what it accepts."""
 
 import json
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ _LONGEST_NAME = 60
 
 @dataclass(frozen=True)
 class ValidatedRequest:
-    """``request`` holds the defaults where a field was not sent or is among ``errors``."""
+    """``request`` has defaults for the fields that were not sent or are in ``errors``."""
 
     request: GenerateRequest
     sent: frozenset[str]
@@ -29,10 +29,10 @@ class ValidatedRequest:
 
 
 def check(body: Body, limits: Limits) -> ValidatedRequest:
-    """Check every value by itself; what concerns several together is admit's."""
+    """Check every value by itself; job_rules.admit checks several values together."""
     found = resolve(body.fields, form=body.form)
     for name in body.files:
-        found.errors.pop(name, None)  # a text field of the same name: the file wins
+        found.errors.pop(name, None)  # a text field of the same name: the file is used instead
     raw = found.values
     context = {"limits": limits}
     errors = [field_error(name, detail, limits) for name, detail in found.errors.items()]
@@ -106,13 +106,13 @@ def _names(names: list[str]) -> str:
     names = [name or "(no name)" for name in names]
     shown = [name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…" for name in names]
     more = len(names) - _MOST_NAMES
-    # They are stored with the job: no half characters, and no NULs, which SQLite ends texts at.
+    # They are stored with the job: no half characters, and no NULs, at which SQLite ends texts.
     text = printable(", ".join(shown[:_MOST_NAMES])).replace("\0", "\\0")
     return text + (f" and {more} more" if more > 0 else "")
 
 
 class ValidationReport:
-    """One error a field, the first; warnings in the order they came up."""
+    """The first error of each field, and the warnings in the order in which they were found."""
 
     def __init__(self, checked: ValidatedRequest, limits: Limits) -> None:
         self.errors: dict[str, FieldError] = {error.field: error for error in checked.errors}
@@ -120,11 +120,12 @@ class ValidationReport:
         self._limits = limits
 
     def refuse(self, name: str, detail: str, legal: str = "") -> None:
-        """A field whose value is legal by itself but not in this request. ``legal``: what is, where
-        it is less than what the field accepts at all."""
+        """Add an error for a field whose value is legal by itself but not in this request.
+        ``legal``: the values that are legal in this request, if these are not all of the field."""
         error = field_error(name, detail, self._limits)
         self.errors.setdefault(name, replace(error, legal=legal) if legal else error)
 
     def warn(self, text: str) -> None:
-        """A value that is accepted and not used, or not as it may be thought to be."""
+        """Add a warning for a value that is accepted but not used, or not used as the client may
+        expect."""
         self.warnings.append(text)

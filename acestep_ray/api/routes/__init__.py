@@ -1,4 +1,4 @@
-"""The routes, and what each answers."""
+"""The routes, and what each returns."""
 
 from acestep_ray.api.routes import audio, generate, jobs, service
 

@@ -1,4 +1,4 @@
-"""``/v1/audio``: a job's takes, by job and number, never by path."""
+"""``/v1/audio``: a job's takes, by job and number, not by a path on the server."""
 
 from typing import Annotated
 
@@ -67,7 +67,7 @@ async def head_audio(
 
 
 async def find_take(job_id: str, name: str, context: AppContext) -> tuple[JobSpec, Take]:
-    """The take of that name (``1.mp3``) among those of the job's result, and the job's spec.
+    """The job's spec, and the take of that name (``1.mp3``) in the job's result.
 
     Raises Problem 404, and what JobService.get raises.
     """
@@ -108,7 +108,7 @@ async def _answer(
     if context.settings.downloads == "redirect":
         seconds = context.settings.download_seconds
         url = await context.artifacts.sign(take.key, method, seconds)
-        # 307: whoever follows it keeps the method, and the URL is signed for just that one.
+        # 307: a client that follows it keeps the method, and the URL is signed for only that one.
         return RedirectResponse(url, 307, {"Cache-Control": "no-store"})
     try:
         span = choose_span(size, etag, *ranges)

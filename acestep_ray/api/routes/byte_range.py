@@ -1,4 +1,4 @@
-"""Range and conditional headers of one file, as RFC 9110 has them (sections 13 and 14)."""
+"""Range and conditional headers of one file, by RFC 9110 (sections 13 and 14)."""
 
 import re
 from dataclasses import dataclass
@@ -16,22 +16,22 @@ class Span:
 
     @property
     def content_range(self) -> str:
-        """For the header of that name."""
+        """The value of the header Content-Range."""
         return f"bytes {self.start}-{self.end - 1}/{self.size}"
 
 
 class Unsatisfiable(Exception):
-    """The range lies wholly outside the file (416)."""
+    """The whole range is outside the file (416)."""
 
 
 def choose_span(
     size: int, etag: str, range_header: str | None, if_range: str | None
 ) -> Span | None:
-    """The part of the file that was asked for; None for the whole of it.
+    """The requested part of the file; None for the whole file.
 
-    What is not one well-formed byte range, several ranges too, is ignored, as the RFC allows; and
-    so is a range whose If-Range names another version (or a date, which we do not give out).
-    Raises Unsatisfiable.
+    Everything except one well-formed byte range is ignored, also several ranges, as the RFC allows.
+    A range whose If-Range names another version (or a date, which the service never sends) is
+    ignored too. Raises Unsatisfiable.
     """
     match = _RANGE.fullmatch((range_header or "").strip())
     if not match or (if_range is not None and if_range.strip() != etag):

@@ -90,7 +90,8 @@ async def queue_job(
     *,
     idempotency_key: str | None = None,
 ) -> tuple[Submitted, JobSpec]:
-    """Read the audio of an admitted request, and queue its job: what was queued, and its spec.
+    """Read the audio of an admitted request, and queue its job. Returns what was queued, and the
+    job's spec.
 
     ``folder`` holds the request's files. Raises Problem (422, 503) and what ``submit`` raises.
     """
@@ -111,8 +112,8 @@ async def queue_job(
 
 
 async def _refuse_what_cannot_be_planned(admitted: JobDraft, context: AppContext) -> None:
-    """A song whose prompt and codes are longer than the language model's context; the mock has no
-    bound."""
+    """Raise Problem 422 if prompt and codes of a song are longer than the language model's context;
+    the mock has no limit."""
     plan = admitted.spec.plan
     if plan is None or plan.backend == "mock":
         return
@@ -123,7 +124,7 @@ async def _refuse_what_cannot_be_planned(admitted: JobDraft, context: AppContext
 
 @contextmanager
 def request_folder() -> Iterator[Path]:
-    """A place for the request's files, gone after it."""
+    """A folder for the request's files, which is removed after the request."""
     try:
         made = TemporaryDirectory(prefix="acestep-request-", ignore_cleanup_errors=True)
     except OSError as error:
@@ -137,14 +138,14 @@ async def admit_request(
 ) -> tuple[JobDraft, ValidationReport]:
     """Apply the rules that need several fields, or what is deployed.
 
-    Raises Problem 503 where an engine that the request needs is not up yet, and 422 where a value
-    is wrong whatever comes up later.
+    Raises Problem 422 if a value is wrong with any engine, else 503 if an engine that the request
+    needs is not ready yet.
     """
     try:
         deployed = await context.service.deployed()
         return admit(checked, context.settings, deployed, frozenset(body.files))
     except Exception:
-        if checked.errors:  # no engine that comes up later will make these values right
+        if checked.errors:  # these values are wrong with any engine
             raise invalid_values(checked.errors) from None
         raise
 
@@ -152,9 +153,9 @@ async def admit_request(
 async def _bring_in(
     admitted: JobDraft, checked: ValidatedRequest, body: Body, folder: Path, context: AppContext
 ) -> Sequence[SourceFile]:
-    """Read all audio that came and answer what the job needs.
+    """Read all audio that was sent, and return the files that the job needs.
 
-    What is not needed is looked at too: a bad value is told whether or not it would be used.
+    Files that are not needed are checked too: a bad value is reported even if it would not be used.
     """
     errors: list[FieldError] = []
     brought: list[SourceFile] = []

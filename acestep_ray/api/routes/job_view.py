@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 
 
 def job_view(snapshot: Snapshot, context: AppContext) -> JobView:
-    """The contract's Job. Where clusters of two releases share a store, one may not understand what
-    the other wrote of a job; its state is told all the same."""
+    """The job as clients see it. If clusters of two releases share a store, a job that the other
+    release wrote may be unreadable; its state is returned nevertheless."""
     record = snapshot.record
     try:
         spec = JobSpec.model_validate_json(record.spec)
@@ -40,7 +40,7 @@ def job_view(snapshot: Snapshot, context: AppContext) -> JobView:
 
 
 def job_summary(snapshot: Snapshot) -> JobSummaryView:
-    """The job's entry in a list. Of the stored texts it needs the spec alone."""
+    """The job's entry in a list. Of the stored texts it needs only the spec."""
     try:
         spec = JobSpec.model_validate_json(snapshot.record.spec)
     except ValidationError:
@@ -84,7 +84,7 @@ def _state(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def poll_headers(view: JobView) -> dict[str, str]:
-    """A job changes; until it ends, when to look again."""
+    """Headers for a job's state: do not cache it and, until the job ends, when to poll again."""
     headers = {"Cache-Control": "no-store"}
     if not view.status.ended:
         headers["Retry-After"] = str(min(5, max(1, math.ceil((view.eta_seconds or 0) / 4))))
@@ -92,7 +92,7 @@ def poll_headers(view: JobView) -> dict[str, str]:
 
 
 def audio_path(job_id: str, index: int, extension: str) -> str:
-    """Path of a take; ``index`` is 0-based, the path's number is not."""
+    """Path of a take; ``index`` begins at 0, the number in the path at 1."""
     return f"/v1/audio/{job_id}/{index + 1}.{extension}"
 
 
@@ -110,7 +110,7 @@ def _result(job_id: str, spec: JobSpec, result: JobResult, context: AppContext) 
         metas=_metas(spec, result, plan) if plan else {},
         bpm=(spec.decode.bpm or plan.metadata.bpm) if plan else None,
         duration=result.duration if plan else None,
-        genres=None,  # the LM's grammar leaves them out when it generates
+        genres=None,  # the LM's grammar does not contain them
         keyscale=(spec.decode.key_scale or plan.metadata.keyscale) if plan else None,
         timesignature=(spec.decode.time_signature or plan.metadata.timesignature) if plan else None,
         audio_codes=format_code_string(plan.codes) if plan and plan.codes else None,
@@ -119,7 +119,7 @@ def _result(job_id: str, spec: JobSpec, result: JobResult, context: AppContext) 
 
 
 def _metas(spec: JobSpec, result: JobResult, plan: Plan) -> dict[str, str | int | float]:
-    """The metadata that the takes were made with: what the user gave wins over the LM's."""
+    """The metadata that were used for the takes: values of the user come before those of the LM."""
     return {
         "bpm": spec.decode.bpm or plan.metadata.bpm or UNKNOWN,
         "duration": result.duration or UNKNOWN,

@@ -37,14 +37,14 @@ def is_job_id(text: str) -> bool:
 async def known_id(
     job_id: Annotated[str, Path(description="As the submit answered it.", examples=[_EXAMPLE_ID])],
 ) -> str:
-    """A job's id as it is stored. What cannot be one was never a job: 404."""
+    """A job's id as it is stored. Raises Problem 404 for a text that cannot be an id."""
     if not is_job_id(job_id):
         raise job_not_found()
     return job_id.lower()
 
 
 JobId = Annotated[str, Depends(known_id)]
-# ?status=&limit= is how a form with empty inputs asks for everything.
+# A form with empty inputs sends ?status=&limit= and asks for everything.
 EMPTY_IS_UNSET = BeforeValidator(lambda value: None if value == "" else value)
 
 
@@ -156,11 +156,11 @@ async def delete_job(job_id: JobId, context: ContextDep) -> Response:
     except StorageError as error:
         # The store lists the audio as garbage: a runner deletes it later.
         logger.warning("The audio of deleted job %s is still there: %s", job_id, error)
-    return Response(status_code=204)  # no Content-Type of a body that there is none of
+    return Response(status_code=204)  # without a body there is no Content-Type
 
 
 def _error_codes(text: str) -> tuple[ErrorCode, ...]:
-    """The codes that ``cancelled`` or ``!cancelled`` stands for."""
+    """The codes that ``text`` selects, such as ``cancelled``, or with ``!`` all others."""
     name = text.removeprefix("!")
     if name not in [*ErrorCode]:
         raise invalid_values([parameter_error("error_code", text)])

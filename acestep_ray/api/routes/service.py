@@ -36,7 +36,8 @@ from acestep_ray.replicas.planners import planners_of
 router = APIRouter(tags=["service"])
 
 _HEALTH_SECONDS = 0.5
-"""How long GET /health waits for what is deployed: it must answer whatever else is down."""
+"""How long GET /health waits for what is deployed, in seconds. It must respond even if everything
+else is down."""
 _SERVICE = "acestep-ray"
 
 
@@ -58,7 +59,7 @@ async def health(response: Response, context: ContextDep) -> HealthView:
 
 
 async def _health_data(context: AppContext) -> HealthData:
-    """What is deployed, as upstream's clients read it; nothing while the job store is away."""
+    """What is deployed, as upstream's clients read it; nothing if the job store is unavailable."""
     try:
         async with asyncio.timeout(_HEALTH_SECONDS):
             deployed = await context.service.deployed()

@@ -1,4 +1,4 @@
-"""Queues a job whose request was found good: its audio into storage first, then the job."""
+"""Queues a job whose request was accepted: first its audio is stored, then the job is queued."""
 
 import asyncio
 import logging
@@ -22,7 +22,8 @@ T = TypeVar("T")
 
 LOOKS = 20
 LOOK_PAUSE = 3.0
-"""How often, and seconds between, a lost answer of the job store is looked for."""
+"""If the job store did not respond to a submit: how many times the job is read, and the seconds
+between two tries."""
 
 _settling: set[asyncio.Task[None]] = set()
 
@@ -37,7 +38,7 @@ async def submit(
     idempotency_key: str | None,
     fingerprint: str,
 ) -> Submitted:
-    """Store the audio and queue the job. Where no new job comes of it, the audio goes again.
+    """Store the audio and queue the job. If no new job is made, the audio is removed again.
 
     Raises what JobService.submit raises, and StorageError.
     """
@@ -74,7 +75,7 @@ async def _store_and_queue(
             await context.artifacts.put_file(source_key(order.job_id, one.role), one.file)
         submitted = await context.service.submit(order)
     except StoreUnavailable:
-        # The job may be queued all the same, and then it needs its audio.
+        # The job may be queued nevertheless; then it needs its audio.
         task = start_task(_settle(order.job_id, context))
         _settling.add(task)
         task.add_done_callback(_settling.discard)
@@ -88,7 +89,7 @@ async def _store_and_queue(
 
 
 async def _settle(job_id: str, context: AppContext) -> None:
-    """Remove the audio of a submit that went unanswered, once the store says that it has no such
+    """Remove the audio of a submit without a response, if the store reports that it has no such
     job."""
     for _ in range(LOOKS):
         await asyncio.sleep(LOOK_PAUSE)
@@ -99,7 +100,7 @@ async def _settle(job_id: str, context: AppContext) -> None:
         except JobNotFound:
             await _remove(job_id, context)
         except JobExpired:
-            pass  # deleted meanwhile, and its audio with it
+            pass  # the job and its audio were deleted meanwhile
         return
     logger.warning("The audio of job %s stays: the job store does not say if it is queued.", job_id)
 
@@ -108,12 +109,13 @@ async def _remove(job_id: str, context: AppContext) -> None:
     try:
         await context.artifacts.delete_prefix(sources_prefix(job_id))
     except Exception:
-        # The client is to hear why its job was not queued, not why the cleaning failed.
+        # The client must get the reason why its job was not queued, not the error of this removal.
         logger.exception("The audio of job %s, which was not queued, could not be removed", job_id)
 
 
 async def _to_the_end(work: Coroutine[Any, Any, T]) -> T:
-    """Await ``work`` to its end even when the client hangs up: a job is queued whole or not."""
+    """Await the end of ``work`` even if the client disconnects: a job is queued completely or not
+    at all."""
     task = start_task(work)
     try:
         return await asyncio.shield(task)

@@ -1,4 +1,4 @@
-"""Audio that upstream's clients name by a path: of a take, or of a file on the server."""
+"""Audio that upstream's clients name by a path: that of a take, or of a file on the server."""
 
 import asyncio
 import os
@@ -26,8 +26,8 @@ _TAKE = re.compile(
 
 
 def take_of(path: str) -> tuple[str, str] | None:
-    """Job id and name (``1.mp3``) of the take that a path or URL of this service ends with; None if
-    it ends with none, or goes up in folders."""
+    """Job id and name (``1.mp3``) of the take at the end of a path or URL of this service; None if
+    there is none, or if the path contains ``..``."""
     path = unquote(path.strip())  # a part of a URL, as a client may cut it out
     match = _TAKE.fullmatch(path)
     if match is None or ".." in path.split("/"):
@@ -38,9 +38,9 @@ def take_of(path: str) -> tuple[str, str] | None:
 async def bring_takes(
     checked: ValidatedRequest, body: Body, folder: Path, context: AppContext
 ) -> tuple[ValidatedRequest, Body]:
-    """Make files of the body of the takes that paths name, as if the client had sent them.
+    """Add the takes that paths name to the files of the body, as if the client had sent them.
 
-    Other paths are checked. A file of the form wins over a path. Raises Problem 400, and
+    Other paths are checked. A file of the form is used instead of a path. Raises Problem 400, and
     StorageError.
     """
     files = dict(body.files)

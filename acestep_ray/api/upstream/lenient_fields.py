@@ -1,7 +1,7 @@
-"""How upstream's clients write values -> fields that the native check reads.
+"""Values as upstream's clients write them -> fields that the native check reads.
 
-Only the writing is changed here: words for "nothing" and for booleans, 0 for "choose for me",
-nested objects as text. Whether a value is legal is the native check's to say.
+Only the form is changed here: words for "nothing" and for booleans, 0 for "choose for me", nested
+objects as text. The native check decides whether a value is legal.
 """
 
 import json
@@ -36,12 +36,12 @@ _CANONICAL = {
     **REFUSED_NAMES,
     **{spelling: name for name, others in ALIASES.items() for spelling in (name, *others)},
 }
-"""Every spelling of a field -> its own name."""
+"""Every accepted name of a field -> its own name."""
 
 
 @dataclass
 class LenientFields:
-    """``fields``: for the native check, under the names that they came under. ``sent``: their own
+    """``fields``: for the native check, under the names as they were sent. ``sent``: their own
     names. ``asked``: fields that the native request refuses, by their own names, if their values
     ask for something."""
 
@@ -52,7 +52,7 @@ class LenientFields:
 
 
 def read_fields(raw: Mapping[str, object]) -> LenientFields:
-    """Bring the values of a body, and of the objects nested in it, into the native form."""
+    """Convert the values of a body, and of the objects nested in it, to the native form."""
     found = LenientFields()
     found.fields = _level(found, {k: v for k, v in raw.items() if k not in NESTED_NAMES})
     for spelling in [name for name in NESTED_NAMES if name in raw]:
@@ -111,7 +111,7 @@ def _rewritten(found: LenientFields, name: str, value: object) -> object:
 
 
 def _asks(name: str, spelling: str, value: object) -> bool | None:
-    """As ``asks``; but of text only the words for true mean true, as upstream has it."""
+    """As ``asks``, but of texts only the words for true mean true, as in upstream's API."""
     asking = asks(spelling, value)
     if asking and name in _FLAGS and isinstance(value, str):
         return value.strip().lower() in TRUE - FALSE
@@ -119,7 +119,7 @@ def _asks(name: str, spelling: str, value: object) -> bool | None:
 
 
 def _object(value: object) -> Mapping[str, object] | None:
-    """A nested object, or the JSON text of one. Empty: it was not sent. None: it is none."""
+    """A nested object, or the JSON text of one. Empty: it was not sent. None: it is no object."""
     if is_nothing("", value):
         return {}
     if isinstance(value, str):

@@ -1,7 +1,7 @@
 """A body of POST /release_task -> an admitted job.
 
-The native check and the native rules decide what is legal. What they refuse, and what a song can do
-without, is left out here with a warning instead.
+The native check and the native rules decide what is legal. If a song can be made without a value
+that they refuse, the value is left out here, with a warning instead of an error.
 """
 
 from collections.abc import Iterable
@@ -28,10 +28,10 @@ _DECISIVE = frozenset(
         *("src_audio", "reference_audio", "src_audio_path", "reference_audio_path"),
     )
 )
-"""Without what was sent in these fields it would be another song: an error stays an error."""
+"""Without the values of these fields it would be another song: an error in them stays an error."""
 _OTHER_WORK = ("analysis_only", "full_analysis_only", "extract_codes_only")
 _LM_DEFAULTS = {"lm_temperature": 0.85, "lm_cfg_scale": 2.5, "lm_top_p": 0.9}
-"""Where upstream's defaults differ from those of the native request."""
+"""Upstream's defaults that differ from those of the native request."""
 _FOR_WINDOWS = frozenset(
     {
         *("repaint_mode", "repaintMode", "repaint_strength", "repaintStrength"),
@@ -52,7 +52,7 @@ _NOT_WRITTEN = {
 
 @dataclass(frozen=True)
 class AdmittedTask:
-    """``body`` holds only the files that the job uses."""
+    """``body`` contains only the files that the job uses."""
 
     draft: JobDraft
     checked: ValidatedRequest
@@ -62,8 +62,8 @@ class AdmittedTask:
 async def admit_task(body: Body, folder: Path, context: AppContext) -> AdmittedTask:
     """Check a request of upstream's API. ``folder`` holds its files.
 
-    Raises Problem: 400 for paths of audio, 422 for what decides the song and cannot be used, 503 if
-    an engine is not up yet.
+    Raises Problem: 400 for paths of audio, 422 for unusable values of fields that decide what the
+    song is, 503 if an engine is not ready yet.
     """
     limits = context.settings.limits
     lenient = read_fields(body.fields)
@@ -86,9 +86,9 @@ async def admit_task(body: Body, folder: Path, context: AppContext) -> AdmittedT
 
 
 def _use_description(lenient: LenientFields) -> dict[str, str]:
-    """Make a description the caption, if there is no other: it says what the song is about.
+    """Use a description as the caption if there is no caption: it describes the song.
 
-    What is done instead, for the warnings.
+    Returns what is done instead, for the warnings.
     """
     instead = {}
     for name in ("sample_query", "global_caption"):
@@ -104,8 +104,8 @@ def _use_description(lenient: LenientFields) -> dict[str, str]:
 
 
 def _for_task(fields: dict[str, object]) -> dict[str, object]:
-    """Without fields that would do nothing for the task upstream either; a warning would be noise,
-    as some clients send them with every request."""
+    """The fields without those that have no effect for the task in upstream's server either. There
+    is no warning, because some clients send them with every request."""
     task = str(fields.get("task_type", fields.get("taskType", "text2music"))).strip().lower()
     unheard = (frozenset() if task in WINDOW_TASKS else _FOR_WINDOWS) | (
         frozenset() if task == "cover" else _FOR_COVERS
@@ -116,7 +116,8 @@ def _for_task(fields: dict[str, object]) -> dict[str, object]:
 def _report_unwritten(
     checked: ValidatedRequest, lenient: LenientFields, instead: dict[str, str], limits: Limits
 ) -> ValidatedRequest:
-    """What the language model cannot do yet becomes a warning; what is no song stays an error."""
+    """Warn about what the language model cannot do yet. Fields that ask for something other than a
+    song are errors."""
     warnings = list(lenient.warnings)
     for name, sentence in _NOT_WRITTEN.items():
         if name in lenient.asked:
@@ -139,7 +140,7 @@ def _report_unwritten(
 
 
 def _soften(checked: ValidatedRequest) -> ValidatedRequest:
-    """Leave out what cannot be read or is not legal, as far as a song can do without it."""
+    """Leave out values that are unreadable or not legal, if a song can be made without them."""
     left_out = [error for error in checked.errors if error.field not in _DECISIVE]
     kept = tuple(error for error in checked.errors if error.field in _DECISIVE)
     return _leave_out(replace(checked, errors=kept), left_out)
@@ -150,7 +151,7 @@ def _may_be_left_out(error: FieldError, checked: ValidatedRequest) -> bool:
 
 
 def _leave_out(checked: ValidatedRequest, errors: Iterable[FieldError]) -> ValidatedRequest:
-    """Give fields their defaults, with warnings."""
+    """Set the fields of these errors to their defaults, with warnings."""
     names = {error.field for error in errors}
     defaults = {
         attribute: info.default
@@ -166,7 +167,8 @@ def _leave_out(checked: ValidatedRequest, errors: Iterable[FieldError]) -> Valid
 
 
 def _fit_seeds(checked: ValidatedRequest) -> ValidatedRequest:
-    """As many seeds as takes, as upstream has it: missing ones are drawn, others not used."""
+    """As many seeds as takes, as in upstream's API: missing seeds are drawn, and more seeds are not
+    used."""
     request = checked.request
     takes, seeds = request.batch_size, request.seed
     if request.use_random_seed or not takes or len(seeds) in (1, takes):
@@ -189,7 +191,7 @@ def _with_defaults(checked: ValidatedRequest) -> ValidatedRequest:
         return checked
     update: dict[str, object] = {n: v for n, v in _LM_DEFAULTS.items() if n not in checked.sent}
     if "use_cot_caption" not in checked.sent:
-        # With all metadata given the language model writes no text, and so no caption.
+        # If all metadata are given, the language model writes no text and so no caption.
         metadata = (*(request.bpm, request.key_scale, request.time_signature, request.duration),)
         update["use_cot_caption"] = not all(metadata)
     return replace(checked, request=request.model_copy(update=update))

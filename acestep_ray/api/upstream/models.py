@@ -73,12 +73,12 @@ async def _fields(request: Request, context: AppContext) -> dict[str, object]:
 
 
 def _decoder(asked: object, deployed: Deployed) -> str:
-    """The deployed decoder model of that name; None: the default."""
+    """Name of the deployed decoder model that was asked for; for None, of the default one."""
     return choose_decoder(deployed, None if asked is None else str(asked), "text2music").model
 
 
 def _planner(asked: object, deployed: Deployed) -> str | None:
-    """The deployed language model of that name; None if none was asked for."""
+    """Name of the deployed language model that was asked for; None if none was asked for."""
     return None if asked is None else choose_planner(deployed, str(asked), None)[1]
 
 

@@ -62,7 +62,7 @@ def task_ids(body: Body) -> list[str]:
 
 
 def _listed(text: str) -> object:
-    """JSON text of a list or of one id, or ids with commas between."""
+    """The value of a JSON text (a list or one id), or a list from ids with commas between them."""
     if text.lstrip()[:1] in ("[", '"', "{"):
         try:
             value = json.loads(text)

@@ -34,8 +34,8 @@ def no_task(task_id: str, why: str) -> TaskStateView:
 def task_state(
     task_id: str, snapshot: Snapshot, deployed: Deployed, context: AppContext
 ) -> TaskStateView:
-    """The state of a job. One that another release of the service wrote may be unreadable: it
-    counts as failed, with an error that explains it."""
+    """The state of a job. A job that another release of the service wrote may be unreadable: it
+    counts as failed, with an error that explains this."""
     record = snapshot.record
     view = job_view(snapshot, context)
     created = int(record.created_at)
@@ -116,7 +116,7 @@ def _takes(snapshot: Snapshot, view: JobView, deployed: Deployed) -> list[dict[s
 
 
 def _metas(song: DecodeParameters, view: JobView) -> dict[str, Any]:
-    """What the takes were made with, and the words as they were sent."""
+    """The metadata of the takes, and the caption and lyrics as they were sent."""
     assert view.result is not None
     sent = {
         "bpm": song.bpm or UNKNOWN,
