@@ -1,1 +1,1 @@
-"""Jobs: their states, their store, and the workflow that takes one from plan to takes."""
+"""Jobs: their states, their store, and the workflow that runs a job from its plan to its takes."""

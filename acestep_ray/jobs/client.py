@@ -17,7 +17,7 @@ PATIENCE = 20.0
 
 @dataclass(frozen=True)
 class LeaseRequest:
-    """A runner asks for jobs; the coordinator knows how many it can have.
+    """A runner asks for jobs; the coordinator decides how many it can have.
 
     ``request_id``: a repeated request gets the same jobs. ``planners``: names of the planners that
     the runner has. ``cluster``: id of the Ray cluster, if several share a job store.
@@ -58,7 +58,7 @@ class JobStoreClient(Protocol):
         ...
 
     async def stats(self) -> QueueStats:
-        """Counts and figures, as of now."""
+        """Present counts and measured times."""
         ...
 
     async def replicas(self) -> RegistrySnapshot:

@@ -32,7 +32,7 @@ class ErrorCode(StrEnum):
 
 
 def error_code_of(text: str | None) -> ErrorCode | None:
-    """A stored error code; one of a later release, which this one does not know, is INTERNAL."""
+    """A stored error code; an unknown one, from a later release, becomes INTERNAL."""
     if text is None:
         return None
     return ErrorCode(text) if text in set(ErrorCode) else ErrorCode.INTERNAL

@@ -12,7 +12,7 @@ _BESIDE = frozenset({"lm", "use_cot_caption", "warnings"})
 
 
 class JobSpec(BaseModel):
-    """One accepted request: what each engine needs to know of it."""
+    """One accepted request: everything that the engines need of it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,7 +28,7 @@ class JobSpec(BaseModel):
         return self.plan is not None
 
     # The stored form is flat: the decoder's parameters at the top, those of the LM under "lm", and
-    # use_cot_caption, which is the LM's, at the top as well. Earlier releases know no other form.
+    # use_cot_caption, which is the LM's, at the top as well. Earlier releases read no other form.
     # Their jobs are still in stores, and during an upgrade a cluster of an earlier release shares
     # the store with one of this release, and each runs what the other accepted. So a parameter may
     # be added, with a default; a name in this form is never changed or left out.

@@ -13,7 +13,7 @@ from acestep_ray.jobs.store.records import BacklogItem, StoreStats
 
 @dataclass(frozen=True)
 class Throughput:
-    """How fast jobs are done, as measured.
+    """The measured speed of jobs.
 
     ``job_seconds``: seconds from the start of a job to its end. ``work_per_second``: the decoder's
     work (jobs/decode_cost.py) per second of its device; None until it was measured.

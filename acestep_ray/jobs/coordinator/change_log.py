@@ -12,11 +12,11 @@ KEPT = 10_000
 
 @dataclass(frozen=True)
 class Changes:
-    """The jobs (``job_ids``) that changed since the version that the reader knew.
+    """The jobs (``job_ids``) that changed since the version that the reader has.
 
-    ``version``: number of the last change. ``missed``: the log does not reach back so far (it is
-    new, or the reader came too late), so the reader must read everything again. ``epoch`` changes
-    when the log's owner was restarted.
+    ``version``: number of the last change. ``missed``: the log no longer has all changes since then
+    (it is new, or the reader is too late), so the reader must read everything again. ``epoch``
+    changes when the log's owner is restarted.
     """
 
     epoch: str
@@ -28,8 +28,8 @@ class Changes:
 class ChangeLog:
     """Numbers each change with a version, from 1. In one event loop.
 
-    The last ``capacity`` changes are kept; a reader that comes later gets ``missed``.
-    All waiters share one event, so a waiter costs a timer and nothing else until something changes.
+    The last ``capacity`` changes are kept; a reader that needs older ones gets ``missed``. All
+    waiters share one event, so a waiter costs only a timer until something changes.
     """
 
     def __init__(self, capacity: int = KEPT) -> None:
@@ -71,7 +71,7 @@ class ChangeLog:
         """What changed after ``seen`` (epoch, version). Waits up to ``seconds`` for a change.
 
         Returns ``missed`` at once to a new reader (None), to one with another epoch and to one that
-        came too late.
+        is too late.
         """
         if seen is None or self._missed(seen):
             return Changes(self.epoch, self._version, missed=True)

@@ -42,9 +42,9 @@ from acestep_ray.shared_work import SharedCall
 logger = logging.getLogger(__name__)
 
 BACKLOG_SECONDS = 1.0
-"""How old the totals of the backlog may be: a poll must not read all jobs."""
+"""How old the totals of the backlog may be, in seconds: not every poll may read all jobs."""
 CAPACITY = "capacity"
-"""In the change log, where a job id would be: the replicas of this cluster have changed."""
+"""In the change log, instead of a job id: the replicas of this cluster have changed."""
 
 
 class JobCoordinator:
@@ -79,7 +79,7 @@ class JobCoordinator:
 
     async def open(self) -> None:
         """Open the store and begin maintenance. Raises what the factory raises; a coordinator that
-        could not be opened is of no further use."""
+        could not be opened cannot be used any more."""
         try:
             await self._store.open()
             await self._maintenance.start()
@@ -104,7 +104,7 @@ class JobCoordinator:
 
         Returns one result per operation, as JobStore.apply does, but with live state added: the
         second type that the operation's class declares. ``answered`` gives a result that type.
-        Raises StoreUnavailable: then nothing of the batch has happened. Raises RuntimeError if
+        Raises StoreUnavailable: then no operation of the batch was applied. Raises RuntimeError if
         maintenance has ended: then the coordinator must be replaced.
         """
         self.check()
@@ -158,7 +158,7 @@ class JobCoordinator:
         return await self._changes.since(since, seconds)
 
     async def stats(self) -> QueueStats:
-        """Counts and figures, as of now. Raises as ``apply``."""
+        """Present counts and measured times. Raises as ``apply``."""
         self.check()
         counts = await self._ask(Stats())
         throughput = measured(counts, self._default_seconds)
@@ -178,7 +178,7 @@ class JobCoordinator:
         self._maintenance.check()
 
     def _capacity(self) -> Capacity:
-        """Capacity of this cluster. Replicas get no work while no runner lives."""
+        """Capacity of this cluster: none while no runner lives, as replicas then get no work."""
         if not self._live.has_runner(self._clock()):
             return Capacity()
         return self.registry.snapshot().capacity()
@@ -225,7 +225,7 @@ class JobCoordinator:
         self._totalled_at = now
 
     def _with_live_state(self, op: Op, answer: object) -> object:
-        """From the first type that the operation's class declares to the second one."""
+        """A result of the first type that the operation's class declares, as the second type."""
         if isinstance(answer, StoreError):
             return answer
         match op:

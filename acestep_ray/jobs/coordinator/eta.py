@@ -9,13 +9,13 @@ from acestep_ray.replicas.capacity import Capacity
 
 
 class WaitEstimates:
-    """Waits of queued jobs, from the totals and the ``capacity`` of one moment.
+    """Waiting times of queued jobs, from the totals and the ``capacity`` of one moment.
 
     The decoders share the work before a job, and its own work: seconds of audio × takes × steps, at
     the measured throughput. If the job needs a plan, its decoding begins when its plan is made and
     the decoders have done the work before it. Until a throughput was measured, the wait is
-    position × job_seconds / decoders, as the API documents it. Without a decoder, the wait is that
-    for one decoder.
+    position × job_seconds / decoders, as the API documents it. Without a decoder, the wait is
+    computed for one decoder.
     """
 
     def __init__(self, totals: BacklogTotals, capacity: Capacity) -> None:

@@ -13,7 +13,7 @@ from acestep_ray.jobs.store.protocol import JobStore, Peers
 from acestep_ray.shared_work import start_task
 
 MAX_GROUP = 1000
-"""Most operations in one transaction, unless a single caller brings more."""
+"""Most operations in one transaction, unless a single caller sends more."""
 
 Publish = Callable[[list[tuple[str, Status]]], None]
 
@@ -44,7 +44,7 @@ class GroupCommit:
         self._writer: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Open the store in its thread. Raises what the factory raises; ``close`` it even then."""
+        """Open the store in its thread. Raises what the factory raises: ``close`` it even then."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._open_store)
 
     def _open_store(self) -> None:
@@ -62,7 +62,7 @@ class GroupCommit:
         self._closed = True
         if self._writer is not None:
             await self._writer
-        # After an opening whose caller was cancelled, so that no store stays open.
+        # Also after an ``open`` whose caller was cancelled, so that no store stays open.
         await asyncio.get_running_loop().run_in_executor(self._thread, self._close_store)
         self._thread.shutdown()
 
@@ -123,7 +123,7 @@ def _commit(
         answers = iter(store.apply([op for batch in batches for op in batch], now))
         outcomes += ([next(answers) for _ in batch] for batch in batches)
     except Exception as error:
-        # One batch is at fault (for example, a text that no database can hold), the others are not.
+        # Only one batch has a fault (for example, a text that no database can hold).
         affects_all = isinstance(error, StoreUnavailable) and not isinstance(error, StoreFull)
         if affects_all or len(batches) == 1:
             raise

@@ -55,7 +55,7 @@ class LiveState:
         self._alive_until[runner] = max(until, self._alive_until.get(runner, until))
 
     def forget_lapsed(self, now: float) -> None:
-        """Remove the runners whose time is over."""
+        """Remove the runners whose ``until`` has passed."""
         for runner in [runner for runner, until in self._alive_until.items() if until < now]:
             self.remove_runner(runner)
 

@@ -56,15 +56,15 @@ class Maintenance:
             await asyncio.gather(task, return_exceptions=True)
 
     def check(self) -> None:
-        """Raise RuntimeError if maintenance has ended, which it never does by itself. Without it
-        nothing would take back lost jobs."""
+        """Raise RuntimeError if maintenance has ended, which it never does by itself. Without it,
+        lost jobs would not be taken back."""
         task = self._task
         if task is not None and task.done():
             cause = None if task.cancelled() else task.exception()
             raise RuntimeError("The job store's maintenance has ended.") from cause
 
     async def _run(self) -> None:
-        """Sweep and purge for ever. A failure is logged, and the next turn tries again."""
+        """Sweep and purge for ever. A failure is logged, and the next round tries again."""
         while True:
             await asyncio.sleep(self._settings.lease_seconds / 3)
             try:
@@ -79,9 +79,9 @@ class Maintenance:
         """Take back the jobs of runners that are gone.
 
         If a sweep is late, the store was unavailable (a locked database, a stopped process) and
-        runners could not renew their leases. That is not their fault, so they get the time of one
-        more lease. This is not done at every late sweep: on a machine where sweeps are always late,
-        the leases of dead runners must still end.
+        runners could not renew their leases. So they get the time of one more lease. This is not
+        done at every late sweep: on a machine on which sweeps are always late, the leases of dead
+        runners must still end.
         """
         lease = self._settings.lease_seconds
         times = self._times()

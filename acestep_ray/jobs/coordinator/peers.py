@@ -16,7 +16,7 @@ from acestep_ray.shared_work import start_task
 logger = logging.getLogger(__name__)
 
 LISTEN_SECONDS = 0.5
-"""Longest that one exchange waits; the own state is shared at least once in this time."""
+"""Longest time that one exchange waits; the own state is shared at least once in this time."""
 PAUSE_SECONDS = 0.5
 """Seconds that are waited after an exchange that failed."""
 

@@ -1,1 +1,1 @@
-"""The runner: leases jobs, takes each from plan to takes, removes artifacts of ended ones."""
+"""The runner: leases jobs, runs each from its plan to its takes, removes unneeded artifacts."""

@@ -1,4 +1,4 @@
-"""``generation_info``: a text for people: what was made, with which engines, in what time."""
+"""``generation_info``, a text for people: what was made, with which engines, in what time."""
 
 from acestep_ray.decoder.events import Decoded
 from acestep_ray.decoder.protocol import DecodeRequest

@@ -19,9 +19,9 @@ from acestep_ray.settings import Settings
 logger = logging.getLogger(__name__)
 
 CHANGES_SECONDS = 10.0
-"""Longest that a request for changes waits."""
+"""Longest time that a request for changes waits, in seconds."""
 FOREVER = 7 * 86400.0
-"""Seconds that finished work waits until it can be written."""
+"""Seconds for which a write of finished work waits for the store."""
 PAUSE = 0.5
 """Seconds between a failure and the next try."""
 REPORT_EVERY = 0.5
@@ -53,7 +53,7 @@ class Runner:
         self._progress: dict[str, tuple[int, Progress]] = {}
         self._may_lease = asyncio.Event()  # set when jobs may be leased
         self._to_report = asyncio.Event()
-        self._request = ""  # id of the lease request without an answer
+        self._request = ""  # id of the lease request that has no result yet
         self._draining = False
         self._loops: list[asyncio.Task[None]] = []
 
@@ -111,7 +111,7 @@ class Runner:
     async def _keep_alive(self) -> None:
         ttl = self._settings.jobs.lease_seconds
         await self._client.apply(KeepAlive(self.name, ttl), patience=ttl)
-        # A lease request before the first liveness record was in vain: ask again.
+        # A lease request before the first liveness record returned no jobs: ask again.
         self._may_lease.set()
         await asyncio.sleep(ttl / 3)
 
@@ -150,7 +150,7 @@ class Runner:
             return
         self._request = self._request or uuid.uuid4().hex
         request = LeaseRequest(self.name, self._request, self._planners, self._cluster)
-        # Repeated with the same request_id until an answer comes: no leased job can be missed.
+        # Repeated with the same request_id until there is a result: no leased job can be missed.
         try:
             records = await self._client.lease(request, patience=FOREVER)
         except Exception:

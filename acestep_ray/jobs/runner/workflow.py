@@ -26,14 +26,16 @@ from acestep_ray.timebase import SAMPLE_RATE
 logger = logging.getLogger(__name__)
 
 UNSTARTED_PAUSE = 1.0
-"""Seconds before an unstarted job is given back: it would be leased again at once, in vain."""
+"""Seconds before an unstarted job is given back: otherwise it would be leased again at once,
+without success."""
 MOST_PAUSES = 5.0
-"""Most such pauses after a second loss; their number is random. Two jobs that were lost together
-return at different times: otherwise a harmless job would be lost each time with the other one."""
+"""Largest number of such pauses after a second loss; the number is random. So two jobs that were
+lost together return at different times: otherwise a harmless job would be lost each time together
+with the harmful one."""
 
 
 class WorkerLost(Exception):
-    """The replica that had the work is gone. A job whose worker is lost too often fails."""
+    """The replica that had the work has died. A job whose worker is lost too often fails."""
 
 
 class NoWorker(Exception):
@@ -85,7 +87,7 @@ class Workflow:
         self._writer = writer
         self._settings = settings
         self._started_at: float | None = None
-        self._in_line = False  # whether it waits at its worker, behind another job
+        self._in_line = False  # whether it waits at its worker, after another job
         self._fraction = 0.0
 
     async def run(self) -> None:
@@ -170,7 +172,7 @@ class Workflow:
 
     def _progress(self, stage: str, step: int, total: int) -> None:
         spans = PLANNED_SPANS if self._spec.plan else UNPLANNED_SPANS
-        # A stage that is not in the table (an engine's own) is shown where the last one ended.
+        # A stage that is not in the table (of a single engine) gets the end of the last stage.
         start, end = spans.get(stage, (self._fraction, self._fraction))
         self._fraction = max(self._fraction, start + (end - start) * (step / max(total, 1)))
         self._writer.progress(

@@ -1,10 +1,11 @@
-"""The only place where an answer out of a batch gets its type back.
+"""The only place where an answer from a batch gets its type back.
 
 Operations of different kinds and of different callers are applied as one batch, and sent to the
-actor as one list. A list has one type for all its elements, so what a batch returns is ``object``:
-at each place the answer of that operation, or its StoreError. The type checker cannot know which
-answer is whose. The contract suite checks of every operation, for every store and for the
-coordinator, that its answer has the type that its class declares.
+actor as one list. A list has one type for all its elements, so the elements that a batch returns
+have the type ``object``: each is the answer of the operation at the same place, or its StoreError.
+The type checker cannot find out which answer belongs to which operation. The contract suite checks
+for every operation, for every store and for the coordinator, that the answer has the type that the
+operation's class declares.
 """
 
 from typing import TypeVar, cast

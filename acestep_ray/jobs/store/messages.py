@@ -14,31 +14,31 @@ KEY_REUSED = "The idempotency key was used with another body."
 
 
 def given_up(losses: int, begun: bool) -> str:
-    """Of a job that lost ``losses`` workers; ``begun``: whether the last one had begun it."""
+    """For a job that lost ``losses`` workers; ``begun``: whether the last one had begun it."""
     message = GIVEN_UP if begun else GIVEN_UP_UNBEGUN
     return message.format(times="once" if losses == 1 else f"{losses} times")
 
 
 def overdue(seconds: float) -> str:
-    """Of a job that ran longer than ``seconds``."""
+    """For a job that ran longer than ``seconds``."""
     return OVERDUE.format(seconds=f"{seconds:g}")
 
 
 def unknown(job_id: str) -> str:
-    """Of an id that never existed."""
+    """For an id that never existed."""
     return f"There is no job {job_id}."
 
 
 def gone(job_id: str) -> str:
-    """Of an id whose job has expired or was deleted."""
+    """For an id whose job has expired or was deleted."""
     return f"Job {job_id} has expired or was deleted."
 
 
 def ended(job_id: str, status: str) -> str:
-    """Of a job that can no longer be cancelled."""
+    """For a job that can no longer be cancelled."""
     return f"Job {job_id} had already {status}."
 
 
 def full(queued: int, limit: int) -> str:
-    """Of a queue that is full."""
+    """For a queue that is full."""
     return f"{queued} jobs wait already; the limit is {limit}."

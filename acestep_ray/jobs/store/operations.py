@@ -16,7 +16,7 @@ class Operation(Generic[Stored_co, Answer_co]):
     """One atomic request, with the types of its answer: a store returns ``Stored_co``, and the
     coordinator, which may add live state, returns ``Answer_co`` to its callers.
 
-    Only the type checker reads them: nothing of them is in an object or in what is sent.
+    Only the type checker uses these types: they are not stored in objects and not sent.
     """
 
 
@@ -25,7 +25,7 @@ class Direct(Operation[Stored_co, Stored_co]):
 
 
 Op = Operation[object, object]
-"""Any operation. Batches are of it; see answers.py for what they return."""
+"""Any operation. Batches consist of these; see answers.py for what they return."""
 
 
 @dataclass(frozen=True)

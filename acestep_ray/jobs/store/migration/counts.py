@@ -1,4 +1,4 @@
-"""How much a store holds; used to compare two stores."""
+"""Numbers of what a store contains; used to compare two stores."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,9 @@ from acestep_ray.jobs.job import Status
 
 @dataclass(frozen=True)
 class Counts:
-    """``jobs``: number of jobs by status. ``keys``: idempotency keys. ``tombstones``: ids of jobs
-    that are gone. ``garbage``: ids of jobs whose audio may still be stored."""
+    """``jobs``: number of jobs by status. ``keys``: number of idempotency keys. ``tombstones``:
+    number of ids of deleted or expired jobs. ``garbage``: number of ids of jobs whose audio may
+    still be stored."""
 
     jobs: dict[Status, int]
     keys: int

@@ -1,4 +1,4 @@
-"""Fills an empty Redis with the rows of another store. No store opens on it before the end."""
+"""Fills an empty Redis with the rows of another store. No store can open on it before the end."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ from acestep_ray.jobs.store.redis.script import (
 )
 
 TIMEOUT = 30.0
-"""Longest wait for an answer, seconds: nothing else runs meanwhile."""
+"""Longest wait for Redis, in seconds; long, because nothing else runs meanwhile."""
 _META = PREFIX + "meta"
 _WRITE = script("")
 
@@ -25,7 +25,7 @@ _WRITE = script("")
 class RedisRestore:
     """Begun by ``begin``, filled by ``write``, and ended by ``finish``.
 
-    What an earlier, interrupted import left is removed first. Raises StoreUnavailable and
+    The remains of an earlier, interrupted import are removed first. Raises StoreUnavailable and
     StoreUnsuitable.
     """
 
@@ -56,7 +56,7 @@ class RedisRestore:
                 evaluate(self._connection, _WRITE, "restore", codec.packed(batch, 0.0))
 
     def counts(self) -> Counts:
-        """How much it holds now."""
+        """Numbers of what it contains now."""
         jobs = {s: int(self._execute("ZCARD", f"{PREFIX}status:{s}")) for s in Status}
         keys, tombstones, garbage = (
             int(self._execute("ZCARD", PREFIX + name))
@@ -65,7 +65,7 @@ class RedisRestore:
         return Counts(jobs, keys, tombstones, garbage)
 
     def finish(self) -> None:
-        """Let stores open on this Redis."""
+        """Allow stores to open on this Redis."""
         self._execute("DEL", PREFIX + "changes")
         self._execute("HDEL", _META, "importing")
         if self._settles:

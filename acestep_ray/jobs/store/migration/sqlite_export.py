@@ -1,4 +1,4 @@
-"""Reads everything that a SQLite store holds, for a migration to another store."""
+"""Reads everything in a SQLite store, for a migration to another store."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -74,7 +74,7 @@ class SqliteExport:
         )
 
     def tombstones(self) -> Iterator[tuple[str, float]]:
-        """Ids of jobs that are gone, and since when (epoch seconds)."""
+        """Ids of deleted or expired jobs, and since when (epoch seconds)."""
         yield from self._db.execute("SELECT job_id, expired_at FROM tombstones")
 
     def garbage(self) -> Iterator[str]:
@@ -83,7 +83,7 @@ class SqliteExport:
             yield job_id
 
     def counts(self) -> Counts:
-        """How much ``jobs``, ``idempotency_keys``, ``tombstones`` and ``garbage`` yield."""
+        """How many items ``jobs``, ``idempotency_keys``, ``tombstones`` and ``garbage`` yield."""
         jobs = dict.fromkeys(Status, 0)
         for status, leased, number in self._db.execute(
             "SELECT status, runner IS NOT NULL, COUNT(*) FROM jobs GROUP BY 1, 2"

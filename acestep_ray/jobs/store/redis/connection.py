@@ -19,7 +19,7 @@ _UNAVAILABLE = ("BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NORE
 
 @dataclass(frozen=True)
 class Address:
-    """Address of a Redis. ``url`` may hold its password, so only ``name`` is ever shown.
+    """Address of a Redis. ``url`` may contain its password, so only ``name`` is ever shown.
 
     ``volatile``: a Redis that keeps nothing on disk is allowed (``?volatile=allow``).
     """
@@ -69,7 +69,7 @@ class Address:
 class Connection:
     """One connection, made when it is first used. No call waits longer than ``timeout`` seconds or
     is repeated. In a Redis Cluster it moves to the node that has the keys, and returns to the
-    address if that node is gone."""
+    address if that node cannot be reached."""
 
     def __init__(self, address: Address, timeout: float) -> None:
         self.address = address
@@ -77,7 +77,7 @@ class Connection:
         self._client = self._connect(address.url)
 
     def execute(self, *command: Any) -> Any:
-        """The answer to a command. Raises redis.RedisError."""
+        """The reply to a command. Raises redis.RedisError."""
         try:
             return self._client.execute_command(*command)
         except r.MovedError as moved:

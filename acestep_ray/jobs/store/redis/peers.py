@@ -28,7 +28,7 @@ _STATE = PREFIX + "board:"
 
 
 class RedisPeers:
-    """See Peers. ``unpublished`` is set by the store if it does not know what it has changed."""
+    """See Peers. The store sets ``unpublished`` if it is unknown what it has changed."""
 
     def __init__(self, connection: Connection, store: str, unpublished: threading.Event) -> None:
         self._connection = connection

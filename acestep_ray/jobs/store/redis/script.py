@@ -1,4 +1,4 @@
-"""The Lua script that applies a batch: its files in one, with constants from Python."""
+"""The Lua script that applies a batch: its files joined to one, with constants from Python."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -18,8 +18,8 @@ PREFIX = "{acestep}:"
 """Prefix of every key. The braces keep all keys on one node of a Redis Cluster."""
 
 SCHEMA_VERSION = 1
-"""Raise it if an older and a newer release would misread each other's keys; a new column is no
-reason."""
+"""Raise it if an older and a newer release would misread each other's keys. A new column is not a
+reason to raise it."""
 
 RECORD = (
     "job_id",
@@ -73,8 +73,9 @@ class Script:
 
 
 def script(flags: str) -> Script:
-    """The script with Redis's ``flags``. On a full database, ``no-writes`` lets it run,
-    ``allow-oom`` lets it even write, and without flags it is refused before it does anything."""
+    """The script with Redis's ``flags``. On a full database, a script with ``no-writes`` may run,
+    one with ``allow-oom`` may also write, and one without flags is refused before it does
+    anything."""
     folder = files("acestep_ray.jobs.store.redis") / "lua"
     parts = [(folder / f"{part}.lua").read_text() for part in _PARTS]
     return Script("\n".join([f"#!lua flags={flags}", _prelude(), *parts]))
@@ -85,7 +86,7 @@ def evaluate(connection: Connection, script: Script, store: str, data: bytes) ->
     call = ("EVALSHA", script.sha, 1, PREFIX, store, data)
     try:
         reply = connection.execute(*call)
-    except NoScriptError:  # a Redis that has restarted
+    except NoScriptError:  # Redis has restarted
         connection.execute("SCRIPT LOAD", script.text)
         reply = connection.execute(*call)
     return msgpack.unpackb(reply)

@@ -27,7 +27,7 @@ from acestep_ray.jobs.store.redis.script import (
 logger = logging.getLogger(__name__)
 
 TIMEOUT = 3.0
-"""Longest wait for an answer, seconds, unless another is given."""
+"""Longest wait for Redis, in seconds, unless another is given."""
 
 _READS = (ops.Get, ops.ListJobs, ops.IsOwner, ops.ListGarbage, ops.Stats, ops.Backlog)
 _READ = script("no-writes")
@@ -51,8 +51,9 @@ class RedisStore:
         self._connection = Connection(self._address, timeout)
         self._name = uuid.uuid4().hex
         self._changes: list[tuple[str, Status]] = []
-        # Lease requests that found nothing: repeated, they must find nothing again. They are not
-        # stored. After a restart, a repeated one is treated as new; only its sender gets the jobs.
+        # Lease requests that returned no jobs: if repeated, they must return none again. They are
+        # not stored. After a restart, a repeated one is treated as new; only its sender gets the
+        # jobs.
         self._found_nothing: deque[tuple[str, str]] = deque(maxlen=_EMPTY_REQUESTS)
         # Set if a batch may have changed jobs and it is unknown which.
         self._unpublished = threading.Event()

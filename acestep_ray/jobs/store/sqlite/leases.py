@@ -23,7 +23,8 @@ def extend_leases(table: JobTable, op: ExtendLeases, now: float) -> None:
 
 
 def lease(table: JobTable, op: Lease, now: float) -> list[JobRecord]:
-    """See operations.Lease. A repeated request returns what it still holds, and leases nothing."""
+    """See operations.Lease. A repeated request returns the jobs that it still has, and leases no
+    others."""
     request = (op.runner, op.request_id)
     if _answered(table, request):
         held = table.select("runner = ? AND lease_request = ? ORDER BY place", *request)
@@ -97,8 +98,8 @@ def deregister(table: JobTable, op: Deregister, now: float) -> None:
 
 
 def sweep(table: JobTable, op: Sweep, now: float) -> list[str]:
-    """See operations.Sweep. A job that had not begun cannot have killed its runner; a running job
-    may have."""
+    """See operations.Sweep. A job that had not begun cannot have killed its runner, but a running
+    job may have killed it."""
     lapsed = table.select(
         "runner IS NOT NULL AND runner NOT IN (SELECT runner FROM runners WHERE alive_until >= ?)",
         now,

@@ -13,8 +13,8 @@ _POLL_SECONDS = 0.02
 class OwnerLock:
     """An exclusive ``flock`` on ``path``, a file beside the database that is never removed.
 
-    Waits up to ``wait`` seconds for the previous owner, then raises StoreLocked. The file holds
-    the owner's process id, for people only; the lock alone decides.
+    Waits up to ``wait`` seconds for the previous owner, then raises StoreLocked. The file contains
+    the owner's process id, but only for people: only the lock counts.
     """
 
     def __init__(self, path: Path, wait: float) -> None:

@@ -1,7 +1,7 @@
 """An index of the queue in memory: places and counts.
 
-With it, a position and the counts need no scan of the table. The table is the truth: the index is
-read from it when the store opens and after every rollback.
+With it, a position and the counts need no scan of the table. If index and table differ, the table
+is right: the index is read from it when the store opens and after every rollback.
 """
 
 import sqlite3
@@ -34,8 +34,9 @@ class QueueIndex:
                 )
             )
         )
-        # Lease requests that found nothing: repeated, they must find nothing again. They are not
-        # stored. After a restart, a repeated one is treated as new; only its sender gets the jobs.
+        # Lease requests that returned no jobs: if repeated, they must return none again. They are
+        # not stored. After a restart, a repeated one is treated as new; only its sender gets the
+        # jobs.
         self.empty_requests: deque[tuple[str, str]] = deque(maxlen=_EMPTY_REQUESTS)
 
     def position(self, job: JobRow) -> int:

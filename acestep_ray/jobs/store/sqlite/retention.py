@@ -1,4 +1,4 @@
-"""How jobs expire, and which artifacts of theirs are still to be deleted."""
+"""How jobs expire, and which of their artifacts must still be deleted."""
 
 from acestep_ray.jobs.store.operations import AckGarbage, ListGarbage, Purge
 from acestep_ray.jobs.store.sqlite.table import JobTable

@@ -84,7 +84,7 @@ _VERSION_1 = (
     """,
     "CREATE INDEX idempotency_by_job ON idempotency (job_id)",
     "CREATE INDEX idempotency_by_age ON idempotency (created_at)",
-    # Ids of jobs that are gone: 410 instead of 404.
+    # Ids of deleted or expired jobs: 410 instead of 404.
     """
     CREATE TABLE tombstones (
         job_id TEXT PRIMARY KEY,

@@ -153,14 +153,14 @@ class SqliteStore:
             self._db = None
 
     def _raise_unavailable(self, error: BaseException) -> None:
-        """Raise StoreUnavailable if the database fails; not if the batch itself is at fault."""
+        """Raise StoreUnavailable if the database fails, but not if the batch itself has a fault."""
         if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, _MISUSE):
             raise errors.StoreUnavailable(
                 f"The job store {self._path} cannot be used: {error}."
             ) from error
 
     def _give_back_space(self, db: sqlite3.Connection) -> None:
-        """Shrink the file. The batch is durable already, so a failure here is not its failure."""
+        """Shrink the file. The batch is durable already, so it does not fail if this fails."""
         try:
             db.execute("PRAGMA busy_timeout = 0")  # do not wait for other programs
             # execute() would run one step, which frees one page.

@@ -60,7 +60,7 @@ class JobTable:
         raise JobNotFound(messages.unknown(job_id))
 
     def expired(self, job_id: str) -> bool:
-        """Whether the id is a tombstone: its job is gone."""
+        """Whether the id is a tombstone: its job was deleted or has expired."""
         found = self.db.execute("SELECT 1 FROM tombstones WHERE job_id = ?", (job_id,))
         return found.fetchone() is not None
 
@@ -161,7 +161,7 @@ class JobTable:
     def expire(self, job: JobRow, now: float) -> None:
         """Remove an ended job. Its id becomes a tombstone and garbage.
 
-        Its idempotency key is free again: who sends a deleted job again wants a new job.
+        Its idempotency key is free again: a client that repeats a deleted job expects a new job.
         """
         for statement, value in (
             ("DELETE FROM texts WHERE place = ?", job.place),
