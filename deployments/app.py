@@ -1,4 +1,4 @@
-"""The application: the only place where deployments are bound together."""
+"""The application: the only place at which deployments are bound together."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ def build(args: Settings) -> Application:
     planners = {spec.name: _planner(spec, most[spec.name], drain) for spec in specs}
     decoder = serve.deployment(
         name=DECODER,
-        # One job on the device, and one whose takes are encoded and stored meanwhile.
+        # One job on the device, and meanwhile one whose takes are encoded and stored.
         max_ongoing_requests=2,
         autoscaling_config=_autoscaling(settings.scaling.decoder, most[DECODER], settings),
         ray_actor_options=_resources(settings.scaling.decoder),

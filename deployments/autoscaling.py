@@ -24,7 +24,7 @@ POLICY = "deployments.autoscaling:FollowDemand"
 ASK_EVERY = 1.0
 """Seconds between two requests to the job store actor."""
 FORGET_AFTER = 10.0
-"""Seconds after which an answer is too old."""
+"""Seconds after which a reply is too old."""
 
 
 class FollowDemand:
@@ -45,7 +45,7 @@ class FollowDemand:
         self._logged = False
 
     def __call__(self, context: AutoscalingContext) -> tuple[int, dict[str, Any]]:
-        """How many replicas there should be; unchanged while the job store does not answer.
+        """How many replicas there should be; unchanged while the job store does not reply.
 
         Called ten times a second in the event loop of the Serve controller, so it never waits.
         """
@@ -59,7 +59,7 @@ class FollowDemand:
         return planner_replicas(self._load, name), {}
 
     def _ask(self, now: float) -> None:
-        """Take the answer to the last request, if it has come, and send the next if it is time."""
+        """Take the reply to the last request, if there is one, and send the next if it is time."""
         if self._request is not None and self._request.done():
             request, self._request = self._request, None
             try:
@@ -68,7 +68,7 @@ class FollowDemand:
             except Exception as error:
                 self._failed(error)
         if self._request is not None and now - self._asked_at > FORGET_AFTER:
-            self._request = self._actor = None  # it will never be answered
+            self._request = self._actor = None  # it will never get a reply
         if self._request is None and now - self._asked_at >= ASK_EVERY:
             self._asked_at = now
             try:
@@ -78,7 +78,7 @@ class FollowDemand:
                 self._failed(error)
 
     def _failed(self, error: Exception) -> None:
-        self._actor = None  # it may be gone or replaced: find it again by its name
+        self._actor = None  # it may have died or been replaced: find it again by its name
         if not self._logged:
             reason = str(error).strip().partition("\n")[0]
             logger.info("Autoscaling is paused while the job store does not answer: %s", reason)

@@ -105,8 +105,8 @@ def _of_setting(entry: ErrorDetails, prefix: str) -> str:
 
 
 def _variable_of(place: list[str]) -> str:
-    """The variable that gave the setting at ``place``, or one above it. If a rule of a group is
-    broken: a variable of that group. Empty: none."""
+    """The variable that set the setting at ``place``, or a group that contains it. If a rule of a
+    group is broken: a variable of that group. Empty: none."""
     for length in range(len(place), 0, -1):
         variable = "ACESTEP_" + "__".join(place[:length]).upper()
         if variable in os.environ:
@@ -116,7 +116,7 @@ def _variable_of(place: list[str]) -> str:
 
 
 def _unknown(model: type[BaseModel], value: dict[Any, Any], where: str) -> list[str]:
-    """Keys of ``value`` that are no fields of ``model``, at all levels."""
+    """Keys of ``value`` that are not fields of ``model``, at all levels."""
     found = []
     for key, inner in value.items():
         field = model.model_fields.get(key)

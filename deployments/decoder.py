@@ -23,7 +23,8 @@ STORAGE_PATIENCE = 120.0
 
 
 class Decoder:
-    """Serves ``decode``. Once built, a replica is ready: its engine is loaded, storage answers.
+    """Serves ``decode``. When a replica is built, it is ready: its engine is loaded, and the
+    storage responds.
 
     Before that it is not registered, and jobs wait in the queue.
     """
@@ -53,7 +54,7 @@ class Decoder:
 
     async def decode(self, request: DecodeRequest) -> AsyncGenerator[DecodeEvent, None]:
         """See DecodeWorker.decode."""
-        # A runner of earlier code does not send a parameter that was added since: the default.
+        # A runner of earlier code does not send parameters that were added since: the defaults.
         request = DecodeRequest.model_construct(**dict(request))
 
         async def owns() -> bool:

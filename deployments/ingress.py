@@ -18,7 +18,7 @@ from deployments.startup_checks import storage_ready, store_ready
 
 @serve.ingress()
 class Ingress:
-    """Parses, checks and queues requests; answers polls. Holds no jobs itself.
+    """Parses, checks and queues requests, and responds to polls. Holds no jobs itself.
 
     The runner's handle is never called. It is an argument so that the application contains the
     runner.

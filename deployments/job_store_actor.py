@@ -64,7 +64,7 @@ class JobStoreActor:
             self._watches = [start_task(watch) for watch in watches]
 
     async def _try_to_open(self) -> None:
-        """Open the coordinator and keep it: the callers may be gone by then."""
+        """Open the coordinator and keep it: its callers may no longer wait when it is open."""
         coordinator = JobCoordinator(
             lambda: open_store(self._settings), self._settings, self._registry
         )
@@ -116,8 +116,8 @@ class JobStoreActor:
     async def register(self, registration: Registration, seconds: float) -> None:
         """Register an engine replica, and return after ``seconds``.
 
-        If this process dies during a call, Ray repeats the call to the next process, which thereby
-        knows every replica at once.
+        If this process dies during a call, Ray repeats the call to the next process. So that
+        process has every registration at once.
         """
         self._watch()
         self._registry.register(registration, time.monotonic())

@@ -137,7 +137,7 @@ class RayJobStoreClient:
                     future.set_result(answer)
 
     async def _answers(self, ops: list[Op], patience: float) -> list[object]:
-        """The actor's answers. If the batch fails, each operation is sent separately."""
+        """The actor's results. If the batch fails, each operation is sent separately."""
         try:
             return await self.call(lambda actor: actor.apply.remote(ops), patience)
         except StoreUnavailable as error:

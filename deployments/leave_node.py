@@ -1,9 +1,9 @@
 """``python -m deployments.leave_node --seconds N``: let this Ray node's jobs end before it goes.
 
 A pod's preStop hook. At SIGTERM, Ray and everything that it runs end: a job of an hour would start
-again on another node. So this node is drained first: Serve starts replacements elsewhere and stops
-the replicas here, each after its last request. The hook returns when they are gone. It checks
-processes of this node, because the head may be restarting meanwhile.
+again on another node. So this node is drained first: Serve starts replacements on other nodes and
+stops the replicas on this one, each after its last request. The hook returns when they have ended.
+It checks processes of this node, because the head may be restarting meanwhile.
 """
 
 import argparse
@@ -28,7 +28,7 @@ class NotLeft(RuntimeError):
 
 
 def leave(seconds: float, address: str, node_id: str = "") -> None:
-    """Drain this machine's Ray node and wait until its replicas are gone.
+    """Drain this machine's Ray node and wait until its replicas have ended.
 
     ``address``: HOST:PORT of the GCS. ``node_id`` selects one of several nodes on a machine. Does
     nothing if no node runs any more (the autoscaler drains a node before it deletes the pod).
@@ -68,7 +68,7 @@ def _raylet(node_id: str) -> psutil.Process | None:
 
 
 def _replicas(raylet: psutil.Process) -> list[str]:
-    """Process titles of the node's replicas; none if the node itself is gone."""
+    """Process titles of the node's replicas; none if the node itself has ended."""
     titles = []
     try:
         children = raylet.children()

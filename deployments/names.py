@@ -8,7 +8,7 @@ RUNNER = "Runner"
 
 STORE_PROTOCOL = 4
 """Raise it if the calls of the job store actor or its schema change. The first client with a higher
-number replaces an actor with a lower one, never the other way round."""
+number replaces an actor with a lower one. An actor with a higher number is never replaced."""
 
 STORE_ACTOR_PREFIX = "job_store_v"
 

@@ -40,7 +40,7 @@ class Planner:
             await self._engine.check()
         except EngineDied as error:
             raise EngineGone("The planner's engine is being replaced.") from error
-        # A runner of earlier code does not send a parameter that was added since: the default.
+        # A runner of earlier code does not send parameters that were added since: the defaults.
         request = PlanRequest.model_construct(**dict(request))
         async with aclosing(self._engine.plan(request)) as events:
             async for event in events:

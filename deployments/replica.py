@@ -38,7 +38,8 @@ class ReplicaRegistrar:
         self._task = asyncio.create_task(self._keep_registered())
 
     def _registration(self) -> Registration:
-        """Made anew each time: Serve may change ``max_ongoing_requests`` of a running replica."""
+        """The registration, with present values: Serve may change ``max_ongoing_requests`` of a
+        running replica."""
         context = serve.get_replica_context()
         return Registration(
             replica=context.replica_id.to_full_id_str(),
@@ -66,13 +67,13 @@ class ReplicaRegistrar:
 
 
 def gpu_share() -> float:
-    """The share of a GPU that this replica was given, 0 to 1; 1 if it has whole GPUs, or none."""
+    """The share of a GPU that Ray gave this replica, 0 to 1; 1 if it has whole GPUs, or none."""
     context: Any = ray.get_runtime_context()
     return min(float(context.get_assigned_resources().get("GPU", 1.0)), 1.0)
 
 
 def gpus() -> tuple[str, ...]:
-    """Ids of the GPUs of this node that this replica was given; empty: none.
+    """Ids of the GPUs of this node that Ray gave this replica; empty: none.
 
     Raises RuntimeError if it sees other GPUs: it would use those of other replicas.
     """

@@ -23,7 +23,7 @@ async def watch_replicas(registry: ReplicaRegistry) -> None:
     """Remove dead replicas from ``registry``, until this is cancelled.
 
     The replicas themselves are not called: Ray lists all live actors at once. So a slow replica, on
-    a busy machine, is not taken for dead.
+    a busy machine, does not count as dead.
     """
     while True:
         await asyncio.sleep(CHECK_EVERY)

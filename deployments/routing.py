@@ -1,8 +1,8 @@
 """Which replica gets a job: an idle one, if there is one.
 
-Serve's own router tries two random replicas. A runner leases as many jobs as all replicas hold, so
-among dozens of replicas the last job would need many tries, one every half second, to find the one
-free slot, while a decoder is idle.
+Serve's own router tries two random replicas. A runner leases as many jobs as all replicas can hold.
+So with dozens of replicas, the last job would need many tries, one every half second, to find the
+one free slot, while a decoder is idle.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from ray.serve.config import RequestRouterConfig
 from ray.serve.request_router import FIFOMixin, PendingRequest, RequestRouter, RunningReplica
 
 FULL_ASKED = 2
-"""If all replicas seem to be full, this many are tried at a time, as Serve does it."""
+"""If all replicas seem to be full, this many are tried at a time, as in Serve's own router."""
 
 
 class IdleFirst(FIFOMixin, RequestRouter):
@@ -28,7 +28,7 @@ class IdleFirst(FIFOMixin, RequestRouter):
         candidate_replicas: list[RunningReplica],
         pending_request: PendingRequest | None = None,
     ) -> list[list[RunningReplica]]:
-        """All replicas, in one group; which of them, ``_select_from_candidate_replicas`` says."""
+        """All replicas, in one group; ``_select_from_candidate_replicas`` chooses one of them."""
         if pending_request is not None:
             pending_request.routing_context.should_backoff = True  # a pause between two tries
         return [candidate_replicas]
@@ -38,10 +38,10 @@ class IdleFirst(FIFOMixin, RequestRouter):
     ) -> RunningReplica | None:
         """The replica for one request; None if none has room.
 
-        Serve routes many requests at a time and counts each only when it is sent: of two that come
-        together, both would go to the same idle replica. So one is chosen for after the other, and
-        counted at once. (When it has been sent it is counted twice, until the replica has accepted
-        it: Serve then sets the number that the replica reports.)
+        Serve routes many requests at a time, and counts each only when it is sent: two simultaneous
+        requests would get the same idle replica. So a replica is chosen for one request after the
+        other, and the request is counted at once. (When it has been sent it is counted twice, until
+        the replica has accepted it: Serve then sets the number that the replica reports.)
         """
         async with self._choice:
             for group in self.groups(candidates):

@@ -72,7 +72,7 @@ async def _stream(handle: DeploymentHandle[Any], request: Any) -> AsyncGenerator
             raise WorkerLost(str(error.cause)) from error
         raise
     except RayError as error:
-        # An actor that died, one that Ray's memory monitor killed, or a node that is gone.
+        # An actor that died, one that Ray's memory monitor killed, or a node that was lost.
         raise WorkerLost(_first_line(error)) from error
     finally:
         if not ended:
@@ -84,7 +84,7 @@ def _first_line(error: Exception) -> str:
 
 
 class Runner:
-    """Leases and runs jobs from its start to its end. No other deployment calls it."""
+    """Leases and runs jobs as long as it lives. No other deployment calls it."""
 
     _runner: JobRunner | None = None
 

@@ -1,8 +1,8 @@
-"""``python -m deployments.serve_run CONFIG``: ``serve run``, with patience for a busy machine.
+"""``python -m deployments.serve_run CONFIG``: ``serve run`` with a longer wait for busy machines.
 
-Ray gives a new node 30 seconds to register itself, a figure that no setting changes (Ray 2.60,
-``ray/_private/node.py``), and the node gives its agents as long. On a busy machine they take longer
-though all is well: the agents load many Python modules.
+Ray waits 30 seconds until a new node has registered itself, and no setting changes that (Ray 2.60,
+``ray/_private/node.py``). The node waits as long for its agents. On a busy machine they take longer
+without any fault, because the agents load many Python modules.
 """
 
 import os
@@ -14,7 +14,8 @@ from ray._private import services
 from ray.serve.scripts import cli
 
 PATIENCE = 300.0
-"""Seconds that a new node may take to register itself. One that has died is noticed by others."""
+"""Seconds that a new node may take to register itself. A node that has died is noticed in other
+ways."""
 
 
 def wait_longer_for_nodes(seconds: float = PATIENCE) -> None:

@@ -1,4 +1,4 @@
-"""What Serve's controller reports about deployments; its last report, while it does not answer."""
+"""What Serve's controller reports about deployments; while it does not reply, its last report."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 SCALING = (DeploymentStatus.UPSCALING, DeploymentStatus.DOWNSCALING)
 LEAVING = {ReplicaState.STOPPING}
 PATIENCE = 2.0
-"""Longest wait for an answer, seconds. A cluster without a head has no controller."""
+"""Longest wait for a reply, in seconds. A cluster without a head has no controller."""
 
 
 def _ask() -> Mapping[str, DeploymentStatusOverview]:
@@ -25,7 +25,7 @@ def _ask() -> Mapping[str, DeploymentStatusOverview]:
 
 
 class ServeStatus:
-    """Sends one request at a time, however long the answer takes."""
+    """Sends only one request at a time, even if the reply takes long."""
 
     def __init__(self, ask: Callable[[], Mapping[str, DeploymentStatusOverview]] = _ask) -> None:
         self._ask = ask
@@ -33,7 +33,7 @@ class ServeStatus:
         self._known: Mapping[str, DeploymentStatusOverview] = {}
 
     async def look(self) -> None:
-        """Ask the controller. Raises nothing: if it fails, the last report is kept."""
+        """Ask the controller. Never raises: if it fails, the last report is kept."""
         if self._asked is None:
             self._asked = start_task(asyncio.to_thread(self._ask))
         done, _ = await asyncio.wait([self._asked], timeout=PATIENCE)

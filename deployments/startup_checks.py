@@ -72,7 +72,7 @@ def refuse_data_on_one_node(settings: Settings) -> None:
 async def watch_nodes(settings: Settings) -> None:
     """Log an error, repeatedly, if nodes have joined that cannot reach the data. Until cancelled.
 
-    The service is not stopped: perhaps nothing of it is ever placed on these nodes.
+    The service is not stopped: perhaps no part of it will ever be placed on these nodes.
     """
     while True:
         try:
@@ -101,7 +101,7 @@ def refuse_public_without_key(settings: Settings) -> None:
 
 
 async def store_ready(settings: Settings) -> bool:
-    """Whether the job store answers. Raises StoreUnsuitable; Serve then shows its message.
+    """Whether the job store responds. Raises StoreUnsuitable; Serve then shows its message.
 
     Returns True for a SQLite file: only the job store actor may open it.
     """
@@ -117,7 +117,7 @@ async def store_ready(settings: Settings) -> bool:
 
 
 async def storage_ready(settings: Settings) -> bool:
-    """Whether the storage answers. Raises StorageUnusable; Serve then shows its message.
+    """Whether the storage responds. Raises StorageUnusable; Serve then shows its message.
 
     Checked in this process, because each node has an environment of its own.
     """
@@ -134,7 +134,7 @@ async def storage_ready(settings: Settings) -> bool:
 
 
 async def until_storage_ready(settings: Settings) -> None:
-    """Wait until the storage answers: in a starting cluster, it may be the last part to be ready.
+    """Wait until the storage responds: in a starting cluster, it may be the last part to be ready.
 
     Raises StorageUnusable.
     """

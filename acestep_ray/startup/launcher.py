@@ -86,7 +86,8 @@ def url_of(host: str, port: int) -> str:
 
 
 def _refuse_missing_checkpoints(settings: Settings) -> None:
-    """A real engine without weights would fail only minutes later, in a replica's log."""
+    """Raise Refused if weights are missing: without this check, a replica would fail minutes later,
+    and only its log would show it."""
     if settings.decoder == "mock" and settings.planner == "mock":
         return
     if settings.checkpoints is None:
@@ -99,7 +100,7 @@ def _refuse_missing_checkpoints(settings: Settings) -> None:
 
 
 def _refuse_missing_libraries(settings: Settings) -> None:
-    """They are installed with an extra. Without this check, a replica would fail later."""
+    """Raise Refused if libraries of an extra are missing: otherwise a replica would fail later."""
     engines = {settings.decoder, *(spec.settings.planner for spec in planners_of(settings))}
     for engine in sorted(engines & LIBRARIES.keys()):
         for library in LIBRARIES[engine]:
@@ -111,7 +112,8 @@ def _refuse_missing_libraries(settings: Settings) -> None:
 
 
 def _refuse_unusable_storage(settings: Settings) -> None:
-    """With a missing bucket, the first job would fail only after its audio was made."""
+    """Raise Refused if the storage cannot be used, for example because the bucket is missing:
+    otherwise the first job would fail after its audio was made."""
     try:
         check_storage(settings.artifacts_url, signing=settings.downloads == "redirect")
     except StorageError as error:
@@ -119,7 +121,8 @@ def _refuse_unusable_storage(settings: Settings) -> None:
 
 
 def _refuse_unusable_store(settings: Settings) -> None:
-    """With a missing Redis, the service would never become ready."""
+    """Raise Refused if the job store cannot be used, for example because Redis is missing:
+    otherwise the service would never become ready."""
     if settings.store_on_one_node:
         return  # a service that is just ending may still have its lock
     try:
@@ -160,7 +163,8 @@ def _leave_out_gpus(application: dict[str, Any], settings: Settings) -> dict[str
 
 
 def refuse_used_port(host: str, port: int) -> None:
-    """Serve's proxy sets SO_REUSEPORT: without this check, two servers would share the port."""
+    """Raise Refused if the port cannot be used. Serve's proxy sets SO_REUSEPORT, so without this
+    check two servers would share the port."""
     if error := _not_free(host, port):
         raise Refused(
             f"port {port} on {host} cannot be used ({error.strerror}); "
@@ -196,8 +200,8 @@ def environment() -> dict[str, str]:
         "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
         # On a busy laptop a replica may need more than 0.1 s to report how busy it is.
         "RAY_SERVE_QUEUE_LENGTH_RESPONSE_DEADLINE_S": "1",
-        # With Ray's default of 15, every other process comes first: beside one busy process per
-        # core, the whole service had about 3 % of the CPU time.
+        # With Ray's default of 15, every other process has priority: with one other busy process
+        # per core, the whole service had about 3 % of the CPU time.
         "RAY_worker_niceness": "0",
     }
     return defaults | dict(os.environ)

@@ -13,13 +13,13 @@ RAYLET_LOG = re.compile(r"Last \d+ lines of the Raylet logs")
 FAILED = re.compile(
     r"Exception importing application|Failed to update the deployments|DEPLOY_FAILED"
 )
-"""Log lines after which the application never comes up."""
+"""Log lines after which the application never becomes ready."""
 FAULT = re.compile(
     r"(?:CheckpointError|GpuMemoryError|PortConflict|PublicWithoutKey|\.Refused|SchemaTooNew|"
     r"SettingError|SingleNodeStorage|StorageUnusable|StoreUnsuitable|"
     r"ray\.exceptions\.AuthenticationError): (.+)"
 )
-"""The message of a ConfigurationError, with the cause and the cure, or Ray's of a missing token."""
+"""The message of a ConfigurationError, with cause and cure, or Ray's about a missing token."""
 TRACEBACK = re.compile(
     r"Exception in Replica|Exception importing|Traceback \(most recent call|"
     r"Task build_serve_application failed"
@@ -33,8 +33,8 @@ class LaunchLog:
     """Shows the log; without Ray's and Serve's lines of normal operation unless ``verbose``.
 
     While the service starts, a traceback that ends with the message of a ConfigurationError is not
-    shown: the message is in ``faults``. ``failed`` is set when the application can no longer come
-    up.
+    shown: the message is in ``faults``. ``failed`` is set when the application can no longer become
+    ready.
     """
 
     def __init__(self, verbose: bool) -> None:
@@ -68,7 +68,7 @@ class LaunchLog:
             self._held = None
 
     def started(self) -> None:
-        """From now on, hold nothing back: nothing else shows the messages in ``faults``."""
+        """From now on, hold no lines back: after the start, ``faults`` is not shown any more."""
         self._may_hold = False
         self.flush()
 

@@ -26,7 +26,7 @@ PARTS = {
     "log_monitor.py": "log monitor",
     "monitor.py": "autoscaler's monitor",
 }
-"""Names for people of Ray's processes that `serve run` starts, by the name of their program."""
+"""Readable names of Ray's processes that `serve run` starts, by the names of their programs."""
 VITAL = ("GCS server", "raylet")
 """Without one of these, a node cannot work. If one of its two agents dies, the raylet dies too, so
 agents need no check. The raylet or Serve's controller starts every other process again."""
@@ -94,7 +94,7 @@ class RayNode:
         self._reader.start()
 
     def death(self) -> str | None:
-        """Which vital part has died, as a phrase; None while all of them live."""
+        """Which vital part has died, as a part of a sentence; None while all of them live."""
         assert self._child is not None
         command = psutil.Process(self._child.pid)
         if not lives(command):
@@ -115,8 +115,8 @@ class RayNode:
     def end(self) -> list[int]:
         """kill -9 every process, wait until they have ended, and show their last log lines.
 
-        Nothing needs to be stopped in order: everything that clients were answered is on disk, and
-        jobs that run now are run again, as after a power cut. Returns the ids of processes that do
+        Nothing needs an orderly stop: everything that was confirmed to clients is on disk, and jobs
+        that run now are run again, as after a power failure. Returns the ids of processes that do
         not end.
         """
         if self._folder is None:  # not started, or ended already
@@ -142,7 +142,7 @@ def folder_for_sockets() -> str:
 
 
 def _end_with_parent() -> None:
-    """In the child: die with the parent. Ray's processes then die with the child."""
+    """In the child: let it end with the parent. Ray's processes then end with the child."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 

@@ -19,9 +19,9 @@ LONGEST_PAUSE = 60.0
 HEALTH_EVERY = 10.0
 """Seconds between two requests of /health."""
 HEALTH_SECONDS = 10.0
-"""Longest wait for its answer, seconds."""
+"""Longest wait for its response, in seconds."""
 MOST_UNANSWERED = 30
-"""After so many requests of /health in a row without an answer (at least five minutes) the node is
+"""After so many requests of /health in a row without a response (at least five minutes) the node is
 replaced. What Ray and Serve repair by themselves works again within seconds, on a busy machine
 within one or two minutes. Requests are counted, not seconds, because the machine may have slept."""
 STARTING = "the application is starting"
@@ -108,7 +108,7 @@ def _until_ready(node: RayNode, url: str) -> str | None:
             show_line(f"ready: {url}  (try the curl lines of the README; API page: {url}/docs)")
             return None
         except urllib.error.HTTPError as error:
-            # The application answers 503 with reasons; before it is up, Serve's proxy answers 404.
+            # The application returns 503 with reasons; before it runs, Serve's proxy returns 404.
             waits_for = _reasons(error) if error.code == 503 else STARTING
         except (OSError, HTTPException):
             waits_for = STARTING if STARTING in shown else "Ray is starting"
@@ -129,8 +129,8 @@ def _reasons(error: urllib.error.HTTPError) -> str:
 def _until_dead(node: RayNode, url: str) -> str:
     """Watch the node until it dies. Returns what has died.
 
-    The death of a vital process is seen at once. Ray and Serve restart the others by themselves;
-    the node is given up only if the service does not answer for a long time.
+    The death of a vital process is noticed at once. Ray and Serve restart the others by themselves;
+    the node is given up only if the service does not respond for a long time.
     """
     unanswered = 0
     ask_at = time.monotonic() + HEALTH_EVERY
@@ -148,7 +148,7 @@ def _until_dead(node: RayNode, url: str) -> str:
 
 
 def _answers(url: str) -> bool:
-    """Whether the service answers; 404 and 503 come from Serve's proxy without the service."""
+    """Whether the service responds; 404 and 503 are from Serve's proxy, without the service."""
     try:
         with get(f"{url}/health", timeout=HEALTH_SECONDS):
             return True

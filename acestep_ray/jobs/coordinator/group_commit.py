@@ -44,7 +44,7 @@ class GroupCommit:
         self._writer: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Open the store in its thread. Raises what the factory raises: ``close`` it even then."""
+        """Open the store in its thread. Raises what the factory raises; ``close`` it even then."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._open_store)
 
     def _open_store(self) -> None:
