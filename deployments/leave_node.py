@@ -1,9 +1,9 @@
 """``python -m deployments.leave_node --seconds N``: let this Ray node's jobs end before it goes.
 
 A pod's preStop hook. At SIGTERM, Ray and everything that it runs end: a job of an hour would start
-again on another node. So this node is drained first: Serve starts replacements on other nodes and
-stops the replicas on this one, each after its last request. The hook returns when they have ended.
-It checks processes of this node, because the head may be restarting meanwhile.
+again on another node. So this node is drained first: Serve starts replacements elsewhere and stops
+the replicas here, each after its last request. The hook returns when they are gone. It checks
+processes of this node, because the head may be restarting meanwhile.
 """
 
 import argparse
