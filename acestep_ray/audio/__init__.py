@@ -1,1 +1,1 @@
-"""Audio files: ingest of untrusted ones, resampling, encoding, tags."""
+"""Audio files: ingest of untrusted files, resampling, encoding, tags."""

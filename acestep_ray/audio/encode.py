@@ -16,17 +16,18 @@ from acestep_ray.formats import FORMATS, AudioFormat
 from acestep_ray.timebase import SAMPLE_RATE, Samples
 
 BLOCK = 16_384
-"""Frames a write. libsndfile's Vorbis encoder keeps a whole write on the stack and dies of a long
-one (measured: a minute at once is a segmentation fault). What Vorbis makes depends on it."""
+"""Frames per write. libsndfile's Vorbis encoder keeps a whole write on the stack and crashes if it
+is long (measured: a segmentation fault for one minute in one write). The bytes of a Vorbis file
+depend on this number."""
 
 
 class UnusableSamples(ValueError):
-    """The samples are not sound. The message is one sentence that a client may read."""
+    """The samples are not valid sound. The message is one sentence that a client may read."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A finished file; ``samples`` counts a channel's samples at 48 kHz."""
+    """A finished file; ``samples`` counts the samples per channel at 48 kHz."""
 
     bytes: int
     sha256: str
@@ -34,19 +35,19 @@ class Encoded:
 
 
 def encode_take(samples: Samples, path: Path, format: str, tags: Tags) -> Encoded:
-    """Write ``samples`` ([n, channels] float32 in [-1, 1], 48 kHz; beyond it clips) to ``path``.
+    """Write ``samples`` ([n, channels] float32 in [-1, 1], 48 kHz; other values clip) to ``path``.
 
     ``format`` is one of ``FORMATS``. The same samples and tags make the same bytes, in every
-    format. Lossless formats hold ``round(x * 2**(bits - 1))``. Blocking, and the slowest part of
-    CPU work on a take: an mp3 costs a core about a second for 30 s of sound. Raises StorageError
-    where the file cannot be written, and UnusableSamples; then no file is left.
+    format. Lossless formats hold ``round(x * 2**(bits - 1))``. Blocking, and the slowest CPU work
+    on a take: an mp3 costs one core about a second for 30 s of sound. Raises StorageError if the
+    file cannot be written, and UnusableSamples; then no file is left.
     """
     how = FORMATS[format]
     try:
         _write(samples, path, how)
         write_tags(path, format, tags)
         if how.is_ogg:
-            # Takes of a job differ in their seeds, so their files may be chained into one.
+            # The takes of a job have different seeds, so their files may be joined into one.
             set_serial(path, tags.seed)
         if sf.info(str(path)).frames != len(samples):
             raise StorageError(f"The {format} file came out short.")
@@ -84,7 +85,8 @@ def _write(samples: Samples, path: Path, how: AudioFormat) -> None:
 def quantise(block: Samples, bits: int) -> NDArray[np.int16] | NDArray[np.int32]:
     """Round to ``bits`` (16 or 24), clipped; int16, or int32 with the value in its upper bits.
 
-    libsndfile's own conversion floors where it clips: half a step of offset, and 6 dB more noise.
+    libsndfile's own conversion rounds down when it clips: an offset of half a step, and 6 dB more
+    noise.
     """
     full = 1 << (bits - 1)
     rounded = np.clip(np.rint(block.astype(np.float64) * full), -full, full - 1)

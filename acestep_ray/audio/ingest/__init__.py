@@ -1,1 +1,1 @@
-"""A file of a client becomes FLAC for the decoder: recognised, and decoded in a sandbox."""
+"""Converts a client's file to FLAC for the decoder: recognises it and decodes it in a sandbox."""

@@ -12,25 +12,26 @@ LONGEST = 4096
 class PathRefused(Exception):
     """The file may not, or cannot, be read. The message is one sentence.
 
-    Of what lies outside the allowed folders it never shows whether it exists.
+    For a path outside the allowed folders it never shows whether the file exists.
     """
 
 
 class OutsideRoots(PathRefused):
-    """The path does not lie under an allowed folder. The message is always the same."""
+    """The path is not inside an allowed folder. The message is always the same."""
 
     def __init__(self) -> None:
         super().__init__(OUTSIDE)
 
 
 def open_under(path: str | os.PathLike[str], roots: Sequence[Path]) -> int:
-    """Open the regular file at ``path`` for reading; answers its descriptor, the caller's to close.
+    """Open the regular file at ``path`` for reading; returns its descriptor, which the caller
+    closes.
 
-    ``path`` is absolute and, with every link followed, lies under one of ``roots`` (absolute, links
-    resolved). The kernel is asked where the opened file really is, so a link that changes between
-    the check and the opening gains nothing; and nothing is opened for reading before it is known to
-    be a regular file, since opening a device can act and opening a pipe can wait. Raises
-    PathRefused, and OutsideRoots where it lies elsewhere.
+    ``path`` is absolute and, after all links are followed, inside one of ``roots`` (absolute, links
+    resolved). The kernel reports where the opened file really is, so a link that is changed between
+    the check and the opening has no effect. Nothing is opened for reading before it is known to be
+    a regular file, because opening a device can have effects, and opening a pipe can block. Raises
+    PathRefused, and OutsideRoots if the file is elsewhere.
     """
     name = os.fspath(path)
     try:
@@ -42,7 +43,7 @@ def open_under(path: str | os.PathLike[str], roots: Sequence[Path]) -> int:
     try:
         real = Path(os.path.realpath(name))
     except OSError:
-        raise OutsideRoots from None  # a link that changed while it was read
+        raise OutsideRoots from None  # a link that was changed while it was read
     if not _allowed(real, roots):
         raise OutsideRoots
     try:

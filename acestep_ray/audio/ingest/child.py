@@ -1,4 +1,4 @@
-"""The child process that reads a client's audio: its arguments, and what its exit means."""
+"""The child process that reads a client's audio: its arguments, and the meaning of its exit."""
 
 import asyncio
 import importlib.util
@@ -20,7 +20,8 @@ logger = logging.getLogger(__name__)
 SCRIPT = Path(__file__).with_name("child_main.py")
 NOWHERE = -1
 BYTES_PER_SECOND = 192_000 * 2 * 3
-"""Of FLAC, at most: the child refuses what has more than 384,000 samples a second, of 24 bits."""
+"""The most bytes of FLAC per second: the child refuses audio with more than 384,000 samples per
+second, and a sample has 24 bits."""
 
 NOT_STORED = "The audio could not be stored: the storage is full."
 Code = Literal[
@@ -38,9 +39,9 @@ class AudioRejected(Exception):
 
 
 async def run_child(order: dict[str, Any], file: int, out: int, limits: Ingest) -> Ended:
-    """Run the child on ``file`` under ``limits``; what it makes goes to ``out``, or NOWHERE.
+    """Run the child on ``file`` under ``limits``; its result is written to ``out``, or to NOWHERE.
 
-    ``order``: what child_main.py documents, less the limits and the library.
+    ``order``: as child_main.py documents it, without the limits and the library.
     """
     order |= {
         "out": out,
@@ -51,9 +52,10 @@ async def run_child(order: dict[str, Any], file: int, out: int, limits: Ingest) 
     }
     if "run" not in order:
         order["library"] = await asyncio.to_thread(libsndfile)
-    # -S: what may be installed beside us costs each start more than all that the child imports.
+    # -S: without it, the packages installed in this environment would make each start slower than
+    # all of the child's imports.
     command = [sys.executable, "-I", "-S", str(SCRIPT), json.dumps(order)]
-    # On a busy machine a second of processor time may take two.
+    # On a busy machine one second of processor time may take two seconds.
     return await run_confined(
         command, file, [] if out == NOWHERE else [out], 2 * limits.cpu_seconds
     )
@@ -61,9 +63,9 @@ async def run_child(order: dict[str, Any], file: int, out: int, limits: Ingest) 
 
 @cache
 def libsndfile() -> str:
-    """Where libsndfile lies, which the package soundfile brings; else the system's.
+    """Path of the libsndfile in the package soundfile; if it has none, of the system's.
 
-    Blocking. Looking for the system's starts programs, which the child could not afford.
+    Blocking. The search for the system's library starts programs; the child's limits forbid that.
     """
     package = importlib.util.find_spec("_soundfile_data")
     if package is not None and package.origin is not None:
@@ -73,7 +75,7 @@ def libsndfile() -> str:
 
 
 def died(ended: Ended) -> AudioRejected:
-    """The error that a client gets for a child that gave no answer."""
+    """The error that a client gets if the child returned no result."""
     logger.warning("A child that read audio ended with status %d.", ended.status)
     for_its_output = len(ended.output) > MOST_OUTPUT
     killed = ended.status in (-signal.SIGXCPU, -signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""What kind of audio file this is, from its first bytes alone. Nothing here decodes."""
+"""Which kind of audio file this is, from its first bytes alone. Nothing is decoded."""
 
 import os
 from collections.abc import Callable
@@ -19,11 +19,11 @@ Foreign = Literal["mp4", "aac", "caf", "matroska", "amr", "ogg_other"]
 HEAD = 65_536
 MOST_SEARCHED = 1 << 20
 ATOMS = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
-"""What an MP4 or QuickTime file begins with, behind a length of four bytes."""
+"""The first bytes of an MP4 or QuickTime file, after a length of four bytes."""
 EBML = b"\x1a\x45\xdf\xa3"
 W64_NAME = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 OGG_CODECS = (b"\x01vorbis", b"OpusHead")
-"""Those that libsndfile decodes."""
+"""The formats that libsndfile decodes."""
 OTHERS = {
     b"\x30\x26\xb2\x75\x8e\x66\xcf\x11": "WMA or another Windows Media file",
     b"MThd": "MIDI, which holds notes and no sound",
@@ -56,14 +56,15 @@ OTHERS = {
 
 @dataclass(frozen=True)
 class Container:
-    """``start``: where the file proper begins; tags may stand before it."""
+    """``start``: where the file itself begins; tags may be before it."""
 
     kind: Kind | Foreign
     start: int = 0
 
 
 def identify(file: int) -> Container | None:
-    """Of the open regular ``file``; None where it is no audio that we know. Blocking."""
+    """The container of the open regular ``file``; None if it is not a known kind of audio.
+    Blocking."""
     start = _after_tags(file)
     head = os.pread(file, HEAD, start)
     kind = _kind(head)
@@ -75,7 +76,7 @@ def identify(file: int) -> Container | None:
 
 
 def other_kind(file: int) -> str | None:
-    """What it is instead: the end of the sentence "The file is ..."; None where that is unknown."""
+    """What the file is instead: the end of the sentence "The file is ..."; None if unknown."""
     head = os.pread(file, MOST_SEARCHED, _after_tags(file))
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         return "an AVI video"
@@ -119,7 +120,7 @@ def _kind(head: bytes) -> Kind | Foreign | None:
 
 
 def _after_tags(file: int) -> int:
-    """Where the file goes on after ID3v2 tags; some programs write one before another."""
+    """Where the file continues after ID3v2 tags; some programs write several of them."""
     at = 0
     for _ in range(MOST_TAGS):
         head = os.pread(file, 10, at)
@@ -130,7 +131,7 @@ def _after_tags(file: int) -> int:
 
 
 def _is_plain_ogg(file: int, start: int) -> bool:
-    """Whether it is one stream of a codec that libsndfile decodes, and no second beside it."""
+    """Whether it is a single stream, of a codec that libsndfile decodes."""
     window = Window(file)
     codecs = []
     for page in pages(window, start, start + HEAD):
@@ -141,12 +142,12 @@ def _is_plain_ogg(file: int, start: int) -> bool:
 
 
 Measure = Callable[[bytes], tuple[int, int] | None]
-"""Of a frame's first bytes its length, 0 where unknown, and what all frames of a file share."""
+"""From a frame's first bytes: its length (0 if unknown), and what all frames of a file share."""
 
 
 def _frames(head: bytes, start: int) -> Container | None:
-    """An AAC or MP3 stream, which begins with a frame: at the front, behind padding, or behind the
-    rest of a frame in whose middle it was cut. The frames must follow one another."""
+    """An AAC or MP3 stream. It begins with a frame: at the front, after padding, or after the rest
+    of a frame that was cut in the middle. The frames must follow one another."""
     at = head.find(b"\xff")
     while at >= 0:
         if _follow(head, at, _adts):
@@ -158,7 +159,8 @@ def _frames(head: bytes, start: int) -> Container | None:
 
 
 def _follow(head: bytes, at: int, measure: Measure) -> bool:
-    """Whether frames follow one another from ``at`` on; at the front, two or one may be all."""
+    """Whether frames follow one another from ``at``; at the front, a file may have only one or
+    two."""
     front = not head[:at].strip(b"\0")
     kind = None
     for _ in range(FRAMES_IN_A_ROW):
@@ -180,7 +182,7 @@ def _mpeg(head: bytes) -> tuple[int, int] | None:
 
 
 def _adts(head: bytes) -> tuple[int, int] | None:
-    """Of AAC behind ADTS headers: 12 bits of sync, a layer of 0, and 13 bits of length."""
+    """Of AAC with ADTS headers: 12 bits of sync, a layer of 0, and 13 bits of length."""
     if head[0] != 0xFF or head[1] & 0xF6 != 0xF0 or head[2] >> 2 & 15 > 12:
         return None
     length = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5

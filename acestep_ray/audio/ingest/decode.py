@@ -1,6 +1,6 @@
-"""Decoding in the child: standard input becomes FLAC, in blocks, and is judged as it is read.
+"""Decoding in the child: converts standard input to FLAC, in blocks, and checks it while reading.
 
-It runs only behind the limits that child_main.py sets. The order is the one described there.
+It runs only under the limits that child_main.py sets. The order is described there.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ RATES = (8_000, 192_000)
 BLOCK = 65_536
 SMALL_BLOCK = 1_024
 VALUES_PER_SECOND = 2 * 192_000
-"""Samples of all channels together, a second: the most that is kept."""
+"""The most samples per second, of all channels together, that are kept."""
 HIGHEST_BYTE = 3 if sys.byteorder == "little" else 0
 UNWRITABLE = ("unwritable", "The audio could not be stored.")
 NOTHING_LEFT = "The audio is cut off or damaged: none of it can be read."
@@ -28,11 +28,11 @@ UNKNOWN_LENGTH = 1 << 62
 
 
 class Refused(Exception):
-    """Ends the child with a code and a sentence."""
+    """Ends the child with a code and one sentence."""
 
 
 def decode(order: dict[str, Any], sndfile: Sndfile) -> dict[str, Any]:
-    """What the child answers of standard input: what was read, or a code and one sentence."""
+    """The child's result for standard input: what was read, or a code and one sentence."""
     try:
         return ingest(order, sndfile)
     except Refused as refused:
@@ -42,7 +42,7 @@ def decode(order: dict[str, Any], sndfile: Sndfile) -> dict[str, Any]:
 
 
 def ingest(order: dict[str, Any], sndfile: Sndfile) -> dict[str, Any]:
-    """Decode standard input; answers what was read, and what the file states of its length.
+    """Decode standard input; returns what was read, and the length that the file states.
 
     Raises Refused.
     """
@@ -93,7 +93,7 @@ def opened(
             if is_cut or out.done:
                 read = str(CutOff(out.done / out.rate)) if out.done else NOTHING_LEFT
                 raise Refused("truncated", read) from None
-            if error.code == UNRECOGNISED or kind == "mp3":  # its frames are easily taken for such
+            if error.code == UNRECOGNISED or kind == "mp3":  # data can look like its frames
                 raise Refused("not_audio", "The file is not audio that can be read.") from None
             raise Refused(
                 "unreadable", "The audio is cut off or damaged: its header cannot be read."
@@ -102,7 +102,7 @@ def opened(
 
 
 def check(file: Sound, longest: float) -> None:
-    """Refuse by the header what need not be decoded; ``longest`` in seconds. Raises Refused."""
+    """Refuse, by the header, what need not be decoded. ``longest``: seconds. Raises Refused."""
     rate, channels = file.samplerate, file.channels
     if not RATES[0] <= rate <= RATES[1]:
         raise Refused(
@@ -111,13 +111,13 @@ def check(file: Sound, longest: float) -> None:
         )
     if reason := too_many(channels):
         raise Refused("unreadable", reason)
-    if file.frames < UNKNOWN_LENGTH:  # else a FLAC from a pipe: it is watched as it is read
+    if file.frames < UNKNOWN_LENGTH:  # else a FLAC from a pipe: checked while it is read
         check_size(file, file.frames, longest)
 
 
 def check_size(file: Sound, frames: int, longest: float) -> None:
-    """Refuse a file of more ``frames`` (samples a channel) than ``longest`` seconds have, or of too
-    many samples in all channels. Raises Refused."""
+    """Refuse a file with more ``frames`` (samples per channel) than ``longest`` seconds have, or
+    with too many samples in all channels together. Raises Refused."""
     if frames > longest * file.samplerate:
         raise Refused("too_long", f"The audio is longer than {longest:g} seconds.")
     if frames * file.channels > longest * VALUES_PER_SECOND:
@@ -129,7 +129,7 @@ def check_size(file: Sound, frames: int, longest: float) -> None:
 
 
 class Output:
-    """The audio as 24-bit FLAC. ``done``: samples a channel."""
+    """The audio as 24-bit FLAC. ``done``: samples per channel."""
 
     def __init__(self, order: dict[str, Any], sndfile: Sndfile) -> None:
         self._sndfile = sndfile
@@ -141,12 +141,12 @@ class Output:
         self.channels = 0
 
     def copy(self, file: Sound, size: int, stated: int) -> bool:
-        """Append all of ``file``, ``size`` samples a channel at a time; answers whether it could be
-        decoded to its end.
+        """Append all of ``file``, ``size`` samples per channel at a time; returns whether it could
+        be decoded to its end.
 
-        ``stated``: the samples a channel that it should have, 0 where that is unknown. No block
-        crosses their end, so what follows them, where it is not sound, costs none of them; and it
-        is no damage. Raises Refused.
+        ``stated``: the samples per channel that it should have, 0 if that is unknown. No block
+        crosses their end. So if the bytes after them are not sound, no samples are lost, and this
+        does not count as damage. Raises Refused.
         """
         if self._file is None:
             self.rate, self.channels = file.samplerate, file.channels
@@ -166,7 +166,7 @@ class Output:
         return True
 
     def close(self) -> None:
-        """Finish the file and see that it is what was written."""
+        """Finish the file and check that it holds what was written."""
         if self._file is None or self.done == 0:
             raise Refused("empty", "The audio file holds no sound.")
         with writing():
@@ -179,7 +179,7 @@ class Output:
 
 @contextlib.contextmanager
 def writing() -> Iterator[None]:
-    """What fails in here is the server's disk, not the client's file."""
+    """An error inside this block is caused by the server's disk, not by the client's file."""
     try:
         yield
     except SndfileError:
@@ -187,10 +187,11 @@ def writing() -> Iterator[None]:
 
 
 def blocks(file: Sound, size: int, stated: int) -> Iterator[tuple[Block, int]]:
-    """The audio in blocks of ``size`` samples a channel, and of fewer where ``stated`` ends: int32
-    as it is stored, or float32. Each comes in the same memory, with its samples a channel.
+    """The audio in blocks of ``size`` samples per channel, and in a shorter block if ``stated``
+    ends: int32 as it is stored, or float32. Each block uses the same memory, and comes with its
+    number of samples per channel.
 
-    Of a block that ends in an error, nothing comes: a FLAC is read in its own blocks. Raises
+    A block that ends in an error yields nothing: a FLAC is read in its own blocks. Raises
     SndfileError, and Refused.
     """
     block = file.block(size)
@@ -211,8 +212,8 @@ def blocks(file: Sound, size: int, stated: int) -> Iterator[tuple[Block, int]]:
 def all_finite(samples: memoryview) -> bool:
     """Whether none of the float32 in ``samples``, given as bytes, is infinite or not a number.
 
-    Of such a sample all eight bits of the exponent are set, and seven of them lie in its highest
-    byte, beside the sign. Sound has no such byte, and to look for one takes next to no time.
+    Such a sample has all eight bits of the exponent set, and seven of them are in its highest byte,
+    beside the sign. Sound has no such byte, and searching for one takes very little time.
     """
     highest = bytes(samples)[HIGHEST_BYTE::4]
     if 0x7F not in highest and 0xFF not in highest:

@@ -1,9 +1,9 @@
-"""Audio that libsndfile does not read, converted to FLAC by ffmpeg if that is installed.
+"""Audio that libsndfile does not read is converted to FLAC by ffmpeg, if ffmpeg is installed.
 
-ffmpeg runs in the same confined child as everything that reads a client's file. In addition the
-kind of file is forced, no protocol but the one file is allowed, and no decoders but those named
-here: nothing in a file can make ffmpeg take it for a playlist, fetch what it names, or decode
-pictures.
+ffmpeg runs in the same confined child as every other program that reads a client's file. In
+addition the kind of the file is forced, no protocol except that of the one file is allowed, and no
+decoders except those named in this module. So nothing in a file can make ffmpeg treat it as a
+playlist, fetch another file that it names, or decode pictures.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ FORMATS: dict[Foreign, tuple[str, str]] = {
     "amr": ("an AMR file", "amr"),
     "ogg_other": ("an Ogg file of another codec than Vorbis and Opus", "ogg"),
 }
-"""What people call it, and what ffmpeg does."""
+"""The name that people use for the format, and ffmpeg's names."""
 LENGTH_IS_GUESSED = ("aac", "amr")
 DECODERS = {
     "mp3": "mp3float",
@@ -52,29 +52,30 @@ DECODERS = {
 }  # fmt: skip
 """By codec."""
 DURATION = re.compile(rb"^  Duration: (\d+):(\d\d):(\d\d\.\d+)(?:, start: ([\d.]+))?", re.MULTILINE)
-"""The end of the file's time, and where its sound or picture begins: before 0, that is left out."""
+"""The end of the file's time, and where its sound or picture begins: what is before 0 is left
+out."""
 STREAM = re.compile(
     rb"^  Stream #0:(\d+)(?:\[\w+\])?(?:\([^)]*\))?: (\w+): (\w+)(.*)$", re.MULTILINE
 )
 CHANNELS = re.compile(rb"Hz, (?:(\d+) channels|(hexadecagonal)|(22\.2))")
-"""As ffmpeg names more than eight."""
+"""ffmpeg's form of a layout with more than eight channels."""
 BENIGN = (b"not on whitelist", b"Last message repeated")
-"""What ffmpeg prints of decoders that we deny it."""
+"""What ffmpeg prints about decoders that are not allowed."""
 ENDED_EARLY = (b"partial file", b"ended prematurely")
-"""What it prints of a file whose end is missing."""
+"""What it prints about a file whose end is missing."""
 NO_SPACE = (b"No space left on device", b"Disk quota exceeded")
 TOO_LARGE = b"File too large"
-"""What it prints where it reaches the child's limit on the size of a file."""
+"""What it prints if it reaches the child's limit on the size of a file."""
 FILL_GAPS = "aresample=async=1"
-"""Silence where a file's time goes on without sound."""
+"""Adds silence where a file's time continues without sound."""
 
 
 @dataclass(frozen=True)
 class Made:
-    """What is known of audio that was made FLAC. ``stated``: seconds that the file states, 0 where
-    it does not, or they are not those of its sound. ``extent``: bytes of sound in the file, and
-    behind its end. ``open_end``: it ends inside a block that is not its last. ``damaged``: ffmpeg
-    complained.
+    """What is known about audio that was converted to FLAC. ``stated``: seconds that the file
+    states, 0 if it states none, or not those of its sound. ``extent``: bytes of sound in the file,
+    and after its end. ``open_end``: it ends inside a block that is not its last. ``damaged``:
+    ffmpeg reported an error.
     """
 
     stated: float
@@ -86,7 +87,7 @@ class Made:
 async def make_flac(file: int, kind: Foreign, out: int, limits: Ingest) -> Made:
     """Write the sound of ``file`` to the open file ``out`` as FLAC.
 
-    Raises AudioRejected, and StorageFull where ``out`` cannot be written.
+    Raises AudioRejected, and StorageFull if ``out`` cannot be written.
     """
     label, demuxer = FORMATS[kind]
     program = shutil.which("ffmpeg")
@@ -98,7 +99,7 @@ async def make_flac(file: int, kind: Foreign, out: int, limits: Ingest) -> Made:
         )
     command = [program, "-hide_banner", "-nostdin", "-protocol_whitelist", "file", "-f", demuxer]
     command += ["-codec_whitelist", ",".join(DECODERS.values()), "-threads", "1", "-i", INPUT]
-    # Without an output ffmpeg prints what the file holds, and ends as if it had failed.
+    # Without an output ffmpeg prints what the file holds, and exits with an error status.
     asked = await run_child({"run": [*command, "-v", "info"]}, file, NOWHERE, limits)
     extent = await asyncio.to_thread(caf_extent, file) if kind == "caf" else NOTHING_MISSING
     missing = await asyncio.to_thread(mp4_missing, file) if kind == "mp4" else extent.missing
@@ -126,7 +127,7 @@ async def make_flac(file: int, kind: Foreign, out: int, limits: Ingest) -> Made:
     damaged = any(
         not any(phrase in line for phrase in BENIGN) for line in ended.output.splitlines()
     )
-    # The length of a film is that of its picture; its sound can be shorter, and whole.
+    # The length of a film is that of its picture; its sound can be shorter and still complete.
     comparable = alone or any(phrase in ended.output for phrase in ENDED_EARLY)
     return Made(
         stated if kind not in LENGTH_IS_GUESSED and comparable else 0.0,
@@ -148,8 +149,8 @@ def _failed(ended: Ended) -> AudioRejected | StorageFull:
 
 
 async def _see_that_it_runs(program: str, file: int, limits: Ingest) -> None:
-    """Raise AudioRejected where it is the program that fails: a script in ffmpeg's place may need
-    more than the child may have."""
+    """Raise AudioRejected if the program itself fails: a script that replaces ffmpeg may need more
+    than the child's limits allow."""
     asked = await run_child({"run": [program, "-version"]}, file, NOWHERE, limits)
     if asked.status != 0:
         printed = asked.output[-500:].decode(errors="replace")
@@ -161,10 +162,10 @@ async def _see_that_it_runs(program: str, file: int, limits: Ingest) -> None:
 
 
 def _describe(output: bytes, label: str) -> tuple[str, float, bool]:
-    """The stream to decode, the seconds that the file states (0 where it does not), and whether
-    they are those of this stream alone. Raises AudioRejected.
+    """The stream to decode, the seconds that the file states (0 if none), and whether they are the
+    seconds of this stream alone. Raises AudioRejected.
 
-    It is the first stream of sound that can be decoded: phones put one beside it that cannot.
+    It is the first stream of sound that can be decoded: phones also store one that cannot.
     """
     streams = STREAM.findall(output)
     sound = [
@@ -192,7 +193,7 @@ def _describe(output: bytes, label: str) -> tuple[str, float, bool]:
 
 
 def _channels(stream: bytes) -> int:
-    """How many channels a stream has; 0 where it has eight or fewer and they have a name."""
+    """How many channels a stream has; 0 if it has at most eight and they have a name."""
     found = CHANNELS.search(stream)
     if not found:
         return 0

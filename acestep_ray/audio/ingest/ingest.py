@@ -1,4 +1,4 @@
-"""Bring a client's audio in: read by a child process under limits, and kept as FLAC."""
+"""Ingest a client's audio: a child process reads it under limits, and it is kept as FLAC."""
 
 import asyncio
 import os
@@ -18,16 +18,16 @@ from acestep_ray.audio.ingest.shortfall import SPARE, CutOff, Lengths, judge
 from acestep_ray.settings import Ingest
 
 ROUNDING = 0.01
-"""Seconds: how far ffmpeg rounds a length. Where it is content, codecs may round further."""
+"""Seconds: how far ffmpeg rounds a length. If that is sound, codecs may round further."""
 
 MOST_COPIED = 1 << 26
-"""Bytes at a time."""
+"""Bytes per copy."""
 
 
 @dataclass(frozen=True)
 class Ingested:
-    """What was read; ``samples`` counts a channel's. ``warning``: what the client should know of
-    it, the end of a sentence; empty where all is well."""
+    """What was read; ``samples`` is per channel. ``warning``: what the client should know about it,
+    as the end of a sentence; empty if there is nothing to warn of."""
 
     sample_rate: int
     channels: int
@@ -37,8 +37,8 @@ class Ingested:
 
 @dataclass(frozen=True)
 class _Read:
-    """The child's answer. ``stated``: samples a channel that the file should hold. ``block``: those
-    that one missing byte may cost."""
+    """The child's result. ``stated``: samples per channel that the file should hold. ``block``:
+    samples per channel that one missing byte may cost."""
 
     sample_rate: PositiveInt
     channels: PositiveInt
@@ -59,21 +59,21 @@ class _Refusal:
     reason: Annotated[str, Field(max_length=300)]
 
 
-# The child's answer is checked like any untrusted data: the file may have taken it over.
+# The child's result is checked like any untrusted data: the file may have taken over the child.
 _ANSWER: TypeAdapter[_Read | _Refusal] = TypeAdapter(_Read | _Refusal)
 
 
 async def ingest(source: int | Path, out: Path, limits: Ingest) -> Ingested:
     """Read ``source`` and write it to ``out`` as 24-bit FLAC at its own rate and channels.
 
-    ``source`` is a path that we made, or an open descriptor, which stays the caller's. MP3, WAV
-    and its kin, FLAC, Ogg (Vorbis, Opus), AIFF and AU are read by libsndfile, what ``ffmpeg``
-    names by ffmpeg if it is installed. Integer samples are kept as they are (to 24 bits), floats
-    are clipped to [-1, 1].
+    ``source`` is a path that we made, or an open descriptor, which the caller closes. libsndfile
+    reads MP3, WAV and related formats, FLAC, Ogg (Vorbis, Opus), AIFF and AU; ffmpeg reads the
+    formats named in ``ffmpeg``, if it is installed. Integer samples are kept as they are (up to 24
+    bits), floats are clipped to [-1, 1].
 
-    Raises AudioRejected whatever is wrong with the file or becomes of the child, and StorageFull
-    where ``out`` cannot be written; then, and when cancelled, nothing is left at ``out`` and the
-    child is dead. How many run at a time is the caller's to limit.
+    Raises AudioRejected for everything that is wrong with the file or happens to the child, and
+    StorageFull if ``out`` cannot be written. Then, and after a cancellation, nothing is left at
+    ``out`` and the child is dead. The caller limits how many of these run at a time.
     """
     if isinstance(source, Path):
         file = await asyncio.to_thread(os.open, source, os.O_RDONLY | os.O_CLOEXEC)
@@ -91,7 +91,7 @@ async def ingest(source: int | Path, out: Path, limits: Ingest) -> Ingested:
 
 
 def _inspect(file: int) -> Container:
-    """Refuse what needs no child to be refused."""
+    """Refuse what can be refused without a child."""
     status = os.fstat(file)
     if not stat.S_ISREG(status.st_mode):
         raise AudioRejected("unreadable", "The audio is not a regular file.")
@@ -131,7 +131,7 @@ async def _bring_in(
 
 
 def _copy_from(file: int, start: int, out: int) -> None:
-    """Copy ``file`` from ``start`` on to the empty ``out``. Blocking. Raises StorageFull."""
+    """Copy ``file`` from ``start`` to the empty ``out``. Blocking. Raises StorageFull."""
     try:
         while copied := os.sendfile(out, file, start, MOST_COPIED):
             start += copied
@@ -141,7 +141,8 @@ def _copy_from(file: int, start: int, out: int) -> None:
 
 
 def _lengths(made: Made, seconds: float) -> Lengths:
-    """Of what ffmpeg made ``seconds`` of. Raises CutOff where no length can be known."""
+    """The lengths of a file from which ffmpeg made ``seconds``. Raises CutOff if none can be
+    known."""
     if made.open_end:
         raise CutOff(seconds)
     missing = made.extent.missing_of(seconds)
