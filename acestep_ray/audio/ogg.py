@@ -10,8 +10,8 @@ from mutagen.ogg import OggPage
 def set_serial(path: Path, serial: int) -> None:
     """Give every page of a one-stream Ogg file the stream ``serial`` (0..2**32-1), in place.
 
-    libsndfile draws the serial at random, which would make each encoding of the same samples
-    another file. Checksums are computed anew; nothing moves. Raises mutagen.ogg.error, OSError.
+    libsndfile chooses the serial at random, so each encoding of the same samples would be a
+    different file. Checksums are recomputed; nothing moves. Raises mutagen.ogg.error, OSError.
     """
     with path.open("r+b") as file:
         while True:

@@ -1,4 +1,4 @@
-"""Tags of a finished take: what it was asked to be, and by what it was made."""
+"""Tags of a finished take: what was requested, and what made it."""
 
 # mypy: allow-untyped-calls
 
@@ -32,7 +32,7 @@ OPEN: Mapping[str, Callable[[Path], Any]] = {
 
 @dataclass(frozen=True)
 class Tags:
-    """What a file says about itself; what is None or empty is left out.
+    """The tags of a file; values that are None or empty are left out.
 
     ``key`` is as the model spells it ("F# minor"), ``time_signature`` "2", "3", "4" or "6".
     """
@@ -48,7 +48,7 @@ class Tags:
 
 
 def write_tags(path: Path, format: str, tags: Tags) -> None:
-    """Put ``tags`` into the file at ``path``: ID3v2.4 for mp3 and wav, else Vorbis comments.
+    """Put ``tags`` into the file at ``path``: ID3v2.4 for mp3 and wav, otherwise Vorbis comments.
 
     The same tags always make the same bytes. Raises mutagen.MutagenError and OSError.
     """
@@ -112,7 +112,7 @@ def _clean(text: str) -> str:
 
 
 def _title(caption: str) -> str:
-    """The caption, cut between words where it is long."""
+    """The caption, cut between words if it is long."""
     if len(caption) <= TITLE_CHARACTERS:
         return caption
     head = caption[:TITLE_CHARACTERS]

@@ -16,7 +16,7 @@ KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "TMPDIR")
 
 @dataclass(frozen=True)
 class Ended:
-    """How the program ended. ``stopped``: it was killed, for its time or for its output."""
+    """How the program ended. ``stopped``: it was killed because of its time or its output."""
 
     status: int
     output: bytes
@@ -28,9 +28,10 @@ async def run_confined(
 ) -> Ended:
     """Run ``command`` with the open file ``stdin`` and the descriptors ``passed``.
 
-    It sees none of our environment (which holds keys), and its standard error goes nowhere, since
-    decoders print there as much as a file makes them. ``status`` is negative for a signal. However
-    this ends, also when cancelled, the program is dead and reaped, and its own children are killed.
+    It gets none of our environment (which holds keys), and its standard error is discarded, because
+    decoders print as much there as a file makes them print. ``status`` is negative for a signal.
+    However this ends, also when cancelled, the program is dead and reaped, and its children are
+    killed.
     """
     stop = os.eventfd(0, os.EFD_CLOEXEC)
     try:
@@ -38,7 +39,7 @@ async def run_confined(
     except BaseException:
         os.close(stop)
         raise
-    # A thread, not asyncio's subprocesses: those depend on which loop runs, and in which thread.
+    # A thread, not asyncio's subprocesses: those depend on the loop and the thread that run them.
     watching = asyncio.ensure_future(asyncio.to_thread(_watch, process, stop, seconds))
     try:
         return await asyncio.shield(watching)
@@ -49,13 +50,13 @@ async def run_confined(
     finally:
         if watching.done():
             os.close(stop)
-        else:  # cancelled again, and the thread still watches it
+        else:  # cancelled again while the thread still watches the program
             watching.add_done_callback(lambda _: os.close(stop))
 
 
 def _start(command: Sequence[str], stdin: int, passed: Sequence[int]) -> "subprocess.Popen[bytes]":
     environment = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
-    # An ffmpeg may be linked to a BLAS that starts a thread per core, each with address space.
+    # ffmpeg may be linked to a BLAS that starts one thread per core, and each needs address space.
     environment["OPENBLAS_NUM_THREADS"] = "1"
     return subprocess.Popen(
         command,
@@ -70,7 +71,7 @@ def _start(command: Sequence[str], stdin: int, passed: Sequence[int]) -> "subpro
 
 
 def _watch(process: "subprocess.Popen[bytes]", stop: int, seconds: float) -> Ended:
-    """Collect its output until it ends, or make it end."""
+    """Collect its output until it ends, or end it."""
     deadline = time.monotonic() + seconds
     output = b""
     with contextlib.ExitStack() as at_the_end:
@@ -100,9 +101,9 @@ def _watch(process: "subprocess.Popen[bytes]", stop: int, seconds: float) -> End
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Kill the whole group, then reap. The program may be gone already, and its children not.
+    """Kill the whole group, then reap. The program may already have ended, and its children not.
 
-    In this order: until it is reaped, the number of its group cannot be another's.
+    In this order: until it is reaped, no other group can get its number.
     """
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -1,14 +1,15 @@
-"""Whether a file that holds less sound than its header states was cut off. This is the rule.
+"""The rule that decides whether a file with less sound than its header states was cut off.
 
 A header's length is what its writer knew when it wrote it:
 
 - None, or one that means "until the end" (``layout.stated_length``): what is there is the file.
-- More than is accepted here. Whole, the file would have been refused as too long, so nobody can
-  mean the whole: the writer streamed and invented it (2000000000 bytes, 1000000000), or the file
-  is the front of a long one. What is there is taken, and a warning states both lengths.
-- Up to ``SPARE`` more than is there, or a codec's block: a recorder died, or a byte went lost on
-  the way. What is there is taken, with a warning.
-- Anything else: the file was cut off, and its sender hardly knows. It is refused, stating both.
+- More than the service accepts. The whole file would have been refused as too long, so nobody can
+  mean the whole: the writer streamed and invented the length (2000000000 bytes, 1000000000), or the
+  file is the front of a long one. What is there is accepted, and a warning states both lengths.
+- At most ``SPARE``, or a codec's block, more than is there: a recorder crashed, or a byte was lost
+  on the way. What is there is accepted, with a warning.
+- Anything else: the file was cut off, and its sender probably does not know. It is refused with
+  both lengths.
 """
 
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ SPARE = 0.1
 
 
 class CutOff(Exception):
-    """It was. The message is one sentence for the client.
+    """The file was cut off. The message is one sentence for the client.
 
     ``read`` and ``stated``: seconds that could be read, and that there should be (0: unknown).
     """
@@ -30,14 +31,14 @@ class CutOff(Exception):
 
 
 def length(seconds: float) -> str:
-    """``seconds`` as a client reads it."""
+    """``seconds`` as text for a client."""
     return f"{seconds:.1f}" if seconds >= 10 else f"{seconds:.2f}"
 
 
 @dataclass(frozen=True)
 class Lengths:
     """In seconds. ``stated``: what the header states, at least ``read``. ``block``: what one
-    missing byte may cost. ``damaged``: something could not be decoded and was passed over."""
+    missing byte may cost. ``damaged``: a part could not be decoded and was passed over."""
 
     read: float
     stated: float
@@ -46,7 +47,7 @@ class Lengths:
 
 
 def judge(lengths: Lengths, longest: float) -> str:
-    """The warning, empty where there is nothing to warn of; ``longest``: seconds that are accepted.
+    """The warning, empty if there is none; ``longest``: the most seconds that are accepted.
 
     Raises CutOff.
     """

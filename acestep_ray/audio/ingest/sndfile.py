@@ -1,8 +1,8 @@
-"""libsndfile, called directly: to read a file of the client, and to write FLAC.
+"""libsndfile, called directly: to read a client's file, and to write FLAC.
 
 The child that reads a client's file starts for every upload. The package ``soundfile`` imports
-numpy, which takes ten times as long as all else that the child needs, and the child has no use for
-arrays: it hands on blocks as they are. Everything here works with a ctypes array as the block.
+numpy, which takes ten times as long as everything else that the child needs, and the child does not
+need arrays: it passes blocks on as they are. In this module a block is a ctypes array.
 """
 
 import ctypes
@@ -18,9 +18,9 @@ TYPE, SUBTYPE = 0x0FFF_0000, 0xFFFF
 FLAC, MP3 = 0x17_0000, 0x23_0000
 PCM_24 = 0x0003
 FLOATING = (0x0006, 0x0007, 0x0060, 0x0064, 0x0080, 0x0081, 0x0082)
-"""Subtypes that are no integers: float, double, Vorbis, Opus, and the three layers of MPEG."""
+"""Subtypes that are not integers: float, double, Vorbis, Opus, and the three layers of MPEG."""
 UNRECOGNISED = 1
-"""The error of a file whose format libsndfile does not know."""
+"""The error for a file whose format libsndfile does not know."""
 
 Block = ctypes.Array[ctypes.c_float] | ctypes.Array[ctypes.c_int]
 
@@ -42,7 +42,7 @@ _MOVE = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes
 
 
 class _Virtual(ctypes.Structure):
-    """How libsndfile reads something that is no file of the system's."""
+    """How libsndfile reads something that is not a file of the operating system."""
 
     _fields_ = (
         ("length", _LENGTH),
@@ -54,7 +54,7 @@ class _Virtual(ctypes.Structure):
 
 
 class SndfileError(Exception):
-    """libsndfile answered an error. ``code``: its number."""
+    """libsndfile returned an error. ``code``: its number."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"libsndfile answered error {code}")
@@ -64,7 +64,7 @@ class SndfileError(Exception):
 class Sndfile:
     """The loaded library.
 
-    ``path``: of its file, or the name that the system finds it by. Raises OSError.
+    ``path``: of its file, or the name by which the system finds it. Raises OSError.
     """
 
     def __init__(self, path: str) -> None:
@@ -84,7 +84,7 @@ class Sndfile:
 
     @contextmanager
     def read(self, parts: Parts) -> "Iterator[Sound]":
-        """Open ``parts`` to be read from front to back. Raises SndfileError."""
+        """Open ``parts`` for reading from front to back. Raises SndfileError."""
         info = _Info()
         source = _virtual(parts)  # libsndfile calls it for as long as the file is open
         handle = self.library.sf_open_virtual(ctypes.byref(source), READ, ctypes.byref(info), None)
@@ -98,7 +98,7 @@ class Sndfile:
         return Sound(self.library, handle, info)
 
     def length(self, descriptor: int) -> int:
-        """Samples a channel that the header of an open file states. Raises SndfileError."""
+        """Samples per channel that the header of an open file states. Raises SndfileError."""
         info = _Info()
         handle = self.library.sf_open_fd(descriptor, READ, ctypes.byref(info), 0)
         with Sound(self.library, handle, info) as sound:
@@ -106,13 +106,13 @@ class Sndfile:
 
 
 class Sound:
-    """An open file; ``frames`` counts the samples of a channel. Close it, or use it in ``with``."""
+    """An open file; ``frames`` counts samples per channel. Close it, or use it in ``with``."""
 
     def __init__(self, library: ctypes.CDLL, handle: int | None, info: _Info) -> None:
         self._library, self._handle = library, handle
         if not handle:
             raise SndfileError(library.sf_error(None))
-        library.sf_command(handle, SET_CLIPPING, None, 1)  # else what is too loud turns over
+        library.sf_command(handle, SET_CLIPPING, None, 1)  # otherwise too loud samples wrap around
         self.frames: int = info.frames
         self.samplerate: int = info.samplerate
         self.channels: int = info.channels
@@ -132,12 +132,12 @@ class Sound:
             raise SndfileError(code)
 
     def block(self, frames: int) -> Block:
-        """An empty block of ``frames``, as ``read_into`` and ``write`` take it."""
+        """An empty block of ``frames``, as ``read_into`` and ``write`` expect it."""
         kind = ctypes.c_float if self.floating else ctypes.c_int
         return (kind * (frames * self.channels))()
 
     def read_into(self, block: Block, frames: int) -> int:
-        """Fill the front of ``block``; answers the frames read, 0 at the end. Integers come as
+        """Fill the front of ``block``; returns the frames read, 0 at the end. Integers are read as
         32 bits, floats as they are stored. Raises SndfileError."""
         return self._move("read", block, frames)
 

@@ -1,1 +1,1 @@
-"""How the sound lies in the files that libsndfile decodes, from their bytes alone."""
+"""Where the sound is in the files that libsndfile decodes, from their bytes alone."""

@@ -10,8 +10,8 @@ CAF_HEADER = 8
 
 
 def mp4_missing(file: int) -> int:
-    """How many bytes of the first box that does not fit lie behind the end of ``file``; 0 where all
-    fit. Blocking."""
+    """How many bytes of the first box that does not fit are missing after the end of ``file``; 0 if
+    all boxes fit. Blocking."""
     size = os.fstat(file).st_size
     at = 0
     for _ in range(MOST_BOXES):
@@ -30,8 +30,9 @@ def mp4_missing(file: int) -> int:
 
 
 def caf_extent(file: int) -> Extent:
-    """How many bytes of the "data" chunk of ``file`` are there, and how many lie behind the file's
-    end. Nothing is missing where there is no such chunk, or it states no length. Blocking."""
+    """How many bytes of the "data" chunk of ``file`` are there, and how many are missing after the
+    file's end. Nothing is missing if there is no such chunk, or if it states no length.
+    Blocking."""
     size = os.fstat(file).st_size
     at = CAF_HEADER
     for _ in range(MOST_BOXES):

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 MOST_CHUNKS = 1_000
 LONGEST_FORMAT = 4_096
 MOST_SOUND = 0xFFFF_0000
-"""Bytes: what a header made anew can name."""
+"""Bytes: the largest length that a new header can state."""
 NAMES = frozenset(
     b"fmt |data|fact|LIST|INFO|ds64|JUNK|junk|bext|cue |smpl|inst|PEAK|iXML|id3 |ID3 |FLLR|PAD |"
     b"cart|DISP|acid|plst|labl|levl|_PMX|aXML|chna|axml|minf|elm1|regn|umid|afsp|AFAn|SAUR|ResU|"
     b"COMM|SSND|FVER|NAME|AUTH|ANNO|COMT|MARK|INST|APPL|CHAN|(c) |wavl|slnt|C2PA|"
     b"RIFF|RIFX|RF64|BW64|FORM".split(b"|")
 )
-"""Names of chunks, and of files of chunks, that files really hold."""
+"""Names of chunks, and of files made of chunks, that real files contain."""
 Chunk = tuple[bytes, int, int]
 """(name, where its content starts, its length as the file states it)."""
 
@@ -33,8 +33,8 @@ def chunks(file: int, start: int, order: str) -> Iterator[Chunk]:
 
 
 def padding(file: int, at: int, length: int, order: str) -> int:
-    """How many bytes stand between content of ``length`` that ends at ``at`` and the next chunk:
-    one where the length is odd, but some writers leave it out."""
+    """How many bytes are between content of ``length`` that ends at ``at`` and the next chunk: one
+    if the length is odd, but some writers leave it out."""
     if length % 2 == 0:
         return 0
     return 0 if _likelihood(file, at, order) > _likelihood(file, at + 1, order) else 1
@@ -46,8 +46,8 @@ def is_chunk(file: int, at: int, order: str) -> bool:
 
 
 def _likelihood(file: int, at: int, order: str) -> int:
-    """2 where a chunk of a known name begins at ``at``; 1 where the name is printable and the
-    chunk ends inside the file; else 0: four printable characters alone can be samples of 8 bits."""
+    """2 if a chunk of a known name begins at ``at``; 1 if the name is printable and the chunk ends
+    inside the file; otherwise 0, because four printable characters alone can be 8-bit samples."""
     head = os.pread(file, 8, at)
     if head[:4] in NAMES:
         return 2

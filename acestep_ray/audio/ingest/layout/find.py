@@ -20,5 +20,5 @@ READERS = {
 
 
 def find_layout(file: int, kind: str, start: int) -> Layout:
-    """Of the open ``file``, whose sound begins at ``start``. Raises parts.Malformed."""
+    """The layout of the open ``file``, whose sound begins at ``start``. Raises parts.Malformed."""
     return READERS[kind](file, start, end_before_tags(file))

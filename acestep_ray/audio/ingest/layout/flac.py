@@ -1,7 +1,7 @@
-"""FLAC: its metadata is left out, and the number of samples in it with that.
+"""FLAC: its metadata is left out, and with it the stated number of samples.
 
-libsndfile stops at the number that the header states, even where the file goes on; without one it
-reads to the end. Files that were joined are taken apart again.
+libsndfile stops at the number that the header states, even if the file continues; without one it
+reads to the end. Joined files are separated again.
 """
 
 import os
@@ -11,17 +11,17 @@ from acestep_ray.audio.ingest.layout.tags import id3_length
 
 STREAMINFO = 34
 STARTS = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")
-"""The first bytes of every FLAC: its name, and the head of its first metadata block."""
+"""The first bytes of every FLAC: its name, and the header of its first metadata block."""
 MOST_BLOCKS = 1_000
 MOST_JOINED = 1_000
 MOST_LOST = 4_608
-"""Samples of the largest block that encoders make of music."""
+"""Samples of the largest block that encoders make for music."""
 LEAST_PADDING = 64
-"""Zeros at the end of a file, from which on they are padding; the last frame can end with fewer."""
+"""This many zeros at the end of a file are padding; the last frame can end with fewer zeros."""
 
 
 def flac(file: int, start: int, end: int) -> Layout:
-    """Of the file from ``start``, where "fLaC" stands, to ``end``. Raises Malformed."""
+    """The layout of the file from ``start``, where "fLaC" is, to ``end``. Raises Malformed."""
     window = Window(file)
     pieces: list[Layout] = []
     while not pieces or start < end:
@@ -41,8 +41,8 @@ def flac(file: int, start: int, end: int) -> Layout:
 
 
 def _metadata(file: int, start: int, end: int) -> tuple[bytes, int, int, int]:
-    """A header without a length, where the sound begins, the samples a channel that the header at
-    ``start`` states (0: none), and those of its largest block. Raises Malformed."""
+    """A header without a length, where the sound begins, the samples per channel that the header at
+    ``start`` states (0: none), and the samples of its largest block. Raises Malformed."""
     at, info = start + 4, b""
     for _ in range(MOST_BLOCKS):
         head = os.pread(file, 4, at)
@@ -64,7 +64,7 @@ def _metadata(file: int, start: int, end: int) -> tuple[bytes, int, int, int]:
 
 
 def _next_start(window: Window, at: int, end: int) -> int:
-    """Where behind ``at`` another FLAC begins; ``end`` where none does."""
+    """Where the next FLAC after ``at`` begins; ``end`` if there is none."""
     while (at := window.find(STARTS[0][:4], at, end)) >= 0:
         if window.read(at, len(STARTS[0])) in STARTS:
             return at
@@ -73,7 +73,7 @@ def _next_start(window: Window, at: int, end: int) -> int:
 
 
 def _end_of_sound(window: Window, start: int, end: int) -> int:
-    """Where an ID3v2 tag or zeros begin that reach to ``end``; ``end`` where neither does."""
+    """Where an ID3v2 tag or zeros begin that reach to ``end``; ``end`` if there are none."""
     used = window.end_of_content(start, end)
     at = start
     while (at := window.find(b"ID3", at, end)) >= 0:

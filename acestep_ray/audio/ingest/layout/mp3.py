@@ -1,9 +1,9 @@
 """MP3 (and MP1, MP2): its frames, counted.
 
-libsndfile relies on the number of frames that a Xing, Info or VBRI header states, and without one
-it takes the first frame's bit rate for all; either way it can stop in the middle. So the frames are
-counted here, and it is given a header with their true number. What lies between frames (the tags of
-a file that was joined to another, damage) is left out.
+libsndfile relies on the number of frames that a Xing, Info or VBRI header states. Without one it
+uses the first frame's bit rate for all frames. In both cases it can stop in the middle. So this
+module counts the frames, and gives libsndfile a header with their true number. What is between
+frames (the tags of a file that was joined to another, damage) is left out.
 """
 
 import struct
@@ -17,14 +17,14 @@ from acestep_ray.audio.ingest.layout.tags import tag_length
 SAME = 0xFFFE_0C00
 """Bits of a header that all frames of a file share: version, layer, sample rate."""
 MONO = 0xC0
-"""Channel mode in a header's last byte; the three other modes are all of two channels."""
+"""Channel mode in a header's last byte; the three other modes all have two channels."""
 MOST_RUNS = 1_000
 MOST_PLACES = 200_000
-"""Places in a file, outside of its frames, that are examined for the next frame."""
+"""How many places in a file, outside its frames, are examined for the next frame."""
 MOST_REST = 1 << 17
-"""Bytes behind the last frame, from which on the file is taken for damaged."""
+"""With more bytes than this after the last frame, the file counts as damaged."""
 FRAMES_IN_A_ROW = 3
-"""Frames of another kind that must follow one another to be no chance."""
+"""With this many frames of another kind in a row, they are not there by chance."""
 RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 KBPS = {
     (1, 1): (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -41,9 +41,9 @@ SPARE_SAMPLES = 8 * 1152
 
 @dataclass(frozen=True)
 class Frame:
-    """A frame's header. ``length``: of the whole frame in bytes, 0 where only the next frame's
-    place shows it (free format). ``info_at``: where in a layer 3 frame without a checksum a Xing
-    or Info header stands."""
+    """A frame's header. ``length``: of the whole frame in bytes, 0 if only the place of the next
+    frame shows it (free format). ``info_at``: where a Xing or Info header is in a layer 3 frame
+    without a checksum."""
 
     length: int
     samples: int
@@ -53,7 +53,7 @@ class Frame:
 
 @lru_cache(4096)
 def parse(head: bytes) -> Frame | None:
-    """The frame that the four bytes begin; None where they begin none."""
+    """The frame that the four bytes begin; None if they begin none."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return None
     version, layer = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3)
@@ -74,7 +74,7 @@ def parse(head: bytes) -> Frame | None:
 
 
 def mp3(file: int, start: int, end: int) -> Layout:
-    """Of the file from ``start``, where a frame begins, to ``end``. Raises Malformed."""
+    """The layout of the file from ``start``, where a frame begins, to ``end``. Raises Malformed."""
     window = Window(file)
     head = window.read(start, 2048)
     first = parse(head[:4])
@@ -99,19 +99,20 @@ def mp3(file: int, start: int, end: int) -> Layout:
 
 @dataclass(frozen=True)
 class _Stated:
-    """What a Xing, Info or VBRI header states; 0 where it does not, or its writer could not go
-    back to write it. ``frames_at``: where the number of frames stands in a Xing or Info header."""
+    """What a Xing, Info or VBRI header states; 0 if it does not, or if its writer could not go back
+    to write it. ``frames_at``: where the number of frames is in a Xing or Info header."""
 
     frames: int
     bytes: int
     frames_at: int
 
     def extent(self, frames: int, held: int, samples: int) -> Extent:
-        """Of the ``frames`` and the ``held`` bytes that were found, and those that are stated;
-        ``samples``: a frame's, a channel.
+        """The extent, from the ``frames`` and the ``held`` bytes that were found, and the stated
+        ones.
 
-        A file that was cut lacks frames and bytes; where one of both numbers is there, the other is
-        wrong. Some writers count the frame that holds the header too.
+        ``samples``: samples per channel of one frame. A file that was cut lacks both frames and
+        bytes; if only one of the two numbers is too large, that number is wrong. Some writers also
+        count the frame that holds the header.
         """
         if not self.frames:
             return Extent(frames, frames * max(0, self.bytes - held) // held, samples)
@@ -123,14 +124,14 @@ class _Stated:
 
 
 def _stated(head: bytes, first: Frame) -> _Stated | None:
-    """The lengths stand at a fixed place of the first frame: big-endian, and in a Xing header
-    behind a flag each (1: frames, 2: bytes)."""
+    """The lengths are at a fixed place in the first frame: big-endian, and in a Xing header each is
+    after a flag (1: frames, 2: bytes)."""
     if first.layer != 3:
         return None
     if head[36:40] == b"VBRI":
         length, frames = struct.unpack(">II", head[46:54].ljust(8, b"\0"))
         return _Stated(frames, length, 0)
-    for at in (first.info_at, first.info_at + 2):  # two bytes on where the frame has a checksum
+    for at in (first.info_at, first.info_at + 2):  # 2 bytes later if there is a checksum
         if head[at : at + 4] in (b"Xing", b"Info"):
             flags, *values = struct.unpack(">III", head[at + 4 : at + 16].ljust(12, b"\0"))
             frames = values.pop(0) if flags & 1 else 0
@@ -148,8 +149,8 @@ class _Run:
 
 
 def _runs(window: Window, start: int, end: int) -> tuple[list[_Run], bool]:
-    """The whole frames from ``start`` to ``end`` that belong together, and whether something other
-    than tags stands between them, or much of it behind them. Raises Malformed."""
+    """The whole frames from ``start`` to ``end`` that belong together, and whether there is
+    something other than tags between them, or much of it after them. Raises Malformed."""
     kind = kind_of(window.read(start, 4))
     search = _Search(window, end, kind)
     runs: list[_Run] = []
@@ -172,12 +173,12 @@ def _runs(window: Window, start: int, end: int) -> tuple[list[_Run], bool]:
 
 
 def kind_of(head: bytes) -> int:
-    """What all frames of a file share, of a header's four bytes."""
+    """What all frames of a file share, from a header's four bytes."""
     return int.from_bytes(head, "big") & SAME | (head[3] & MONO == MONO)
 
 
 def _length(window: Window, at: int, end: int, kind: int) -> int:
-    """Bytes of the frame of ``kind`` at ``at``; 0 where none is that ends by ``end``."""
+    """Bytes of the frame of ``kind`` at ``at``; 0 if there is none that ends by ``end``."""
     head = window.read(at, 4)
     frame = parse(head)
     if not frame or kind_of(head) != kind or at + frame.length > end:
@@ -186,7 +187,7 @@ def _length(window: Window, at: int, end: int, kind: int) -> int:
 
 
 class _Search:
-    """Finds where the frames go on; in a whole file it examines no more than MOST_PLACES."""
+    """Finds where the frames continue; in a whole file it examines at most MOST_PLACES places."""
 
     def __init__(self, window: Window, end: int, kind: int) -> None:
         self._window = window
@@ -195,9 +196,9 @@ class _Search:
         self._left = MOST_PLACES
 
     def next(self, at: int) -> int:
-        """Where from ``at`` on two frames of the kind begin, or the last one; -1 where none do.
+        """Where, from ``at``, two frames of the kind begin, or the last one; -1 if there are none.
 
-        Raises Malformed where frames of another kind begin before them.
+        Raises Malformed if frames of another kind begin before them.
         """
         window, end, kind = self._window, self._end, self._kind
         while self._left and (at := window.find(b"\xff", at, end)) >= 0:
@@ -226,7 +227,7 @@ class _Search:
 def _with_number(
     whole: bytes, first: Frame, stated: _Stated | None, frames: int, runs: list[_Run]
 ) -> list[Part]:
-    """The frames behind a header that has their number. ``whole``: the first frame."""
+    """The frames after a header that states their number. ``whole``: the first frame."""
     parts: list[Part] = [(run.start, run.end) for run in runs]
     if first.layer != 3:
         return parts

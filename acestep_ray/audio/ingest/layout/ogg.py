@@ -1,7 +1,7 @@
 """Ogg: its pages, and the streams that follow one another in a file.
 
-Of a chain (what a radio sends, and what `cat` makes of several files) libsndfile reads the first
-stream alone, and of a page that is cut off nothing.
+Of a chain (what a radio sends, or what `cat` makes of several files) libsndfile reads only the
+first stream, and it reads nothing of a page that is cut off.
 """
 
 import os
@@ -17,17 +17,18 @@ HEAD = 27
 MOST_LINKS = 1_000
 CONTINUED, FIRST, LAST = 1, 2, 4
 NO_POSITION = 0xFFFF_FFFF_FFFF_FFFF
-"""Of a page on which no packet ends."""
+"""The position of a page on which no packet ends."""
 LONGEST = 65_307
-"""Bytes of a page."""
+"""Bytes of a page's header."""
 MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 """Each byte with its bits in reverse order."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """``position``: samples up to its end. ``lacing``: lengths of the body's pieces, a packet ends
-    with one below 255. ``end`` may lie beyond the file's; ``gap``: something else stood before it.
+    """``position``: samples up to its end. ``lacing``: lengths of the body's pieces; a packet ends
+    with a length below 255. ``end`` may be after the file's end; ``gap``: other data was before the
+    page.
     """
 
     start: int
@@ -41,8 +42,8 @@ class Page:
 
 
 def pages(window: Window, start: int, end: int) -> Iterator[Page]:
-    """The pages from ``start`` on. The last one need not be whole; but what begins like a page
-    behind something else, and is too short for a header, is none."""
+    """The pages from ``start``. The last one need not be whole. Bytes that look like a page, come
+    after other data and are too short for a header are not counted as a page."""
     at, gap = start, False
     while (found := window.find(b"OggS", at, end)) >= 0:
         gap, at = found != at, found
@@ -65,7 +66,7 @@ def pages(window: Window, start: int, end: int) -> Iterator[Page]:
 
 
 def ogg(file: int, start: int, end: int) -> Layout:
-    """Of the file from ``start``, where a page begins. Raises Malformed."""
+    """The layout of the file from ``start``, where a page begins. Raises Malformed."""
     window = Window(file)
     links: list[list[Part]] = []
     begin = at = start
@@ -98,9 +99,9 @@ def ogg(file: int, start: int, end: int) -> Layout:
 
 
 def _shortened(window: Window, page: Page, before: int, end: int) -> tuple[bytes, int]:
-    """The page that goes beyond ``end``, made anew of its packets that are whole, and its position.
+    """The page that goes beyond ``end``, rebuilt from its whole packets, and its position.
 
-    Only decoding could show how many samples each packet has: they are taken for even.
+    Only decoding could show how many samples each packet has: they are assumed to be equal.
     """
     body_at = page.start + HEAD + len(page.lacing)
     body = window.read(body_at, end - body_at)
@@ -129,13 +130,13 @@ def _written(page: Page, body: bytes) -> bytes:
 
 
 def _checksum(page: bytes) -> int:
-    """Ogg's: zlib's without its first and last inversion, and with the order of bits reversed."""
+    """Ogg's checksum: zlib's without its first and last inversion, and with the bits reversed."""
     crc = zlib.crc32(page.translate(MIRRORED), 0xFFFF_FFFF) ^ 0xFFFF_FFFF
     return int.from_bytes(crc.to_bytes(4, "little").translate(MIRRORED), "big")
 
 
 def ends_inside_page(file: int) -> bool:
-    """Whether the last page goes beyond the end of ``file``; zeros behind it do not count.
+    """Whether the last page goes beyond the end of ``file``; zeros after it do not count.
 
     Blocking.
     """

@@ -1,4 +1,4 @@
-"""Stretches of a file, and bytes of our own, that are read as one file."""
+"""Parts of a file, and bytes of our own, that are read as one file."""
 
 import io
 import os
@@ -10,19 +10,20 @@ from itertools import accumulate
 from acestep_ray.audio.ingest.layout.stated_length import NOTHING_MISSING, Extent
 
 Part = bytes | tuple[int, int]
-"""Bytes of our own, or (start, end) of the file's."""
+"""Bytes of our own, or (start, end) in the file."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What libsndfile is given to decode, and what the file states of its length.
+    """What libsndfile gets to decode, and what the file states about its length.
 
-    ``streams``: each is read as a file of its own, one after the other. ``extent``: how much of the
-    sound that the headers state is there. ``stated``: samples a channel that the header of each
-    stream states, 0 where it states none; empty where no stream's does. ``block``: samples a
-    channel that one missing byte may cost. ``least``: those that must be decoded at least.
-    ``damaged``: something in it was passed over, or is not what its header states. ``open_end``: it
-    ends inside a block that is not its last, and how much is missing cannot be known.
+    ``streams``: each is read as a separate file, one after the other. ``extent``: how much of the
+    sound that the headers state is there. ``stated``: samples per channel that the header of each
+    stream states, 0 if it states none; empty if no header states any. ``block``: samples per
+    channel that one missing byte may cost. ``least``: samples that must at least be decoded.
+    ``damaged``: something in the file was passed over, or is not what its header states.
+    ``open_end``: it ends inside a block that is not its last, and how much is missing cannot be
+    known.
     """
 
     streams: Sequence[Sequence[Part]]
@@ -64,11 +65,11 @@ class Parts(io.RawIOBase):
         self._at = 0
 
     def readable(self) -> bool:
-        """Yes."""
+        """Always true."""
         return True
 
     def seekable(self) -> bool:
-        """Yes."""
+        """Always true."""
         return True
 
     def tell(self) -> int:
@@ -76,13 +77,13 @@ class Parts(io.RawIOBase):
         return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move, as in any file; answers the new offset."""
+        """Move, as in any file; returns the new offset."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._starts[-1]}[whence]
         self._at = max(0, base + offset)
         return self._at
 
     def readinto(self, buffer: object) -> int:
-        """Fill what one part can fill; 0 at the end."""
+        """Fill as much as one part can fill; 0 at the end."""
         view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
         if not len(view) or self._at >= self._starts[-1]:
             return 0
@@ -104,7 +105,7 @@ def _length(part: Part) -> int:
 
 
 class Window:
-    """Reads a few bytes at a time of a large file, on and on with short steps back."""
+    """Reads small pieces of a large file, mostly forwards, with short steps back."""
 
     SIZE = 1 << 20
     BACK = 1 << 13
@@ -124,7 +125,7 @@ class Window:
         return self._content[begin : begin + count]
 
     def find(self, wanted: bytes, at: int, end: int) -> int:
-        """Where ``wanted`` next begins from ``at`` on and ends by ``end``, or -1."""
+        """Where ``wanted`` next begins, from ``at``, and ends by ``end``; or -1."""
         while len(self.read(at, len(wanted))) == len(wanted):
             found = self._content.find(wanted, at - self._start) + self._start
             if found >= at:
@@ -135,7 +136,7 @@ class Window:
         return -1
 
     def end_of_content(self, start: int, end: int) -> int:
-        """Where the zeros begin that reach to ``end``; at ``start`` where all are zeros."""
+        """Where the zeros begin that reach to ``end``; ``start`` if all bytes are zeros."""
         while end > start:
             begin = max(start, end - self.SIZE)
             content = os.pread(self._file, end - begin, begin).rstrip(b"\0")

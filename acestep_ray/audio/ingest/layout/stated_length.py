@@ -3,21 +3,22 @@
 from dataclasses import dataclass
 
 UNSTATED = 0x7F00_0000
-"""A 32-bit length from here on means "until the end", and so does 0 where something follows.
+"""32-bit lengths from this one up mean "until the end", and so does 0 if something follows.
 
-Writers that cannot go back put there 0xFFFFFFFF (ffmpeg), 0x7FFFF000 or 0x7F000000 and a header
-(SoX), 0x7FFFFFFF, 0x80000000, or -1 less what they have written; no file that may be sent is as
-long. Other invented lengths (2000000000, say) cannot be distinguished from true ones:
-``shortfall`` judges them.
+Writers that cannot go back write 0xFFFFFFFF (ffmpeg), 0x7FFFF000 or 0x7F000000 plus a header (SoX),
+0x7FFFFFFF, 0x80000000, or -1 minus what they have written; no file that may be sent is that long.
+Other invented lengths (for example 2000000000) cannot be distinguished from true ones:
+``shortfall`` decides about them.
 """
 
 
 @dataclass(frozen=True)
 class Extent:
-    """Of the sound that a header states: what is in the file, and what lies behind the file's end.
+    """How much of the sound that a header states is in the file, and how much is missing after its
+    end.
 
-    Both count the same unit: bytes, frames or samples. ``samples``: samples a channel of one unit,
-    0 where only decoding shows them.
+    Both count the same unit: bytes, frames or samples. ``samples``: samples per channel of one
+    unit, 0 if only decoding shows them.
     """
 
     held: int = 0
@@ -25,9 +26,9 @@ class Extent:
     samples: int = 0
 
     def missing_of(self, length: float) -> float:
-        """How long the missing part is, where the held part has ``length``; in the same unit.
+        """How long the missing part is, if the held part has ``length``; in the same unit.
 
-        0 where nothing is held, since then the two cannot be compared.
+        0 if nothing is held, because the two then cannot be compared.
         """
         return length * self.missing / self.held if self.held else 0.0
 
@@ -36,5 +37,6 @@ NOTHING_MISSING = Extent()
 
 
 def extent(stated: int | None, held: int) -> Extent:
-    """Of ``stated`` bytes, of which ``held`` are there. None: the header states no length."""
+    """The extent of ``stated`` bytes, of which ``held`` are there. None: the header states no
+    length."""
     return Extent(held, max(0, (stated or 0) - held))

@@ -11,22 +11,22 @@ MOST_TAGS = 16
 
 
 def id3_length(head: bytes) -> int:
-    """How many bytes an ID3v2 tag has in all, from its first ten."""
-    length = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]  # seven bits a byte
+    """How many bytes an ID3v2 tag has in total, from its first ten."""
+    length = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]  # seven bits per byte
     return 10 + length + (10 if head[5] & 0x10 else 0)
 
 
 def tag_length(head: bytes) -> int:
-    """How many bytes the tag has that begins with ``head`` (32 bytes of it); 0 where it is none.
+    """How many bytes the tag has that begins with ``head`` (its first 32 bytes); 0 if it is no tag.
 
-    Of a Lyrics3 tag only its beginning is counted: its length stands at its end.
+    Of a Lyrics3 tag only the beginning is counted: its length is stored at its end.
     """
     if head[:3] == b"ID3" and len(head) >= ID3V2:
         return id3_length(head)
     if head[:3] == b"TAG":
         return ID3V1
     if head[:8] == b"APETAGEX" and len(head) >= APE:
-        at_front = head[23] & 0x20  # else it is a footer, whose content stands before it
+        at_front = head[23] & 0x20  # otherwise it is a footer, and its content is before it
         return APE + (int.from_bytes(head[12:16], "little") if at_front else 0)
     if head[:11] == LYRICS:
         return len(LYRICS)
@@ -45,7 +45,7 @@ def end_before_tags(file: int) -> int:
 
 
 def _length_of_last(file: int, end: int) -> int:
-    """How many bytes the tag has that ends at ``end``; 0 where none does."""
+    """How many bytes the tag has that ends at ``end``; 0 if there is none."""
     if end > ID3V1 and os.pread(file, 3, end - ID3V1) == b"TAG":
         return ID3V1
     footer = os.pread(file, APE, max(0, end - APE))[:end]

@@ -1,7 +1,7 @@
 """WAV in its kinds: RIFF, RIFX, RF64, BW64 and Sony's W64.
 
-libsndfile is given a header made anew, so that neither a wrong length nor a chunk that is badly
-padded can mislead it.
+libsndfile gets a new header, so that neither a wrong length nor a chunk with wrong padding can
+mislead it.
 """
 
 import os
@@ -23,17 +23,17 @@ from acestep_ray.audio.ingest.layout.stated_length import UNSTATED, extent
 from acestep_ray.audio.ingest.layout.tags import tag_length
 
 FORMATS = {0x0001, 0x0002, 0x0003, 0x0006, 0x0007, 0x0011, 0x0031, 0x0040, 0xFFFE}
-"""PCM, ADPCM of Microsoft and IMA, floats, A-law, mu-law, GSM 6.10, G.721, and the extensible."""
+"""PCM, ADPCM of Microsoft and IMA, floats, A-law, mu-law, GSM 6.10, G.721, and "extensible"."""
 MPEG_FORMATS = {0x0050, 0x0055}
 W64_CHUNK = 24
 MOST_JOINED = 1_000
 LEAST_SOUND = 4_096
-"""Bytes behind the stated end of the sound, from which on they can be sound too."""
+"""If at least this many bytes follow the stated end of the sound, they may be sound, too."""
 
 
 def wav(file: int, start: int, size: int) -> Layout:
-    """Of the RIFF, RIFX, RF64 or BW64 at ``start`` of a file of ``size``, and of those joined to
-    it. Raises Malformed."""
+    """The layout of the RIFF, RIFX, RF64 or BW64 at ``start`` of a file of ``size``, and of those
+    joined to it. Raises Malformed."""
     window = Window(file)
     pieces: list[Layout] = []
     at: int | None = start
@@ -51,15 +51,15 @@ def wav(file: int, start: int, size: int) -> Layout:
 
 
 def is_wav(head: bytes) -> bool:
-    """Whether a WAV begins so."""
+    """Whether these are the first bytes of a WAV."""
     return head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and head[8:12] == b"WAVE"
 
 
 @dataclass(frozen=True)
 class _Header:
-    """What stands before the sound of a WAV. ``order``: "<" or ">". ``form``: content of "fmt ".
-    ``sound``: where the sound begins. ``stated``: its bytes, None where the header does not know.
-    ``end``: where the header places the end of the whole WAV."""
+    """What is before the sound of a WAV. ``order``: "<" or ">". ``form``: content of "fmt ".
+    ``sound``: where the sound begins. ``stated``: its bytes, None if the header does not state
+    them. ``end``: where the whole WAV ends, according to the header."""
 
     order: str
     form: bytes
@@ -69,7 +69,7 @@ class _Header:
 
 
 def _wav(file: int, window: Window, start: int, size: int) -> tuple[Layout, int | None]:
-    """Also where the next WAV begins that was joined to it. Raises Malformed."""
+    """Also returns where the next WAV begins that was joined to it. Raises Malformed."""
     header = _header(file, start, size)
     at, stated, order = header.sound, header.stated, header.order
     if stated is None:
@@ -88,7 +88,7 @@ def _wav(file: int, window: Window, start: int, size: int) -> tuple[Layout, int 
 
 
 def _header(file: int, start: int, size: int) -> _Header:
-    """Of the WAV at ``start``. Raises Malformed."""
+    """The header of the WAV at ``start``. Raises Malformed."""
     head = os.pread(file, 12, start).ljust(12, b"\0")
     order = ">" if head[:4] == b"RIFX" else "<"
     end = start + 8 + int(struct.unpack(f"{order}I", head[4:8])[0])
@@ -103,13 +103,13 @@ def _header(file: int, start: int, size: int) -> _Header:
             if length == 0xFFFF_FFFF and 0 < long_length < 1 << 62:
                 stated = long_length
             elif length >= UNSTATED or (length == 0 and end != size):
-                stated = None  # an empty file's whole length is right
+                stated = None  # the whole length of an empty file is right
             return _Header(order, form, at, stated, end)
     raise Malformed("The WAV is cut off or damaged: its sound cannot be found.")
 
 
 def w64(file: int, start: int, size: int) -> Layout:
-    """Of W64, whose names have 16 bytes, and whose lengths have 8 and count the chunk's head.
+    """The header of a W64: names have 16 bytes; lengths have 8 and include the chunk's header.
 
     Raises Malformed.
     """
@@ -134,7 +134,7 @@ def w64(file: int, start: int, size: int) -> Layout:
 def _sound(
     file: int, size: int, order: str, form: bytes, *, start: int, stated: int | None
 ) -> Layout:
-    """``stated``: bytes of sound, None where the header does not know. Raises Malformed."""
+    """``stated``: bytes of sound, None if the header does not state them. Raises Malformed."""
     if len(form) < 16:
         raise Malformed("The WAV is damaged: it does not state what its samples are.")
     held = max(0, size - start if stated is None else min(stated, size - start))
@@ -154,7 +154,7 @@ def _sound(
 
 
 def _find_wav(window: Window, at: int, end: int) -> int | None:
-    """Where from ``at`` on a WAV begins, with a chunk of a known name; None where none does."""
+    """Where, from ``at``, a WAV begins, with a chunk of a known name; None if there is none."""
     while (at := window.find(b"WAVE", at, end)) >= 0:
         if is_wav(window.read(at - 8, 12)) and window.read(at + 4, 4) in NAMES:
             return at - 8
@@ -163,8 +163,9 @@ def _find_wav(window: Window, at: int, end: int) -> int | None:
 
 
 def _sound_goes_on(file: int, end: int, padded_end: int, size: int, order: str) -> bool:
-    """Whether the file holds more sound than its header states: a recorder died since it last wrote
-    its lengths. Else a chunk, a tag or nothing stands at ``end``, or at ``padded_end``."""
+    """Whether the file holds more sound than its header states, because a recorder crashed after it
+    last wrote the lengths. Otherwise a chunk, a tag or nothing is at ``end``, or at
+    ``padded_end``."""
     if size - end < LEAST_SOUND or is_chunk(file, padded_end, order):
         return False
     after = os.pread(file, LEAST_SOUND, end)
