@@ -5,10 +5,10 @@ from acestep_ray.settings import Settings
 
 
 def make_decoder(settings: Settings) -> DecoderEngine:
-    """Build the engine, loading what it loads.
+    """Build the engine, and load what it needs.
 
-    Raises ValueError where a setting is missing, and CheckpointError for what is wrong with a
-    checkpoint.
+    Raises ValueError if a setting is missing, and CheckpointError for everything that is wrong with
+    a checkpoint.
     """
     if settings.decoder == "mock":
         from acestep_ray.decoder.mock import MockDecoder

@@ -1,11 +1,11 @@
-"""What a decoder replica tells while it works, and what it leaves behind."""
+"""What a decoder replica reports while it works, and its result."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from acestep_ray.decoder.protocol import DecoderDescription
 
 OFF_DEVICE = frozenset({"reading", "waiting", "storing"})
-"""Phases of a job in which the device is free for others."""
+"""Phases of a job in which other jobs can use the device."""
 
 
 class Take(BaseModel):
@@ -23,8 +23,8 @@ class Take(BaseModel):
 
 
 class DecodeProgress(BaseModel):
-    """The first one says that work really started; but ``waiting``, which says at step 0 of 1 that
-    the device is at another job, and at 1 of 1 that it is no more."""
+    """The first one means that work really started, except for ``waiting``: step 0 of 1 means that
+    the device works on another job, and step 1 of 1 that it no longer does."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -55,7 +55,7 @@ class Decoded(BaseModel):
 
 
 class DecodeFailed(BaseModel):
-    """The job cannot be made; the replica goes on serving."""
+    """The job cannot be done; the replica continues to serve."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,4 +1,4 @@
-"""What every decoder engine is: mock and diffusers are siblings behind this."""
+"""The interface of every decoder engine: mock and diffusers implement it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from acestep_ray.timebase import Samples
 
 Task = Literal["text2music", "cover", "repaint", "lego", "extract", "complete"]
 TASKS: tuple[Task, ...] = get_args(Task)
-"""Every task, in the order in which they are shown."""
+"""Every task, in the order in which they are listed."""
 
 
 class SourceAudio(BaseModel):
@@ -32,7 +32,7 @@ class SourceAudio(BaseModel):
 
 
 class DecodeParameters(BaseModel):
-    """What to make, as the request asks for it. A job's spec holds them whole.
+    """What to make, as the request specifies it. A job's spec holds the parameters whole.
 
     A new parameter needs a default: stored jobs, and requests of an older runner, do not have it.
     """
@@ -89,8 +89,8 @@ class DecodeParameters(BaseModel):
 
 
 class DecodeRequest(DecodeParameters):
-    """What the decoder needs of a job: the parameters, completed by the plan, and whose takes they
-    are. Every value was checked when the job was accepted."""
+    """What the decoder needs to know about a job: the parameters, completed by the plan, and which
+    job and attempt the takes belong to. Every value was checked when the job was accepted."""
 
     job_id: str
     attempt: int
@@ -101,7 +101,8 @@ class DecodeRequest(DecodeParameters):
 
 @dataclass(frozen=True)
 class Sources:
-    """The request's audio, read: [samples, channels] float32 at its own rate; None where none."""
+    """The request's audio, read: [samples, channels] float32 at its own rate; None if there is
+    none."""
 
     source: Samples | None = None
     source_rate: int = 0
@@ -133,7 +134,8 @@ class DecoderDescription(BaseModel):
 
     @property
     def recommended_steps(self) -> int:
-        """Diffusion steps that the publisher names for the model's kind: turbo, or base and SFT."""
+        """Diffusion steps that the publisher recommends for the kind of model: turbo, or base and
+        SFT."""
         return 8 if self.turbo else 50
 
 
@@ -142,11 +144,11 @@ class DeviceMemory:
     """In bytes, of a CUDA device."""
 
     allocated: int
-    """Held by tensors now: between jobs, the weights."""
+    """Held by tensors now: between jobs, only the weights."""
     peak: int
-    """Most that tensors held since the last job began."""
+    """The most that tensors have held since the last job began."""
     reserved: int
-    """Taken from the device by this process."""
+    """Reserved on the device by this process."""
     free: int
     total: int
 
@@ -156,11 +158,11 @@ class DecoderError(Exception):
 
 
 class OutOfMemoryError(DecoderError):
-    """The device's memory did not suffice."""
+    """The device did not have enough memory."""
 
 
 class DecodeCancelled(Exception):
-    """Raised by ``report`` into the engine when the job is no longer this attempt's."""
+    """Raised by ``report`` into the engine when this attempt no longer has the job."""
 
 
 Report = Callable[[str, int, int], None]
@@ -168,7 +170,7 @@ Report = Callable[[str, int, int], None]
 
 
 class DecoderEngine(Protocol):
-    """One way to be a decoder. Blocking: the deployment runs it in a thread, one job at a time."""
+    """One kind of decoder. Blocking: the deployment runs it in a thread, one job at a time."""
 
     def describe(self) -> DecoderDescription:
         """What this engine serves."""
@@ -179,17 +181,17 @@ class DecoderEngine(Protocol):
     ) -> Iterator[RenderedTake]:
         """Yield the takes of one job in order, each as soon as it is ready.
 
-        Calls ``report`` between steps and lets what it raises (DecodeCancelled) through. Raises
+        Calls ``report`` between steps and passes its exceptions (DecodeCancelled) on. Raises
         DecoderError, OutOfMemoryError.
         """
         ...
 
     def free_memory(self) -> None:
-        """Give back cached device memory, after an OutOfMemoryError."""
+        """Free cached device memory, after an OutOfMemoryError."""
         ...
 
     def memory(self) -> DeviceMemory | None:
-        """How full the device is, with the last job's peak; None where that is not told."""
+        """How full the device is, with the last job's peak; None if that is not known."""
         ...
 
 

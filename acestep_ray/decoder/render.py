@@ -1,4 +1,4 @@
-"""One job on the device: runs the engine in a thread and hands on what it makes."""
+"""One job on the device: runs the engine in a thread and passes on what it makes."""
 
 import threading
 import time
@@ -19,7 +19,7 @@ Emit = Callable[[DecodeProgress | RenderedTake], None]
 
 
 class Rendering:
-    """Blocking; ``stop`` may be set from any thread and is obeyed between two steps."""
+    """Blocking; ``stop`` may be set from any thread and takes effect between two steps."""
 
     def __init__(
         self, engine: DecoderEngine, request: DecodeRequest, sources: Sources, emit: Emit
@@ -82,7 +82,7 @@ class Rendering:
             raise DecodeCancelled
 
     def _clock(self, stage: str) -> None:
-        """Book the time since the last report to the stage it was in."""
+        """Add the time since the last report to the stage of that report."""
         now = time.perf_counter()
         self.seconds[self._stage or stage] += now - self._mark
         self._mark, self._stage = now, stage

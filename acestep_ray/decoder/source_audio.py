@@ -15,7 +15,7 @@ from acestep_ray.timebase import Samples
 async def read_source(artifacts: Artifacts, source: SourceAudio) -> tuple[Samples, int]:
     """The audio as [samples, channels] float32 in [-1, 1], and its rate in Hz.
 
-    Raises ArtifactMissing where it is gone, and StorageError where it is not what was stored.
+    Raises ArtifactMissing if it no longer exists, and StorageError if it is not what was stored.
     """
     with tempfile.TemporaryDirectory(prefix="acestep-source-") as folder:
         path = Path(folder) / "source.flac"

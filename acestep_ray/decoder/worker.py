@@ -32,16 +32,16 @@ from acestep_ray.formats import FORMATS
 logger = logging.getLogger(__name__)
 
 StillOwned = Callable[[], Awaitable[bool]]
-"""Asks whether the attempt still has its job. May raise: then nobody knows."""
+"""Checks whether the attempt still has its job. May raise: then it is unknown."""
 
 FENCE_EVERY = 1.0
-"""Seconds between two looks at the fence while the engine works."""
+"""Seconds between two checks of the fence while the engine works."""
 
 CLEANING_SECONDS = 10.0
-"""How long what a failed attempt stored is taken back, before that is left to a runner."""
+"""Seconds to delete what a failed attempt stored; after that a runner does it."""
 
 STUCK_SECONDS = 120.0
-"""An engine told to stop that works on for so long hangs."""
+"""Seconds after which an engine that was stopped, and still works, is considered stuck."""
 
 
 class DecodeWorker:
@@ -50,14 +50,15 @@ class DecodeWorker:
     def __init__(self, engine: DecoderEngine, artifacts: Artifacts, encoders: int = 2) -> None:
         self._engine = engine
         self._artifacts = artifacts
-        # One thread is the device: what waits for it waits in order.
+        # One thread is the device: work that waits for it waits in order.
         self._device = ThreadPoolExecutor(1, "device")
         self._encoders = ThreadPoolExecutor(encoders, "encode")
         self._at_device: set[Future[None]] = set()
         self._stopping: dict[str, float] = {}
 
     def check(self) -> None:
-        """Raise RuntimeError when the engine does not obey: the device is lost to this process."""
+        """Raise RuntimeError if the engine does not stop: this process can no longer use the
+        device."""
         for job_id, since in self._stopping.items():
             if time.monotonic() - since > STUCK_SECONDS:
                 raise RuntimeError(f"the engine has not let go of job {job_id}")
@@ -67,8 +68,8 @@ class DecodeWorker:
     ) -> AsyncGenerator[DecodeEvent, None]:
         """Make and store the takes of one job.
 
-        The first event comes when the engine has begun, or says that the device is at another job;
-        the last is Decoded or DecodeFailed. Ends without one when the attempt has lost its job.
+        The first event comes when the engine has begun, or when the device works on another job;
+        the last is Decoded or DecodeFailed. Ends without one if the attempt has lost its job.
         Closing the iterator stops the engine within one step.
         """
         try:
@@ -136,7 +137,7 @@ class DecodeWorker:
                             self._encoders, self._encode, request, event, Path(folder)
                         )
                     )
-                    del event  # the samples: a long take is 200 MB
+                    del event  # the samples: a long take has 200 MB
                 await device
                 memory = self._engine.memory()
                 started = time.perf_counter()
@@ -155,7 +156,7 @@ class DecodeWorker:
             finally:
                 rendering.stop.set()
                 fence.cancel()
-                thread.cancel()  # where it still waits for the device; a running one obeys stop
+                thread.cancel()  # if it still waits for the device; a running engine obeys ``stop``
                 # The threads read the sources and write into the folder until they end.
                 self._stopping[request.job_id] = time.monotonic()
                 await _settled(device, fence, *encodes)
@@ -170,7 +171,7 @@ class DecodeWorker:
 
     @contextlib.asynccontextmanager
     async def _all_or_nothing(self, request: DecodeRequest) -> AsyncGenerator[None, None]:
-        """Take back what was stored when not every take could be, or the job was ended."""
+        """Delete what was stored if not every take could be stored, or if the job was ended."""
         try:
             yield
         except BaseException:
@@ -179,7 +180,7 @@ class DecodeWorker:
                 async with asyncio.timeout(CLEANING_SECONDS):
                     await self._artifacts.delete_prefix(folder)
             except (StorageError, TimeoutError) as error:
-                # What has gone wrong is what counts; the search for orphans finds the files.
+                # The first error is what counts; the search for orphans finds the files.
                 logger.warning("%s cannot be deleted now: %s", folder, error)
             raise
 
@@ -221,7 +222,7 @@ class DecodeWorker:
 
 
 def _headers(request: DecodeRequest, take: Take) -> dict[str, str]:
-    """What a take is called where a client fetches it from the object store itself."""
+    """Content type and file name, for clients that fetch a take directly from the object store."""
     return {
         "Content-Type": FORMATS[take.format].media_type,
         "Content-Disposition": disposition(request.caption, take.index, take.format),
@@ -229,7 +230,8 @@ def _headers(request: DecodeRequest, take: Take) -> dict[str, str]:
 
 
 async def _ours(owns: StillOwned) -> bool:
-    """Whether the attempt still has its job; yes where nobody can tell: a finish is fenced too."""
+    """Whether the attempt still has its job; true if that is unknown, as a finish is fenced,
+    too."""
     try:
         return await owns()
     except Exception as error:
@@ -238,7 +240,8 @@ async def _ours(owns: StillOwned) -> bool:
 
 
 async def _watch(owns: StillOwned, rendering: Rendering) -> None:
-    """Stop the engine when the job is another's: its caller may be dead and never say so."""
+    """Stop the engine if another attempt has the job: the caller may be dead and never report
+    it."""
     while True:
         if not await _ours(owns):
             rendering.stop.set()

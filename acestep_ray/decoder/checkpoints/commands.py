@@ -20,7 +20,7 @@ def convert(
     dtype: str = "bf16",
     say: Callable[[str], None] = print,
 ) -> None:
-    """Convert, saying what is being written. Raises CheckpointError."""
+    """Convert, and print what is being written. Raises CheckpointError."""
     converting.convert_checkpoint(source, target, model, DTYPES[dtype], report=say)
 
 
@@ -33,6 +33,7 @@ def make_tiny_checkpoint(
     size: str = "tiny",
     say: Callable[[str], None] = print,
 ) -> None:
-    """Make a checkpoint of random weights, saying what is being written. Raises CheckpointError."""
+    """Make a checkpoint of random weights, and print what is being written. Raises
+    CheckpointError."""
     model = tiny.make_tiny_checkpoint(folder, layout, not base, seed, size=SIZES[size], report=say)
     say(f"wrote {model}")

@@ -1,4 +1,4 @@
-"""Writes the diffusers format from an upstream checkpoint, once, holding one shard at a time."""
+"""Writes the diffusers format from an upstream checkpoint, with one shard in memory at a time."""
 
 import shutil
 from collections.abc import Iterator
@@ -35,10 +35,11 @@ def convert_checkpoint(
     shard_bytes: int = SHARD_BYTES,
     report: Report = lambda line: None,
 ) -> CheckpointLayout:
-    """Write ``target``, a folder that ``AceStepPipeline.from_pretrained`` takes; return the source.
+    """Write ``target``, a folder that ``AceStepPipeline.from_pretrained`` can load; return the
+    source.
 
     ``source`` is an upstream ``checkpoints/`` folder, ``model`` one in it (empty: see ``find``).
-    ``target`` must not be there; it appears whole or not at all. Raises CheckpointError.
+    ``target`` must not exist; it appears whole or not at all. Raises CheckpointError.
     """
     target = target.expanduser().absolute()
     refuse_existing(target)
@@ -46,7 +47,7 @@ def convert_checkpoint(
     if layout.kind == "diffusers":
         raise CheckpointError(f"{layout.model} is in the diffusers format: use it as it is.")
     parts = upstream_parts(layout)
-    tokenizer(parts.tokenizer)  # raises where it cannot be read
+    tokenizer(parts.tokenizer)  # raises if it cannot be read
     for name, part in parts.modules.items():
         compare(build(name, part.config, part.folder), part.tensors, part.folder, part.extra)
     report(f"converting {layout.model}")

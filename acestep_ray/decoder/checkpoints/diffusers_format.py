@@ -1,4 +1,4 @@
-"""The diffusers layout: one folder a module, each with its own config and weights."""
+"""The diffusers layout: one folder per module, each with its own config and weights."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ MODULES = ("transformer", "condition_encoder", "vae", "text_encoder")
 
 
 def diffusers_parts(layout: CheckpointLayout) -> Parts:
-    """The parts of a diffusers folder. Raises CheckpointError for what is missing or unreadable."""
+    """The parts of a diffusers folder. Raises CheckpointError for missing or unreadable files."""
     file = layout.model / MODEL_INDEX
     index = read_json(file)
     if index.get("_class_name") != PIPELINE_CLASS:

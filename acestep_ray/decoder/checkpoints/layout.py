@@ -24,11 +24,11 @@ LayoutKind = Literal["upstream", "diffusers"]
 
 @dataclass(frozen=True)
 class CheckpointLayout:
-    """Where one model lies."""
+    """Where one model is."""
 
     kind: LayoutKind
     name: str
-    """Of the model: its folder's name."""
+    """The name of the model's folder."""
     model: Path
     """The DiT folder (upstream), or the folder with ``model_index.json``."""
     root: Path
@@ -39,7 +39,7 @@ def find(folder: Path, model: str = "") -> CheckpointLayout:
     """The model in ``folder`` named ``model``; unnamed: the only one, or ``acestep-v15-turbo``.
 
     ``folder`` is an upstream ``checkpoints/`` folder, a diffusers folder, or one that holds
-    diffusers folders. Raises CheckpointError where nothing or too much is found.
+    diffusers folders. Raises CheckpointError if no model is found, or too many.
     """
     folder = folder.expanduser().absolute()
     try:
@@ -73,7 +73,7 @@ def find(folder: Path, model: str = "") -> CheckpointLayout:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file. Raises CheckpointError where there is none."""
+    """The object in a JSON file. Raises CheckpointError if there is none."""
     try:
         value = json.loads(path.read_bytes())
     except FileNotFoundError:

@@ -25,10 +25,10 @@ class ModelInfo:
 
     name: str
     turbo: bool
-    """Guidance is distilled into the weights: guidance_scale has no effect."""
+    """Guidance is distilled into the weights, so guidance_scale has no effect."""
     has_audio_tokenizer: bool
     tasks: tuple[Task, ...]
-    """turbo and sft models: three; base models: all six; no covers without an audio tokenizer."""
+    """turbo and sft models: three; base models: all six; without an audio tokenizer no covers."""
     layout: LayoutKind
 
 
@@ -41,7 +41,7 @@ class Loaded:
     folder: Path
 
     def require_audio_tokenizer(self) -> None:
-        """Raises CheckpointError where codes and covers cannot be made."""
+        """Raises CheckpointError if codes and covers cannot be made."""
         if not self.info.has_audio_tokenizer:
             raise CheckpointError(
                 f"{self.folder} has no audio_tokenizer and audio_token_detokenizer, which audio "
@@ -52,8 +52,8 @@ class Loaded:
 def load(folder: Path, model: str, device: str, dtype: torch.dtype) -> Loaded:
     """Load the model in ``folder`` named ``model`` (empty: see ``find``). Blocking.
 
-    At the peak the weights are held once. Raises CheckpointError with one sentence for whatever is
-    wrong with the files; names and shapes are compared before any weights are read.
+    At the peak, memory holds the weights once. Raises CheckpointError with one sentence for
+    everything that is wrong with the files; names and shapes are compared before weights are read.
     """
     layout = find(folder, model)
     try:
@@ -93,7 +93,8 @@ def _pipeline(modules: dict[str, Any], tokenizer_folder: Path) -> Any:
 
 
 def _check_silence(condition_encoder: Any, parts: Parts) -> None:
-    """A converter that forgot the silence latent leaves the placeholder: zeros, and drones."""
+    """A converter that left the silence latent out leaves a placeholder of zeros, which makes
+    drones."""
     if not condition_encoder.silence_latent.any():
         raise CheckpointError(
             f"{parts.modules['condition_encoder'].folder} has a silence_latent of zeros, which "

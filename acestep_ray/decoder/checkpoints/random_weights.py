@@ -1,8 +1,8 @@
 """Seeded random weights for a module, one tensor at a time.
 
-Each tensor's numbers come from a generator seeded by its own name, so they are the same in every
-layout and in however many files. Scales keep signals near 1 through the layers: what a wrong tensor
-name or a forgotten condition would change can then be seen in the result.
+Each tensor's numbers come from a generator seeded by the tensor's name, so they are the same in
+every layout and for any number of files. The scales keep signals near 1 through the layers, so the
+effect of a wrong tensor name or a forgotten condition can be seen in the result.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from torch import nn
 
 
 def random_tensors(module: nn.Module, name: str, seed: int) -> Iterator[tuple[str, torch.Tensor]]:
-    """(tensor name, fp32 tensor) for a module on the meta device; ``name`` is the module's own."""
+    """(tensor name, fp32 tensor) for a module on the meta device; ``name`` is the module's name."""
     shapes = {key: tuple(tensor.shape) for key, tensor in module.state_dict().items()}
     for key in shapes:
         yield key, _tensor(key, shapes, f"{seed}/{name}/")
@@ -24,7 +24,7 @@ def _tensor(key: str, shapes: Mapping[str, tuple[int, ...]], salt: str) -> torch
     shape = shapes[key]
     if key.endswith(
         "weight_g"
-    ):  # weight normalisation: g scales v / |v|, one |v| an index of dim 0
+    ):  # weight normalisation: g scales v / |v|, one |v| per index of dim 0
         direction = _tensor(key.removesuffix("g") + "v", shapes, salt)
         norms: torch.Tensor = torch.linalg.vector_norm(direction.flatten(1), dim=1)
         return norms.reshape(shape)
@@ -45,7 +45,7 @@ def _scale(key: str, shape: tuple[int, ...]) -> float:
         return 0.02
     if key.endswith(("alpha", "beta")):  # log scales of the VAE's Snake activation
         return 0.1
-    if "conv_t" in key or "proj_out_conv" in key:  # each sample out sees one or two taps
+    if "conv_t" in key or "proj_out_conv" in key:  # each output sample depends on one or two taps
         return 1 / math.sqrt(2 * shape[0])
     gain = 0.3 if "res_unit" in key else 1.0  # residual branches add up
     return gain / math.sqrt(math.prod(shape[1:]))

@@ -1,4 +1,4 @@
-"""Model sizes that random checkpoints are made in, as upstream's config files spell them."""
+"""Sizes of random checkpoints, as upstream's config files write them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +46,7 @@ class Size:
     """The three config files of one model."""
 
     dit: dict[str, Any]
-    """Without what tells turbo from base."""
+    """Without the keys that differ between turbo and base."""
     text_encoder: dict[str, Any]
     vae: dict[str, Any]
 
@@ -83,13 +83,13 @@ TINY = Size(
     },
     vae=_VAE_COMMON
     | {
-        # Reversed: reading audio costs a third less, and it is what takes the time on a CPU.
+        # Reversed: reading audio, which takes most of the time on a CPU, then costs a third less.
         "downsampling_ratios": [10, 6, 4, 4, 2],
         "channel_multiples": [1, 1, 1, 1, 1],
         "decoder_channels": 4,
     },
 )
-"""Real frame maths and vocabulary, and next to no weights: 10 s within a second on a CPU."""
+"""Real frame maths and vocabulary, and very few weights: 10 s within a second on a CPU."""
 
 FULL_2B = Size(
     dit=_DIT_COMMON

@@ -1,4 +1,4 @@
-"""Writes checkpoints of random weights, so that the real engine runs with no download."""
+"""Writes checkpoints of random weights, so that the real engine runs without a download."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -49,10 +49,10 @@ def make_tiny_checkpoint(
     """Write a checkpoint of seeded random weights, and return the model's own folder.
 
     ``upstream``: ``acestep-v15-turbo/`` or ``acestep-v15-base/`` in ``folder``, beside ``vae/`` and
-    ``Qwen3-Embedding-0.6B/``, which are kept if already there. ``diffusers``: ``folder`` itself,
-    which must be new or empty. Both hold the same weights for the same seed, stored as ``dtype``;
-    files above ``shard_bytes`` are split. Without ``audio_tokenizer`` the model can do neither
-    codes nor covers. Raises CheckpointError.
+    ``Qwen3-Embedding-0.6B/``, which are kept if they exist. ``diffusers``: ``folder`` itself, which
+    must be new or empty. For the same seed both hold the same weights, stored as ``dtype``; files
+    above ``shard_bytes`` are split. Without ``audio_tokenizer`` the model can use neither codes nor
+    covers. Raises CheckpointError.
     """
     folder = folder.expanduser().absolute()
     dit = size.dit | {"is_turbo": turbo, "model_version": "turbo" if turbo else "base"}

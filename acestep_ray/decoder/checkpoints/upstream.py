@@ -1,6 +1,6 @@
 """The upstream ``checkpoints/`` folder: tensor names, configs and the silence latent.
 
-The DiT's file holds four modules under prefixes, and the layers bear Qwen3's names where diffusers
+The DiT's file holds four modules under prefixes, and its layers have Qwen3's names, while diffusers
 has its own. The mapping is that of diffusers' ``convert_ace_step_to_diffusers.py``.
 """
 
@@ -51,11 +51,11 @@ _SHARED = (
     ("rms_norm_eps", 1e-6),
     ("sliding_window", 128),
 )
-"""Keys that every module takes, with upstream's default; None: the config must have it."""
+"""Keys that every module uses, with upstream's default; None: the config must have the key."""
 
 
 def upstream_parts(layout: CheckpointLayout) -> Parts:
-    """The parts of an upstream model. Raises CheckpointError for what is missing or unreadable."""
+    """The parts of an upstream model. Raises CheckpointError for missing or unreadable files."""
     for name in (VAE_FOLDER, TEXT_ENCODER_FOLDER):
         if not (layout.root / name).is_dir():
             raise CheckpointError(
@@ -86,7 +86,8 @@ def upstream_parts(layout: CheckpointLayout) -> Parts:
 
 
 def diffusers_name(name: str) -> tuple[str, str] | None:
-    """(module, tensor) of diffusers for a tensor of the DiT's file; None: not of any module."""
+    """(module, tensor) in diffusers for a tensor of the DiT's file; None: it belongs to no
+    module."""
     if name == NULL_CONDITION:
         return "condition_encoder", name
     for prefix, module in PREFIXES.items():
@@ -97,7 +98,7 @@ def diffusers_name(name: str) -> tuple[str, str] | None:
 
 
 def upstream_name(module: str, name: str) -> str:
-    """The other way round, for writing the upstream layout."""
+    """The reverse mapping, for writing the upstream layout."""
     if name == NULL_CONDITION:
         return name
     prefix = next(prefix for prefix, known in PREFIXES.items() if known == module)
@@ -114,7 +115,7 @@ def split(tensors: Mapping[str, StoredTensor]) -> dict[str, dict[str, StoredTens
 
 
 def without_model_prefix(tensors: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
-    """Tensors of the text encoder, be it stored as the bare model or as a causal LM."""
+    """Tensors of the text encoder, stored either as the bare model or as a causal LM."""
     return {
         name.removeprefix("model."): stored
         for name, stored in tensors.items()

@@ -1,9 +1,9 @@
-"""Tensors in safetensors files: what is there, and bringing it into a module.
+"""Tensors in safetensors files: listing them, and loading them into a module.
 
-Names and shapes are compared before a byte of weights is read. Then each tensor goes from the
-mapped file straight to its place on the device in the target dtype. The file is mapped anew every
-``READ_BYTES``, so that the pages already copied stop counting against the process: at the peak it
-holds the weights once, and that much more.
+Names and shapes are compared before any weights are read. Then each tensor is copied from the
+mapped file directly to its place on the device, in the target dtype. The file is mapped again after
+every ``READ_BYTES``, so that pages that were already copied no longer count as the process's
+memory: at the peak it holds the weights once, plus ``READ_BYTES``.
 """
 
 import math
@@ -20,7 +20,7 @@ from acestep_ray.errors import CheckpointError
 
 READ_BYTES = 64 * 1024**2
 FLOATS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
-"""Bytes a number, of the types that weights may be stored in."""
+"""Bytes per number, for the types that weights may be stored in."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class StoredTensor:
 
 
 def stored_tensors(folder: Path, stem: str) -> dict[str, StoredTensor]:
-    """Tensors of ``STEM.safetensors``, or of the shards that ``STEM.safetensors.index.json`` names.
+    """Tensors of ``STEM.safetensors``, or of the shards in ``STEM.safetensors.index.json``.
 
     Raises CheckpointError for missing, truncated and quantised files.
     """
@@ -70,7 +70,7 @@ def compare(
     folder: Path,
     extra: Mapping[str, torch.Tensor],
 ) -> None:
-    """Raise CheckpointError unless the tensors are just the module's, each in its shape.
+    """Raise CheckpointError unless these are exactly the module's tensors, each in its shape.
 
     ``tensors``, and ``extra`` ones that are in memory, are keyed by the module's own names;
     ``folder`` is named in the error.
@@ -98,7 +98,7 @@ def fill(
     device: torch.device,
     dtype: torch.dtype,
 ) -> None:
-    """Put the tensors into a module on the meta device; ``compare`` has found them right."""
+    """Put the tensors into a module on the meta device; ``compare`` has already checked them."""
     state = {name: tensor.to(device, dtype) for name, tensor in extra.items()}
     for name, tensor in read(tensors):
         state[name] = tensor.to(device, dtype, copy=True)
@@ -106,7 +106,7 @@ def fill(
 
 
 def read(tensors: Mapping[str, StoredTensor]) -> Iterator[tuple[str, torch.Tensor]]:
-    """Mapped tensors in the order in which they lie on disk. Copy one before taking the next."""
+    """Mapped tensors in the order in which they are on disk. Copy one before you take the next."""
     ordered = sorted(tensors.items(), key=lambda item: (item[1].file, item[1].position))
     for file, batch in _batches(ordered):
         try:

@@ -12,10 +12,11 @@ from acestep_ray.errors import CheckpointError
 
 @contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
-    """A folder beside ``target`` to write into; it becomes ``target`` when the block ends well.
+    """A folder beside ``target`` to write into; it becomes ``target`` if the block ends without
+    error.
 
-    Where the block raises, nothing is left. Raises CheckpointError where ``target`` holds
-    something already, or the disk takes no more.
+    If the block raises, nothing is left. Raises CheckpointError if ``target`` already holds
+    something, or if the disk is full.
     """
     refuse_existing(target)
     try:
@@ -25,7 +26,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
         raise CheckpointError(f"{target} cannot be written ({error}): choose another.") from error
     try:
         yield draft
-        draft.chmod(0o755)  # mkdtemp's are for their owner only
+        draft.chmod(0o755)  # folders made by mkdtemp are readable by their owner only
         _flush(draft)
         refuse_existing(target)
         draft.rename(target)
@@ -38,7 +39,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
 
 
 def _flush(folder: Path) -> None:
-    """To the disk: after a power cut a renamed folder may else hold empty files."""
+    """Write to the disk: otherwise, after a power cut, a renamed folder may hold empty files."""
     for path in (*folder.rglob("*"), folder):
         handle = os.open(path, os.O_RDONLY)
         try:
@@ -48,6 +49,6 @@ def _flush(folder: Path) -> None:
 
 
 def refuse_existing(target: Path) -> None:
-    """Raises CheckpointError where ``target`` is a file or a folder with something in it."""
+    """Raises CheckpointError if ``target`` is a file or a folder with something in it."""
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise CheckpointError(f"{target} exists already: remove it or write elsewhere.")

@@ -1,4 +1,4 @@
-"""Writes weights in shards, and models in the diffusers format, holding one shard at a time."""
+"""Writes weights in shards, and models in the diffusers format, with one shard in memory."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -45,7 +45,7 @@ def write_shards(
     dtype: torch.dtype,
     shard_bytes: int = SHARD_BYTES,
 ) -> None:
-    """Write ``STEM.safetensors``; more than ``shard_bytes``: numbered shards and their index."""
+    """Write ``STEM.safetensors``; above ``shard_bytes``: numbered shards and their index."""
     drafts: list[tuple[Path, list[str]]] = []
     total = 0
     for shard in _shards(tensors, dtype, shard_bytes):
@@ -76,7 +76,8 @@ def write_diffusers(
     shard_bytes: int,
     report: Report,
 ) -> None:
-    """Write a folder that ``AceStepPipeline.from_pretrained`` takes; the index comes last."""
+    """Write a folder that ``AceStepPipeline.from_pretrained`` can load; the index is written
+    last."""
     for name, draft in modules.items():
         report(f"writing {name}")
         module: Any = build(name, draft.config, folder / name)

@@ -1,5 +1,5 @@
 """The diffusers engine: ACE-Step 1.5 with the modules of diffusers' ``AceStepPipeline``.
 
-torch, diffusers and torchaudio are optional installs: only this package and the checkpoints'
-import them.
+torch, diffusers and torchaudio are optional installs: only this package and ``checkpoints`` import
+them.
 """

@@ -11,10 +11,10 @@ from acestep_ray.audio.resample import resample, to_stereo
 from acestep_ray.timebase import SAMPLE_RATE, Samples
 
 SOURCE_SEED = 0
-"""Seed of the one random draw that encoding audio needs."""
+"""Seed of the only random draw that encoding audio needs."""
 
 SILENCE = 1e-4
-"""Peak below which audio counts as silent: -80 dBFS, above the dither of a 16-bit file."""
+"""Peak below which audio is treated as silent: -80 dBFS, above the dither of a 16-bit file."""
 
 SEGMENT = 10 * SAMPLE_RATE
 SEGMENTS = 3
@@ -26,12 +26,12 @@ _FILTER_WIDTH = 6  # torchaudio's default, in zero crossings
 def to_48k_stereo(samples: Samples, rate: int, device: torch.device) -> torch.Tensor:
     """``samples`` [n, channels] at ``rate`` Hz as float32 [2, m] in [-1, 1] on ``device``.
 
-    Mono is doubled; of more channels the first two are taken, as upstream does.
+    Mono is doubled; of more than two channels, the first two are used, as in upstream.
     """
     stereo = to_stereo(samples)
     if _filter_numbers(rate) > _FILTER_NUMBERS:
-        # torchaudio keeps one filter for each phase of the reduced ratio: for a rate such as
-        # 44,101 Hz that is 17 GB. soxr interpolates its filter and takes any ratio.
+        # torchaudio keeps one filter for each phase of the reduced ratio: 17 GB for a rate such as
+        # 44,101 Hz. soxr interpolates its filter and takes any ratio.
         stereo, rate = resample(stereo, rate, SAMPLE_RATE), SAMPLE_RATE
     waveform = torch.from_numpy(np.array(stereo.T, order="C")).to(device)
     resampled: torch.Tensor = torchaudio.functional.resample(waveform, rate, SAMPLE_RATE)
@@ -39,15 +39,15 @@ def to_48k_stereo(samples: Samples, rate: int, device: torch.device) -> torch.Te
 
 
 def is_silent(waveform: torch.Tensor) -> bool:
-    """Whether there is nothing to hear in it."""
+    """Whether it is silent."""
     return waveform.numel() == 0 or float(waveform.abs().max()) < SILENCE
 
 
 def reference_segments(waveform: torch.Tensor) -> torch.Tensor:
-    """30 s of ``waveform`` [2, n]: ten from its front, its middle third and its back.
+    """30 s of ``waveform`` [2, n]: ten each from its first, middle and last third.
 
-    Repeated until it is 30 s long where it is shorter. Upstream starts at random places within
-    each third; fixed ones, which are diffusers' too, let the same request give the same music.
+    If it is shorter, it is repeated until it is 30 s long. Upstream starts at random places within
+    each third; fixed places, which diffusers also uses, give the same music for the same request.
     """
     samples = waveform.shape[-1]
     if samples < SEGMENTS * SEGMENT:
@@ -60,9 +60,9 @@ def reference_segments(waveform: torch.Tensor) -> torch.Tensor:
 def encode(vae: AutoencoderOobleck, waveform: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """Latents [1, n // 1920, channels] of ``waveform`` [2, n].
 
-    The VAE gives a distribution. Upstream and diffusers draw from it with the global random
-    state; this draws with a generator of its own and one seed for all, so that the same audio has
-    the same latents in every take, every attempt, and whatever ran before.
+    The VAE returns a distribution. Upstream and diffusers draw from it with the global random
+    state; this function uses its own generator with one fixed seed, so that the same audio has the
+    same latents in every take and every attempt, whatever ran before.
     """
     generator = torch.Generator(waveform.device).manual_seed(SOURCE_SEED)
     posterior = vae.encode(waveform.unsqueeze(0).to(vae.dtype)).latent_dist

@@ -1,4 +1,4 @@
-"""What steers the model: text, lyrics and timbre, encoded into one sequence."""
+"""What conditions the model: text, lyrics and timbre, encoded into one sequence."""
 
 import torch
 from diffusers import AceStepPipeline
@@ -11,7 +11,7 @@ TIMBRE_FRAMES = 750
 
 
 def encode_timbre(pipeline: AceStepPipeline, reference: torch.Tensor | None) -> torch.Tensor:
-    """Latents [1, 750, channels] of ``reference`` [2, n]; without one, of silence.
+    """Latents [1, 750, channels] of ``reference`` [2, n]; if there is none, of silence.
 
     Silence has latents of its own, which come with the model: zeros would make it drone.
     """
@@ -27,8 +27,8 @@ def encode_conditions(
 ) -> torch.Tensor:
     """What the DiT's cross-attention reads, [1, tokens, hidden].
 
-    One row serves every take of a job: the DiT has no padding mask, so rows of different texts
-    would change one another.
+    One row is used for all takes of a job: the DiT has no padding mask, so rows with different
+    texts would affect one another.
     """
     device = timbre.device
     encoder = pipeline.condition_encoder

@@ -1,4 +1,4 @@
-"""Latents to audio: the VAE's decoder, in tiles where the piece is long."""
+"""Latents to audio: the VAE's decoder, in tiles if the piece is long."""
 
 from collections.abc import Callable
 
@@ -9,8 +9,8 @@ from acestep_ray.timebase import SAMPLES_PER_FRAME, Samples
 
 TILE = 512
 OVERLAP = 64
-"""Frames the VAE decodes at a time, and how many of them on each side are only context: upstream's
-figures, and diffusers'."""
+"""How many frames the VAE decodes at a time, and how many on each side are only context: the
+numbers that upstream and diffusers use."""
 
 
 def decode(
@@ -24,12 +24,12 @@ def decode(
 ) -> Samples:
     """The frames ``first`` to ``last`` of ``latents`` [1, frames, channels] as audio.
 
-    Float32 [samples, 2] at 48 kHz as the VAE makes it, at no set level. ``tick`` is called between
-    tiles; what it raises goes through.
+    Float32 [samples, 2] at 48 kHz as the VAE makes it, without a fixed level. ``tick`` is called
+    between tiles; its exceptions are passed on.
     """
     by_channel = latents.transpose(1, 2).to(vae.dtype)
     if not tiled:
-        # Not vae.decode: its own tiling, which encoding wants, would step in.
+        # Not vae.decode: its own tiling would be used, because it is enabled for encoding.
         audio = vae.decoder(by_channel)[0, :, first * SAMPLES_PER_FRAME : last * SAMPLES_PER_FRAME]
         return _on_cpu(audio)
     parts = torch.empty((last - first) * SAMPLES_PER_FRAME, 2)

@@ -1,4 +1,5 @@
-"""Where the model runs and in which numbers; how full the device's memory is, and running out."""
+"""Where the model runs and in which number type; how full the device's memory is, or if it is
+full."""
 
 import gc
 
@@ -23,7 +24,7 @@ _OUT_OF_MEMORY = (
 
 
 def choose_device(name: str) -> torch.device:
-    """``auto``: the current CUDA device, else the CPU; or a name such as ``cuda:1``.
+    """``auto``: the current CUDA device, otherwise the CPU; or a name such as ``cuda:1``.
 
     Raises ValueError for a device that torch does not know or cannot reach.
     """
@@ -42,7 +43,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:
-    """``auto``: float32 on the CPU; on CUDA bfloat16 where the device has it, else float16.
+    """``auto``: float32 on the CPU; on CUDA bfloat16 if the device has it, otherwise float16.
 
     Raises ValueError for a name that is not in ``DTYPES``.
     """
@@ -57,14 +58,14 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 def device_label(device: torch.device) -> str:
-    """For people: ``cpu``, or ``cuda:0 (NVIDIA H100 80GB HBM3)``."""
+    """As text for people: ``cpu``, or ``cuda:0 (NVIDIA H100 80GB HBM3)``."""
     if device.type != "cuda":
         return str(device)
     return f"{device} ({torch.cuda.get_device_name(device)})"
 
 
 def wait_for(device: torch.device) -> None:
-    """Return when what was asked of the device is done: CUDA only queues it."""
+    """Return when the device has finished its work: CUDA only queues it."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -77,7 +78,7 @@ def free_memory(device: torch.device) -> None:
 
 
 def memory_of(device: torch.device) -> DeviceMemory | None:
-    """How full the device's memory is; None on the CPU, whose memory is everybody's."""
+    """How full the device's memory is; None on the CPU, whose memory other processes use, too."""
     if device.type != "cuda":
         return None
     free, total = torch.cuda.mem_get_info(device)
@@ -91,13 +92,13 @@ def memory_of(device: torch.device) -> DeviceMemory | None:
 
 
 def reset_peak(device: torch.device) -> None:
-    """Let ``DeviceMemory.peak`` start over."""
+    """Reset ``DeviceMemory.peak``."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
 
 
 def ran_out_of_memory(error: BaseException) -> bool:
-    """Whether an error from torch means that memory did not suffice."""
+    """Whether an error from torch means that there was not enough memory."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(hint in str(error) for hint in _OUT_OF_MEMORY)

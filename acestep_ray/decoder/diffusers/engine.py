@@ -36,14 +36,14 @@ from acestep_ray.decoder.protocol import (
 from acestep_ray.timebase import FRAMES_PER_SECOND, Samples
 
 WHOLE_SECONDS = 120.0
-"""Longest piece that is decoded in one go when a request asks for no tiles."""
+"""Longest piece that is decoded as a whole if a request does not ask for tiles."""
 
 
 class DiffusersDecoder:
-    """One loaded model. Jobs leave nothing behind in it, so the same request gives the same music.
+    """One loaded model. Jobs do not change it, so the same request gives the same music.
 
-    All takes of a job are one batch. Bit for bit the same on the CPU in float32, whatever ran
-    before or beside it, as long as torch has as many threads.
+    All takes of a job are one batch. On the CPU in float32 the result is the same bit for bit,
+    whatever ran before or at the same time, if torch has the same number of threads.
     """
 
     def __init__(
@@ -53,10 +53,11 @@ class DiffusersDecoder:
         self._info = loaded.info
         self._device = device
         self._whole_frames = int(whole_seconds * FRAMES_PER_SECOND)
-        # Long sources are encoded 30 s at a time; decode() cuts its own tiles.
+        # Long sources are encoded in pieces of 30 s; decode() makes its own tiles.
         self._pipeline.vae.enable_tiling()
         if self._pipeline.condition_encoder.dtype == torch.float16:
-            # On real weights the lyric encoder's numbers pass float16's 65,504 and become NaN.
+            # With real weights, numbers in the lyric encoder exceed float16's 65,504 and become
+            # NaN.
             self._pipeline.condition_encoder.to(torch.float32)
         self._warm_up()
 
@@ -73,7 +74,7 @@ class DiffusersDecoder:
         """Load a checkpoint of either layout and run a short piece through it. Blocking.
 
         ``model`` names one of several in ``folder``. Raises CheckpointError, and ValueError for a
-        device or number type that is not there.
+        device or number type that does not exist.
         """
         where = choose_device(device)
         loaded = load(folder, model, str(where), choose_dtype(dtype, where))
@@ -95,7 +96,7 @@ class DiffusersDecoder:
         return memory_of(self._device)
 
     def free_memory(self) -> None:
-        """Give cached memory back, after an OutOfMemoryError."""
+        """Free cached memory, after an OutOfMemoryError."""
         free_memory(self._device)
 
     def generate(
@@ -110,7 +111,7 @@ class DiffusersDecoder:
         try:
             yield from self._takes(request, sources, report)
         except Exception as error:
-            # Whoever keeps the error would keep the tensors of all its frames.
+            # If the error is kept somewhere, it would keep the tensors of all its frames.
             traceback.clear_frames(error.__traceback__)
             if not ran_out_of_memory(error):
                 raise
@@ -136,16 +137,17 @@ class DiffusersDecoder:
             samples = self._decode(job, take, partial(report, "vae", index, takes))
             report("vae", index + 1, takes)
             yield RenderedTake(index, seed, samples, job.warnings)
-            del samples  # or it would stay while the next one is made
+            del samples  # or it would stay in memory during the next one
 
-    # inference_mode is a thread's state, so no function that yields may hold it.
+    # inference_mode is a state of the thread, so no function that yields may hold it.
     @torch.inference_mode()
     def _prepare(self, request: DecodeRequest, sources: Sources) -> PreparedDecode:
         return prepare(self._pipeline, request, sources, self._device, self._whole_frames)
 
     @torch.inference_mode()
     def _denoise(self, job: PreparedDecode, report: Report) -> torch.Tensor:
-        """Latents [takes, frames, channels], with what was added for the model's sake cut off."""
+        """Latents [takes, frames, channels]; frames that were added only for the model are cut
+        off."""
         request = job.request
         schedule = Schedule(
             request.steps, request.shift, request.guidance_scale, request.cfg_interval
@@ -160,7 +162,7 @@ class DiffusersDecoder:
         return latents[:, : job.canvas.frames]
 
     def _noise(self, job: PreparedDecode) -> torch.Tensor:
-        """A generator a take, on the device: a take is the same in any batch."""
+        """One generator per take, on the device: a take is the same in every batch."""
         frames, channels = job.canvas.context.shape[1:]
         return torch.cat(
             [
@@ -178,10 +180,10 @@ class DiffusersDecoder:
     def _decode(
         self, job: PreparedDecode, latents: torch.Tensor, tick: Callable[[], None]
     ) -> Samples:
-        """One take at its final level: -1 dBFS, or its source's where that is repainted.
+        """One take at its final level: -1 dBFS, or the source's level if the source is repainted.
 
-        What is new in a repainted source is brought down as a whole where it would clip. Upstream
-        goes by the peak of the whole decoded take; here by that of the part that is kept of it.
+        If the new part of a repainted source would clip, it is scaled down as a whole. Upstream
+        uses the peak of the whole decoded take; this uses the peak of the part that is kept.
         """
         repainted = job.canvas.repainted
         window = repainted and repainted.window
@@ -200,7 +202,8 @@ class DiffusersDecoder:
         return repainted.window.splice(padded, samples)
 
     def _warm_up(self) -> None:
-        """Let the first job find kernels chosen and memory taken."""
+        """Run a short job, so that kernels are chosen and memory is allocated before the first
+        job."""
         request = DecodeRequest(
             job_id="warm-up",
             attempt=0,

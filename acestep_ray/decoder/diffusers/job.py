@@ -1,4 +1,4 @@
-"""A request made ready for the model: what its takes are painted on, and what steers them."""
+"""A request prepared for the model: its canvas, and what conditions it."""
 
 from dataclasses import dataclass
 
@@ -23,14 +23,14 @@ class PreparedDecode:
     canvas: Canvas
     first: Condition
     then: Condition | None
-    """Takes over after ``switch`` steps; None: never."""
+    """The condition after ``switch`` steps; None: no change."""
     switch: int
     tiled: bool
-    """Whether its takes are decoded in tiles."""
+    """Whether the takes are decoded in tiles."""
     warnings: tuple[str, ...]
 
     def condition(self, step: int) -> Condition:
-        """What the model sees in a step, counted from 0."""
+        """The condition in a step, counted from 0."""
         return self.first if self.then is None or step < self.switch else self.then
 
 
@@ -43,7 +43,7 @@ def prepare(
 ) -> PreparedDecode:
     """Encode a request's texts and audio. Raises DecoderError.
 
-    Pieces of more than ``whole_frames`` are decoded in tiles whether that was asked for or not.
+    Pieces with more than ``whole_frames`` are decoded in tiles, whether or not that was requested.
     """
     warnings: list[str] = []
     source = None
@@ -61,7 +61,7 @@ def prepare(
     warnings += prompt.cuts(pipeline)
     first = Condition(encode_conditions(pipeline, prompt, timbre), canvas.context)
     then = None
-    # A cover follows its source for that share of the steps, then only the text.
+    # A cover follows its source for this share of the steps, and then only the text.
     switch = int(request.steps * request.cover_strength)
     if canvas.cover and switch < request.steps:
         prompt = Prompt.of(request, text2music_instruction(), canvas.seconds)

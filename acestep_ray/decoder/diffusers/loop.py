@@ -1,8 +1,8 @@
 """The denoising loop: diffusers' modules, with the meaning that ACE-Step's own code gives them.
 
-``AceStepPipeline.__call__`` has the same loop but for two things: it measures the guidance
-interval from the other end, and for a cover strength below 1 it blends two predictions in every
-step, where ACE-Step switches from the one condition to the other.
+``AceStepPipeline.__call__`` has the same loop with two differences: it measures the guidance
+interval from the other end, and for a cover strength below 1 it mixes two predictions in every
+step, while ACE-Step switches from one condition to the other.
 """
 
 from collections.abc import Callable
@@ -14,12 +14,12 @@ from diffusers.guiders.adaptive_projected_guidance import MomentumBuffer, normal
 
 MOMENTUM = -0.75
 NORM_THRESHOLD = 2.5
-"""Of adaptive projected guidance (arXiv 2410.02416), as ACE-Step has them."""
+"""Of adaptive projected guidance (arXiv 2410.02416), with ACE-Step's values."""
 
 
 @dataclass(frozen=True)
 class Condition:
-    """What the model sees beside the noise."""
+    """The model's input besides the noise."""
 
     text: torch.Tensor
     """Lyrics, timbre and text as the cross-attention reads them, [1, tokens, hidden]."""
@@ -29,13 +29,13 @@ class Condition:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How the noise is taken away."""
+    """How the noise is removed."""
 
     steps: int
     shift: float
     guidance_scale: float
     cfg_interval: tuple[float, float]
-    """Guidance is applied at times t in it, both ends included; noise is t = 1."""
+    """Guidance is applied at the times t in this range, both ends included; noise is t = 1."""
 
 
 def denoise(
@@ -47,10 +47,10 @@ def denoise(
 ) -> torch.Tensor:
     """Latents from ``noise``, both [takes, frames, channels].
 
-    ``condition_of(step)`` counts from 0, ``after_step`` gets 1 to ``steps``; what it raises goes
-    through. Turbo models, which have guidance distilled into their weights, run without.
+    ``condition_of(step)`` counts from 0, ``after_step`` gets 1 to ``steps``; its exceptions are
+    passed on. Turbo models, which have guidance distilled into their weights, run without guidance.
     """
-    # A scheduler counts its steps: a new one each time, so that no run leaves anything behind.
+    # A scheduler counts its steps: a new one for each run, so that no run affects another.
     scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1, shift=1.0)
     # t = linspace(1, 0, steps + 1) without the 0, then shift * t / (1 + (shift - 1) * t).
     sigmas = pipeline._get_timestep_schedule(
@@ -104,7 +104,7 @@ def _guided(
     scale: float,
     momentum: MomentumBuffer,
 ) -> torch.Tensor:
-    """With and without the condition in one batch, put together by projected guidance."""
+    """With and without the condition in one batch, combined by projected guidance."""
     takes = latents.shape[0]
     text = condition.text.expand(takes, -1, -1)
     nothing = pipeline.condition_encoder.null_condition_emb.to(text.dtype).expand_as(text)

@@ -11,7 +11,7 @@ from acestep_ray.decoder.protocol import DecodeRequest
 
 TEXT_TOKENS = 256
 LYRIC_TOKENS = 2048
-"""Most that the model reads of each; the rest is cut off at the end."""
+"""The most tokens that the model reads of each text; the rest is cut off at the end."""
 
 _CAPTION_IN_TEMPLATE = re.compile(r"#\s*Caption\s*\n(.*?)(?:\n\s*#\s*Metas|$)", re.DOTALL)
 _TAIL = 24
@@ -32,7 +32,7 @@ class Prompt:
 
     @classmethod
     def of(cls, request: DecodeRequest, instruction: str, seconds: float) -> "Prompt":
-        """The prompt for a piece that is said to last ``seconds``, whatever was asked."""
+        """The prompt for a piece that is described as ``seconds`` long, whatever was requested."""
         return cls(
             instruction if instruction.endswith(":") else instruction + ":",
             _without_template(request.caption),
@@ -59,7 +59,8 @@ class Prompt:
         return text, lyrics
 
     def cuts(self, pipeline: AceStepPipeline) -> tuple[str, ...]:
-        """A sentence for the caption and for the lyrics where they are longer than is read."""
+        """One sentence each for the caption and the lyrics, if they are longer than the model
+        reads."""
         text, lyrics = self.texts(pipeline)
         before, to_caption, to_metas, end = SFT_GEN_PROMPT.split("{}")
         caption_at = len(before + self.instruction + to_caption)
@@ -88,9 +89,9 @@ class Prompt:
 
 
 def task_instruction(request: DecodeRequest) -> str:
-    """The request's own instruction, else its task's; with codes, that of a cover.
+    """The request's own instruction, otherwise that of its task; with codes, that of a cover.
 
-    A new song that is made of codes has the cover's always, as upstream has it.
+    A new song that is made from codes always has the cover's instruction, as in upstream.
     """
     own = own_instruction(request.instruction)
     if own and not (request.codes and request.task == "text2music"):
@@ -104,27 +105,27 @@ def task_instruction(request: DecodeRequest) -> str:
 
 
 def text2music_instruction() -> str:
-    """What takes over when a cover's strength is used up."""
+    """The prompt after the steps of a cover's strength."""
     instruction: str = AceStepPipeline._get_task_instruction("text2music")
     return instruction
 
 
 def _without_template(caption: str) -> str:
-    """The caption alone where a client sends the whole template, as upstream does."""
+    """Only the caption, if a client sends the whole template as upstream does."""
     if "# Instruction" in caption and (found := _CAPTION_IN_TEMPLATE.search(caption)):
         return found.group(1).strip()
     return caption
 
 
 def _characters_read(pipeline: AceStepPipeline, text: str, tokens: int) -> int:
-    """How much of ``text`` is left when it is cut at so many tokens, in characters."""
+    """How many characters of ``text`` are left if it is cut after this many tokens."""
     kept = pipeline.tokenizer(text, truncation=True, max_length=tokens, return_offsets_mapping=True)
     ends: list[int] = [end for _, end in kept["offset_mapping"]]
     return max(ends)
 
 
 def _up_to(text: str, characters: int) -> str:
-    """For people: which word the reading ends at."""
+    """As text for people: the last word that is read."""
     kept = text[: max(characters, 0)].split()
     if not kept:
         return "none of it"
@@ -132,7 +133,7 @@ def _up_to(text: str, characters: int) -> str:
 
 
 def _lines_beyond(metas: str, characters: int) -> list[str]:
-    """The lines "- name: value" that end after so many characters."""
+    """The lines "- name: value" that end after this many characters."""
     found, end = [], 0
     for line in metas.splitlines():
         end += len(line)

@@ -1,4 +1,4 @@
-"""What the model paints on, by task: source latents, the mask, and how long the piece is."""
+"""The canvas of each task: source latents, the mask, and how long the piece is."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from acestep_ray.timebase import (
 )
 
 SHORTEST = 128
-"""Frames: upstream pads anything shorter with silence, and cuts it off after."""
+"""Frames: upstream pads anything shorter with silence, and cuts the padding off afterwards."""
 
 
 @dataclass(frozen=True)
@@ -25,22 +25,22 @@ class Repainted:
 
     window: Window
     padded: torch.Tensor
-    """With room for what is outpainted, [2, samples]."""
+    """With silence added for outpainting, [2, samples]."""
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """What a job's takes are painted on."""
+    """What the decoder fills for a job's takes."""
 
     context: torch.Tensor
     """Source latents and mask, [1 or takes, max(frames, SHORTEST), 2 * channels]."""
     frames: int
     """Latents of the result."""
     seconds: float
-    """The length that the prompt names: the result's, but the source's for outpainting, as
-    upstream has it."""
+    """The length that the prompt names: the result's, but for outpainting the source's, as in
+    upstream."""
     cover: bool
-    """Whether the source is a melody to follow, as far as ``cover_strength`` says."""
+    """Whether the source is a melody to follow, as far as ``cover_strength`` specifies."""
     repainted: Repainted | None = None
 
 
@@ -72,14 +72,14 @@ def canvas_for(
 
 
 def silent_context(pipeline: AceStepPipeline, frames: int) -> torch.Tensor:
-    """Nothing to go by, everything to paint: what text2music starts from."""
+    """An empty canvas, all of it to be painted: text2music starts from it."""
     return _with_mask(_silence(pipeline, max(frames, SHORTEST)))
 
 
 def _window_canvas(
     pipeline: AceStepPipeline, request: DecodeRequest, source: torch.Tensor
 ) -> Canvas:
-    """Repaint hears silence inside its window; lego hears the source there too."""
+    """For repaint the latents inside the window are silence; for lego they are the source's."""
     window = Window.of(request.repaint_start, request.repaint_end, source.shape[-1])
     padded = window.pad(source)
     latents = _source_latents(pipeline, padded, window.frames)
@@ -95,7 +95,7 @@ def _window_canvas(
 
 
 def _codes_canvas(pipeline: AceStepPipeline, codes: tuple[tuple[int, ...], ...]) -> Canvas:
-    """Audio codes, five latents each; one sequence for all takes or one a take."""
+    """Audio codes, five latents each; one sequence for all takes, or one per take."""
     if pipeline.audio_tokenizer is None:
         raise DecoderError("This model has no audio tokenizer, so it cannot use audio codes.")
     lengths = {len(sequence) for sequence in codes}
@@ -120,14 +120,14 @@ def _codes_canvas(pipeline: AceStepPipeline, codes: tuple[tuple[int, ...], ...])
 
 
 def _source_latents(pipeline: AceStepPipeline, source: torch.Tensor, frames: int) -> torch.Tensor:
-    """Latents of audio [2, n], lengthened; where it is silent those that stand for silence."""
+    """Latents of audio [2, n], lengthened; if the audio is silent, the latents of silence."""
     if is_silent(source):
         return _silence(pipeline, max(frames, SHORTEST))
     return _lengthened(pipeline, encode(pipeline.vae, source, pipeline.transformer.dtype))
 
 
 def _as_codes_and_back(pipeline: AceStepPipeline, latents: torch.Tensor) -> torch.Tensor:
-    """What a cover keeps of its source: what fits through the audio codes."""
+    """What a cover keeps of its source: what the audio codes can represent."""
     if pipeline.audio_tokenizer is None:
         raise DecoderError("This model has no audio tokenizer, so it cannot make covers.")
     silence = pipeline.condition_encoder.silence_latent.to(latents.dtype)
@@ -155,5 +155,5 @@ def _silence(pipeline: AceStepPipeline, frames: int) -> torch.Tensor:
 
 
 def _with_mask(latents: torch.Tensor) -> torch.Tensor:
-    """With a mask of ones: all is to be painted."""
+    """With a mask of ones: everything is to be painted."""
     return torch.cat([latents, torch.ones_like(latents)], dim=-1)

@@ -1,4 +1,4 @@
-"""Where a source is repainted, and how new music is set into it."""
+"""Where a source is repainted, and how new music is inserted into it."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from acestep_ray.decoder.protocol import DecoderError
 from acestep_ray.timebase import SAMPLE_RATE, SAMPLES_PER_FRAME, Samples
 
 CROSSFADE = 1440
-"""Longest crossfade at an edge of the window, samples (30 ms); it lies inside the window."""
+"""Longest crossfade at an edge of the window, samples (30 ms); it is inside the window."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Window:
     """What is repainted, in samples of the result; the model paints whole latent frames of it."""
 
     lead: int
-    """How far the source is moved: what is outpainted before it."""
+    """How far the source is shifted: the length of what is outpainted before it."""
     begin: int
     end: int
     source: int
@@ -27,8 +27,8 @@ class Window:
     def of(cls, start: float, end: float | None, source: int) -> "Window":
         """The window from ``start`` to ``end`` seconds of a source of so many samples at 48 kHz.
 
-        None is the source's end. A start below 0 and an end beyond the source outpaint. Raises
-        DecoderError where nothing would be repainted.
+        None is the source's end. A start below 0 and an end after the source's end outpaint. Raises
+        DecoderError if nothing would be repainted.
         """
         begin = round(start * SAMPLE_RATE)
         stop = source if end is None else round(end * SAMPLE_RATE)
@@ -53,7 +53,7 @@ class Window:
 
     @property
     def last(self) -> int:
-        """The one after the last that is repainted: at least one is."""
+        """The frame after the last one that is repainted: at least one is repainted."""
         return max(self.first + 1, min(self.end // SAMPLES_PER_FRAME, self.frames))
 
     @property
@@ -61,24 +61,26 @@ class Window:
         return max(self.lead + self.source, self.end)
 
     def pad(self, source: torch.Tensor) -> torch.Tensor:
-        """``source`` [2, n] with room for what is outpainted: silence."""
+        """``source`` [2, n] with silence added for outpainting."""
         after = self._padded - self.lead - self.source
         return torch.nn.functional.pad(source, (self.lead, after))
 
     def splice(self, padded: Samples, fresh: Samples) -> Samples:
-        """Set ``fresh``, the latent frames ``first`` to ``last`` as audio, into the padded source.
+        """Insert ``fresh``, the latent frames ``first`` to ``last`` as audio, into the padded
+        source.
 
         Both [samples, 2] at 48 kHz, in [-1, 1]. Outside the window the result [frames * 1920, 2]
-        holds the source's very samples.
+        holds exactly the source's samples.
         """
         out = padded[: self.frames * SAMPLES_PER_FRAME].copy()
-        # What the window has beyond the frames that the model paints stays the source's.
+        # If the window is longer than the frames that the model paints, the rest stays the
+        # source's.
         begin, end = self.begin, min(self.end, self.last * SAMPLES_PER_FRAME)
         offset = self.first * SAMPLES_PER_FRAME
         music = fresh[begin - offset : end - offset]
         inside = out[begin:end].copy()
         out[begin:end] = music
-        # At an edge of the result, and where the window reaches past the source, there is nothing
+        # At an edge of the result, and where the window reaches beyond the source, there is nothing
         # to fade from.
         longest = min(CROSSFADE, (end - begin) // 2)
         if fade := min(longest, self.lead + self.source - begin) if begin > 0 else 0:
