@@ -7,7 +7,7 @@ __version__: str
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> str:
-        """The version, when it is asked for: the child that reads an upload has no use for it."""
+        """The version, read only on request: the child that reads an upload does not need it."""
         if name != "__version__":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib.metadata import version  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""What a caption's words say about tempo, key and metre: the idea of music of both mock engines."""
+"""What a caption's words mean for tempo, key and metre. Both mock engines share these rules."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ _BPM_RANGE = (30, 300)
 
 @dataclass(frozen=True)
 class CaptionReading:
-    """What a caption says, before anything is drawn. None: it says nothing of that."""
+    """What a caption states, before anything is drawn. None: it states nothing about that."""
 
     bpm: int | None
     """A tempo in numbers, beats per minute."""
@@ -17,20 +17,20 @@ class CaptionReading:
     key: str | None
     """A key by name, such as "F# minor" or "Bb major"."""
     minor: bool | None
-    """The mode that its moods speak for; of none or as many of each, that its style usually has."""
+    """The mode of its moods; if it has none, or as many of each, the usual mode of its style."""
     metre: str | None
     """Beats per bar: 2, 3, 4 or 6."""
 
 
 def read_caption(caption: str) -> CaptionReading:
-    """What ``caption`` says. A pure function: the same words mean the same to every engine."""
+    """Read ``caption``. A pure function: the same words mean the same to every engine."""
     return CaptionReading(
         _bpm(caption), _tempo(caption), _key(caption), _minor(caption), _metre(caption)
     )
 
 
 def _any(words: str) -> re.Pattern[str]:
-    """Any of the words, separated by commas; for a space in one, a hyphen or nothing will do."""
+    """Any of the words, separated by commas; a space in a word also matches a hyphen or nothing."""
     patterns = (word.strip().replace(" ", r"[\s-]?") for word in words.split(","))
     return re.compile(rf"\b(?:{'|'.join(patterns)})\b", re.IGNORECASE)
 
@@ -40,8 +40,8 @@ _HIP_HOP = "hip hop, rap, boom bap, r&b, rnb"
 _METAL = "hardcore, gabber, speed metal, thrash, punk, metal"
 
 # The first row with a word in the caption gives the range of beats per minute, so words about tempo
-# stand before words about style, and narrow styles before wide ones. Drum and bass is first: it is
-# called fast or slow for what is heard in it, at the same tempo.
+# come before words about style, and narrow styles before wide ones. Drum and bass is first: it is
+# called fast or slow for other reasons than its tempo, which is always the same.
 _TEMPOS: tuple[tuple[re.Pattern[str], int, int], ...] = (
     (_any(_DRUM_AND_BASS), 170, 178),
     (_any("very slow, extremely slow, largo, lento, dirge"), 42, 60),
@@ -132,7 +132,7 @@ def _key(caption: str) -> str | None:
 
 
 def _spelled(key: str) -> str:
-    """As the models spell it: "F# minor" for "f♯-min" and "F#m"."""
+    """In the models' spelling: "F# minor" for "f♯-min" and "F#m"."""
     parts = _KEY_PARTS.fullmatch(key)
     assert parts is not None
     accidental = (parts["accidental"] or "").casefold()

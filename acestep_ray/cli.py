@@ -19,11 +19,11 @@ from acestep_ray.settings.store_url import checked_store_url, store_kind
 from acestep_ray.startup.launcher import Refused, serve
 
 TINY_LM = "acestep-5Hz-lm-0.6B"
-"""Name of the tiny language model, as one of the published ones is called."""
+"""Name of the tiny language model, in the style of the published names."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; the exit status is 0 when all went well, 2 for what was refused."""
+    """Run a command; the exit status is 0 on success, 2 if something was refused."""
     parser = argparse.ArgumentParser(prog="acestep-ray", description=__doc__)
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)

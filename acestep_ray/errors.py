@@ -2,7 +2,7 @@
 
 
 class ConfigurationError(Exception):
-    """The service cannot start as it is set up."""
+    """The service cannot start with this configuration."""
 
 
 class CheckpointError(ConfigurationError):
@@ -10,8 +10,8 @@ class CheckpointError(ConfigurationError):
 
 
 class SettingError(ConfigurationError, ValueError):
-    """Settings turn out wrong where an engine starts; the message names the setting and numbers."""
+    """Settings prove wrong when an engine starts; the message names the setting and numbers."""
 
 
 class GpuMemoryError(ConfigurationError, ValueError):
-    """What the settings ask for needs more GPU memory than there is; the message shows the sum."""
+    """The settings need more GPU memory than there is; the message shows the sum."""

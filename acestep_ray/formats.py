@@ -1,4 +1,4 @@
-"""The five formats a take can be asked for in."""
+"""The five formats that can be requested for a take."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ AudioFormatName = Literal["mp3", "wav", "flac", "opus", "ogg"]
 
 @dataclass(frozen=True)
 class AudioFormat:
-    """How libsndfile is asked to write a format, and how HTTP calls it.
+    """The parameters of a format for libsndfile, and its name for HTTP.
 
     ``bits`` is the integer width of a lossless format, None for a lossy one. ``compression_level``
     is libsndfile's scale from 0 (largest file) to 1 (smallest).
@@ -42,10 +42,10 @@ FORMATS: Mapping[str, AudioFormat] = {
         # LAME's V0: about 245 kbit/s on music, in two thirds of the time that a constant 256
         # takes. It carries a Xing header, so players know the exact length.
         AudioFormat("mp3", "mp3", "audio/mpeg", "MP3", "MPEG_LAYER_III", None, 0.0, "VARIABLE"),
-        # 16 bits is the WAV that everything opens.
+        # 16 bits: every program can open such a WAV.
         AudioFormat("wav", "wav", "audio/wav", "WAV", "PCM_16", 16),
-        # 24 bits holds a float32 in [-1, 1] to its last few bits, so a take kept as FLAC and sent
-        # back as a source loses nothing that matters.
+        # 24 bits hold a float32 in [-1, 1] except for its last few bits, so a take that is kept as
+        # FLAC and sent back as a source loses nothing that matters.
         AudioFormat("flac", "flac", "audio/flac", "FLAC", "PCM_24", 24),
         AudioFormat("opus", "opus", "audio/ogg", "OGG", "OPUS", None, 0.65),  # about 190 kbit/s
         AudioFormat("ogg", "ogg", "audio/ogg", "OGG", "VORBIS", None, 0.4),  # Vorbis quality 6

@@ -1,8 +1,9 @@
-"""Work that many callers share, or that outlasts its caller.
+"""Work that many callers share, or that continues after its caller has gone.
 
-A task inherits the context of whoever starts it, and a server notes there which request is being
-answered. When that request's client hangs up, Ray cancels every actor call that was made in the
-request's context, also by tasks which others wait for. So such tasks get a context of their own.
+A task inherits the context of the code that starts it, and in that context a server stores which
+request is being processed. When that request's client disconnects, Ray cancels every actor call
+that was made in the request's context, also calls by tasks that others wait for. So such tasks get
+a context of their own.
 """
 
 import asyncio
@@ -19,14 +20,15 @@ def start_task(work: Coroutine[Any, Any, T], name: str | None = None) -> asyncio
 
 
 class SharedCall(Generic[T]):
-    """A call that is made once for all who ask while it is under way. In one event loop."""
+    """A call that is made once for all callers that ask while it is running. In one event loop."""
 
     def __init__(self, function: Callable[[], Coroutine[Any, Any, T]]) -> None:
         self._function = function
         self._task: asyncio.Task[T] | None = None
 
     def __call__(self) -> Awaitable[T]:
-        """What the function answers or raises. The call goes on when one who waits is cancelled."""
+        """What the function returns or raises. The call continues if one waiting caller is
+        cancelled."""
         if self._task is None or self._task.done():
             self._task = start_task(self._function())
         return asyncio.shield(self._task)

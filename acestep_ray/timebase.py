@@ -19,11 +19,11 @@ Samples = NDArray[np.float32]
 def frames_of_seconds(seconds: float) -> int:
     """Latent frames in ``seconds``, rounded down, as if ``seconds`` were an exact decimal number.
 
-    16.6 * 25 is 414.99999999999994 in floats; a user who asked for 16.6 s means 415 frames.
+    16.6 * 25 is 414.99999999999994 in floats; a user who requested 16.6 s means 415 frames.
     """
     return int(seconds * FRAMES_PER_SECOND + 1e-6)
 
 
 def codes_of_seconds(seconds: float) -> int:
-    """Audio codes in ``seconds``, rounded down as frames are."""
+    """Audio codes in ``seconds``, rounded down in the same way."""
     return int(seconds * CODES_PER_SECOND + 1e-6)

@@ -1,4 +1,4 @@
-"""What each player does in a bar."""
+"""What each instrument of the band plays in a bar."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,14 +39,14 @@ class Sung:
 
 Event = Note | Sung | Hit
 
-_MELODY_LOW = 5  # scale step; the tonic's fifth, about C4 to E4, ten steps up
+_MELODY_LOW = 5  # scale step; the tonic's fifth, about C4 to E4; the range is ten steps up
 _VOICE_LOW = 4
 _CHORDS_LOW = -2
 
 
 def events(song: Song, bar: Bar) -> Iterator[Event]:
-    """All that begins in a bar, always in the same order."""
-    # Codes are in the seed, so that any other codes give another bar.
+    """Everything that begins in a bar, always in the same order."""
+    # The codes are part of the seed, so other codes give another bar.
     rng = generator(song.identity, "bar", bar.kind, bar.place % 8, song.codes_in(bar))
     degree = song.chord_of(bar)
     singing = tuple(_singing(song, bar, degree))
@@ -72,7 +72,7 @@ def _drums(song: Song, bar: Bar) -> Iterator[Hit]:
 
 
 def _bass(song: Song, bar: Bar, degree: int) -> Iterator[Note]:
-    """Low notes: heaviest on the first beat, then on the others, then between."""
+    """Low notes: the loudest on the first beat, then on the other beats, then between beats."""
     style, meter = song.style, song.style.meter
     root = degree - 14 if degree < 4 else degree - 21
     line = "long" if bar.energy < 0.5 else style.bass_line
@@ -127,7 +127,7 @@ def _chords(song: Song, bar: Bar, degree: int, rng: np.random.Generator) -> Iter
 def _strokes(song: Song, bar: Bar) -> Iterator[tuple[float, float, float]]:
     """When a chord is struck, how long it rings, and how hard."""
     meter, comping = song.style.meter, song.style.comping
-    if song.style.feel == "none":  # nobody else marks the beat
+    if song.style.feel == "none":  # no other instrument marks the beat
         for beat in range(meter):
             yield beat, 0.95, 0.17 if beat else 0.26
     elif comping == "strum":
@@ -150,12 +150,12 @@ def _strokes(song: Song, bar: Bar) -> Iterator[tuple[float, float, float]]:
 def _lead(
     song: Song, bar: Bar, degree: int, rng: np.random.Generator, singing: bool
 ) -> Iterator[Note]:
-    """The instrument's melody; it rests while someone sings."""
+    """The instrument's melody; it pauses while there is singing."""
     if singing:
         return
     style = song.style
     grid = 0.5 if style.bpm <= 150 else 1.0
-    # The rhythm of a section returns every other bar; its pitches only after eight bars.
+    # The rhythm of a section repeats every two bars; its pitches only after eight bars.
     rhythms = generator(song.identity, "rhythm", bar.kind, bar.place % 2)
     density = 0.2 + 0.5 * bar.energy * float(rhythms.random())
     onsets = melody.rhythm(rhythms, style.meter, grid, density)
@@ -167,7 +167,7 @@ def _lead(
 
 
 def _singing(song: Song, bar: Bar, degree: int) -> Iterator[Sung]:
-    """The syllables of a line that fall in this bar, whichever bar the line began in."""
+    """The syllables of a line that are in this bar, whichever bar the line began in."""
     meter = song.style.meter
     for back in (0, 1):
         start = song.bars[max(0, bar.index - back)]
@@ -183,7 +183,7 @@ def _singing(song: Song, bar: Bar, degree: int) -> Iterator[Sung]:
         rng = generator(song.singer, "sung", bar.kind, bar.place % 8, song.codes_in(bar))
         steps = melody.steps(rng, shifted, degree, low)
         for at, onset, step in zip(here, shifted, steps, strict=True):
-            # A line comes to rest on the chord.
+            # A line ends on a note of the chord.
             resting = nearest_tone(degree, step) if at == len(onsets) - 1 else step
             pitch = song.style.key.pitch(resting)
             yield Sung(onset.beat, onset.length * 0.95, start.line[at], pitch)

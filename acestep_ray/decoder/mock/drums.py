@@ -13,15 +13,15 @@ from acestep_ray.timebase import SAMPLE_RATE
 
 
 def _noise(label: str, length: float, low: float, high: float, fall: float) -> Wave:
-    """Noise between two frequencies that dies away with time constant ``fall``; stereo."""
+    """Noise between two frequencies that decays with time constant ``fall``; stereo."""
     samples = int(length * SAMPLE_RATE)
     frequency = np.fft.rfftfreq(samples, 1 / SAMPLE_RATE)
-    # Second-order skirts, or it rings like a filter.
+    # Second-order filter slopes, otherwise it sounds like a resonant filter.
     band = 1 / (1 + (low / np.maximum(frequency, 1)) ** 4) / (1 + (frequency / high) ** 4)
     rng = generator("drum", label)
     shape = np.exp(seconds(samples) * np.float32(-1 / fall))
     ears = [np.fft.irfft(np.fft.rfft(rng.standard_normal(samples)) * band, samples) for _ in "lr"]
-    # Mostly the same in both ears: a drum stands in one place.
+    # Mostly the same in both channels: a drum has one place.
     mixed = np.stack([0.8 * ears[0] + 0.4 * ears[1], 0.8 * ears[0] - 0.4 * ears[1]])
     mixed /= np.sqrt(np.mean(mixed * mixed))
     wave: Wave = mixed.astype(np.float32) * shape
@@ -30,7 +30,7 @@ def _noise(label: str, length: float, low: float, high: float, fall: float) -> W
 
 
 def _tone(length: float, pitch: float, drop: float, fall: float) -> Wave:
-    """A membrane: a sine that starts ``drop`` times higher and settles on the pitch; mono."""
+    """A membrane: a sine that starts ``drop`` times higher and falls to the pitch; mono."""
     t = seconds(int(length * SAMPLE_RATE))
     frequency, settle = hertz(pitch), 0.016
     cycles = frequency * t + frequency * (drop - 1) * settle * (1 - np.exp(-t / settle))
@@ -48,13 +48,13 @@ def _both(one: Wave, other: Wave) -> Wave:
 
 
 def _low(tonic: int) -> float:
-    """The tonic between C1 (24) and B1, where kicks live, as a MIDI pitch: 33 to 62 Hz."""
+    """The tonic between C1 (24) and B1, the range of kicks, as a MIDI pitch: 33 to 62 Hz."""
     return 24.0 + tonic + (12 if tonic < 4 else 0)
 
 
 @dataclass(frozen=True)
 class _Kit:
-    """How the drums of a kit differ."""
+    """The differences between drum kits."""
 
     fall: float
     """Time constant of the kick, seconds."""

@@ -39,9 +39,9 @@ TASKS: tuple[Task, ...] = ("text2music", "repaint", "cover")
 class MockDecoder:
     """A synthesiser that presents itself as a turbo model.
 
-    It obeys caption, lyrics, bpm, key, time signature, seed, length, codes, source and reference;
-    steps only take time (``mock.step_seconds`` each); guidance and shift change nothing.
-    The same request and seed give the same samples, bit for bit.
+    It uses caption, lyrics, bpm, key, time signature, seed, length, codes, source and reference;
+    steps only take time (``mock.step_seconds`` each); guidance and shift change nothing. The same
+    request and seed give the same samples, bit for bit.
     """
 
     def __init__(self, mock: Mock, model: str = "mock") -> None:
@@ -73,23 +73,23 @@ class MockDecoder:
             samples = job.take(index, partial(report, "vae", index, takes))
             report("vae", index + 1, takes)
             yield RenderedTake(index, seed, samples)
-            del samples  # or it would stay while the next one is made
+            del samples  # or it would stay in memory during the next one
 
     def free_memory(self) -> None:
         """Nothing is cached on a device."""
 
     def memory(self) -> DeviceMemory | None:
-        """No device, no figures."""
+        """No device, so no numbers."""
         return None
 
 
 @dataclass(frozen=True)
 class _Job:
-    """A request with its audio made ready, shared by its takes."""
+    """A request with its prepared audio, shared by its takes."""
 
     request: DecodeRequest
     source: Samples | None
-    """At 48 kHz, [samples, 2] in [-1, 1]; None where the task uses none."""
+    """At 48 kHz, [samples, 2] in [-1, 1]; None if the task uses none."""
     tilt: float
 
     @classmethod
@@ -137,7 +137,7 @@ class _Job:
     def _repainted(
         self, source: Samples, seed: int, codes: tuple[int, ...], tick: Callable[[], None]
     ) -> Samples:
-        """At the source's own level, so that what lies outside the window stays as it was."""
+        """At the source's own level, so that everything outside the window stays as it was."""
         request = self.request
         try:
             window = window_of(request.repaint_start, request.repaint_end, len(source))
@@ -148,7 +148,7 @@ class _Job:
 
 
 def _fade_out(music: Samples) -> None:
-    """Let the end die away: over a twentieth of the piece, at most 1.5 s."""
+    """Fade the end out: over a twentieth of the piece, at most 1.5 s."""
     samples = min(len(music) // 20, 3 * SAMPLE_RATE // 2)
     ramp = np.linspace(1, 0, samples, dtype=np.float32)
     music[len(music) - samples :] *= (ramp * ramp)[:, np.newaxis]

@@ -1,4 +1,4 @@
-"""How a song is laid out: its sections, their energy, and which line is sung where."""
+"""The form of a song: its sections, their energy, and which line is sung where."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _INSTRUMENTAL: tuple[tuple[Kind, float], ...] = (
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar of the layout."""
+    """One bar of the form."""
 
     index: int
     kind: Kind
@@ -44,11 +44,11 @@ class Bar:
 
 
 def lay_out(sections: tuple[Section, ...], bars: int, bar_seconds: float) -> tuple[Bar, ...]:
-    """Lay a song of ``bars`` bars out.
+    """The form of a song of ``bars`` bars.
 
-    With lines to sing, each has two bars, or one where bars are long or there would be no room for
-    all; the lyrics are sung again, after a solo, as long as there is room, and lines beyond the end
-    are not sung. Without, the tags give the form, or else a usual one does.
+    If there are lines to sing, each has two bars, or one if bars are long or there would not be
+    room for all. The lyrics are repeated, after a solo, as long as there is room; lines after the
+    end are not sung. If there are none, the tags give the form, or otherwise a usual form is used.
     """
     lines = sum(len(section.lines) for section in sections)
     if lines:
@@ -80,7 +80,7 @@ _Part = tuple[Kind, int, dict[int, tuple[Syllable, ...]]]
 
 
 def _sung(sections: tuple[Section, ...], bars: int, wide: int) -> Iterator[_Part]:
-    """Sections with their lines ``wide`` bars each, over and over."""
+    """Sections with ``wide`` bars for each of their lines, repeated without end."""
     lines = sum(len(section.lines) for section in sections)
     if sections[0].kind != "intro" and bars >= wide * lines + 4 and bars >= 10:
         yield "intro", 2, {}

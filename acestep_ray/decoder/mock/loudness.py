@@ -1,4 +1,4 @@
-"""How loud audio is over time, and making one piece as loud as another."""
+"""How loud audio is over time, and how to make one piece as loud as another."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,15 +6,15 @@ from numpy.typing import NDArray
 from acestep_ray.timebase import SAMPLES_PER_FRAME, Samples
 
 Contour = NDArray[np.float64]
-"""RMS a latent frame (40 ms), [frames]."""
+"""RMS per latent frame (40 ms), [frames]."""
 
 _SMOOTH = 13  # frames, half a second: phrases and swells, not single notes
-_BLOCK = 500  # frames worked at a time
+_BLOCK = 500  # frames processed at a time
 _LOUDEST = 8.0
 
 
 def rms(samples: Samples) -> float:
-    """Root mean square over all channels; 0 where there are no samples."""
+    """Root mean square over all channels; 0 if there are no samples."""
     block = SAMPLES_PER_FRAME * _BLOCK
     total = sum(
         float(np.square(samples[at : at + block], dtype=np.float64).sum())
@@ -24,7 +24,7 @@ def rms(samples: Samples) -> float:
 
 
 def contour(samples: Samples) -> Contour:
-    """The loudness contour of whole frames: RMS a frame, smoothed over half a second."""
+    """The loudness contour of whole frames: RMS per frame, smoothed over half a second."""
     frames = len(samples) // SAMPLES_PER_FRAME
     power = np.array(
         [
@@ -41,7 +41,7 @@ def follow(music: Samples, source: Contour, strength: float) -> None:
     """Give ``music`` the loudness contour of a source, in place.
 
     Both have the same number of frames. ``strength`` 1 follows it fully, 0 leaves the music as it
-    is; between, the gain is between. Only the contour's shape counts, not its level.
+    is; for values between, the gain is between. Only the contour's shape counts, not its level.
     """
     own = contour(music)
     if len(own) == 0 or not own.any():
@@ -49,13 +49,14 @@ def follow(music: Samples, source: Contour, strength: float) -> None:
     own /= np.sqrt(np.mean(own * own))
     level = float(np.sqrt(np.mean(source * source)))
     asked = source / level if level else source
-    # Where the music itself rests there is nothing to make louder.
+    # Where the music itself is silent, there is nothing to make louder.
     gain = 1 - strength + strength * np.minimum(asked / np.maximum(own, 0.05), _LOUDEST)
     amplify(music, gain)
 
 
 def amplify(music: Samples, gain: Contour) -> None:
-    """Scale ``music``, in place, by a gain a frame; between the frames' middles it glides."""
+    """Scale ``music``, in place, by one gain per frame, interpolated between the frames'
+    middles."""
     middles = (np.arange(len(gain)) + 0.5) * SAMPLES_PER_FRAME
     for at in range(0, len(music), SAMPLES_PER_FRAME * _BLOCK):
         block = music[at : at + SAMPLES_PER_FRAME * _BLOCK]
@@ -64,6 +65,6 @@ def amplify(music: Samples, gain: Contour) -> None:
 
 
 def _smooth(values: Contour, window: NDArray[np.float64]) -> Contour:
-    """Convolve; the result has the length of ``values`` even where the window is longer."""
+    """Convolve; the result has the length of ``values`` even if the window is longer."""
     half = len(window) // 2
     return np.convolve(values, window)[half : half + len(values)]

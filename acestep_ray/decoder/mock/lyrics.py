@@ -1,4 +1,4 @@
-"""Lyrics as a singer reads them: sections, lines, syllables."""
+"""Lyrics prepared for singing: sections, lines, syllables."""
 
 import re
 import unicodedata
@@ -25,7 +25,7 @@ _VOWELS: dict[str, Vowel] = {
     for vowel, letters in zip(_FIVE, ("aаяα", "eеэєε", "iyиыіїηιυ", "oоёοω", "uуюў"), strict=True)
     for letter in letters
 }
-# Scripts in which a character is a syllable: kana, Han, Hangul.
+# Scripts in which one character is one syllable: kana, Han, Hangul.
 _SYLLABIC = re.compile(
     "[\u3041-\u30fa\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\U00020000-\U0003ffff]"
 )
@@ -37,12 +37,12 @@ class Syllable:
 
     vowel: Vowel
     consonant: bool
-    """Whether it begins with one."""
+    """Whether it begins with a consonant."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A tag such as ``[chorus]`` and the lines under it; no lines where nobody sings."""
+    """A tag such as ``[chorus]`` and the lines under it; no lines if it is instrumental."""
 
     kind: Kind
     lines: tuple[tuple[Syllable, ...], ...]
@@ -69,13 +69,13 @@ def parse(lyrics: str, language: str) -> tuple[Section, ...]:
 
 
 def syllables(line: str, language: str) -> tuple[Syllable, ...]:
-    """The syllables of a line, near enough to sing it. English has silent e's."""
+    """The syllables of a line, accurate enough to sing it. English has silent e's."""
     words = re.findall(r"[^\W_]+", unicodedata.normalize("NFC", line.casefold()).replace("'", ""))
     return tuple(syllable for word in words for syllable in _word(word, language == "en"))
 
 
 def _breaths(line: tuple[Syllable, ...]) -> list[tuple[Syllable, ...]]:
-    """A line in pieces of about equal length that can be sung in one breath."""
+    """A line in pieces of about equal length, each short enough for one breath."""
     pieces = -(-len(line) // _BREATH)
     cuts = [len(line) * piece // pieces for piece in range(pieces + 1)] if pieces else []
     return [line[start:end] for start, end in pairwise(cuts)]
@@ -87,7 +87,7 @@ def _kind(tag: str) -> Kind:
 
 
 def _any_vowel(text: str) -> Vowel:
-    """Where the script does not show the vowel: always the same one for the same text."""
+    """A vowel for a script that does not show it: always the same one for the same text."""
     return _FIVE[sum(map(ord, text)) % 5]
 
 
@@ -102,10 +102,10 @@ def _word(word: str, silent_e: bool) -> list[Syllable]:
 
 
 def _spelled(part: str, silent_e: bool) -> list[Syllable]:
-    """An alphabet's word: one syllable for each group of vowels."""
+    """A word in an alphabet: one syllable for each group of vowels."""
     base = [unicodedata.normalize("NFD", letter)[0] for letter in part]
     if not any(letter in _VOWELS for letter in base):
-        # "hmm"; or a script that writes no vowels, where two letters are about a syllable.
+        # "hmm"; or a script that writes no vowels: about two letters per syllable.
         letters = sum(unicodedata.category(letter) == "Lo" for letter in part)
         return [Syllable(_any_vowel(part), True)] * max(1, letters // 2)
     found: list[Syllable] = []

@@ -1,4 +1,4 @@
-"""What the mock takes from reference audio: how bright it is."""
+"""What the mock uses of reference audio: its brightness."""
 
 import math
 
@@ -15,8 +15,8 @@ _NEUTRAL_HZ = 1200.0
 def brightness(samples: Samples | None, rate: int) -> float:
     """Tilt for the instruments' spectra, -0.5 (dark) to 0.5 (bright), from a reference.
 
-    ``samples`` [n, channels] at ``rate`` Hz. By the spectral centroid of its first 30 s, in steps
-    of 0.05. 0 for none and for silence, which is how the model marks that there is no reference.
+    ``samples`` [n, channels] at ``rate`` Hz. From the spectral centroid of its first 30 s, in steps
+    of 0.05. 0 for none and for silence, because the model marks a missing reference with silence.
     """
     if samples is None or len(samples) == 0:
         return 0.0

@@ -21,7 +21,8 @@ _VOICE_GAIN = 0.3
 
 
 class _Bus:
-    """Sound that is still to come, [2, samples]; notes reach beyond the bar they begin in."""
+    """Sound that is still to be played, [2, samples]; notes are longer than the bar they begin
+    in."""
 
     def __init__(self) -> None:
         self._ahead: Wave = np.zeros((2, 0), dtype=np.float32)
@@ -34,7 +35,7 @@ class _Bus:
         self._ahead[1, at:end] += wave[-1] * np.float32(right)
 
     def take(self, samples: int) -> Wave:
-        """The next ``samples`` samples; they are gone from the bus."""
+        """The next ``samples`` samples; they are removed from the bus."""
         self._reach(samples)
         taken = self._ahead[:, :samples]
         self._ahead = self._ahead[:, samples:].copy()
@@ -48,7 +49,8 @@ class _Bus:
 
 
 class _Notes:
-    """Notes played before, for a song repeats most of them; the oldest go when it is full."""
+    """Notes that were played before, because a song repeats most of them; the oldest are
+    removed."""
 
     def __init__(self, song: Song) -> None:
         self._song = song
@@ -76,7 +78,7 @@ class _Notes:
 
 
 class _Players:
-    """Puts events on the two buses: the band, which stands in the room, and the dry drums."""
+    """Puts events on the two buses: the band, which has reverberation, and the dry drums."""
 
     def __init__(self, song: Song) -> None:
         self._song = song
@@ -85,7 +87,7 @@ class _Players:
         self.drums = _Bus()
 
     def put(self, event: Event) -> None:
-        """Put what begins in the bar that both buses stand at."""
+        """Put an event of the current bar on its bus."""
         at = round(event.beat * self._song.beat_samples)
         if isinstance(event, Note):
             left, right = math.sqrt((1 - event.pan) / 2), math.sqrt((1 + event.pan) / 2)
@@ -102,20 +104,20 @@ def render(song: Song, begin: int, end: int, tick: Callable[[], None]) -> Sample
     """The samples from ``begin`` to ``end`` of a song at 48 kHz, [end - begin, 2].
 
     Besides the result, it needs memory for about two bars and 50 MB of notes. ``tick`` is called
-    about every ten seconds of music; what it raises ends the rendering. No peak is promised: bring
-    the level to where it belongs.
+    about every ten seconds of music; an exception from it ends the rendering. The peak is not
+    fixed: the caller sets the level.
     """
     out = np.zeros((end - begin, 2), dtype=np.float32)
     players = _Players(song)
     room = Room(seconds=2.2 if song.style.feel in ("soft", "none") else 1.3, wet=0.16)
-    # One bar earlier, for what still rings when the piece begins.
+    # One bar earlier, for notes that still sound when the piece begins.
     first = max(0, song.ends_at(begin + 1) - 2)
     for bar in song.bars[first : song.ends_at(end)]:
         start, stop = song.start_of(bar.index), song.start_of(bar.index + 1)
         for event in events(song, bar):
             players.put(event)
         block = players.band.take(stop - start)
-        room.add_to(block)  # the drums stay dry, so that the beat stays sharp
+        room.add_to(block)  # without reverberation on the drums the beat stays sharp
         block += players.drums.take(stop - start)
         low, high = max(start, begin), min(stop, end)
         if low < high:

@@ -1,4 +1,4 @@
-"""Where repainting happens, and how new music is set into the source."""
+"""Which part is repainted, and how new music is inserted into the source."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ from acestep_ray.decoder.mock.loudness import amplify, rms
 from acestep_ray.timebase import SAMPLE_RATE, SAMPLES_PER_FRAME, Samples
 
 CROSSFADE = 1440
-"""Longest crossfade at an edge of the window, samples (30 ms); it lies inside the window."""
+"""Longest crossfade at an edge of the window, samples (30 ms); it is inside the window."""
 
 _NEARBY = 3 * SAMPLE_RATE
-_USUAL_RMS = 0.1  # -20 dBFS, where the source has no sound to go by
+_USUAL_RMS = 0.1  # -20 dBFS, used if the source is silent
 _CEILING = 0.98
 
 
@@ -21,7 +21,7 @@ class Window:
     """What is repainted, in samples of the result."""
 
     lead: int
-    """How far the source is moved: what is outpainted before it."""
+    """How far the source is shifted: the length of what is outpainted before it."""
     begin: int
     end: int
     total: int
@@ -31,11 +31,11 @@ class Window:
 def window_of(start: float, end: float | None, source: int) -> Window:
     """The window for seconds ``start`` to ``end`` (None: the source's end) of a source.
 
-    ``source`` is its length in samples at 48 kHz. A start below 0 and an end beyond the source
-    outpaint. Raises ValueError where nothing would be repainted.
+    ``source`` is its length in samples at 48 kHz. A start below 0 and an end after the source's end
+    outpaint. Raises ValueError if nothing would be repainted.
     """
     stop = source if end is None else round(end * SAMPLE_RATE)
-    # What lies between the source's end and a window behind it is to be painted too.
+    # What is between the source's end and a window after it is repainted, too.
     begin = min(round(start * SAMPLE_RATE), source)
     lead = max(0, -begin)
     total = (max(source, stop) + lead) // SAMPLES_PER_FRAME * SAMPLES_PER_FRAME
@@ -49,9 +49,9 @@ def window_of(start: float, end: float | None, source: int) -> Window:
 
 
 def splice(source: Samples, music: Samples, window: Window) -> Samples:
-    """Set ``music`` [window's samples, 2] into ``source`` [samples, 2], at the source's level.
+    """Insert ``music`` [window's samples, 2] into ``source`` [samples, 2], at the source's level.
 
-    Outside the window the result [window.total, 2] holds the source's very samples. ``music`` is
+    Outside the window the result [window.total, 2] holds exactly the source's samples. ``music`` is
     scaled in place.
     """
     out = np.zeros((window.total, 2), dtype=np.float32)
@@ -77,6 +77,7 @@ def splice(source: Samples, music: Samples, window: Window) -> Samples:
 
 
 def _levels(before: float, after: float, whole: float) -> tuple[float, float]:
-    """RMS at the window's two edges: the neighbours', else the source's, else a usual one."""
+    """RMS at the window's two edges: of the adjacent audio, else of the source, else a usual
+    one."""
     usual = whole or _USUAL_RMS
     return before or after or usual, after or before or usual

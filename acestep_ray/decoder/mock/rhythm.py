@@ -1,4 +1,4 @@
-"""What the drums play in a bar. The first beat of a bar is always the heaviest."""
+"""What the drums play in a bar. The first beat of a bar is always the loudest."""
 
 from dataclasses import dataclass
 
@@ -17,12 +17,12 @@ class Hit:
 
 
 def backbeats(meter: int) -> tuple[int, ...]:
-    """Beats that answer the first one: 2 and 4 of 4/4, 2 and 3 of 3/4, 4 of 6/8, 2 of 2/4."""
+    """The backbeats: 2 and 4 of 4/4, 2 and 3 of 3/4, 4 of 6/8, 2 of 2/4."""
     return {2: (1,), 3: (1, 2), 4: (1, 3), 6: (3,)}[meter]
 
 
 def groove(feel: Feel, meter: int, bpm: int, rng: np.random.Generator) -> tuple[Hit, ...]:
-    """The bar that the drummer of a song repeats."""
+    """The bar that the drums of a song repeat."""
     if feel == "none":
         return ()
     hits = [Hit(0, "boom" if feel == "soft" else "kick", 1.0)]
@@ -52,7 +52,7 @@ _Stroke = tuple[float, float]
 def _figure(
     feel: Feel, meter: int, rng: np.random.Generator
 ) -> tuple[list[_Stroke], list[_Stroke]]:
-    """Kicks beside the first, and snares, as (beat, gain)."""
+    """Kicks besides the first, and snares, as (beat, gain)."""
     answer = backbeats(meter)
     if feel == "four":
         return [(beat, 0.7) for beat in range(1, meter)], [(beat, 0.6) for beat in answer]
@@ -68,7 +68,7 @@ def _figure(
 
 
 def fill(meter: int) -> tuple[Hit, ...]:
-    """Leads into a new section: strokes in the last beat of the bar before."""
+    """Leads into a new section: strokes in the last beat of the bar before it."""
     last = meter - 1
     return (
         Hit(last, "snare", 0.6),

@@ -1,11 +1,11 @@
-"""The room that the band plays in: a small feedback delay network."""
+"""The reverberation of the band: a small feedback delay network."""
 
 import numpy as np
 
 from acestep_ray.decoder.mock.wavetable import Wave
 from acestep_ray.timebase import SAMPLE_RATE
 
-# Delays in samples, prime to each other: 30 to 52 ms.
+# Delays in samples, relatively prime: 30 to 52 ms.
 _DELAYS = (1447, 1777, 2137, 2503)
 _STEP = min(_DELAYS)
 _DAMPING = np.float32(0.3)
@@ -14,8 +14,8 @@ _DAMPING = np.float32(0.3)
 class Room:
     """Adds reverberation to a stream of blocks.
 
-    Jot and Chaigne's feedback delay network (1991) with a Hadamard matrix; nothing comes back
-    sooner than the shortest delay, so that many samples are worked at a time.
+    Jot and Chaigne's feedback delay network (1991) with a Hadamard matrix. Nothing returns sooner
+    than the shortest delay, so that many samples can be processed at a time.
     """
 
     def __init__(self, seconds: float, wet: float) -> None:
@@ -24,11 +24,11 @@ class Room:
             np.float32(0.5 * 10 ** (-3 * delay / (seconds * SAMPLE_RATE))) for delay in _DELAYS
         ]
         self._wet = np.float32(wet)
-        # Each line's past, one sample longer than its delay for the damping.
+        # Each line's past samples, one more than its delay, for the damping.
         self._past = [np.zeros(delay + 1, dtype=np.float32) for delay in _DELAYS]
 
     def add_to(self, block: Wave) -> None:
-        """Add the room to a block [2, samples], in place; blocks follow each other."""
+        """Add the reverberation to a block [2, samples], in place; blocks follow each other."""
         samples = block.shape[1]
         lines = [np.concatenate([past, np.empty(samples, dtype=np.float32)]) for past in self._past]
         for start in range(0, samples, _STEP):

@@ -1,4 +1,4 @@
-"""Chance that depends on nothing but what it is given."""
+"""Random choices that depend only on their arguments."""
 
 import hashlib
 
@@ -12,9 +12,9 @@ def digest(*parts: object) -> int:
 
 
 def generator(*parts: object) -> np.random.Generator:
-    """A generator of its own for each thing that is left to chance.
+    """A separate generator for each random choice.
 
-    Nothing drawn elsewhere moves it, so a bar sounds the same whether or not the bars before it
-    were rendered.
+    Other draws do not affect it, so a bar sounds the same whether or not the bars before it were
+    rendered.
     """
     return np.random.Generator(np.random.PCG64(digest(*parts)))

@@ -1,4 +1,4 @@
-"""A song before it is played: what a request, a seed and audio codes come to."""
+"""A song before it is played: made from a request, a seed and audio codes."""
 
 from dataclasses import dataclass
 
@@ -14,11 +14,11 @@ from acestep_ray.timebase import FRAMES_PER_CODE, SAMPLE_RATE, SAMPLES_PER_FRAME
 
 @dataclass(frozen=True)
 class Song:
-    """Everything that arrange.py needs to say what is played in a bar."""
+    """Everything that arrange.py needs to decide what is played in a bar."""
 
     style: Style
     identity: int
-    """What all that is left to chance in this song is seeded with."""
+    """The seed of all random choices in this song."""
     singer: int
     """The same for what is sung: other words have another melody."""
     bars: tuple[Bar, ...]
@@ -26,10 +26,10 @@ class Song:
     progressions: dict[str, tuple[int, ...]]
     """Chords by section kind."""
     chord_bars: int
-    """Bars that a chord lasts."""
+    """How many bars a chord lasts."""
     codes: tuple[int, ...]
     tilt: float
-    """Brightness: the power of the harmonic that spectra are multiplied by; 0 is neutral."""
+    """Brightness: spectra are multiplied by the harmonic's number to this power; 0 is neutral."""
 
     @property
     def beat_samples(self) -> float:
@@ -37,7 +37,7 @@ class Song:
         return 60 * SAMPLE_RATE / self.style.bpm
 
     def start_of(self, bar: int) -> int:
-        """The sample that a bar begins at."""
+        """The sample at which a bar begins."""
         return round(bar * self.style.meter * self.beat_samples)
 
     def chord_of(self, bar: Bar) -> int:
@@ -48,7 +48,7 @@ class Song:
         return chords[bar.place // self.chord_bars % len(chords)]
 
     def codes_in(self, bar: Bar) -> tuple[int, ...]:
-        """The audio codes that sound in a bar."""
+        """The audio codes at the time of a bar."""
         code = SAMPLES_PER_FRAME * FRAMES_PER_CODE
         return self.codes[
             self.start_of(bar.index) // code : -(-self.start_of(bar.index + 1) // code)
@@ -67,8 +67,8 @@ def compose(
 ) -> Song:
     """The song for one take of ``samples`` samples at 48 kHz.
 
-    Seed, caption and lyrics decide what the request leaves open; audio codes steer the melody of
-    the bars that they lie in.
+    Seed, caption and lyrics decide what the request leaves open; audio codes change the melody of
+    the bars at their time.
     """
     style = read_style(
         request.caption, seed, request.bpm, request.key_scale, request.time_signature

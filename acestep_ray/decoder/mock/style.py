@@ -1,4 +1,4 @@
-"""What a caption asks for: tempo, metre, mode, groove and instruments."""
+"""What a caption requests: tempo, metre, mode, groove and instruments."""
 
 import re
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ Feel = Literal["straight", "four", "break", "half", "swing", "soft", "none"]
 Comping = Literal["block", "strum", "arpeggio", "stab"]
 """How the chords are played; see arrange.py."""
 BassLine = Literal["pulse", "fifths", "octaves", "late", "long", "walk"]
-"""How the bass goes; see arrange.py."""
+"""How the bass is played; see arrange.py."""
 
 
 @dataclass(frozen=True)
 class Style:
-    """One reading of a caption. Instruments are names of voices.TIMBRES."""
+    """The result of reading a caption. Instruments are names of voices.TIMBRES."""
 
     bpm: int
     meter: int
@@ -42,7 +42,7 @@ class Style:
 
 @dataclass(frozen=True)
 class _Genre:
-    """What a genre's name stands for; where it offers several, the seed chooses."""
+    """What a genre's name means; if it offers several choices, the seed decides."""
 
     words: str
     feel: Feel
@@ -53,7 +53,7 @@ class _Genre:
     pad: str
 
 
-# The first whose words the caption has, so the narrow ones stand before the wide ones.
+# The first row with a word in the caption is used, so narrow styles come before wide ones.
 _GENRES = (
     _Genre(
         "drum and bass|drum n bass|drum & bass|dnb|d&b|jungle|breakcore", "break",
@@ -154,7 +154,7 @@ def _has(caption: str, words: str) -> bool:
 
 
 def _bpm(caption: str, reading: CaptionReading) -> int:
-    """The caption's own number, else one from the range that its words suit."""
+    """The caption's own number, otherwise one from the range that suits its words."""
     if reading.bpm is not None:
         return reading.bpm
     low, high = reading.tempo
@@ -164,11 +164,11 @@ def _bpm(caption: str, reading: CaptionReading) -> int:
 def read_style(
     caption: str, seed: int, bpm: int | None, key_scale: str, time_signature: str
 ) -> Style:
-    """What ``caption`` asks for; ``bpm``, ``key_scale`` and ``time_signature`` win where given.
+    """What ``caption`` requests; if given, ``bpm``, ``key_scale`` and ``time_signature`` are used.
 
-    What neither says is drawn: the tempo from the caption alone, the rest from the seed too. In
-    6/8 the bpm counts eighths, as it counts quarters elsewhere: a bar is always as many beats as
-    the time signature's upper number. Raises ValueError for a key that is none.
+    What neither states is drawn: the tempo from the caption alone, the rest also from the seed. In
+    6/8 the bpm counts eighths, in the others quarters: a bar always has as many beats as the time
+    signature's upper number. Raises ValueError for an invalid key.
     """
     words, reading = caption.casefold(), read_caption(caption)
     genre = next((genre for genre in _GENRES if _has(words, genre.words)), _ANY)

@@ -9,7 +9,7 @@ _MAJOR = (0, 2, 4, 5, 7, 9, 11)
 _MINOR = (0, 2, 3, 5, 7, 8, 10)  # natural: no pitch outside the key's own seven
 _KEY = re.compile(r"\b([A-G])([#b♯♭]?) (major|minor)\b")
 
-# Degrees of the scale, 0 is the tonic. None holds the diminished triad (6 in major, 1 in minor).
+# Degrees of the scale, 0 is the tonic. No loop has the diminished triad (6 in major, 1 in minor).
 PROGRESSIONS: dict[bool, tuple[tuple[int, ...], ...]] = {
     False: (
         (0, 4, 5, 3),
@@ -28,7 +28,7 @@ PROGRESSIONS: dict[bool, tuple[tuple[int, ...], ...]] = {
         (0, 5, 3, 4),
     ),
 }
-"""Four-chord loops by ``minor``. All start on the tonic, so that the key can be heard."""
+"""Four-chord loops by ``minor``. All start on the tonic, so that the key can be recognised."""
 
 
 @dataclass(frozen=True)
@@ -77,13 +77,13 @@ def triad(degree: int) -> tuple[int, int, int]:
 def voicing(degree: int, low: int) -> tuple[int, ...]:
     """The triad's three tones inside the octave that starts at step ``low``, rising.
 
-    Chords that follow each other so share tones or move by a step.
+    So successive chords share tones or move by one step.
     """
     return tuple(sorted(low + (step - low) % 7 for step in triad(degree)))
 
 
 def nearest_tone(degree: int, step: int) -> int:
-    """The tone of the triad that lies nearest to ``step``; of two, the lower."""
+    """The tone of the triad that is nearest to ``step``; if there are two, the lower."""
     tones = {tone % 7 for tone in triad(degree)}
     return min(
         (near for near in range(step - 3, step + 4) if near % 7 in tones),

@@ -1,4 +1,4 @@
-"""The lead voice: vowels made of formants, with vibrato."""
+"""The lead voice: vowels made from formants, with vibrato."""
 
 from functools import lru_cache
 
@@ -11,7 +11,7 @@ from acestep_ray.decoder.mock.theory import hertz
 from acestep_ray.decoder.mock.wavetable import Wave, gate, harmonics_of, look_up, seconds, table
 from acestep_ray.timebase import SAMPLE_RATE
 
-# Centre in Hz, bandwidth in Hz and level of the first three formants of a woman's voice, after the
+# Centre in Hz, bandwidth in Hz and level of the first three formants of a woman's voice, from the
 # usual phonetic tables.
 _FORMANTS: dict[Vowel, tuple[tuple[float, float, float], ...]] = {
     "a": ((800, 90, 1.0), (1200, 110, 0.6), (2800, 150, 0.12)),
@@ -28,12 +28,12 @@ _GAIN = 1.0
 
 @lru_cache(maxsize=512)
 def _vowel(vowel: Vowel, pitch: int, deep: bool) -> Wave:
-    """The table of a vowel: the glottis' spectrum, falling, through the formants."""
+    """The table of a vowel: the glottis' falling spectrum, filtered by the formants."""
     frequency = hertz(pitch)
     k = harmonics_of(frequency, 40)
     heard: NDArray[np.float64] = np.full_like(k, 0.06)
     for centre, width, level in _FORMANTS[vowel]:
-        # Wider than measured, so that a formant between two harmonics is heard from both.
+        # Wider than measured, so that a formant between two harmonics amplifies both.
         away = (k * frequency - centre * (_DEEP if deep else 1.0)) / (width + 0.35 * frequency)
         heard += level / (1 + away * away)
     return table(heard * k**-0.9)
@@ -53,7 +53,7 @@ def sing(syllable: Syllable, pitch: int, samples: int, deep: bool) -> Wave:
     release = int(0.09 * SAMPLE_RATE)
     t = seconds(samples + release)
     cycles = np.arange(len(t), dtype=np.float64) * (frequency / SAMPLE_RATE)
-    # The note is reached from half a semitone below, within about a tenth of a second.
+    # The pitch starts half a semitone lower and reaches the note in about a tenth of a second.
     cycles += (np.exp(t * np.float32(-1 / 0.04)) - 1) * np.float32(0.028 * frequency * 0.04)
     swell = np.clip((t - np.float32(0.18)) * np.float32(4), 0, 1)
     depth = frequency * (2 ** (_VIBRATO_CENTS / 1200) - 1) / (2 * np.pi * _VIBRATO_HZ)

@@ -12,7 +12,7 @@ from acestep_ray.decoder.mock.wavetable import Wave, gate, harmonics_of, look_up
 from acestep_ray.timebase import SAMPLE_RATE
 
 Spectrum = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-"""Amplitudes of harmonics by their numbers."""
+"""Amplitudes of the harmonics, by number."""
 
 
 def _fall(power: float) -> Spectrum:
@@ -20,12 +20,12 @@ def _fall(power: float) -> Spectrum:
 
 
 def _pluck(place: float, power: float) -> Spectrum:
-    """A string plucked at a part of its length: that place's harmonics are missing."""
+    """A string plucked at a fraction of its length: harmonics with a node there are missing."""
     return lambda k: np.abs(np.sin(np.pi * k * place)) * k**-power
 
 
 def _bars(*amplitudes: float) -> Spectrum:
-    """These amplitudes, as drawbars set them."""
+    """These amplitudes, set as with an organ's drawbars."""
     given = np.array(amplitudes)
     return lambda k: np.where(k <= len(given), given[(k.astype(int) - 1) % len(given)], 0.0)
 
@@ -39,15 +39,15 @@ class Timbre:
     attack: float = 0.004
     release: float = 0.12
     decay: float | None = None
-    """Time in which A4 falls by 60 dB; lower notes ring longer. None: it is sustained."""
+    """Time in which A4 falls by 60 dB; lower notes last longer. None: it is sustained."""
     mellow: float = 0.0
-    """How much steeper the spectrum is once the attack is over, as a power of the harmonic."""
+    """How much steeper the spectrum is after the attack, as a power of the harmonic."""
     detune: float = 0.0
-    """Cents between the two ears."""
+    """Difference between the two channels, in cents."""
     vibrato: float = 0.0
-    """Depth in cents."""
+    """Depth of the vibrato, in cents."""
     sparkle: float = field(default=0.15)
-    """How fast the bright attack passes."""
+    """How long the bright attack lasts."""
 
 
 TIMBRES: dict[str, Timbre] = {
@@ -77,7 +77,7 @@ _VIBRATO_HZ = 5.3
 
 @lru_cache(maxsize=512)
 def _tables(voice: str, pitch: int, tilt: float) -> tuple[Wave, Wave]:
-    """The wave of the attack and the wave it mellows to."""
+    """The wave of the attack, and the softer wave after it."""
     timbre = TIMBRES[voice]
     k = harmonics_of(hertz(pitch), _HARMONICS)
     bright = timbre.spectrum(k) * k**tilt
@@ -101,7 +101,7 @@ def play(voice: str, pitch: int, samples: int, tilt: float) -> Wave:
     spark = np.exp(t * np.float32(-1 / timbre.sparkle)) if timbre.mellow else None
     shape = gate(len(t), int(timbre.attack * SAMPLE_RATE), release)
     if timbre.decay is not None:
-        # A string an octave lower rings 1.5 times as long.
+        # A string an octave lower sounds 1.5 times as long.
         ring = timbre.decay * 1.5 ** ((69 - pitch) / 12)
         shape *= np.exp(t * np.float32(-6.9 / ring))
     shape *= np.float32(timbre.gain)

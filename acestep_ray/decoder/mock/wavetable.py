@@ -1,4 +1,4 @@
-"""A periodic wave as a table: any spectrum of harmonics for the price of one look-up a sample."""
+"""A periodic wave as a table: any spectrum of harmonics costs one table access per sample."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 from acestep_ray.timebase import SAMPLE_RATE
 
 Wave = NDArray[np.float32]
-"""Sound while it is made: [channels, samples], one channel where both ears hear the same."""
+"""Sound during its synthesis: [channels, samples]; one channel if both are the same."""
 
 SIZE = 2048
-_HIGHEST = 11_000.0  # Hz; harmonics above it are left out, so that nothing folds back
+_HIGHEST = 11_000.0  # Hz; harmonics above it are left out, to avoid aliasing
 
 
 def harmonics_of(frequency: float, most: int) -> NDArray[np.float64]:
@@ -20,7 +20,7 @@ def harmonics_of(frequency: float, most: int) -> NDArray[np.float64]:
 def table(amplitudes: NDArray[np.float64]) -> Wave:
     """One period of sines with these amplitudes for harmonics 1, 2, ..., at an RMS of 1.
 
-    [2, SIZE]: the values, and the differences to their followers, for linear interpolation.
+    [2, SIZE]: the values, and the differences to the next values, for linear interpolation.
     """
     spectrum = np.zeros(SIZE // 2 + 1, dtype=np.complex128)
     spectrum[1 : len(amplitudes) + 1] = -0.5j * SIZE * amplitudes
@@ -30,12 +30,12 @@ def table(amplitudes: NDArray[np.float64]) -> Wave:
 
 
 def look_up(wave: Wave, cycles: NDArray[np.float64]) -> Wave:
-    """The table's values at positions counted in periods; shape as ``cycles``."""
+    """The table's values at positions counted in periods; the shape is that of ``cycles``."""
     place = np.mod(cycles, 1.0)
     place *= SIZE
     index = place.astype(np.int32)
     place -= index
-    index &= SIZE - 1  # a position a hair below a whole period rounds up to the next
+    index &= SIZE - 1  # a position just below a whole period rounds up to the next
     values: Wave = wave[1].take(index)
     values *= place.astype(np.float32)
     values += wave[0].take(index)
