@@ -1,7 +1,8 @@
-"""Seconds of music a second that a client of the HTTP API gets from the mock engines.
+"""Seconds of music per second that a client of the HTTP API gets from the mock engines.
 
-From the first byte of the first submit to the last byte of the last download: for each format some
-songs one after another (what one person waits for), then as many at once (what the service gives).
+Measured from the first byte of the first submit to the last byte of the last download: for each
+format some songs one after another (how long one person waits), then as many at the same time (what
+the service can deliver).
 
     python benchmarks/client_speed.py
     python benchmarks/client_speed.py --seconds 120 --songs 4 --url http://127.0.0.1:8001
@@ -26,7 +27,7 @@ FORMATS = ("mp3", "opus", "ogg", "flac", "wav")
 
 @contextmanager
 def service() -> Iterator[str]:
-    """A service of its own; its address."""
+    """A separate service; yields its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -48,7 +49,7 @@ def service() -> Iterator[str]:
 
 
 def is_ready(url: str) -> bool:
-    """Whether it takes songs."""
+    """Whether it accepts songs."""
     try:
         return httpx.get(f"{url}/ready", timeout=5).status_code == 200
     except httpx.HTTPError:
@@ -68,10 +69,10 @@ def song(client: httpx.Client, audio_format: str, seconds: float) -> None:
 
 
 def measure(url: str, seconds: float, songs: int) -> None:
-    """Print a row a format."""
+    """Print one row per format."""
     with httpx.Client(base_url=url, timeout=120) as client, ThreadPoolExecutor(songs) as pool:
         for audio_format in FORMATS:
-            song(client, audio_format, seconds)  # what is loaded at first use is loaded
+            song(client, audio_format, seconds)  # first use loads some modules
             started = time.perf_counter()
             for _ in range(songs):
                 song(client, audio_format, seconds)

@@ -1,12 +1,12 @@
-"""What the decoder deployment costs beside bare calls of diffusers' pipeline.
+"""What the decoder deployment costs compared with bare calls of diffusers' pipeline.
 
 The deployment's side: jobs queued in the job store actor go through a runner, Ray Serve and the
-decoder deployment to files in storage. The bare side: a process of its own calls
-``AceStepPipeline`` in a loop, with the same weights, inputs and threads, and drops what it makes.
-Both in one run, in turns. Prints the ratio of their throughputs and where the rest goes.
+decoder deployment to files in storage. The bare side: a separate process calls ``AceStepPipeline``
+in a loop, with the same weights, inputs and threads, and drops the results. Both are measured in
+one run, in turns. Prints the ratio of their throughputs and where the rest of the time goes.
 
-The model has a middling size and random weights. It gets one thread unless told otherwise: on two
-cores it then has one of them to itself, as it would have a GPU, and all else has the other.
+The model has a medium size and random weights. By default it gets one thread: on two cores it then
+has one core for itself, as it would have a GPU, and everything else uses the other.
 """
 
 import argparse
@@ -65,7 +65,7 @@ MIDDLING = Size(
     text_encoder=TINY.text_encoder | {"hidden_size": 128, "intermediate_size": 384, "head_dim": 32},
     vae=TINY.vae | {"downsampling_ratios": [2, 4, 4, 6, 10], "decoder_channels": 8},
 )
-"""A job of 30 s takes a core two to three seconds."""
+"""A job of 30 s takes two to three seconds on one core."""
 
 SONG: dict[str, Any] = {"lyrics": "[verse]\nwe sing along", "vocal_language": "en", "bpm": 120}
 CAPTION = "pop rock with a driving beat"
@@ -73,15 +73,15 @@ STEPS = 8
 SHIFT = 3.0
 ROUNDS = 2
 Phases = dict[str, list[float]]
-"""Seconds a job, by what took them."""
+"""Seconds per job, by what used them."""
 Format = Literal["mp3", "flac", "wav"]
 
 
 class Bare:
-    """A process that calls the pipeline and does nothing else."""
+    """A process that only calls the pipeline."""
 
     def __init__(self, folder: Path, threads: int) -> None:
-        # A fresh interpreter: it must not have torch's threads from here.
+        # A new interpreter: it must not inherit torch's threads from this process.
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=call_pipeline, args=(theirs, folder, threads))
@@ -89,7 +89,7 @@ class Bare:
         theirs.close()
 
     def make(self, jobs: int, seconds: float) -> tuple[float, Phases]:
-        """How long so many jobs take, and what in them."""
+        """How long this many jobs take, and what uses the time."""
         self._pipe.send((jobs, seconds))
         answer: tuple[float, Phases] = self._pipe.recv()
         return answer
@@ -130,7 +130,7 @@ def call_pipeline(orders: Connection, folder: Path, threads: int) -> None:
         try:
             jobs, seconds = orders.recv()
         except EOFError:
-            return  # the benchmark has ended, however it has
+            return  # the benchmark has ended, for whatever reason
         phases: Phases = defaultdict(list)
         started = time.perf_counter()
         for seed in range(jobs):
@@ -154,15 +154,15 @@ def call_pipeline(orders: Connection, folder: Path, threads: int) -> None:
 
 
 class Watched(HandleEngines):
-    """The runner's way to the decoder; notes when each event of a job came."""
+    """The runner's connection to the decoder; notes when each event of a job arrived."""
 
     def __init__(self, decoder: DeploymentHandle[Any]) -> None:
         super().__init__(Settings(), {}, decoder)
         self.times: list[dict[str, float]] = []
-        """By job, in the order of their ends: when each stage was first heard of, and the end."""
+        """By job, in the order of their ends: when each stage was first reported, and the end."""
 
     def plan(self, request: PlanRequest) -> AsyncGenerator[PlanProgress | Plan, None]:
-        """No job here has a plan."""
+        """No job in this benchmark has a plan."""
         raise NotImplementedError
 
     async def decode(self, request: DecodeRequest) -> AsyncGenerator[DecodeEvent, None]:
@@ -180,7 +180,7 @@ class Watched(HandleEngines):
 
 
 class Deployment:
-    """The decoder behind Ray Serve, and a runner that leads queued jobs to it."""
+    """The decoder behind Ray Serve, and a runner that passes queued jobs to it."""
 
     def __init__(
         self, settings: Settings, handle: DeploymentHandle[Any], audio_format: Format
@@ -196,7 +196,7 @@ class Deployment:
         self._runner.start()
 
     async def make(self, jobs: int, seconds: float) -> tuple[float, Phases]:
-        """How long so many jobs take from submit to succeeded, and what in them."""
+        """How long this many jobs take from submit to succeeded, and what uses the time."""
         self._engines.times.clear()
         ids = [str(uuid.uuid4()) for _ in range(jobs)]
         started = time.perf_counter()
@@ -225,7 +225,7 @@ class Deployment:
 
 
 def phases_of(times: list[dict[str, float]], started: float, ended: float) -> Phases:
-    """What the events of jobs that ran from ``started`` to ``ended`` tell."""
+    """What the events of jobs that ran from ``started`` to ``ended`` show."""
     phases: Phases = defaultdict(list)
     times = sorted(times, key=lambda job: job["encoding"])
     for job in times:
@@ -257,7 +257,7 @@ def spec(seed: int, seconds: float, audio_format: Format) -> JobSpec:
 
 
 def show(bare: Phases, served: Phases, jobs: int, bare_wall: float, wall: float) -> None:
-    """Print both sides, and what the served side's excess consists of."""
+    """Print both sides, and what makes the served side slower."""
     print(f"served {jobs / wall:.3f} jobs/s, bare {jobs / bare_wall:.3f} jobs/s")
     print(f"{'median s a job':<22}{'bare':>8}{'served':>8}{'more, of all time served':>28}")
     for name in ("encoding", "diffusion", "vae"):
@@ -275,14 +275,14 @@ def show(bare: Phases, served: Phases, jobs: int, bare_wall: float, wall: float)
 
 
 async def compare(deployment: Deployment, bare: Bare, jobs: int, seconds: float) -> None:
-    """Run both sides in turns and print the figures."""
+    """Run both sides in turns and print the results."""
     deployment.start()
     walls = {"bare": 0.0, "served": 0.0}
     phases: dict[str, Phases] = {name: defaultdict(list) for name in walls}
-    await deployment.make(2, seconds)  # capacity is known, caches are warm
+    await deployment.make(2, seconds)  # capacity is known, caches are filled
     bare.make(1, seconds)
     for turn in range(ROUNDS):
-        # First the one side begins, then the other: what else this machine does falls on both.
+        # The sides take turns at being first, so other work on this machine affects both.
         for name in ("served", "bare") if turn % 2 == 0 else ("bare", "served"):
             load = os.getloadavg()[0]
             if name == "bare":
@@ -311,7 +311,7 @@ def main() -> None:
         "RAY_AUTH_MODE": "disabled",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_SERVE_QUEUE_LENGTH_RESPONSE_DEADLINE_S": "1",
-        # As many for both sides, and as high a priority: Ray's workers are nice to others (15).
+        # The same number for both sides, and the same priority: Ray's workers have niceness 15.
         "OMP_NUM_THREADS": str(args.threads),
         "RAY_worker_niceness": "0",
     }

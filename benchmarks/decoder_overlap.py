@@ -1,9 +1,9 @@
-"""What it brings to encode and store one job's takes while the next one has the GPU.
+"""The gain from encoding and storing one job's takes while the next job has the GPU.
 
-An engine that holds a simulated GPU for a set time (it sleeps, so it costs no CPU) and hands out
-real music is driven by DecodeWorker, which encodes and stores beside it, and by a serial loop:
-generate, encode, store, next. Both in one run, in turns. Prints the ratio of their throughputs,
-how long the GPU is idle between jobs, and where the rest goes.
+An engine holds a simulated GPU for a set time (it sleeps, so it uses no CPU) and returns real
+music. It is driven by DecodeWorker, which encodes and stores at the same time, and by a serial
+loop: generate, encode, store, next. Both are measured in one run, in turns. Prints the ratio of
+their throughputs, how long the GPU is idle between jobs, and where the rest of the time goes.
 """
 
 import argparse
@@ -41,17 +41,17 @@ STEPS = 8
 
 
 class TimedEngine:
-    """Has the GPU for ``seconds`` a job; every take of every job is ``samples``."""
+    """Has the GPU for ``seconds`` per job; every take of every job is ``samples``."""
 
     def __init__(self, seconds: float, samples: Samples) -> None:
         self._step = seconds / STEPS
         self._samples = samples
         self._gpu = threading.Lock()
         self.held: list[tuple[float, float]] = []
-        """When each job had the GPU, from and to."""
+        """When each job had the GPU: start and end."""
 
     def describe(self) -> DecoderDescription:
-        """Nothing that plays a part here."""
+        """Nothing that matters in this benchmark."""
         return DecoderDescription(
             engine="mock", model="timed", tasks=("text2music",), turbo=True, mock=True, device="cpu"
         )
@@ -72,15 +72,15 @@ class TimedEngine:
             yield RenderedTake(index, seed, self._samples)
 
     def free_memory(self) -> None:
-        """There is none to give back."""
+        """There is nothing to free."""
 
     def memory(self) -> DeviceMemory | None:
-        """Not told."""
+        """Not reported."""
         return None
 
 
 class Measured:
-    """One way to work through jobs: its time, the GPU's, and what else took time."""
+    """One way to process jobs: its time, the GPU's, and what else used time."""
 
     def __init__(self) -> None:
         self.wall = 0.0
@@ -99,7 +99,7 @@ class Measured:
 
     @property
     def idle_share(self) -> float:
-        """Of the time from a job's beginning on the GPU to the next one's."""
+        """The idle share of the time from one job's beginning on the GPU to the next one's."""
         return sum(self.idle) / (sum(self.idle) + sum(self.held))
 
 
@@ -164,7 +164,7 @@ def request_for(number: int, seconds: float, takes: int) -> DecodeRequest:
 
 
 def show(name: str, measured: Measured, generate: float) -> None:
-    """Print one column's figures as lines."""
+    """Print the numbers of one column as lines."""
     lost = measured.wall - measured.jobs * generate
     between, inside = sum(measured.idle), sum(measured.held) - measured.jobs * generate
     print(f"{name}: {measured.jobs / measured.wall:.3f} jobs/s")
@@ -178,7 +178,7 @@ def show(name: str, measured: Measured, generate: float) -> None:
 
 
 async def main() -> None:
-    """Run in turns and print the figures."""
+    """Run in turns and print the numbers."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=20, help="of each way, all rounds together")
     parser.add_argument("--generate", type=float, default=1.0, help="seconds a job has the GPU")
@@ -193,7 +193,7 @@ async def main() -> None:
     requests = [request_for(n, args.seconds, args.takes) for n in range(args.jobs // rounds)]
     ways = {"serial": Measured(), "overlapped": Measured()}
     for turn in range(rounds):
-        # First the one way begins, then the other: what else this machine does falls on both.
+        # The ways take turns at being first, so other work on this machine affects both.
         for name in list(ways) if turn % 2 == 0 else reversed(list(ways)):
             engine = TimedEngine(args.generate, samples)
             with tempfile.TemporaryDirectory() as folder:

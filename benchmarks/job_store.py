@@ -1,7 +1,7 @@
 """The job stores with 10 and with 10,000 jobs queued: each operation, and the ratios.
 
-All are measured in one run, in turns, so that the ratios say what the length of the queue costs,
-and Redis against SQLite. Both write through: a batch is on disk before it is answered.
+All are measured in one run, in turns, so the ratios show the cost of the length of the queue, and
+of Redis compared with SQLite. Both write through: a batch is on disk before it is acknowledged.
 """
 
 import statistics
@@ -41,29 +41,29 @@ class Queue:
         return Submit(job_id, "x" * 2000, needs_plan=False, max_queued=1_000_000)
 
     def submit(self) -> None:
-        """One job more; taken back, so that the length stays."""
+        """One more job; removed again, so that the length stays the same."""
         job_id = str(uuid.uuid4())
         self.store.apply([self.submission(job_id)], 1.0)
         self.store.apply([Cancel(job_id)], 1.0)
 
     def submit_a_hundred(self) -> None:
-        """In one batch, as under load; taken back."""
+        """In one batch, as under load; removed again."""
         ids = [str(uuid.uuid4()) for _ in range(100)]
         self.store.apply([self.submission(job_id) for job_id in ids], 1.0)
         self.store.apply([Cancel(job_id) for job_id in ids], 1.0)
 
     def position_of_the_last(self) -> None:
-        """What a client that polls pays."""
+        """What a client that polls costs."""
         self.store.apply([Get(self.ids[-1])], 1.0)
 
     def lease(self) -> None:
-        """One job out, and back to its place."""
+        """One job leased, and returned to its place."""
         lease = Lease("runner", uuid.uuid4().hex, 1, 1)
         (job,) = stored(lease, self.store.apply([lease], 1.0)[0])
         self.store.apply([Release(job.job_id, job.attempt, lost=False)], 1.0)
 
     def stats(self) -> None:
-        """What /v1/stats pays."""
+        """What /v1/stats costs."""
         self.store.apply([Stats()], 1.0)
 
 
@@ -75,7 +75,7 @@ def seconds(action: Callable[[], None]) -> float:
 
 
 def redis_store(socket: Path, database: int) -> RedisStore:
-    """A store on the server behind ``socket``, once it is up."""
+    """A store on the server at ``socket``, as soon as the server runs."""
     while True:
         try:
             return RedisStore(f"unix://{socket}?db={database}")

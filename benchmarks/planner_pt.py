@@ -1,8 +1,8 @@
-"""Codes a second of the ``pt`` planner engine against ``transformers.generate``.
+"""Codes per second of the ``pt`` planner engine compared with ``transformers.generate``.
 
-Same weights, same prompts, same number of codes, in one process and by turns; the table gives the
-medians and their ratios. Without a checkpoint the model is random and of middle size: speed does
-not depend on what the weights are.
+Same weights, same prompts, same number of codes, in one process and in turns; the table gives the
+medians and their ratios. Without a checkpoint the model is random and of medium size: speed does
+not depend on the values of the weights.
 
     python benchmarks/planner_pt.py --seconds 30 --threads 2
     python benchmarks/planner_pt.py --checkpoint checkpoints/acestep-5Hz-lm-0.6B --device cuda
@@ -38,7 +38,7 @@ SCALE = 2.5
 
 
 class Contest:
-    """One model, loaded twice: as this engine has it, and as transformers has it."""
+    """One model, loaded twice: as this engine loads it, and as transformers does."""
 
     def __init__(self, folder: Path, device: torch.device, count: int) -> None:
         self.lm: LanguageModel = load_lm(folder, Lm(device=str(device)))
@@ -58,7 +58,7 @@ class Contest:
 
     @torch.inference_mode()
     def generate(self, temperature: float, guided: bool) -> None:
-        """The peer writes any token, which costs it nothing more, and no end before its time."""
+        """transformers may write any token, at no extra cost, but not end too early."""
         device = self.lm.device
         ids = torch.tensor([self.cond], device=device)
         options: dict[str, Any] = {"do_sample": temperature > 0}
@@ -80,7 +80,7 @@ class Contest:
 
 
 def measure(one: Callable[[], None], other: Callable[[], None], rounds: int) -> tuple[float, float]:
-    """Median seconds of both, by turns, after one round that does not count."""
+    """Median seconds of both, in turns, after one round that does not count."""
     times: tuple[list[float], list[float]] = ([], [])
     for turn in range(rounds + 1):
         for run, kept in zip((one, other), times, strict=True):

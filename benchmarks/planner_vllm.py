@@ -1,8 +1,8 @@
-"""Plans a second of the ``vllm`` planner, many at once, against ``pt``, which makes them in turn.
+"""Plans per second of the ``vllm`` planner, many at once, compared with ``pt``, one after another.
 
-Same weights and requests, in one run and by turns; the table gives medians and their ratios. Then
-how long a plan takes to its metadata, alone and while others write codes. Without a checkpoint the
-model is random and small: speed does not depend on what the weights are.
+Same weights and requests, in one run and in turns; the table gives medians and their ratios. Then
+the time to a plan's metadata, alone and while others write codes. Without a checkpoint the model is
+random and small: speed does not depend on the values of the weights.
 
     python benchmarks/planner_vllm.py --at-once 1 4 16 --rounds 3
     python benchmarks/planner_vllm.py --checkpoint checkpoints/acestep-5Hz-lm-0.6B
@@ -61,7 +61,7 @@ class Contest:
         )
 
     async def at_once(self, engine: PlannerEngine, count: int, guided: bool) -> float:
-        """Seconds that ``count`` plans take which are asked for at once."""
+        """Seconds that ``count`` plans take if they are requested at the same time."""
         begun = perf_counter()
         await asyncio.gather(*(written(engine, self.request(guided)) for _ in range(count)))
         return perf_counter() - begun
@@ -99,7 +99,7 @@ async def written(engine: PlannerEngine, request: PlanRequest) -> None:
 async def compare(contest: Contest, at_once: list[int], rounds: int) -> None:
     """Print the table, line by line."""
     await contest.vllm.check()
-    await contest.at_once(contest.pt, 1, guided=True)  # its first plan makes what it keeps
+    await contest.at_once(contest.pt, 1, guided=True)  # its first plan fills the caches
     say(f"{'plans/s':<24}{'vllm':>8}{'pt':>8}{'ratio':>8}")
     for guided in (False, True):
         for count in at_once:

@@ -1,10 +1,11 @@
-"""How throughput grows with the decoders: jobs a second of 1, 4, 16 and 48, as shares of the ideal.
+"""How throughput grows with the decoders: jobs per second of 1, 4, 16 and 48, as shares of the
+ideal.
 
-The engine takes 20 s a job and makes nothing, so all that is lost is lost on the way: the queue in
-the job store, leases, Serve's handles, the fence that every running job asks once a second, the
-announcements of the replicas. All of these are the real ones. Jobs for a few rounds are queued at
-once, and the time until the last has succeeded is taken, beginning and end included. The ideal is
-so many times what one decoder does in the same run.
+The engine takes 20 s per job and makes nothing, so every loss is a loss of the service: the queue
+in the job store, leases, Serve's handles, the fence check that every running job makes once a
+second, the registrations of the replicas. All of these are real. Jobs for a few rounds are queued
+at once, and the time until the last has succeeded is measured, including beginning and end. The
+ideal is the throughput of one decoder in the same run, multiplied by their number.
 """
 
 import argparse
@@ -62,7 +63,7 @@ SPEC = JobSpec(
 
 
 class Sleeper:
-    """DecoderEngine. Holds its device for so many seconds; tells in a warning when that was."""
+    """DecoderEngine. Holds its device for so many seconds; logs a warning with the times."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -80,7 +81,7 @@ class Sleeper:
         begun = time.time()
         report("diffusion", 0, STEPS)
         for step in range(1, STEPS + 1):
-            # To the moment, however late the last step was woken, as a device would.
+            # On time, however late the last step was woken, as a device would.
             time.sleep(max(0.0, begun + self._seconds * step / STEPS - time.time()))
             report("diffusion", step, STEPS)
         told = f"{os.getpid()} {begun} {time.time()}"
@@ -112,7 +113,7 @@ class SleepingDecoder(Decoder):
 
 @dataclass(frozen=True)
 class Run:
-    """What was measured with so many decoders, in seconds."""
+    """What was measured with this number of decoders, in seconds."""
 
     decoders: int
     jobs: int
@@ -125,12 +126,12 @@ class Run:
 
     @property
     def throughput(self) -> float:
-        """Jobs a second."""
+        """Jobs per second."""
         return self.jobs / self.wall
 
 
 async def until_up(client: RayJobStoreClient, decoders: int) -> None:
-    """Wait until so many decoders are announced, no more and no less."""
+    """Wait until exactly so many decoders are registered."""
     while True:
         stats: QueueStats = await client.stats()
         if stats.capacity.decoders == decoders:  # what the runner sees

@@ -1,8 +1,8 @@
-"""``install.py WHAT ARGUMENT …``: ``pip install ARGUMENT …`` for this Python, with one line that
-says how far it is instead of pip's hundreds.
+"""``install.py WHAT ARGUMENT …``: ``pip install ARGUMENT …`` for this Python. It shows its progress
+in one line, instead of pip's hundreds.
 
-uv does it, in a fraction of pip's time. Where uv cannot, pip does. A failure is told in the
-installer's own words and, where its cause is plain, in a sentence that says what to do.
+uv does it, in a fraction of pip's time. If uv cannot, pip does it. After a failure the installer's
+own message is shown and, if its cause is clear, a sentence with the cure.
 """
 
 import ast
@@ -19,10 +19,10 @@ from pathlib import Path
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
 UV = Path(sys.executable).with_name("uv")
 LOG = Path(sys.prefix) / "install.log"
-"""All that the installers said the last time."""
+"""Everything that the installers printed in the last run."""
 STARTED = time.monotonic()
 QUIET_SECONDS = 10.0
-"""Where no terminal is, say so often how far it is."""
+"""Seconds between two progress lines if there is no terminal."""
 
 UV_HAS = {
     "index-url": "UV_DEFAULT_INDEX",
@@ -31,9 +31,9 @@ UV_HAS = {
     "constraint": "UV_CONSTRAINT",
     "cert": "SSL_CERT_FILE",
 }
-"""Settings of pip that uv has under another name; it does not read pip's."""
+"""Settings of pip that uv has under another name; uv does not read pip's."""
 PIP_ONLY = {"no-index", "proxy", "trusted-host", "client-cert", "only-binary", "no-binary", "pre"}
-"""Settings of pip with which pip does it all."""
+"""Settings of pip for which pip installs everything."""
 
 FAULTS = {
     r"No space left|os error 28|Disk quota": "the disk is full: {free:,} MB are free where "
@@ -46,13 +46,13 @@ FAULTS = {
     r"No matching distribution found for ray\b": "Ray has no package for this machine: it needs "
     "Linux with glibc, on x86-64 or ARM64.",
 }
-"""What an installer says, and what it means; the first that is found counts."""
+"""What an installer prints, and what it means; the first match counts."""
 
 UNITS = {"k": 1e-3, "K": 1e-3, "M": 1.0, "G": 1e3}
 
 
 class Progress:
-    """How far an installer is, from what it says."""
+    """The progress of an installer, from its output."""
 
     def __init__(self, phase: str = "finding out what is needed") -> None:
         self.phase = phase
@@ -61,7 +61,7 @@ class Progress:
         self._loaded: set[str] = set()
 
     def read(self, line: str) -> None:
-        """Take in a line of uv or pip."""
+        """Process one line of uv or pip."""
         if found := re.match(r"Resolved (\d+) packages?", line):
             self._packages = int(found[1])
             self.phase = "downloading"
@@ -89,7 +89,7 @@ class Progress:
 
 
 def main(what: str, *arguments: str) -> int:
-    """Install and answer the exit status."""
+    """Install, and return the exit status."""
     LOG.unlink(missing_ok=True)
     print(f"== installing {what}", flush=True)
     settings = pip_settings()
@@ -115,7 +115,7 @@ def main(what: str, *arguments: str) -> int:
 def run(
     command: list[str], progress: Progress, environment: Mapping[str, str] | None = None
 ) -> tuple[int, str]:
-    """Run an installer and show how far it is; its exit status, and all that it said."""
+    """Run an installer and show its progress; returns its exit status and its whole output."""
     ended, lines = threading.Event(), []
     shower = threading.Thread(target=show, args=(progress, ended))
     with (
@@ -139,7 +139,8 @@ def run(
 
 
 def show(progress: Progress, ended: threading.Event) -> None:
-    """Show ``progress`` until ``ended``: on a terminal in one line, elsewhere a line at times."""
+    """Show ``progress`` until ``ended``: on a terminal in one line, otherwise a line now and
+    then."""
     terminal = sys.stdout.isatty()
     while not ended.wait(0.2 if terminal else QUIET_SECONDS):
         line = f"   {clock()}  {progress}"
@@ -154,10 +155,11 @@ def clock() -> str:
 
 
 def pip_settings() -> dict[str, str]:
-    """What pip is told by its files and variables."""
+    """The settings that pip gets from its files and variables."""
     said = subprocess.run([*PIP, "config", "list"], capture_output=True, text=True, check=False)
     found: dict[str, str] = {}
-    # A variable (:env:) beats a section of its own (install), this one what is for all (global).
+    # A variable (:env:) overrides pip's section (install), and that overrides the one for all
+    # (global).
     for section in ("global", "install", ":env:"):
         for line in said.stdout.splitlines():
             key, _, value = line.partition("=")
@@ -167,14 +169,14 @@ def pip_settings() -> dict[str, str]:
 
 
 def uv_environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """The environment in which uv looks where pip would."""
+    """The environment with which uv searches the same places as pip."""
     told = {UV_HAS[name]: value for name, value in settings.items() if name in UV_HAS}
-    # As pip: of all places the newest, not the first place's only.
+    # As pip: the newest of all places, not only the first place's.
     return {"UV_INDEX_STRATEGY": "unsafe-best-match", **told, **os.environ}
 
 
 def fault(said: str) -> str:
-    """A sentence that says what is wrong and what to do, where that is plain; else empty."""
+    """A sentence with the cause and the cure, if the cause is clear; otherwise empty."""
     free = shutil.disk_usage(sys.prefix).free // 1_000_000
     for pattern, meaning in FAULTS.items():
         if re.search(pattern, said):
@@ -183,7 +185,7 @@ def fault(said: str) -> str:
 
 
 def excerpt(said: str) -> str:
-    """The installer's own error, without what it said before."""
+    """The installer's own error, without its output before that."""
     lines = [line for line in said.splitlines() if not line.startswith("WARNING: Retrying")]
     at = next((n for n, line in enumerate(lines) if re.match(r" *(error|ERROR|×)", line)), -15)
     return "\n".join(lines[at:][-30:])

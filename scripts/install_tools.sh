@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Install the programs that the tests run and pip has no wheel of, where they are missing.
+# Install those programs that the tests run, that have no wheel for pip, and that are missing.
 set -euo pipefail
 needed=(curl ffmpeg openssl redis-server sox)  # Debian's packages of the same names
 

@@ -1,6 +1,6 @@
 """``test_tiers.py [ARGUMENT …]``: every test, tier by tier, and a table of what each tier took.
 
-A tier that fails keeps none after it from running: one run shows every failure. The arguments go to
+If a tier fails, those after it still run: one run shows every failure. The arguments are passed to
 each tier's pytest.
 """
 
@@ -18,7 +18,7 @@ TWO_AT_A_TIME = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 TIERS: dict[str, tuple[str, ...]] = {
     "unit: the library's parts": (*TWO_AT_A_TIME, "tests/unit"),
     "models: real engines": (*TWO_AT_A_TIME, "tests/models", f"--ignore={ENGINES}"),
-    # From here on one at a time: each of them uses all that a small machine has.
+    # The tiers from this one run one at a time: each of them needs all of a small machine.
     "vllm: its engines, started": (ENGINES,),
     "services: with real engines": ("tests/serve_real",),
     "services: mock engines, drills": (
@@ -29,11 +29,11 @@ TIERS: dict[str, tuple[str, ...]] = {
     ),
 }
 NO_TESTS = 5
-"""pytest's exit status where none was chosen, as its arguments may ask for."""
+"""pytest's exit status if no test was chosen: the arguments may cause that."""
 
 
 class Runner:
-    """Runs one pytest after the other; ended by Ctrl-C or SIGTERM, as pytest itself ends."""
+    """Runs one pytest after the other; Ctrl-C and SIGTERM end it, as they end pytest itself."""
 
     def __init__(self) -> None:
         self.stopped = False
@@ -58,11 +58,11 @@ class Runner:
     def _stop(self, number: int, _: object) -> None:
         self.stopped = True
         if number == signal.SIGTERM and self._process is not None:
-            self._process.send_signal(signal.SIGINT)  # Ctrl-C's signal it has from the terminal
+            self._process.send_signal(signal.SIGINT)  # Ctrl-C already sent it one
 
 
 def main(*arguments: str) -> int:
-    """Run all tiers, print the table, and answer the exit status."""
+    """Run all tiers, print the table, and return the exit status."""
     runner = Runner()
     rows: list[tuple[str, float, list[int], int]] = []
     for tier, own in TIERS.items():
