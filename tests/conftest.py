@@ -1,4 +1,4 @@
-"""Marks every test by the folder it lies in, and says how many examples hypothesis tries."""
+"""Marks every test by its folder, and sets how many examples hypothesis tries."""
 
 import os
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from tests.s3 import BUCKET, S3Server
 
 FOLDERS = ("unit", "models", "serve_real", "integration", "e2e", "faults", "cluster")
 
-# A slow test with a number of its own has it from the profile's. A busy machine meets no deadline.
+# A slow test computes its number from the profile's. No deadline: a busy machine would miss it.
 hypothesis.settings.register_profile("ci", max_examples=100, deadline=None)
 hypothesis.settings.register_profile("quick", max_examples=10, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
@@ -25,8 +25,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         assert folder in FOLDERS, f"{item.path}: tests live in one of {FOLDERS}"
         item.add_marker(folder)
     # Quick ones first: a mistake shows in seconds, before anything is started. What a folder shares
-    # is started after the tests that do without, and is gone when the folder's last test is done: a
-    # service that nobody needs takes from the others what little a small machine has.
+    # is started after the tests that do not need it, and ends with the folder's last test, because
+    # an unused service slows the other tests down on a small machine.
     items.sort(
         key=lambda item: (FOLDERS.index(item.path.relative_to(here).parts[0]), _shares(item))
     )
@@ -41,7 +41,7 @@ def _shares(item: pytest.Item) -> bool:
 
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """One object store for the tests that want one; a test that kills it starts it again."""
+    """One object store for the tests that need one; a test that kills it starts it again."""
     server = S3Server(tmp_path_factory.mktemp("s3"))
     server.start()
     yield server
@@ -50,7 +50,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 @pytest.fixture
 def s3_url(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A place of the test's own in the object store, which the environment leads to."""
+    """A place of the test's own in the object store; the environment is set to use it."""
     for name, value in s3.environment.items():
         monkeypatch.setenv(name, value)
     return f"s3://{BUCKET}/a folder/{uuid4()}"

@@ -1,4 +1,4 @@
-"""Measures what a listener hears in audio: the tempo, the metre, the key.
+"""Measures what a listener perceives in audio: the tempo, the metre, the key.
 
 All take samples [n, channels] or [n] and their rate, raw or decoded from a file.
 """
@@ -12,7 +12,7 @@ Floats = NDArray[np.float64]
 
 _HOP_SECONDS = 0.005
 _WINDOW_SECONDS = 0.023
-_SPAN_SECONDS = 12.0  # of music that a pulse is followed for
+_SPAN_SECONDS = 12.0  # of music in which a pulse is searched
 
 
 def _mono(samples: NDArray[np.float32]) -> Floats:
@@ -38,7 +38,7 @@ def onsets(samples: NDArray[np.float32], rate: int) -> Floats:
 def thumps(samples: NDArray[np.float32], rate: int) -> Floats:
     """How much the sound below 150 Hz, where kick and bass are, rises in each 5 ms."""
     audio, few = _mono(samples), rate // 3000
-    # Means of a few samples: 3 kHz is enough for what lies below 150 Hz.
+    # Means of a few samples: 3 kHz is enough for frequencies below 150 Hz.
     low, low_rate = audio[: len(audio) // few * few].reshape(-1, few).mean(axis=1), rate / few
     size = round(low_rate * 2 * _WINDOW_SECONDS)
     spectra = _spectra(low, size, low_rate * _HOP_SECONDS)
@@ -52,11 +52,11 @@ def _rises(spectra: Floats) -> Floats:
 
 
 def autocorrelation(strength: Floats) -> Floats:
-    """How alike onset strengths are to themselves later, for each lag of 5 ms; 1 at lag 0."""
+    """How similar onset strengths are to themselves later, for each lag of 5 ms; 1 at lag 0."""
     centred = strength - strength.mean()
     spectrum = np.fft.rfft(centred, 2 * len(centred))
     correlation = np.fft.irfft(np.abs(spectrum) ** 2)[: len(centred)]
-    # A lag leaves fewer pairs the longer it is.
+    # The longer a lag is, the fewer pairs it leaves.
     correlation /= correlation[0] * (1 - np.arange(len(centred)) / len(centred))
     return np.asarray(correlation, dtype=np.float64)
 
@@ -64,8 +64,8 @@ def autocorrelation(strength: Floats) -> Floats:
 def grid_strength(correlation: Floats, bpm: float) -> float:
     """How well onsets repeat every beat at ``bpm``: 1 perfectly, about 0 not at all.
 
-    Their autocorrelation at 1, 2, 3, ... beats, averaged. Many beats on, a tempo that is a little
-    off has drifted far from the grid.
+    Their autocorrelation at 1, 2, 3, ... beats, averaged. After many beats, a tempo that is
+    slightly wrong is far from the grid.
     """
     beat = 60 / bpm / _HOP_SECONDS
     last = min(_SPAN_SECONDS / _HOP_SECONDS, 0.7 * len(correlation))
@@ -74,13 +74,14 @@ def grid_strength(correlation: Floats, bpm: float) -> float:
 
 
 def tempo_near(correlation: Floats, bpm: float) -> float:
-    """The tempo within 12 % of ``bpm`` whose grid the onsets keep best, to 0.1 %."""
+    """The tempo within 12 % of ``bpm`` whose grid fits the onsets best, to 0.1 %."""
     tempi = bpm * np.arange(0.88, 1.12, 0.001)
     return float(tempi[int(np.argmax([grid_strength(correlation, tempo) for tempo in tempi]))])
 
 
 def on_grid(samples: NDArray[np.float32], rate: int, bpm: float) -> bool:
-    """Whether the beats lie at ``bpm``: the best tempo near is within 1 %, and it is a real pulse.
+    """Whether the beats are at ``bpm``: the best tempo near it is within 1 %, and it is a real
+    pulse.
 
     A grid 3 % off, to either side, must fit at most half as well.
     """
@@ -94,7 +95,8 @@ def on_grid(samples: NDArray[np.float32], rate: int, bpm: float) -> bool:
 def beat_weights(samples: NDArray[np.float32], rate: int, bpm: float, beats: int) -> Floats:
     """How heavy each beat of a bar of ``beats`` is, [beats], 1 on average.
 
-    By the thumps within 40 ms of each beat. The first beat is taken to begin with the first sample.
+    From the thumps within 40 ms of each beat. The first beat is assumed to begin with the first
+    sample.
     """
     low = thumps(samples, rate)
     beat = 60 / bpm / _HOP_SECONDS
@@ -114,10 +116,10 @@ def accent(samples: NDArray[np.float32], rate: int, bpm: float, beats: int) -> f
 
 
 def chroma(samples: NDArray[np.float32], rate: int) -> Floats:
-    """Share of each pitch class, C first, [12], 1 in sum.
+    """Share of each pitch class, C first, [12]; the sum is 1.
 
-    From spectral peaks between 130 and 1200 Hz, where fundamentals are and drums are not; noise
-    has no peaks that stand out.
+    From spectral peaks between 130 and 1200 Hz, where fundamentals are and drums are not; noise has
+    no peaks of that height.
     """
     size = round(rate * 0.34)
     spectra = _spectra(_mono(samples), size, size // 2)
@@ -135,7 +137,7 @@ def chroma(samples: NDArray[np.float32], rate: int) -> Floats:
 
 
 def share_of(shares: Floats, pitch_classes: Iterable[int]) -> float:
-    """How much of a chroma lies on these pitch classes."""
+    """How much of a chroma is on these pitch classes."""
     return float(shares[sorted(pitch_classes)].sum())
 
 

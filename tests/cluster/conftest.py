@@ -21,7 +21,7 @@ GPUS = 8
 
 @pytest.fixture(scope="package")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """The shipped config, scaled by settings alone: a decoder on each GPU, all the time."""
+    """The shipped config with other scaling settings: one decoder on each GPU, all the time."""
     folder = tmp_path_factory.mktemp("cluster")
     redis = RedisServer(folder / "redis")
     redis.start()
@@ -57,5 +57,5 @@ def service(
 
 @pytest.fixture
 def changed(config: dict[str, Any]) -> dict[str, Any]:
-    """The config, to be changed."""
+    """A copy of the config that the test may change."""
     return copy.deepcopy(config)

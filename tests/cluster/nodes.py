@@ -30,7 +30,7 @@ STEADY = "steady"
 
 
 class ClusterService(Service):
-    """The application on a cluster that is up already. ``nodes``: those that have GPUs."""
+    """The application on a cluster that already runs. ``nodes``: those that have GPUs."""
 
     def __init__(self, data: Path, config: Mapping[str, Any], cluster: Cluster) -> None:
         super().__init__(data, {}, config)
@@ -38,7 +38,7 @@ class ClusterService(Service):
         self.nodes = list(cluster.worker_nodes)
 
     def deploy(self, config: Mapping[str, Any]) -> None:
-        """Deploy the application as ``config`` says, in place of what there is; does not wait."""
+        """Deploy the application as in ``config``, replacing the deployed one; does not wait."""
         http = {"host": "127.0.0.1", "port": self.port}
         file = self.data.parent / f"{self.data.name}.yaml"
         file.write_text(yaml.safe_dump({**config, "http_options": http}))
@@ -63,7 +63,7 @@ class ClusterService(Service):
             return False
 
     def stop(self) -> None:
-        """It ends with its cluster."""
+        """Does nothing: the service ends with its cluster."""
         progress.watched.discard(self.signs)
         self.http.close()
 
@@ -73,9 +73,9 @@ class ClusterService(Service):
         self.cluster.remove_node(node, allow_graceful=False)
 
     def insist(self, key: str, **fields: Any) -> str:
-        """Submit a job as a client does that repeats what failed, and answer its id.
+        """Submit a job as a client does that repeats failed requests, and return its id.
 
-        ``key``: the idempotency key; of one job on the whole cluster.
+        ``key``: the idempotency key; it belongs to one job on the whole cluster.
         """
 
         def accepted() -> str | None:
@@ -97,12 +97,12 @@ class ClusterService(Service):
         return ray.get_actor(names[max(names)], namespace=NAMESPACE)
 
     def node_of_store(self) -> Any:
-        """The node that the job store actor is on, of those with GPUs."""
+        """The node of the job store actor, among those with GPUs."""
         node_id = ray.get(self.store_actor().__ray_call__.remote(_node_id))
         return next(node for node in self.nodes if node.node_id == node_id)
 
     def roster(self) -> RegistrySnapshot:
-        """Which engine replicas live, as the job store actor knows them."""
+        """The live engine replicas, according to the job store actor."""
         view: RegistrySnapshot = ray.get(self.store_actor().replicas.remote())
         return view
 
@@ -120,7 +120,7 @@ class ClusterService(Service):
             ) from error
 
     def ended(self) -> int:
-        """How many jobs have ended, well or not."""
+        """How many jobs have ended, with or without success."""
         try:
             stats = self.http.get("/v1/stats").raise_for_status().json()
         except httpx.HTTPError:
@@ -147,8 +147,8 @@ def cluster_of(nodes: int, gpus: int) -> Iterator[Cluster]:
             patch.delenv(name)
         for name, value in environment().items():
             patch.setenv(name, value)
-        # Also where Ray notes the cluster's address: a machine that never ran Ray has no folder for
-        # that, and on others the address of somebody's cluster is in it.
+        # Also where Ray stores the cluster's address: a machine that has never run Ray has no
+        # folder for that, and on other machines it holds the address of another cluster.
         patch.setenv("RAY_TMPDIR", folder)
         path = filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))
         patch.setenv("PYTHONPATH", os.pathsep.join(path))

@@ -14,19 +14,19 @@ SONG = {"audio_duration": 1, "inference_steps": 5, "batch_size": 1, "audio_forma
 def test_each_decoder_has_a_gpu_of_its_own(service: ClusterService) -> None:
     service.until_replicas("Decoder", NODES * GPUS)
     decoders = service.replicas("Decoder")
-    # A replica that saw other GPUs than those it was given would not have started.
+    # A replica that saw other GPUs than its own would not have started.
     assert {len(one.gpus) for one in decoders} == {1}
     assert len({(one.node, one.gpus) for one in decoders}) == NODES * GPUS
     assert set(Counter(one.node for one in decoders).values()) == {GPUS}
     planners = service.replicas("Planner")
-    assert [one.gpus for one in planners] == [()]  # it asked for none, and sees none
+    assert [one.gpus for one in planners] == [()]  # it requested no GPU, and sees none
 
 
 def test_no_job_waits_for_a_decoder_that_is_busy_while_another_is_idle(
     service: ClusterService,
 ) -> None:
-    """Each decoder takes two jobs, the second to have it at hand: so many jobs as there are
-    decoders could lie two and two."""
+    """Each decoder takes two jobs, the second to have it ready: with as many jobs as decoders, two
+    jobs could be at each of half the decoders."""
     song = SONG | {"inference_steps": 200}
 
     def all_at_once() -> bool:
@@ -46,7 +46,7 @@ def test_no_job_waits_for_a_decoder_that_is_busy_while_another_is_idle(
             service.http.post(f"/v1/jobs/{job_id}/cancel")  # 409: it has ended
         return found is True
 
-    # On a busy machine the first may have ended before the last has begun.
+    # On a busy machine the first may end before the last begins.
     assert any(all_at_once() for _ in range(5))
 
 
@@ -59,7 +59,8 @@ def test_a_node_dies_in_the_middle_of_its_jobs(service: ClusterService) -> None:
             for n in range(JOBS)
         ]
         until(lambda: service.ended() - before >= JOBS // 10, "no jobs ended")
-        # The one whose death asks most: the job store actor has to find another that it may be on.
+        # The node whose loss is hardest: the job store actor has to find another node that allows
+        # it.
         service.kill_node(service.node_of_store())
         assert service.ended() - before < JOBS * 3 // 4
         ids = [each.result() for each in accepted]
@@ -71,5 +72,5 @@ def test_a_node_dies_in_the_middle_of_its_jobs(service: ClusterService) -> None:
         (path,) = job["result"]["audio_paths"]
         assert service.http.head(path).status_code == 200, job
     lost = [job for job in jobs if job["attempts"] > 1]
-    assert lost  # it did die with work in its hands
+    assert lost  # it died while it worked on jobs
     service.until_replicas("Decoder", (NODES - 1) * GPUS)

@@ -1,4 +1,4 @@
-"""Replicas follow the work that waits: from none to many, and to none; deployed anew meanwhile."""
+"""Replicas follow the waiting work: from none to many, and to none; also after a redeployment."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ from tests.service import until
 
 SONG = {"caption": "a song", "audio_duration": 10, "batch_size": 1, "audio_format": "wav"}
 WAITING = 16
-"""Jobs, of two seconds each, that wait all the time while the application is deployed anew."""
+"""Jobs, of two seconds each, that wait all the time while the application is redeployed."""
 
 
 def test_deployed_anew_while_jobs_run(service: ClusterService, changed: dict[str, Any]) -> None:
-    """Other settings are other code for Serve: every replica is replaced, and drained before."""
+    """For Serve, other settings are other code: it drains and replaces every replica."""
     app = changed["applications"][0]
     app["args"]["defaults"] = {"job_seconds": 7.0}
     decoder = {"num_gpus": 1, "min_replicas": 0, "max_replicas": 4}
@@ -20,7 +20,7 @@ def test_deployed_anew_while_jobs_run(service: ClusterService, changed: dict[str
     ids: list[str] = []
 
     def running() -> int:
-        """How many jobs run; enough others wait, however long all this takes."""
+        """How many jobs run; enough others wait, however long this takes."""
         stats = service.http.get("/v1/stats").raise_for_status().json()
         for _ in range(stats["queued"], WAITING):
             ids.append(service.insist(f"while deployed anew {len(ids)}", **SONG))
@@ -36,7 +36,7 @@ def test_deployed_anew_while_jobs_run(service: ClusterService, changed: dict[str
     until(replaced, "old decoders are left")
     jobs = [service.finish(job_id) for job_id in ids]
     assert {job["status"] for job in jobs} == {"succeeded"}
-    # Drained, not killed: nobody's work was lost.
+    # Drained, not killed: no job was lost.
     assert {job["attempts"] for job in jobs} == {1}
 
 
@@ -44,7 +44,7 @@ def test_from_none_to_many_and_to_none(service: ClusterService) -> None:
     """With the settings that the test before has deployed."""
     service.until_replicas("Decoder", 0)
     service.until_replicas("Planner", 0)
-    # Asleep, not broken; the deployment before may just be ending.
+    # Without replicas, but not broken; the earlier deployment may still be ending.
     until(lambda: service.http.get("/ready").status_code == 200, "not ready")
     ids = [service.submit(**SONG, use_5hz_lm=True) for _ in range(30)]
     most = 0

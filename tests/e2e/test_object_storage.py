@@ -1,4 +1,4 @@
-"""A whole service whose audio lies in an S3-speaking store, both ways to download it."""
+"""A whole service that stores its audio in an S3-compatible store; both ways to download it."""
 
 import subprocess
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def service(
 
 
 def curl(service: Service, path: str, to: Path, *options: str) -> dict[str, str]:
-    """Fetch as a user would; answers the last answer's headers, and its status as ``status``."""
+    """Fetch as a user would; returns the last response's headers, and its status as ``status``."""
     told = to.with_name("headers")
     command: list[str | Path] = [
         "curl",

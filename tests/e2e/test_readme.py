@@ -1,4 +1,4 @@
-"""The README's commands, typed as they stand, against port 8001, with both ways to start."""
+"""The README's commands, exactly as printed, against port 8001, with both ways to start."""
 
 import json
 import os
@@ -27,7 +27,8 @@ RAY_GAVE_UP = "The current node timed out during startup"
 
 
 def environment(home: Path) -> dict[str, str]:
-    """A newcomer's: a home folder of its own and nothing of ours or Ray's set."""
+    """The environment of a new user: an own home folder, and no variable of this project or of
+    Ray."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("ACESTEP", "RAY"))}
     path = f"{Path(sys.executable).parent}:{kept['PATH']}"
     return kept | {"HOME": str(home), "ACESTEP_DATA": str(home / "data"), "PATH": path}
@@ -78,7 +79,7 @@ def started(command: str, home: Path) -> Iterator[None]:
 
 
 def type_in(block: str, folder: Path) -> str:
-    """Type a block into a shell; answer what it printed."""
+    """Type a block into a shell; return what it printed."""
     done = subprocess.run(
         ["bash", "-eo", "pipefail", "-c", block],
         cwd=folder,
@@ -122,7 +123,7 @@ def test_make_serve_and_the_curl_lines(tmp_path: Path) -> None:
         # JSON without a header, as curl sends it.
         bare = """curl -s -X POST http://localhost:8001/v1/music/generate -d '{"caption": "x"}'"""
         assert finished(json.loads(type_in(bare, tmp_path))["job_id"])["status"] == "succeeded"
-        # A second server on the same port is told at once, and nothing of it is started.
+        # A second server on the same port is refused at once, and starts nothing.
         second = subprocess.run(
             ["make", "serve"],
             cwd=ROOT,
@@ -137,10 +138,10 @@ def test_make_serve_and_the_curl_lines(tmp_path: Path) -> None:
 
 
 def test_serve_run_by_hand_twice(tmp_path: Path) -> None:
-    """Twice in one shell: what the first leaves in the home folder must not stop the second."""
+    """Twice in one shell: what the first run leaves in the home folder must not stop the second."""
     with started("serve run serve_config.yaml", tmp_path):
         every_curl_line_makes_a_song(tmp_path)
-        # Started beside it, a second one would take half of its requests. It says so and ends.
+        # A second one beside it would get half of its requests. It reports that and ends.
         shown = RAY_GAVE_UP
         while RAY_GAVE_UP in shown:
             second = subprocess.run(

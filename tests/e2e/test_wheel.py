@@ -1,4 +1,4 @@
-"""The built wheel, in an environment and a folder that know nothing of the clone."""
+"""The built wheel, in an environment and a folder without any link to the clone."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from tests.service import ROOT, free_port, until
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A virtual environment with the wheel; what it depends on is these tests' own."""
+    """A virtual environment with the wheel; its dependencies are those of these tests."""
     folder = tmp_path_factory.mktemp("wheel")
     uv = [str(Path(sys.executable).with_name("uv")), "--quiet"]
     subprocess.run([*uv, "build", "--wheel", "--out-dir", folder, ROOT], check=True)
@@ -25,7 +25,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [*uv, "pip", "install", "--python", str(python), "--no-deps", *wheels]
     subprocess.run(command, check=True)
     [packages] = (folder / "venv" / "lib").glob("python*/site-packages")
-    # A folder named so is taken as it is: what lies there to lead to the clone is not followed.
+    # A folder named in a .pth file is added as it is: its own .pth, which names the clone, is not read.
     (packages / "tests.pth").write_text(sysconfig.get_path("purelib"))
     return folder / "venv"
 

@@ -13,13 +13,13 @@ from deployments.serve_run import wait_longer_for_nodes
 from tests.redis_server import RedisServer
 from tests.service import ROOT, Service, running
 
-# In the drills that start Ray here, as `acestep-ray serve` does for the others.
+# For the drills that start Ray here; `acestep-ray serve` does the same for the others.
 wait_longer_for_nodes()
 os.environ.setdefault("RAY_worker_niceness", "0")
 
 FULL = os.environ.get("FAULTS") == "full"
 STORES = ("sqlite", "redis") if FULL else ("sqlite",)
-"""What the drills' services keep their jobs in; drills of Redis itself are always on Redis."""
+"""Where the drills' services keep their jobs; drills of Redis itself always use Redis."""
 TABLE = pytest.StashKey[dict[str, dict[str, float]]]()
 
 
@@ -39,19 +39,19 @@ def config() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def mock_engines() -> dict[str, str]:
-    """Engines that take about a second a job, as a fast GPU does."""
+    """Engines that take about a second per job, as a fast GPU does."""
     return {"ACESTEP_MOCK__STEP_SECONDS": "0.1", "ACESTEP_MOCK__TOKEN_SECONDS": "0.02"}
 
 
 @pytest.fixture(scope="package", params=STORES)
 def store(request: pytest.FixtureRequest) -> str:
-    """Every drill that takes it, or what is made with it, is done on each store."""
+    """Every drill that uses this, or a fixture made with it, runs on each store."""
     return str(request.param)
 
 
 @pytest.fixture(scope="package")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """Database 0 is the common service's, database 1 the drill's own. Not to be harmed."""
+    """Database 0 is for the common service, database 1 for the drill. Drills must not damage it."""
     with RedisServer(tmp_path_factory.mktemp("redis")) as redis:
         yield redis
 
@@ -64,7 +64,7 @@ def service(
     mock_engines: dict[str, str],
     store: str,
 ) -> Iterator[Service]:
-    """One service for the drills that leave it whole."""
+    """One service for the drills that do not damage it."""
     data = tmp_path_factory.mktemp("faults") / "data"
     with running(data, mock_engines | store_environment(request, store, 0), config) as service:
         yield service
@@ -91,7 +91,7 @@ def store_environment(request: pytest.FixtureRequest, store: str, database: int)
 
 @pytest.fixture
 def table(request: pytest.FixtureRequest) -> dict[str, float]:
-    """Seconds from a fault until all moved again, by what was killed."""
+    """Seconds from a fault until all jobs progressed again, by what was killed."""
     store = request.getfixturevalue("store") if "store" in request.fixturenames else "redis"
     return request.config.stash.setdefault(TABLE, {}).setdefault(store, {})
 

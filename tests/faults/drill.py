@@ -1,4 +1,4 @@
-"""What the drills share: jobs in flight, clients that poll all the while, and the clock."""
+"""Shared by the drills: jobs in flight, clients that poll all the time, and the clock."""
 
 import threading
 import time
@@ -14,10 +14,10 @@ POLL_SECONDS = 0.1
 
 
 class Drill:
-    """Jobs submitted to a service, polled by a client of its own from first to last.
+    """Jobs submitted to a service, polled by their own client from beginning to end.
 
     The client notes what no client may ever see: a fifth status, a live job that is not found, an
-    end that changes, an error that no retry heals.
+    end that changes, an error that no retry solves.
     """
 
     def __init__(self, service: Service, jobs: int, **fields: Any) -> None:
@@ -43,13 +43,13 @@ class Drill:
                     try:
                         self._look(job_id, http.get(f"/v1/jobs/{job_id}"))
                     except httpx.TransportError:
-                        continue  # a retry heals it
+                        continue  # a retry solves it
                 self._stop.wait(POLL_SECONDS)
 
     def _look(self, job_id: str, answer: httpx.Response) -> None:
         if answer.status_code != 200:
             problem = answer.headers["content-type"].startswith("application/problem+json")
-            # The proxy's own plain 404 and a 5xx say "try again"; a problem 4xx is final.
+            # The proxy's own plain 404 and a 5xx mean "try again"; a problem 4xx is final.
             if problem and answer.status_code < 500:
                 self.wrong.append(f"{job_id}: {answer.text}")
             return
@@ -77,7 +77,7 @@ class Drill:
 
         def there() -> bool:
             if len(self.ended()) == len(self.ids) < 5 * jobs:
-                self._submit(jobs)  # all ended before this client, on a busy machine, looked
+                self._submit(jobs)  # all ended before this client, on a busy machine, polled
             return any(
                 job["status"] == "running"
                 and (not stage or (job["progress"] or {}).get("stage") == stage)
@@ -87,10 +87,10 @@ class Drill:
         until(there, f"no job was seen running {stage}")
 
     def recovery(self, fault: Callable[[], Any]) -> float:
-        """Do the fault; answer the seconds until all moves again.
+        """Do the fault; return the seconds until all jobs progress again.
 
-        That is: the service takes a job, every job that ran when it happened has ended or runs
-        in another attempt (or was untouched and runs on), and another job than before has ended.
+        That is: the service accepts a job, every job that ran at the time of the fault has ended or
+        runs in another attempt (or was not affected and still runs), and one more job has ended.
         """
         running = {
             j: self.last[j]["attempts"] for j, s in self.statuses().items() if s == "running"
@@ -121,10 +121,10 @@ class Drill:
         return time.monotonic() - since
 
     def all_end(self) -> list[dict[str, Any]]:
-        """Wait until the client has seen every job end; check each end; answer the jobs."""
+        """Wait until the client has seen every job end; check each end; return the jobs."""
         try:
             until(lambda: len(self.ended()) == len(self.ids), "not all jobs ended")
-            time.sleep(2 * POLL_SECONDS)  # one more look at each: an end must not change
+            time.sleep(2 * POLL_SECONDS)  # one more poll of each: an end must not change
         finally:
             self._stop.set()
             self._poller.join()

@@ -25,8 +25,8 @@ DEADLY = "its worker does not survive it"
 
 
 class DyingEngine:
-    """An engine that a job with the caption DEADLY ends, as memory that runs out does: before the
-    first word of work, and not in no time."""
+    """An engine whose process is killed by a job with the caption DEADLY, as if memory ran out:
+    before its first report, and after a second."""
 
     def __init__(self, engine: DecoderEngine) -> None:
         self._engine = engine
@@ -61,6 +61,6 @@ class DyingDecoder(Decoder):
 
 
 def build(args: Settings) -> Application:
-    """As deployments.app:build."""
+    """Like deployments.app:build."""
     deployments.app.Decoder = DyingDecoder  # type: ignore[attr-defined]
     return deployments.app.build(args)

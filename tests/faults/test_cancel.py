@@ -1,4 +1,4 @@
-"""A client changes its mind: the engine stops within a step, and the next job has it."""
+"""A client cancels a job: the engine stops within a step, and the next job gets it."""
 
 from tests.faults.drill import Drill
 from tests.service import Service, until
@@ -13,14 +13,14 @@ def cancel(service: Service, job_id: str) -> dict[str, object]:
 
 
 def test_a_running_job_is_cancelled_and_frees_its_engine(service: Service) -> None:
-    # Six long jobs fill all slots of the decoders, and more; a short one waits behind them.
+    # Six long jobs fill all slots of the decoders, and more; a short job waits behind them.
     drill = Drill(service, 6, inference_steps=200)
     drill.until_running("diffusion")
     waiting = service.submit(audio_duration=1, batch_size=1)
     for job_id in drill.ids:
         cancel(service, job_id)
-        cancel(service, job_id)  # again is no error
-    # Six times 200 steps of 0.1 s on two decoders would have kept it waiting for a minute.
+        cancel(service, job_id)  # a second cancel is not an error
+    # Six times 200 steps of 0.1 s on two decoders would have made it wait for a minute.
     ended = service.finish(waiting, 45)
     assert ended["status"] == "succeeded", ended
     jobs = drill.all_end()

@@ -1,4 +1,4 @@
-"""The Serve controller is killed: jobs and polls go on without it, and Ray starts it again."""
+"""The Serve controller is killed: jobs and polls continue without it, and Ray restarts it."""
 
 from tests.faults.drill import Drill
 from tests.service import Service

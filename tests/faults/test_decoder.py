@@ -1,4 +1,4 @@
-"""A decoder replica is killed in mid-decode: its jobs are tried again, on the plan they had."""
+"""A decoder replica is killed during a decode: its jobs are tried again, with the same plan."""
 
 from tests.faults.drill import Drill
 from tests.service import Service, until
@@ -14,7 +14,7 @@ def test_decoder(service: Service, jobs: int, table: dict[str, float]) -> None:
 
 
 def test_a_job_that_kills_its_worker_each_time_fails(service: Service) -> None:
-    """Three times, then it is given up as worker_lost; nobody else suffers."""
+    """Three times, then the job fails as worker_lost; no other job is affected."""
     drill = Drill(service, 1, inference_steps=100)
     for attempt in (1, 2, 3):
         (job_id,) = drill.ids

@@ -1,4 +1,4 @@
-"""Everything dies at once, as in a power cut, and is started again on the same data folder."""
+"""Everything is killed at once, as in a power cut, and restarted on the same data folder."""
 
 import time
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.service import Service, running, until
 
 
 def test_everything(service: Service, jobs: int, table: dict[str, float]) -> None:
-    """The drills after this one have the service that came back."""
+    """The drills after this one use the restarted service."""
     drill = Drill(service, jobs)
     drill.until_running()
     service.kill_everything()
@@ -22,7 +22,7 @@ def test_everything(service: Service, jobs: int, table: dict[str, float]) -> Non
     assert max(job["attempts"] for job in drill.all_succeed()) == 2
 
 
-if FULL:  # to compare with, in the table
+if FULL:  # for comparison, in the table
 
     def test_a_cold_start(
         own_data: Path,

@@ -1,4 +1,4 @@
-"""The disk for audio is full: those jobs fail with a sentence, the service goes on."""
+"""The disk for audio is full: those jobs fail with a message, the service continues."""
 
 import subprocess
 from collections.abc import Iterator
@@ -27,14 +27,14 @@ def test_full_disk(
 ) -> None:
     environment = environment | {"ACESTEP_ARTIFACTS": small_disk.as_uri()}
     with running(own_data, environment, config) as service:
-        # 5 s of WAV are 0.96 MB: four fit, then the disk is full.
+        # 5 s of WAV have 0.96 MB: four fit, then the disk is full.
         drill = Drill(service, 8)
         jobs = drill.all_end()
         failed = [job for job in jobs if job["status"] == "failed"]
         assert len(failed) >= 3
         assert {job["error_code"] for job in failed} == {"storage_failed"}
         assert all(str(small_disk) not in job["error"] for job in failed)
-        # What failed has left nothing, and when there is room again, jobs succeed.
+        # Failed jobs have left no files, and when there is room again, jobs succeed.
         done = [job for job in jobs if job["status"] == "succeeded"]
         stored = [path for path in small_disk.rglob("*") if path.is_file()]
         assert len(stored) == len(done)

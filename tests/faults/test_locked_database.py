@@ -1,4 +1,4 @@
-"""Another process holds the SQLite file: writes wait, and go on when it lets go."""
+"""Another process locks the SQLite file: writes wait, and continue when it releases the lock."""
 
 import sqlite3
 import threading

@@ -1,4 +1,4 @@
-"""A node is taken away in good order: what runs on it ends there, and the next runs elsewhere."""
+"""A node leaves in order: what runs on it ends there, and the next request runs elsewhere."""
 
 import gc
 import os
@@ -15,7 +15,7 @@ from ray.cluster_utils import Cluster
 
 from tests.service import free_port, until
 
-# Ray's Cluster leaves one for the garbage collector.
+# Ray's Cluster leaves a socket to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 WORK = "work"
@@ -36,7 +36,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 def slow(folder: Path) -> Any:
-    """A running deployment whose requests last until ``folder/NAME`` is there."""
+    """A running deployment whose requests last until ``folder/NAME`` exists."""
 
     class Slow:
         async def __call__(self, name: str) -> str:
@@ -60,7 +60,7 @@ def leave(cluster: Cluster, node: Any, seconds: int) -> subprocess.Popen[str]:
 
 
 def end(hook: subprocess.Popen[str]) -> str:
-    """Wait for the hook's end; answer what it said."""
+    """Wait for the hook's end; return its output."""
     until(lambda: hook.poll() is not None, "the hook did not end")
     return hook.communicate()[1]
 
@@ -73,7 +73,7 @@ def test_a_request_ends_on_the_node_that_leaves(cluster: Cluster, tmp_path: Path
     second = cluster.add_node(num_cpus=0, resources={WORK: 1})
 
     hook = leave(cluster, first, 120)
-    # The replacement takes what comes from now on, while the old request still runs.
+    # The replacement gets the new requests while the old request still runs.
     (tmp_path / "new").touch()
     until(lambda: handle.remote("new").result() == second.node_id, "nothing runs on the new node")
     assert hook.poll() is None
@@ -83,7 +83,7 @@ def test_a_request_ends_on_the_node_that_leaves(cluster: Cluster, tmp_path: Path
     assert hook.returncode == 0, said
     cluster.remove_node(first)
 
-    # Who cannot wait long enough is told what would be lost, and the request goes on.
+    # If the time is too short, the output lists what would be lost, and the request continues.
     running = handle.remote("long")
     until((tmp_path / "long.began").exists, "the request did not begin")
     hook = leave(cluster, second, 0)

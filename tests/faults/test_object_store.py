@@ -1,7 +1,7 @@
 """The object store is killed and comes back while jobs run: they wait for it, and none is lost.
 
-Who asks for audio meanwhile hears that it is away, soon; a decoder that starts meanwhile takes no
-jobs that it could not store.
+Meanwhile a request for audio soon gets the error that the store is unavailable, and a decoder that
+starts takes no jobs, because it could not store them.
 """
 
 import threading

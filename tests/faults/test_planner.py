@@ -1,4 +1,4 @@
-"""The planner replica is killed in mid-plan: the plan is made anew, and no plan is made twice."""
+"""The planner replica is killed during a plan: that plan is made again, and no other one."""
 
 from tests.faults.drill import Drill
 from tests.service import Service

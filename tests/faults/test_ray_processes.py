@@ -1,8 +1,8 @@
-"""Each of Ray's own processes is killed: what Ray does not start again, `acestep-ray serve` does.
+"""Each of Ray's own processes is killed: what Ray does not restart, `acestep-ray serve` restarts.
 
-Without its GCS or its raylet (which its two agents take with them) a node is dead, and used to stay
-so behind a command that went on: nothing behind the port, jobs that never end. Whatever else of Ray
-dies, jobs run on and nothing is started anew for it.
+Without its GCS or its raylet (whose death also ends its two agents) a node is dead. It used to stay
+dead while the command continued: no service on the port, jobs that never ended. If any other
+process of Ray dies, jobs continue and nothing is restarted for it.
 """
 
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ def service(
     mock_engines: dict[str, str],
     store: str,
 ) -> Iterator[Service]:
-    """Whose node dies again and again; started as it is where other Ray clusters are used."""
+    """A service whose node dies several times; started as on a machine with other Ray clusters."""
     folder = tmp_path_factory.mktemp("a folder too long for sockets")
     environment = {
         "ACESTEP_RESTARTS__HEALTHY_SECONDS": "1e-9",

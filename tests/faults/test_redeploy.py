@@ -1,6 +1,6 @@
 """The application is deployed again under load, with other code and fewer decoders.
 
-Every replica is replaced; those that work finish what they have.
+Every replica is replaced; busy replicas finish their jobs.
 """
 
 import copy

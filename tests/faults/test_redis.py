@@ -1,4 +1,4 @@
-"""The service's Redis is killed and comes back, and is out of reach for a while: jobs go on."""
+"""The service's Redis is killed and comes back, and is unreachable for a while: jobs continue."""
 
 import threading
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ PARTED_SECONDS = 10.0
 
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """To be harmed."""
+    """A Redis that the test may damage."""
     with RedisServer(tmp_path_factory.mktemp("redis")) as redis:
         yield redis
 
@@ -44,14 +44,14 @@ def test_redis_is_killed(
         redis.start()
 
     table["Redis, killed and started again"] = drill.recovery(kill)
-    # Nobody who works for the store minds its absence: each job needed one attempt.
+    # The processes that use the store wait for it: each job needed one attempt.
     assert {job["attempts"] for job in drill.all_succeed()} == {1}
 
 
 def test_redis_is_out_of_reach(
     service: Service, redis: RedisServer, jobs: int, table: dict[str, float]
 ) -> None:
-    """For longer than a runner may be silent."""
+    """For longer than a runner's lease lasts."""
     drill = Drill(service, jobs)
     drill.until_running()
 

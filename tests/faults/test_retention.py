@@ -1,4 +1,4 @@
-"""Many jobs come and go: after the purge, memory and disk are back near where they were."""
+"""Many jobs are made and purged: then memory and disk use are again about as before."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -45,7 +45,7 @@ def test_retention(
         "ACESTEP_LIMITS__QUEUE": str(2 * JOBS),
     }
     with running(own_data, environment, config) as service:
-        # A first few, so that what is loaded once is loaded.
+        # A few jobs first, so that everything that is loaded once is loaded.
         for _ in range(5):
             service.make(audio_duration=1, batch_size=1)
         before = memory(service), size(own_data)

@@ -1,7 +1,7 @@
-"""The runner replica is killed: its jobs go back to their places when its lease has lapsed.
+"""The runner replica is killed: its jobs go back to their places when its lease has expired.
 
-The decodes that it began run on without a caller: they must notice and stop, or a GPU works for
-nobody.
+The decodes that it began continue without a caller: they must notice that and stop, otherwise a GPU
+works for nothing.
 """
 
 from tests.faults.drill import Drill
@@ -18,14 +18,15 @@ def test_runner(service: Service, jobs: int, table: dict[str, float]) -> None:
 
 
 def test_an_orphaned_decode_stops(service: Service) -> None:
-    """200 steps of 0.1 s: whoever runs to the end needs 20 s; the orphan stops long before."""
+    """200 steps of 0.1 s: a decode that runs to the end needs 20 s; the orphan stops long
+    before."""
     drill = Drill(service, 1, inference_steps=200)
     (job_id,) = drill.ids
     drill.until_running("diffusion")
     service.kill("ray::ServeReplica:acestep:Runner")
     word = f"Stopped: job {job_id} is no longer attempt 1's"
     until(lambda: word in service.log.read_text(), "the orphaned decode went on")
-    # Its second attempt has run for a few steps at most.
+    # Its second attempt has only run for a few steps.
     job = service.job(job_id)
     assert job["status"] in ("queued", "running")
     if job["progress"]:

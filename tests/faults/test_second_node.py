@@ -1,4 +1,4 @@
-"""A node joins a cluster whose jobs and audio are on one machine: refused at start, seen later."""
+"""A node joins a cluster whose jobs and audio are on one machine: refused at start, and later."""
 
 import asyncio
 import gc
@@ -18,7 +18,7 @@ from deployments.startup_checks import SingleNodeStorage, watch_nodes
 from tests.redis_server import RedisServer
 from tests.service import until
 
-# Ray's nodes hold their ports open until they are collected.
+# Ray's nodes keep their ports open until they are garbage collected.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 
@@ -62,7 +62,7 @@ async def test_a_second_node(
     for settings in (file, folder, shared):
         build(settings)
 
-    # What runs when the node joins goes on, and says so.
+    # If the service already runs when the node joins, it continues, and reports it.
     monkeypatch.setattr(startup_checks, "CHECK_EVERY", 0.1)
     watch = asyncio.create_task(watch_nodes(file))
     await asyncio.sleep(0.5)
@@ -85,7 +85,7 @@ def seen_by_a_task() -> tuple[str, str]:
 
 
 async def test_a_cluster_has_one_name(cluster: Cluster) -> None:
-    """Else the slots of its engines would be counted apart, or those of two together."""
+    """Otherwise their slots would be counted separately, or those of two clusters together."""
     add_node(cluster)
     nodes: list[dict[str, str]] = ray.nodes()  # type: ignore[no-untyped-call]
     seen = [

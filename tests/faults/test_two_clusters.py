@@ -1,6 +1,6 @@
 """Two applications on two Ray clusters share a Redis and a bucket, as during an upgrade.
 
-Each answers for the other's jobs; then one of them is killed, and the other does its jobs.
+Each returns the other's jobs; then one of them is killed, and the other does its jobs.
 """
 
 import time
@@ -47,7 +47,7 @@ def services(
 def test_two_clusters(services: list[Service], jobs: int, table: dict[str, float]) -> None:
     old, new = services
     each_answers_for_the_other(old, new)
-    # Three seconds each, so that four are seen at work at once also by a client that is slow.
+    # Three seconds each, so that even a slow client sees four running at the same time.
     here, there = (Drill(service, jobs, inference_steps=30) for service in services)
     here.ids, there.ids = [*here.ids, *there.ids], [*there.ids, *here.ids]
 
@@ -63,7 +63,7 @@ def test_two_clusters(services: list[Service], jobs: int, table: dict[str, float
     table["one of two clusters on a Redis, all of it"] = time.monotonic() - since
     done = there.all_succeed()
     assert not here.wrong
-    # What it had when it was killed was done again, and nothing else.
+    # Only the jobs that it had when it was killed were repeated.
     again = [job["job_id"] for job in done if job["attempts"] > 1]
     assert 0 < len(again) <= SLOTS
     assert {job["attempts"] for job in done} == {1, 2}
@@ -79,7 +79,7 @@ def test_two_clusters(services: list[Service], jobs: int, table: dict[str, float
 
 
 def each_answers_for_the_other(old: Service, new: Service) -> None:
-    """Both run jobs; either tells how far the other's are, and cancels them."""
+    """Both run jobs; each returns the progress of the other's jobs, and cancels them."""
     long = {"audio_duration": 5, "batch_size": 1, "inference_steps": 200}
     ids = [service.submit(**long) for service in [old, new] * SLOTS]
 
@@ -88,7 +88,7 @@ def each_answers_for_the_other(old: Service, new: Service) -> None:
         return {job_id for job_id, job in jobs.items() if job["progress"]}
 
     def both_tell() -> set[str] | None:
-        """Each decoder of both has one on its device."""
+        """Each decoder of both clusters has one job on its device."""
         told = running(old), running(new)
         return told[0] if told[0] == told[1] and len(told[0]) == SLOTS else None
 
@@ -104,8 +104,8 @@ def each_answers_for_the_other(old: Service, new: Service) -> None:
             answer = new.http.post(f"/v1/jobs/{job_id}/cancel")
             assert answer.json()["error_code"] == "cancelled"
             assert old.job(job_id)["error_code"] == "cancelled"
-        # Whoever waits at either is told, and does not wait his time out.
+        # A poll that waits at either cluster is woken, and does not wait for its timeout.
         assert {poll.result().json()["error_code"] for poll in polls} == {"cancelled"}
-    # The engines of both let go of them: else these would wait for theirs to end.
+    # The engines of both are released: otherwise these jobs would wait for the others' ends.
     quick = [service.submit(audio_duration=1, batch_size=1) for service in [old, new] * SLOTS]
     assert {old.finish(job_id)["status"] for job_id in quick} == {"succeeded"}

@@ -1,6 +1,6 @@
 """A job kills its worker each time before the engine has begun it.
 
-It used to be tried once a second without end. Those behind it at its worker are not to blame.
+It used to be tried once per second without end. The jobs behind it at its worker are not at fault.
 """
 
 from pathlib import Path

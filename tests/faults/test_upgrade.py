@@ -1,4 +1,4 @@
-"""A newer version's actor takes over from an older one, never the other way; no job is lost."""
+"""A newer version's actor replaces an older one, never the reverse; no job is lost."""
 
 import asyncio
 import os
@@ -48,7 +48,7 @@ async def test_a_rolling_upgrade_loses_no_job(tmp_path: Path) -> None:
     stop = asyncio.Event()
 
     async def old_replica() -> list[str]:
-        """An ingress of the old version goes on submitting through the whole upgrade."""
+        """An ingress of the old version submits jobs during the whole upgrade."""
         submitted = []
         while not stop.is_set():
             submitted.append(await submit(old))
@@ -58,7 +58,7 @@ async def test_a_rolling_upgrade_loses_no_job(tmp_path: Path) -> None:
     ids += [await submit(new) for _ in range(20)]
     assert lives(2)
     assert not lives(1)
-    # Old replicas that are still there use the newer actor; they never bring theirs back.
+    # Old replicas that still exist use the newer actor; they never bring their own back.
     ids += [await submit(old) for _ in range(20)]
     late = RayJobStoreClient(settings, protocol=1)
     ids += [await submit(late)]

@@ -15,6 +15,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture(autouse=True)
 def nobody_failed(service: Service) -> Iterator[None]:
-    """After each test the service is still the one that was started, and well."""
+    """After each test the service is still the one that was started, and works."""
     yield
     assert service.http.get("/ready").status_code == 200

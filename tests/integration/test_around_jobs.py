@@ -1,4 +1,4 @@
-"""Around a job: safe repeats, lists, a full queue, and waiting that costs others nothing."""
+"""Around a job: safe repeats, lists, a full queue, and waiting that costs other clients nothing."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -9,7 +9,7 @@ from tests.service import Service, until
 
 
 def files(service: Service) -> int:
-    """Uploads in storage; takes come and go meanwhile."""
+    """Uploads in storage; takes are added and removed meanwhile."""
     return sum(path.is_file() for path in (service.data / "artifacts" / "sources").rglob("*"))
 
 
@@ -62,7 +62,7 @@ def test_a_full_queue_says_so_and_keeps_nothing(service: Service) -> None:
     ids: list[str] = []
 
     def upload() -> httpx.Response:
-        """Into a full queue: when a job just left it, another takes the place first."""
+        """Into a full queue: when a job has just left it, another may take the place first."""
         while True:
             filler = service.http.post("/v1/music/generate", json={"audio_duration": 600})
             if filler.status_code != 200:
@@ -90,7 +90,7 @@ def test_a_full_queue_says_so_and_keeps_nothing(service: Service) -> None:
 
 
 def test_many_long_polls_leave_room_for_others(service: Service) -> None:
-    """300 clients wait for one job; others are answered as ever."""
+    """300 clients wait for one job; other requests are handled as usual."""
     job_id = service.submit(audio_duration=600, batch_size=8)
     until(lambda: service.job(job_id)["status"] == "running", "the job did not start")
     limits = httpx.Limits(max_connections=400)
@@ -106,6 +106,6 @@ def test_many_long_polls_leave_room_for_others(service: Service) -> None:
         assert not any(poll.done() for poll in waiting)
         service.http.post(f"/v1/jobs/{job_id}/cancel")
         answers = [poll.result() for poll in waiting]
-    # Told, not left to time out.
+    # Woken, not timed out.
     assert all(answer.elapsed.total_seconds() < 60 for answer in answers)
     assert {answer.json()["error_code"] for answer in answers} == {"cancelled"}

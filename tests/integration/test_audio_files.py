@@ -1,5 +1,5 @@
-"""Audio as people and programs write it, sent to a running service: what the client hears of it,
-and that a song comes of it."""
+"""Audio as people and programs write it, sent to a running service: what the client gets back, and
+that it leads to a song."""
 
 import io
 import os
@@ -24,7 +24,7 @@ def wav(seconds: float = 3.0) -> bytes:
 
 
 def streamed(data: int) -> bytes:
-    """With lengths from before its writer knew them."""
+    """With the lengths that are in the header before the writer knows them."""
     content = wav()
     return (
         content[:4]

@@ -1,4 +1,4 @@
-"""Clients that hang up in the middle of anything, beside others that go on."""
+"""Clients that disconnect at any moment, beside others that continue."""
 
 import random
 import socket
@@ -15,10 +15,11 @@ from tests.service import Service, until
 CUT = 200
 OTHERS = 50
 LONGEST = 0.1
-"""Seconds: by then most requests are answered, so that they are cut at every moment before it."""
+"""Seconds: most responses come sooner, so requests are cut at every moment before their
+response."""
 TOLD_WITHIN = 200
-"""Requests that one client has answered, one after the other, before any other hears of a change:
-ten times what it takes."""
+"""Requests that one client makes, one after the other, before another one must have received a
+change: ten times the usual number."""
 
 LONG = {"audio_duration": 600, "inference_steps": 200, "batch_size": 1}
 READS = ["/ready", "/v1/models", "/v1/stats", "/v1/jobs?limit=5", "/docs"]
@@ -34,7 +35,7 @@ def post(kind: str, body: bytes, length: int) -> bytes:
 
 
 def requests(ids: list[str], take: str) -> list[bytes]:
-    """One of each kind: reads, polls, a submit, an upload that is not whole, a download."""
+    """One of each kind: reads, polls, a submit, an incomplete upload, a download."""
     song = b'{"audio_duration": 1, "batch_size": 1}'
     part = b'--b\r\nContent-Disposition: form-data; name="src_audio"; filename="a.wav"\r\n\r\nRIFF'
     polls = [get(f"/v1/jobs/{job_id}?wait=60") for job_id in ids[:10]]
@@ -57,7 +58,7 @@ def hang_up(service: Service, request: bytes, seconds: float, reset: bool) -> No
 
 
 def read_on(service: Service, stop: Event) -> int:
-    """Ask for this and that until told to stop; answer how often."""
+    """Make read requests until stopped; return how many."""
     with httpx.Client(base_url=service.url, timeout=120) as http:
         for number in count():
             if stop.is_set():
@@ -68,7 +69,7 @@ def read_on(service: Service, stop: Event) -> int:
 
 
 def wait_for_the_end(service: Service, job_id: str) -> str:
-    """Poll until the job has ended, and answer how; each poll must be told of the change."""
+    """Poll until the job has ended, and return its status; each poll must receive the change."""
     with httpx.Client(base_url=service.url, timeout=120) as http:
         while True:
             answer = http.get(f"/v1/jobs/{job_id}", params={"wait": 60}).raise_for_status()
@@ -78,8 +79,8 @@ def wait_for_the_end(service: Service, job_id: str) -> str:
 
 
 def test_others_go_on_as_if_nothing_was(service: Service) -> None:
-    """What would break for whom: a poll that came first and hung up took with it the answers that
-    all others waited for; some got a 500, the rest heard of their jobs a second late."""
+    """What would break for whom: when a poll that came first was disconnected, the responses that
+    all others waited for were lost. Some got a 500, the rest received the change a second late."""
     log_before = service.log.stat().st_size
     chance = random.Random(1)
     take = service.make(audio_duration=10, batch_size=1)["result"]["first_audio_path"]
@@ -87,7 +88,7 @@ def test_others_go_on_as_if_nothing_was(service: Service) -> None:
     kinds = requests(ids, take)
     stop = Event()
     with ThreadPoolExecutor(OTHERS + 3) as others, ThreadPoolExecutor(8) as gone:
-        # The first poll of all, which the others find under way, is one of those that are cut.
+        # The very first poll, whose call the others share, is one of those that are cut.
         gone.submit(hang_up, service, get(f"/v1/jobs/{ids[0]}?wait=60"), 1, True)
         polls = [others.submit(wait_for_the_end, service, job_id) for job_id in ids]
         readers = [others.submit(read_on, service, stop) for _ in range(2)]

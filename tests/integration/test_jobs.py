@@ -48,7 +48,7 @@ def test_sixty_jobs_at_once(service: Service) -> None:
         page = service.http.get("/v1/jobs", params={"limit": 200}).json()["jobs"]
         jobs = {job["job_id"]: job for job in page if job["job_id"] in waiting}
         queued = [job for job in jobs.values() if job["status"] == "queued"]
-        # One look at the list is one moment: the positions are 1..n without a gap.
+        # One read of the list is one moment: the positions are 1..n without a gap.
         positions = sorted(job["queue_position"] for job in queued)
         assert positions == list(range(1, len(queued) + 1))
         most = max(most, len(queued))
@@ -93,7 +93,7 @@ def test_every_format_plays_and_is_as_long_as_asked(service: Service, audio_form
     samples, rate = audio(service, job)
     assert rate == 48_000
     assert samples.shape[1] == 2
-    # Lossy formats may pad; what they hold must be all of it.
+    # Lossy formats may pad; they must hold all of the audio.
     frames = int(3.97 * 25) * 1920
     assert frames <= len(samples) < frames + 4 * 1152
     if audio_format in ("wav", "flac"):

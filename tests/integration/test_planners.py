@@ -1,4 +1,4 @@
-"""Several planners side by side: each job goes to the one of its model, which starts if need be."""
+"""Several planners side by side: each job goes to that of its model, which starts if necessary."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ SONG = {"caption": "a song", "audio_duration": 10, "batch_size": 1, "use_5hz_lm"
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The shipped config, with two planners; the second has no replica until it is asked."""
+    """The shipped config, with two planners; the second has no replica until a job needs it."""
     planners = [
         {"model": SMALL, "backend": "mock"},
         {"model": LARGE, "backend": "mock", "min_replicas": 0},
@@ -34,7 +34,7 @@ def states(service: Service) -> dict[str, str]:
 def test_each_model_plans_its_own_jobs_and_one_that_rests_is_started(service: Service) -> None:
     assert states(service) == {SMALL: "ready", LARGE: "idle"}
     waits = [service.submit(**SONG, lm_model_path=LARGE) for _ in range(2)]
-    # Jobs that wait for a planner to start keep nobody else from running.
+    # Jobs that wait for a planner to start do not keep other jobs from running.
     quick = service.make(**SONG)
     assert f"Planner: {SMALL}" in quick["result"]["generation_info"]
     for job_id in waits:

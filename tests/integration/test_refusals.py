@@ -1,4 +1,4 @@
-"""What is refused leaves nothing behind, and says which field and what is legal."""
+"""A refused request leaves nothing behind, and its error names the field and the legal values."""
 
 import io
 import struct
@@ -55,7 +55,7 @@ def test_a_caption_of_two_megabytes(service: Service) -> None:
 def test_an_upload_of_three_hundred_megabytes(
     service: Service, tmp_path: Path, headers: list[str]
 ) -> None:
-    """With its length told beforehand, and without: then it is counted while it is read."""
+    """With a Content-Length, and without: then it is counted while it is read."""
     file = tmp_path / "big.wav"
     with file.open("wb") as big:
         big.truncate(300_000_000)

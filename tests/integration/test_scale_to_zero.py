@@ -1,4 +1,4 @@
-"""What nobody needs is stopped, and comes back for the first job that needs it."""
+"""Replicas without work are stopped, and start again for the first job that needs them."""
 
 from collections.abc import Iterator
 
@@ -27,12 +27,12 @@ def gone(service: Service, deployment: str) -> bool:
 
 
 def test_idle_stages_rest_and_a_job_wakes_them(service: Service) -> None:
-    for _ in range(2):  # from nothing known, then from rest
+    for _ in range(2):  # first nothing is known, then there are no replicas
         job = service.make(**SONG, use_5hz_lm=True)
         assert job["attempts"] == 1
         until(lambda: gone(service, "Decoder"), "the decoder did not rest")
         until(lambda: gone(service, "Planner"), "the planner did not rest")
-        # A service that rests is ready: it takes jobs.
+        # A service without replicas is ready: it accepts jobs.
         assert service.http.get("/ready").status_code == 200
         (state,) = {p["state"] for p in service.http.get("/v1/models").json()["planners"]}
         assert state == "idle"
@@ -44,7 +44,7 @@ def test_a_job_longer_than_the_idle_time_is_not_cut(service: Service) -> None:
 
 
 def test_a_job_waits_in_the_queue_while_an_engine_starts(service: Service) -> None:
-    """Nobody has it, so no clock runs, and it is let go at once when it is cancelled."""
+    """No engine has it, so no timeout runs, and it ends at once when it is cancelled."""
     until(lambda: gone(service, "Decoder"), "the decoder did not rest")
     cancelled, waiting = service.submit(**SONG), service.submit(**SONG)
     answer = service.http.post(f"/v1/jobs/{cancelled}/cancel")
