@@ -1,7 +1,7 @@
-"""Whether anything moves in what the tests have started, as far as it can be seen from outside.
+"""Whether the processes that the tests have started make progress, as seen from outside.
 
-A wait that goes on while it does gives a busy machine the time that it needs, and still ends where
-a test waits for what will never be.
+A test waits as long as there is progress, so a busy machine gets the time that it needs, and a wait
+for something that will never happen still ends.
 """
 
 from collections.abc import Callable
@@ -9,10 +9,10 @@ from collections.abc import Callable
 import psutil
 
 watched: set[Callable[[], object]] = set()
-"""Each answers what is to be seen of one running service."""
+"""Each returns what can be observed of one running service."""
 
 
 def signs() -> object:
-    """All that is to be seen now: as long as it stays the same, nothing moves."""
+    """Everything that can be observed now: as long as it does not change, there is no progress."""
     processes = {child.pid for child in psutil.Process().children(recursive=True)}
     return processes, [look() for look in watched]

@@ -1,4 +1,4 @@
-"""A real redis-server for tests, which is killed, paused and started again as a test says."""
+"""A real redis-server for tests. Tests kill, pause and restart it."""
 
 import atexit
 import functools
@@ -16,9 +16,9 @@ from tests.service import free_port, until
 
 
 class RedisServer:
-    """A process of its own with its files in ``folder``. Listens on loopback only.
+    """A separate process with its files in ``folder``. Listens on loopback only.
 
-    Each write is on disk before it is answered, unless ``options`` say otherwise.
+    Each write is on disk before it is acknowledged, unless ``options`` change that.
     """
 
     def __init__(self, folder: Path, **options: str) -> None:
@@ -37,7 +37,7 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """As ACESTEP_STORE names it."""
+        """The URL, in the form of ACESTEP_STORE."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
@@ -52,7 +52,7 @@ class RedisServer:
         words[::2] = [f"--{name}" for name in words[::2]]
         with (self.folder / "redis.log").open("ab") as log:
             self.process = subprocess.Popen(["redis-server", *words], stdout=log, stderr=log)
-        atexit.register(self.process.kill)  # where a test failed before it could
+        atexit.register(self.process.kill)  # if a test failed before it did this
 
     def answers(self) -> bool:
         """Whether it has loaded its data."""
@@ -64,7 +64,7 @@ class RedisServer:
             return False
 
     def do(self, *words: Any) -> Any:
-        """What it answers to a command."""
+        """Its reply to a command."""
         password = self.options.get("requirepass")
         with redis.Redis(port=self.port, password=password, protocol=2) as client:
             return client.execute_command(*words)
@@ -76,18 +76,19 @@ class RedisServer:
         self.process.wait()
 
     def pause(self) -> None:
-        """Let it answer nobody, as behind a broken network; what is sent meanwhile waits for it."""
+        """Stop it from replying, as behind a broken network; what is sent meanwhile waits for
+        it."""
         assert self.process is not None
         os.kill(self.process.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Let it continue."""
         assert self.process is not None
         os.kill(self.process.pid, signal.SIGCONT)
 
 
 def empty_redis() -> RedisServer:
-    """One that all tests of a session share which do not harm it; emptied."""
+    """A server for all tests of a session that do not damage it; its data is deleted."""
     server = _shared()
     server.do("FLUSHALL")
     return server
@@ -95,14 +96,14 @@ def empty_redis() -> RedisServer:
 
 @functools.cache
 def _shared() -> RedisServer:
-    # Waiting for the disk is not what these tests are about.
+    # Waiting for the disk is not the subject of these tests.
     server = RedisServer(Path(tempfile.mkdtemp(prefix="redis-")), appendfsync="no")
     server.start()
     return server
 
 
 def leave_none() -> None:
-    """End the shared one, where there is one."""
+    """End the shared server, if there is one."""
     if _shared.cache_info().currsize:
         _shared().kill()
         shutil.rmtree(_shared().folder)

@@ -1,7 +1,7 @@
-"""A real S3-speaking object store for tests: SeaweedFS, a process of its own that keeps its data.
+"""A real S3-compatible object store for tests: SeaweedFS, a separate process that keeps its data.
 
-The clouds' own are out of a test's reach; this one checks signatures and rights, knows multipart
-uploads and pages of a list, and is what people run themselves.
+Tests cannot use the clouds' own stores. SeaweedFS checks signatures and rights, supports multipart
+uploads and pages of a list, and people run it themselves.
 """
 
 import shutil
@@ -30,7 +30,7 @@ CONFIG = f"""{{"identities": [
 
 
 class S3Server:
-    """One server with a bucket; what was stored outlives ``kill`` and ``start``."""
+    """One server with a bucket; stored files survive ``kill`` and ``start``."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -52,7 +52,7 @@ class S3Server:
         self.store = S3Store(BUCKET, **config, retry_config={"max_retries": 0})
 
     def start(self) -> None:
-        """Start it on the data there are, and wait until it serves the bucket."""
+        """Start it on the existing data, and wait until it serves the bucket."""
         (self._folder / "data").mkdir(parents=True, exist_ok=True)
         config = self._folder / "s3.json"
         config.write_text(CONFIG)
@@ -84,7 +84,7 @@ class S3Server:
         if self._process.poll() is not None:
             raise AssertionError((self._folder / "log").read_text())
         try:
-            # Signed for the root, a PUT makes the bucket, where there is none yet.
+            # Signed for the root, a PUT makes the bucket if it does not exist yet.
             make = obstore.sign(self.store, "PUT", "", timedelta(minutes=1))
             if httpx.put(make).status_code not in (200, 409):
                 return False
@@ -99,7 +99,7 @@ class S3Server:
         assert self._process is not None
         self._process.kill()
         self._process.wait()
-        for port in self._ports.values():  # its own sockets, which it has no option for
+        for port in self._ports.values():  # its own sockets: no option sets their place
             for socket in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
                 socket.unlink()
 
@@ -109,12 +109,12 @@ class S3Server:
         shutil.rmtree(self._folder)
 
     def stored(self) -> list[str]:
-        """What the bucket holds."""
+        """The keys in the bucket."""
         return sorted(item["path"] for item in obstore.list(self.store).collect())
 
     def uploads(self) -> int:
-        """Multipart uploads that are under way, or were left. S3's own way to ask needs a signed
-        query, so this asks the file system below."""
+        """Multipart uploads that are in progress, or were left. S3's own way needs a signed query,
+        so this reads the file system of the server."""
         port = self._ports["filer.port"]
         url = f"http://127.0.0.1:{port}/buckets/{BUCKET}/.uploads/"
         answer = httpx.get(url, headers={"Accept": "application/json"})

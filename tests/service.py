@@ -1,4 +1,4 @@
-"""A real service for tests: ``acestep-ray serve`` in processes of its own, used over HTTP only."""
+"""A real service for tests: ``acestep-ray serve`` in its own processes, used over HTTP only."""
 
 import os
 import random
@@ -20,20 +20,20 @@ from tests import progress
 ROOT = Path(__file__).parent.parent
 CLI = Path(sys.executable).with_name("acestep-ray")
 PATIENCE = 120.0
-"""Seconds without progress after which a wait is given up."""
+"""Seconds without progress after which a wait fails."""
 LOOK_EVERY = 2.0
-"""Seconds between two looks for progress."""
+"""Seconds between two checks for progress."""
 
 
 PORTS = range(20_000, 32_768)
-"""Where a test listens: above the ports of Ray's workers (10002 to 19999), below those that Linux
-gives to whoever asks for any (32768 to 60999): such a port may be taken before it is used."""
+"""Ports on which tests listen: above the ports of Ray's workers (10002 to 19999), below those that
+Linux gives to programs that ask for any port (32768 to 60999), which may be taken before use."""
 
 
 def free_port() -> int:
-    """A TCP port of loopback that nobody listens on."""
+    """A TCP port of loopback on which no process listens."""
     while True:
-        port = random.SystemRandom().choice(PORTS)  # whatever a test or hypothesis seeds
+        port = random.SystemRandom().choice(PORTS)  # independent of seeds set by tests
         with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
@@ -41,9 +41,9 @@ def free_port() -> int:
 
 
 def until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
-    """Wait for a condition and answer what it answered.
+    """Wait for a condition and return its value.
 
-    Fails with ``what`` when nothing has moved for ``patience`` seconds (tests/progress.py).
+    Fails with ``what`` if there is no progress for ``patience`` seconds (tests/progress.py).
     """
     seen = None
     moved_at = looked_at = time.monotonic()
@@ -58,7 +58,7 @@ def until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -
                 raise AssertionError(f"{what}; nothing has moved for {patience:g} s")
             looked_at = time.monotonic()
         time.sleep(pause)
-        pause = min(0.25, 1.2 * pause)  # what takes long is not made slower by looking at it
+        pause = min(0.25, 1.2 * pause)  # frequent checks must not slow down slow work
     return found
 
 
@@ -109,7 +109,7 @@ class Service:
             return False
 
     def signs(self) -> object:
-        """What is to be seen of its progress; see tests/progress.py."""
+        """What can be observed of its progress; see tests/progress.py."""
         try:
             stats = self.http.get("/v1/stats")
             if stats.status_code == 200:
@@ -123,7 +123,7 @@ class Service:
         return self.log.stat().st_size if self.log.exists() else 0
 
     def processes(self, title: str = "") -> list[int]:
-        """Ids of this service's processes whose title (command line) holds ``title``."""
+        """Ids of this service's processes whose title (command line) contains ``title``."""
         assert self._process is not None
         return [
             pid
@@ -132,7 +132,8 @@ class Service:
         ]
 
     def kill(self, title: str) -> list[int]:
-        """kill -9 every process with that title, and answer their ids; there must be one."""
+        """kill -9 every process with that title, and return their ids; there must be at least
+        one."""
         found: list[int] = until(
             lambda: self.processes(title), f"no process of the service is called {title!r}"
         )
@@ -151,7 +152,7 @@ class Service:
         self._process.wait()
 
     def stop(self) -> None:
-        """Stop it as Ctrl-C does; whatever is left is killed."""
+        """Stop it as Ctrl-C does; remaining processes are killed."""
         progress.watched.discard(self.signs)
         if self._process is None:
             return
@@ -170,7 +171,7 @@ class Service:
         self._process.wait()
 
     def submit(self, **fields: Any) -> str:
-        """Submit a job by JSON and answer its id."""
+        """Submit a job by JSON and return its id."""
         answer = self.http.post("/v1/music/generate", json=fields)
         assert answer.status_code == 200, answer.text
         job_id: str = answer.json()["job_id"]
@@ -206,7 +207,7 @@ def running(
     env: Mapping[str, str] | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> Iterator[Service]:
-    """A service that is ready, and gone afterwards."""
+    """A service that is ready, and is stopped afterwards."""
     data.mkdir(parents=True, exist_ok=True)
     document = config or yaml.safe_load((ROOT / "serve_config.yaml").read_text())
     service = Service(data, env or {}, document)
@@ -219,7 +220,7 @@ def running(
 
 
 def command_line(pid: int) -> str:
-    """Title of a process; empty for one that is gone."""
+    """Title of a process; empty if it no longer exists."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     except (FileNotFoundError, ProcessLookupError):

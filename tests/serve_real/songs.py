@@ -1,4 +1,4 @@
-"""What ``make serve-real`` serves, with a tiny checkpoint; and songs, asked for over HTTP."""
+"""What ``make serve-real`` serves, with a tiny checkpoint; and songs, requested over HTTP."""
 
 import io
 import subprocess
@@ -16,7 +16,7 @@ from tests.service import CLI, ROOT, Service, running
 
 @contextmanager
 def serving(folder: Path, *options: str, **environment: str) -> Iterator[Service]:
-    """The service, on a tiny checkpoint that is made as a newcomer makes it."""
+    """The service, on a tiny checkpoint that is made as a new user makes it."""
     checkpoints = str(folder / "checkpoints")
     command = [str(CLI), "make-tiny-checkpoint", checkpoints, *options]
     subprocess.run(command, check=True, capture_output=True)
@@ -35,7 +35,7 @@ def wav(seconds: float, rate: int = 44_100) -> bytes:
 
 
 def request(service: Service, files: dict[str, bytes] | None = None, **fields: Any) -> Any:
-    """The answer to a job that is submitted as a form."""
+    """The response to a job that is submitted as a form."""
     fields = {"audio_format": "flac", "batch_size": 1, "inference_steps": 2, **fields}
     data = {name: str(value) for name, value in fields.items()}
     return service.http.post("/v1/music/generate", data=data, files=files or {})

@@ -1,4 +1,4 @@
-"""A base model planned for by ``vllm``: its own tasks, and whole jobs, HTTP to file.
+"""A base model with plans from ``vllm``: its own tasks, and whole jobs, from HTTP to file.
 
 The last test kills vLLM's engine.
 """

@@ -1,4 +1,5 @@
-"""A turbo model planned for by ``pt``, as ``make serve-real`` does it: every task, HTTP to file."""
+"""A turbo model with plans from ``pt``, as in ``make serve-real``: every task, from HTTP to
+file."""
 
 import io
 from collections.abc import Iterator
@@ -95,7 +96,7 @@ def test_cover(turbo: Service, strength: float) -> None:
 
 @pytest.mark.parametrize("task", ["text2music", "cover", "repaint"])
 def test_the_default_sentences_of_instruction_change_nothing(turbo: Service, task: str) -> None:
-    """Clients hold one as the field's default, and send it with every task."""
+    """Clients have one as the field's default, and send it with every task."""
 
     def made(**more: str) -> Any:
         files = {} if task == "text2music" else {"src_audio": wav(2)}
@@ -153,7 +154,7 @@ def test_what_turbo_ignores_comes_back_as_a_warning(turbo: Service) -> None:
 
 
 def test_a_prompt_that_cannot_fit_is_refused_at_submit(turbo: Service) -> None:
-    """20,000 characters of lyrics are more than the language model's context takes."""
+    """20,000 characters of lyrics are more than fits into the language model's context."""
     lyrics = "ж ☃ 音" * 3500
     answer = request(turbo, caption="x", lyrics=lyrics, use_5hz_lm=True, audio_duration=600)
     assert answer.status_code == 422, answer.text

@@ -1,7 +1,7 @@
-"""The sums of what a decoder takes of a GPU, held against the full-size modules' own tensors.
+"""The sums of a decoder's GPU memory, compared with the tensors of the full-size modules.
 
-They run on fake tensors, which have shapes and no contents: every tensor that is alive is counted,
-and no memory or time is needed. What CUDA's kernels take beside them is not seen here.
+They run on fake tensors, which have shapes and no contents: every live tensor is counted, and no
+memory or time is needed. What CUDA's kernels use in addition is not visible here.
 """
 
 import warnings
@@ -21,7 +21,7 @@ from acestep_ray.replicas.gpu_memory import VAE_TILE, decoder_needs
 
 
 class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of the storages that are made and still alive; ``peak`` is the most."""
+    """Counts the bytes of the storages that were made and still live; ``peak`` is the most."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -50,7 +50,7 @@ def test_a_guided_step(seconds: int) -> None:
     with FakeTensorMode(), torch.inference_mode():
         model = AceStepTransformer1DModel(
             **{name: dit[name] for name in (*known, *sizes, "head_dim")},
-            num_hidden_layers=2,  # they come one after another: more take no more
+            num_hidden_layers=2,  # they are processed one after another: more need no more memory
             layer_types=dit["layer_types"][:2],
         )
         model = _in_bfloat16(model)

@@ -1,4 +1,4 @@
-"""A tiny language model with the real vocabulary, made once a session."""
+"""A tiny language model with the real vocabulary, made once per session."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ TINY = "acestep-5Hz-lm-tiny"
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Tiny tensors gain nothing by threads, and lose much where other processes want the cores."""
+    """Tiny tensors gain nothing from threads, and lose much if other processes need the cores."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -48,5 +48,5 @@ def planning(lm: LanguageModel) -> Planning:
 
 @pytest.fixture(scope="session")
 def terse(lm: LanguageModel) -> Planning:
-    """Its captions are short, which is most of a plan's time."""
+    """Its captions are short: they take most of a plan's time."""
     return Planning(lm, Lm(caption_tokens=10), Lyrics(), 60.0)

@@ -1,4 +1,4 @@
-"""The metadata come out legal and come to an end, whoever chooses the tokens."""
+"""The metadata are legal and come to an end, whoever chooses the tokens."""
 
 import random
 import re
@@ -59,7 +59,7 @@ class Chooser:
         return self.short(legal, written)
 
     def unfinished(self, legal: NDArray[np.int64], written: bytes) -> int:
-        """A token that ends inside a character, where there is one."""
+        """A token that ends inside a character, if there is one."""
         cut = [token for token in legal if self.texts[token][-1:] >= b"\xc2"]
         return int(self.rng.choice(cut)) if cut else self.short(legal, written)
 
@@ -118,7 +118,7 @@ def test_the_longest_duration_is_a_bound(vocabulary: TextVocabulary, chooser: Ch
 
 
 def test_a_literal_is_cut_as_the_tokenizer_cuts_it(lm: LanguageModel) -> None:
-    """A given value in pieces that the model never saw would mean nothing to it."""
+    """The model never saw a given value in such pieces, so they would mean nothing to it."""
     given = Given(bpm=120, duration=95, keyscale="F# minor", language="no", timesignature="4")
     constraint = MetadataConstraint(lm.vocabulary, given, 600)
     words = (" Slow", " rock", "\n", "duration")

@@ -22,7 +22,7 @@ def request(**fields: object) -> PlanRequest:
 
 
 class Watched(Planning):
-    """Counts tokens, and those that were begun after nobody waited any more."""
+    """Counts tokens, and those that were begun after the caller had stopped waiting."""
 
     def __init__(self, planning: Planning) -> None:
         self.__dict__.update(planning.__dict__)
@@ -74,7 +74,7 @@ async def test_events(engine: TransformersPlanner) -> None:
     assert steps[:3] == [("metadata", 0, 6), ("metadata", 6, 6), ("codes", 0, 300)]
     assert steps[-1] == ("codes", 300, 300)
     assert steps == sorted(set(steps), key=lambda step: (step[0] == "codes", step[1]))
-    # A few times a second: far from one a token.
+    # A few times per second, and far less often than once per token.
     assert len(steps) <= 6 + plan.elapsed / 0.25
 
 
@@ -114,7 +114,7 @@ async def test_closing_stops_within_a_token(engine: TransformersPlanner) -> None
     assert watched(engine).tokens < 2000
     before = watched(engine).tokens
     assert len((await plan_of(engine, request(**FORCED))).codes) == 50
-    assert watched(engine).tokens - before < 60  # the closed job computes nothing any more
+    assert watched(engine).tokens - before < 60  # the closed job does not compute any more
 
 
 async def test_cancelling_the_reader_stops_the_work(engine: TransformersPlanner) -> None:

@@ -36,7 +36,7 @@ def two_row_loop(
     penalty: float,
     count: int,
 ) -> list[int]:
-    """The textbook: pad on the left, mask the padding, guide, penalise, mask what is no code,
+    """The textbook way: pad on the left, mask the padding, guide, penalise, mask what is no code,
     argmax."""
     longest = max(len(cond), len(uncond))
     rows = [[151_643] * (longest - len(row)) + row for row in (cond, uncond)]
@@ -97,7 +97,7 @@ def test_guided_greedy_codes(
     cond, uncond = prompts(lm, REQUESTS[name])
     expected = two_row_loop(plain, cond, uncond, scale=scale, penalty=penalty, count=80)
     assert list(found.codes) == expected
-    # Random weights like to repeat themselves; penalised, they show all they have.
+    # Random weights tend to repeat themselves; with a penalty they use all their codes.
     assert len(set(expected)) > (20 if penalty > 1 else 1)
 
 
@@ -112,7 +112,7 @@ def prompts(lm: LanguageModel, fields: dict[str, str]) -> tuple[list[int], list[
 
 
 def test_guidance_matters(planning: Planning) -> None:
-    """Else the test above could not fail."""
+    """Otherwise the test above could not fail."""
     codes = {
         scale: plan(planning, **REQUESTS["Chinese"], cfg_scale=scale).codes
         for scale in (1.0, 1.5, 3.0)

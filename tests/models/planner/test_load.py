@@ -1,4 +1,4 @@
-"""Checkpoints load as they are published; one that is broken is refused in one sentence."""
+"""Checkpoints load as they are published; a broken one is refused in one sentence."""
 
 import json
 import os
@@ -23,7 +23,7 @@ EMBEDDING = "model.embed_tokens.weight"
 
 @pytest.fixture
 def copy(folder: Path, tmp_path: Path) -> Path:
-    """The checkpoint, to be spoilt; large files are links."""
+    """The checkpoint, to be damaged; large files are links."""
     there = tmp_path / "acestep-5Hz-lm-copy"
     there.mkdir()
     shutil.copy(folder / "config.json", there)
@@ -86,7 +86,7 @@ def test_a_head_of_its_own(copy: Path, lm: LanguageModel) -> None:
     refused(copy, "lacks lm_head.weight.")
     rewrite(copy, lambda all: all | {"lm_head.weight": all[EMBEDDING] * 2})
     assert torch.equal(logits(load_lm(copy, CPU)), logits(lm) * 2)
-    # Tied again, the stored head does not count.
+    # If the head is tied again, the stored head does not count.
     configure(copy, tie_word_embeddings=True)
     assert torch.equal(logits(load_lm(copy, CPU)), logits(lm))
 

@@ -1,4 +1,4 @@
-"""Plans are legal with any weights, and what the user gave comes back as given."""
+"""Plans are legal with any weights, and the user's values come back as they were given."""
 
 import math
 import random
@@ -37,7 +37,7 @@ def legal(found: Plan, wanted: PlanRequest) -> None:
     if wanted.duration is not None:
         assert found.seconds == wanted.duration
     assert metadata.duration == int(found.seconds)
-    # Written out as YAML, what was parsed is in the grammar again.
+    # Written out as YAML, the parsed values match the grammar again.
     text = cot_text(Given.all_of(metadata))
     if not wanted.use_cot_caption:
         assert metadata.caption is None
@@ -98,7 +98,7 @@ def test_captions_as_long_as_they_get_and_the_lms_own_length(
 def test_codes_follow_a_caption_only_where_the_decoder_reads_it(
     lm: LanguageModel, terse: Planning, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The LM's own wording in the CoT and the user's at the decoder would be two songs."""
+    """With the LM's own caption in the CoT, and the user's at the decoder, there would be two songs."""
     read: list[str] = []
     rows = LanguageModel.rows
 
@@ -131,7 +131,7 @@ def test_the_lms_length_gives_the_codes(terse: Planning) -> None:
 
 @pytest.mark.parametrize("poison", [float("nan"), float("inf"), 1e30])
 def test_even_broken_weights_give_legal_plans(lm: LanguageModel, poison: float) -> None:
-    """A job ends with a song, not with a replica that is stuck or dead."""
+    """A job ends with a song, not with a replica that hangs or has crashed."""
     norm = lm.model.model.norm.weight
     before = norm.clone()
     try:
@@ -151,7 +151,7 @@ def test_600_seconds(terse: Planning) -> None:
     found = terse.plan(wanted, lambda *_: None)
     legal(found, wanted)
     assert len(found.codes) == 3000
-    # What a client gets, and sends back for an exact replay, is all of it.
+    # A client gets all of it, and sends it back for an exact replay.
     assert parse_code_string(format_code_string(found.codes)) == found.codes
 
 
@@ -162,12 +162,12 @@ def test_seeds_and_temperatures_make_different_plans(terse: Planning) -> None:
         for seed, temperature in ((0, 0.6), (1, 0.6), (0, 1.2), (0, 0.0), (1, 0.0), (0, 0.6))
     ]
     assert len(set(plans[:4])) == 4
-    assert plans[3] == plans[4]  # greedy knows no seed
+    assert plans[3] == plans[4]  # greedy does not use a seed
     assert plans[0] == plans[5]
 
 
 def test_a_longer_song_begins_like_a_shorter_one_with_the_same_prompt(terse: Planning) -> None:
-    """One step's draw does not depend on how many follow."""
+    """One step's draw does not depend on how many steps follow."""
     fields = {"bpm": 90, "key_scale": "C major", "time_signature": "4"}
     short = plan(terse, **fields, duration=10.0)
     long = plan(terse, **fields, duration=10.9)

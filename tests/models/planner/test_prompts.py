@@ -1,4 +1,4 @@
-"""What the LM is told, to the letter and to the token, from a request to the codes."""
+"""The LM's prompt, exact to the letter and to the token, from a request to the codes."""
 
 import base64
 import unicodedata
@@ -219,7 +219,7 @@ def test_prompts_are_those_of_training(
 
 
 def test_the_ids_of_a_prompt_and_its_codes(lm: LanguageModel) -> None:
-    """By number, so that no two tokenizers can be wrong together."""
+    """By number, so that two tokenizers cannot have the same error."""
     text = f"{UNCONDITIONAL}<|audio_code_0|><|audio_code_63999|><|im_end|>"
     head = [151644, 8948, 198, 2, 29051, 198]
     instruction = [31115, 7699, 41733, 11211, 3118, 389, 279, 2661, 4682, 1447]
@@ -247,7 +247,7 @@ def test_the_ids_of_a_prompt_and_its_codes(lm: LanguageModel) -> None:
 def test_the_negative_prompt_stands_alone(
     negative: str, user: str, lm: LanguageModel, peer: tiktoken.Encoding
 ) -> None:
-    """No caption and no lyrics in it, or guidance would not push towards them."""
+    """No caption and no lyrics in it, otherwise guidance would not strengthen them."""
     request = PlanRequest(
         job_id="j",
         attempt=1,
@@ -301,7 +301,7 @@ def test_a_text_can_spell_none_of_the_models_own_tokens(lm: LanguageModel) -> No
 
 
 def test_a_caption_that_yaml_would_escape_at_length_is_left_out(lm: LanguageModel) -> None:
-    """The room kept for the CoT is kept, whatever the weights wrote."""
+    """The space reserved for the CoT is not exceeded, whatever the weights wrote."""
     answer = PLAIN_ANSWER.replace("Warm", "\ufeff" * 400)
     request = PlanRequest(job_id="j", attempt=1, caption="c", lyrics="l", duration=10)
     brief = make_brief(request, lm.tokenizer, 8192)

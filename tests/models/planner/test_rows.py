@@ -1,4 +1,4 @@
-"""Rows that are written side by side see what they would see alone."""
+"""Rows that are written side by side get the same result as each row alone."""
 
 from collections.abc import Sequence
 

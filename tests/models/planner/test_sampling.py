@@ -1,4 +1,4 @@
-"""The sampler draws what it says, from seed, step and logits alone."""
+"""The sampler draws as documented, from seed, step and logits alone."""
 
 import hashlib
 import math
@@ -43,7 +43,7 @@ def test_noise_is_splitmix64() -> None:
 
 
 def test_keys_do_not_change() -> None:
-    """Replay across versions: these numbers are part of what a seed means."""
+    """Replay across versions: these numbers are part of the meaning of a seed."""
     digest = hashlib.blake2b(b"codes 7 1", digest_size=8).digest()
     second = int.from_bytes(digest, "little", signed=True)
     assert step_keys(7, Phase.CODES, [0, 1]).tolist() == [-1718447871569299037, second]
@@ -131,13 +131,13 @@ def test_penalty_comes_after_guidance_and_before_temperature() -> None:
 
 
 def test_top_p_is_taken_after_temperature_and_top_k() -> None:
-    # At temperature 1 the best has 0.57 of the mass, at 0.25 it has 0.98: alone above 0.9.
+    # At temperature 1 the best has 0.57 of the mass, at 0.25 it has 0.98: more than 0.9 alone.
     logits = torch.tensor([[2.0, 1.0, 0.9, -9.0]])
     cold = Sampling(temperature=0.25, top_p=0.9)
     assert {choose(cold, logits, step) for step in range(200)} == {0}
     warm = Sampling(temperature=1.0, top_p=0.9)
     assert {choose(warm, logits, step) for step in range(200)} == {0, 1, 2}
-    # Of the best two alone, the first has 0.73.
+    # Among the best two alone, the first has 0.73.
     both = Sampling(temperature=1.0, top_k=2, top_p=0.7)
     assert {choose(both, logits, step) for step in range(200)} == {0}
 
@@ -180,7 +180,7 @@ def test_what_is_masked_is_as_if_it_were_not_there() -> None:
     logits = torch.randn(3, 200)
     masked = torch.rand(200) < 0.8
     whole = logits.masked_fill(masked, -torch.inf)
-    whole[0, (~masked).nonzero()[:3]] = -torch.inf  # legal for others alone
+    whole[0, (~masked).nonzero()[:3]] = -torch.inf  # legal only for others
     legal = (~masked).nonzero().squeeze(1)
     sampler = Sampler(rows)
     for step in range(50):

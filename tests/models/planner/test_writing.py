@@ -1,4 +1,4 @@
-"""A wish becomes a song's text, and a user's text a tidy one."""
+"""A request becomes a song's text, and a user's text is put in order."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Tiny checkpoints, made once a run, and a plain call of the pipeline to compare them by."""
+"""Tiny checkpoints, made once per run, and a plain call of the pipeline to compare with."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ Load = Callable[[Path, str, torch.dtype], Loaded]
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Threads that wait for each other on a busy machine take ten times as long."""
+    """On a busy machine, threads that wait for each other take ten times as long."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -48,7 +48,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def loaded() -> Load:
-    """Loads the checkpoints above on the CPU, each once a run. What it gives is not changed."""
+    """Loads the checkpoints above on the CPU, each once per run. Tests do not change what it
+    returns."""
     return functools.cache(lambda folder, model, dtype: load(folder, model, "cpu", dtype))
 
 

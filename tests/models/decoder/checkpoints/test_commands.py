@@ -1,4 +1,4 @@
-"""The commands as a user types them: what they print, write and refuse."""
+"""The commands as a user enters them: what they print, write and refuse."""
 
 import subprocess
 import sys
@@ -69,7 +69,7 @@ def test_the_command_line_offers_what_there_is(capsys: pytest.CaptureFixture[str
 
 
 def test_serve_needs_no_torch() -> None:
-    """The mock engines run where no model library is installed."""
+    """The mock engines run without any model library installed."""
     optional = ("torch", "diffusers", "transformers", "safetensors", "tokenizers")
     code = (
         f"import sys\nfor name in {optional!r}: sys.modules[name] = None\n"

@@ -1,4 +1,4 @@
-"""Every way a checkpoint can be broken is one sentence with the file and the cure."""
+"""Every way in which a checkpoint can be broken gives one sentence with the file and the cure."""
 
 import json
 import re
@@ -106,7 +106,7 @@ def test_config_is_cut_off(broken: Path, name: str) -> None:
 @pytest.mark.parametrize("keep", [0, 4, 200, -1000])
 @pytest.mark.parametrize("name", [f"{DIT}/model.safetensors", f"{TEXT}/model.safetensors"])
 def test_weights_are_cut_off(broken: Path, name: str, keep: int) -> None:
-    """As an interrupted download leaves them."""
+    """As they are after an interrupted download."""
     file = broken / name
     file.write_bytes(file.read_bytes()[:keep])
     assert refusal(broken).startswith(f"{file} is truncated or no safetensors file ")
@@ -131,7 +131,7 @@ def test_silence_has_another_shape(broken: Path, wrong: Any) -> None:
 
 
 def test_silence_is_code(broken: Path, tmp_path: Path) -> None:
-    """A pickle that runs something is not run."""
+    """A pickle that would run code is not executed."""
 
     class Touch:
         def __reduce__(self) -> tuple[Any, ...]:
@@ -184,7 +184,7 @@ def test_shapes_do_not_fit_the_config(broken: Path) -> None:
 def test_nothing_is_read_before_all_is_compared(
     broken: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fault in the last part shows in a second, not after minutes of reading the first."""
+    """A fault in the last part is found in a second, not after minutes of reading the first."""
     edit_json(broken / TEXT / "config.json", intermediate_size=128)
     monkeypatch.setattr("acestep_ray.decoder.checkpoints.load.fill", lambda *_: pytest.fail())
     assert str(broken / TEXT) in refusal(broken)
@@ -230,7 +230,7 @@ def test_folder_is_another_users(broken: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 class TestShards:
-    """A sharded download of which a part is missing."""
+    """A sharded download in which one part is missing."""
 
     @pytest.fixture
     def model(self, tmp_path: Path) -> Path:

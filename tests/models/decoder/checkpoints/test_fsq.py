@@ -1,4 +1,4 @@
-"""Audio codes to values: the checkpoint holds no code levels, so loading computes them anew."""
+"""Audio codes to values: the checkpoint holds no code levels, so loading computes them."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-# model-facts 1.4: mixed radix over levels 8 8 8 5 5 5, lowest digit first, spread over -1..1.
+# model-facts 1.4: mixed radix over levels 8 8 8 5 5 5, lowest digit first, mapped to -1..1.
 VECTORS = {
     0: (-1.0, -1.0, -1.0, -1.0, -1.0, -1.0),
     1: (-0.7142857, -1.0, -1.0, -1.0, -1.0, -1.0),

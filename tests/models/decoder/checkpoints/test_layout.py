@@ -1,4 +1,4 @@
-"""Someone points ACESTEP_CHECKPOINTS at a folder; which model is meant, or what is wrong?"""
+"""ACESTEP_CHECKPOINTS names a folder; which model is meant, or what is wrong?"""
 
 import json
 from pathlib import Path

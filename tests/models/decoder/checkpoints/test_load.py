@@ -1,4 +1,4 @@
-"""Loading: one set of weights in two layouts makes one music, to the bit."""
+"""Loading: the same weights in two layouts make the same music, bit for bit."""
 
 import shutil
 from pathlib import Path
@@ -106,7 +106,8 @@ def test_pipeline_is_ready_to_run(dtype: torch.dtype, upstream: Path, loaded: An
 
 
 def test_loading_leaves_torchs_global_state_alone(upstream: Path) -> None:
-    """A seed set by a job, and the dtype of other code, must not depend on a load beside it."""
+    """A seed set by a job, and the dtype of other code, must not depend on a load at the same
+    time."""
     torch.manual_seed(5)
     before = torch.get_rng_state()
     load(upstream, "acestep-v15-base", "cpu", torch.bfloat16)
@@ -115,7 +116,7 @@ def test_loading_leaves_torchs_global_state_alone(upstream: Path) -> None:
 
 
 def test_weights_outlive_their_files(tmp_path: Path, upstream: Path, generate: Any) -> None:
-    """The files are mapped while loading only: a download that replaces them kills no replica."""
+    """The files are mapped only while loading: a download that replaces them stops no replica."""
     copy = shutil.copytree(upstream, tmp_path / "copy")
     pipeline = load(copy, "", "cpu", torch.bfloat16).pipeline
     expected = generate(pipeline, num_inference_steps=1)
@@ -138,7 +139,7 @@ def test_info_of_base(base: Path, loaded: Any) -> None:
 
 
 def test_sft_models_know_three_tasks(tmp_path: Path, upstream: Path) -> None:
-    """They take guidance, as base models do, but were tuned for the three."""
+    """They use guidance, as base models do, but were tuned for the three tasks."""
     for name in ("vae", "Qwen3-Embedding-0.6B"):
         (tmp_path / name).symlink_to(upstream / name)
     shutil.copytree(upstream / "acestep-v15-base", tmp_path / "acestep-v15-sft")
@@ -151,7 +152,7 @@ def test_sft_models_know_three_tasks(tmp_path: Path, upstream: Path) -> None:
 def test_without_audio_tokenizer_songs_but_no_covers(
     layout: Any, tmp_path: Path, generate: Any
 ) -> None:
-    """As the official xl-turbo-diffusers repository is."""
+    """Like the official xl-turbo-diffusers repository."""
     model = make_tiny_checkpoint(tmp_path / "m", layout, audio_tokenizer=False)
     without = load(tmp_path / "m", "", "cpu", torch.bfloat16)
     assert not without.info.has_audio_tokenizer

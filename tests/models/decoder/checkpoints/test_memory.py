@@ -1,4 +1,4 @@
-"""Loading holds the weights once: a second copy would double the memory a node must have."""
+"""Loading holds the weights once: a second copy would double the memory that a node needs."""
 
 import dataclasses
 import subprocess
@@ -12,7 +12,7 @@ from acestep_ray.decoder.checkpoints.tiny import make_tiny_checkpoint
 
 MIB = 1024**2
 LITTLE = 250 * MIB
-"""What is mapped at a time, and what Python and the tokenizer's tables take."""
+"""What is mapped at a time, and what Python and the tokenizer's tables use."""
 MID = dataclasses.replace(
     TINY,
     dit=TINY.dit
@@ -30,9 +30,9 @@ MID = dataclasses.replace(
         "encoder_num_key_value_heads": 2,
     },
 )
-"""About 500 MB in bf16, nearly all of it in one module: no other hides a second copy of it."""
+"""About 500 MB in bf16, nearly all of it in one module: no other can hide a second copy of it."""
 
-# A first load brings in lazy imports and the tokenizer's tables, which are no weights.
+# The first load also loads lazy imports and the tokenizer's tables, which are not weights.
 MEASURE = """
 import sys
 from pathlib import Path
@@ -63,7 +63,7 @@ def mid(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
 def test_peak_is_the_weights_and_a_little(dtype: str, mid: Path, upstream: Path) -> None:
-    """Measured: + 90 to 135 MiB; + 350 to 410 where the file stays mapped as a whole."""
+    """Measured: + 90 to 135 MiB; + 350 to 410 if the file stays mapped as a whole."""
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, str(upstream), str(mid), dtype],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""The tiny checkpoint's tokenizer gives the real one's ids."""
+"""The tiny checkpoint's tokenizer gives the same ids as the real one."""
 
 import importlib
 from pathlib import Path

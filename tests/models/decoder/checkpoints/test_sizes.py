@@ -1,4 +1,5 @@
-"""The full-size random model is as large as the published one, so what it measures holds."""
+"""The full-size random model has the size of the published one, so measurements with it are
+valid."""
 
 from pathlib import Path
 

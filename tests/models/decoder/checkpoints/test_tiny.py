@@ -1,4 +1,4 @@
-"""The tiny checkpoint behaves as the real one does: frames, seeds, guidance, conditions."""
+"""The tiny checkpoint behaves like the real one: frames, seeds, guidance, conditions."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Upstream's tensor names and config keys against diffusers' modules: nothing lost or swapped."""
+"""Upstream's tensor names and config keys against diffusers' modules: none is lost or swapped."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from acestep_ray.errors import CheckpointError
 
 CONFIG = Path("acestep-v15-turbo/config.json")
 
-# Spelled out from published files and diffusers' modules, not computed.
+# Written out from published files and diffusers' modules, not computed.
 NAMES = {
     "decoder.proj_in.1.weight": ("transformer", "proj_in_conv.weight"),
     "decoder.proj_out.1.bias": ("transformer", "proj_out_conv.bias"),

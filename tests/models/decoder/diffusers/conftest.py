@@ -1,4 +1,4 @@
-"""Two tiny models, made once a session: a turbo one and a base one."""
+"""Two tiny models, made once per session: a turbo model and a base model."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.models.decoder.diffusers.tiny import DEVICE, Tiny
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Tiny matrices are slower on several threads, and other tests may want the cores."""
+    """Tiny matrices are slower on several threads, and other tests may need the cores."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -80,7 +80,7 @@ def test_reference_segments(seconds: float) -> None:
 
 
 def test_the_real_encoder_keeps_its_frame_maths(checkpoints: object) -> None:
-    """The other tests put a stand-in in its place."""
+    """The other tests replace it."""
     from pathlib import Path
 
     from acestep_ray.decoder.checkpoints.load import load

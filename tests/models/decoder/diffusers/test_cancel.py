@@ -15,7 +15,7 @@ from tests.models.decoder.diffusers.tiny import Tiny, alike, request
 
 
 class Steps:
-    """Counts the transformer's calls, and remembers what it got without holding it."""
+    """Counts the transformer's calls, and stores what it got as weak references."""
 
     def __init__(self, tiny: Tiny) -> None:
         self.count = 0
@@ -50,7 +50,7 @@ def test_within_one_step(turbo: Tiny, steps: Steps, at: int) -> None:
     with pytest.raises(DecodeCancelled) as caught:
         next(takes)
     assert steps.count == at
-    # Whoever keeps the error, as a future in an event loop does, does not keep the job's tensors.
+    # Code that keeps the error, as a future in an event loop does, does not keep the job's tensors.
     gc.disable()
     try:
         assert [ref() for ref in steps.latents] == [None] * at

@@ -1,4 +1,4 @@
-"""Where the model runs, in which numbers, and how it is known that memory ran out."""
+"""Where the model runs, in which number type, and how running out of memory is recognised."""
 
 import pytest
 import torch

@@ -155,7 +155,7 @@ def test_without_an_audio_tokenizer(tmp_path: Path) -> None:
 
 
 def test_half_precision(checkpoints: Path) -> None:
-    """In float16 the lyric encoder's numbers would pass what it can hold: it stays in float32."""
+    """In float16 the lyric encoder's numbers would be too large: it stays in float32."""
     for name, kept in (("fp16", torch.float32), ("bf16", torch.bfloat16)):
         engine = DiffusersDecoder.load(
             checkpoints, "acestep-v15-base", device=str(DEVICE), dtype=name

@@ -1,4 +1,4 @@
-"""A job's audio does not depend on what ran before or beside it, nor does it change anything."""
+"""A job's audio does not depend on other jobs before it or beside it, and does not affect them."""
 
 import random
 import threading
@@ -40,7 +40,7 @@ def test_after_others(base: Tiny, alone: list[list[Samples]]) -> None:
 
 
 def test_beside_others(base: Tiny, alone: list[list[Samples]]) -> None:
-    """Nothing in the engine is shared, so even two jobs in it at once cannot meet."""
+    """Nothing in the engine is shared, so even two jobs in it at once cannot affect one another."""
     made: dict[int, list[Samples]] = {}
     busy = threading.Event()
 
@@ -66,7 +66,7 @@ def test_beside_others(base: Tiny, alone: list[list[Samples]]) -> None:
 
 
 def test_in_another_engine(base: Tiny, alone: list[list[Samples]]) -> None:
-    """A retry may land on another replica, and one that has just started."""
+    """A retry may run on another replica, and that may have just started."""
     takes = DiffusersDecoder(base.loaded, DEVICE).generate(*JOBS[0], lambda *_: None)
     assert alike([take.samples for take in takes], alone[0])
 

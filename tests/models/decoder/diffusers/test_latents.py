@@ -1,7 +1,7 @@
 """A job's latents are those that ACE-Step would make.
 
-Checked against a plain call of diffusers' pipeline wherever it means what ACE-Step means, and
-against the rule written out (upstream.py) where it does not.
+They are compared with a plain call of diffusers' pipeline where that works as ACE-Step does, and
+with the rule written out (upstream.py) where it does not.
 """
 
 from typing import Any
@@ -37,13 +37,13 @@ SOURCE = source(SOURCE_FRAMES * 1920 + 700)
 
 
 def close(ours: torch.Tensor, theirs: torch.Tensor) -> None:
-    """But for the rounding of float32, which guidance enlarges."""
+    """Equal except for the rounding of float32, which guidance increases."""
     assert ours.abs().max() > 0.1
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-5)
 
 
 def equal(ours: torch.Tensor, called: torch.Tensor) -> None:
-    """Bit for bit; on a GPU, which may pick other kernels for other shapes, but for rounding."""
+    """Bit for bit; on a GPU, which may use other kernels for other shapes, except for rounding."""
     if ours.device.type != "cpu":
         return close(ours, called)
     assert ours.abs().max() > 0.1
@@ -52,7 +52,7 @@ def equal(ours: torch.Tensor, called: torch.Tensor) -> None:
 
 
 def far(ours: torch.Tensor, theirs: torch.Tensor) -> None:
-    """So far that the comparison above would have seen it."""
+    """So different that the comparison above would fail."""
     assert (ours - theirs).abs().max() > 1e-3
 
 
@@ -111,7 +111,7 @@ def test_sixteen_point_nine_seconds_are_floored_to_422_frames(turbo: Tiny) -> No
     asked = request(seconds=16.9)
     ours = turbo.latents(asked)
     assert ours.shape[1] == 422
-    # The pipeline would round up, and so is told of the length in whole frames.
+    # The pipeline would round up, so it gets the length in whole frames.
     equal(
         ours, turbo.called(**prompt(asked), audio_duration=16.88, latents=noise(asked.seeds, 422))
     )
@@ -240,7 +240,7 @@ def test_outpainting_pads_the_source_with_silence_and_moves_the_window(
     start_noise = noise(asked.seeds, frames)
     ours = turbo.latents(asked, SOURCE)
     close(ours, upstream(turbo.pipeline, asked, start_noise, frames, side))
-    # The text names the source's 5 seconds, not the result's.
+    # The text contains the source's 5 seconds, not the result's length.
     side.seconds = None
     far(ours, upstream(turbo.pipeline, asked, start_noise, frames, side))
 
@@ -389,6 +389,6 @@ def test_lego_beyond_its_source_names_the_sources_length(base: Tiny) -> None:
 
 
 def test_the_model_is_told_the_true_length(turbo: Tiny) -> None:
-    """60 s were asked, but the codes make 5.4 s."""
+    """60 s were requested, but the codes make 5.4 s."""
     long, short = (request(codes=(CODES,), seconds=seconds) for seconds in (60.0, 5.4))
     assert torch.equal(turbo.latents(long), turbo.latents(short))

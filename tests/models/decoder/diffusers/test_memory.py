@@ -1,4 +1,4 @@
-"""Running out of memory costs at most the job: in each phase, once and for good."""
+"""If memory runs out, at most the job fails: in each phase, once and permanently."""
 
 import gc
 import weakref
@@ -34,7 +34,7 @@ PHASES: list[tuple[str, int, dict[str, Any]]] = [
 
 
 class Short(nn.Module):
-    """A module whose device is out of memory in one of its calls, or from then on."""
+    """A module whose device is out of memory in one of its calls, or in all calls from that one."""
 
     def __init__(self, module: nn.Module, call: int, for_good: bool, error: Exception) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Short(nn.Module):
 def short_of_memory(
     tiny: Tiny, name: str, call: int, for_good: bool, error: Exception | None = None
 ) -> Iterator[Short]:
-    """While it lasts, that part of the pipeline runs out of memory."""
+    """Inside the block, that part of the pipeline runs out of memory."""
     owner: Any = tiny.pipeline
     *path, last = name.split(".")
     for part in path:
@@ -79,7 +79,7 @@ def short_of_memory(
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_collections() -> Iterator[None]:
-    """Freeing memory looks for cycles; without this also in all that the imports made."""
+    """Freeing memory searches for cycles; without this also in everything that the imports made."""
     gc.collect()
     gc.freeze()
     yield
@@ -162,7 +162,7 @@ def test_another_error_stays_what_it_is(turbo: Tiny) -> None:
 
 
 def test_the_failed_attempts_tensors_are_free_while_its_error_is_handled(turbo: Tiny) -> None:
-    """Rendering tries again take by take within its except block: the memory must be there."""
+    """Rendering tries again take by take in its except block: the memory must be free by then."""
     gc.collect()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""The texts that the model reads, and what is said where they are cut."""
+"""The texts that the model reads, and the warnings if they are cut."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ from tests.models.decoder.diffusers.tiny import Tiny, request, source
         ({"task": "complete"}, "Complete the input track:"),
         ({"task": "cover", "instruction": "Sing it low:"}, "Sing it low:"),
         ({"task": "cover", "codes": ((1,),), "instruction": "Sing it low:"}, "Sing it low:"),
-        # Codes make a new song a cover, whatever was said.
+        # With codes, a new song is a cover, whatever the instruction is.
         (
             {"codes": ((1,),), "instruction": "Sing it low:"},
             "Generate audio semantic tokens based on the given conditions:",
@@ -68,7 +68,7 @@ def test_instructions(values: dict[str, Any], expected: str) -> None:
 def test_the_default_sentences_mean_that_no_instruction_is_given(
     values: dict[str, Any], sentence: str
 ) -> None:
-    """Clients send them with every task: what they see as the field's default."""
+    """Clients send them with every task, as the default of their field."""
     asked = request(**values, instruction=sentence)
     assert task_instruction(asked) == task_instruction(request(**values))
 
@@ -116,14 +116,14 @@ def test_short_texts_are_not_cut(turbo: Tiny) -> None:
 
 
 def test_the_longest_caption_that_is_read(turbo: Tiny) -> None:
-    """One word is one token here; what the model reads ends within the metadata first."""
+    """One word is one token here; the model's limit is first reached within the metadata."""
     fits = next(n for n in range(300, 0, -1) if not cuts(turbo, caption="drum" + " drum" * (n - 1)))
     tokens = turbo.pipeline.tokenizer(
         Prompt.of(
             request(caption="drum" + " drum" * (fits - 1)), task_instruction(request()), 10.0
         ).texts(turbo.pipeline)[0]
     )["input_ids"]
-    # The end marks and a newline may go: nothing of the client's is lost with them.
+    # The end marks and a newline may be cut: they are not part of the client's text.
     assert 256 <= len(tokens) <= 256 + 3
     (warning,) = cuts(turbo, caption="drum" + " drum" * fits)
     assert "does not read all of what follows it: " in warning
@@ -137,7 +137,7 @@ def test_where_a_caption_is_cut(turbo: Tiny) -> None:
     assert "256 tokens" in warning
     assert 'of 300 ("…' in warning
     said = int(warning.split("up to word ")[1].split(" ")[0])
-    # As many as are left beside instruction and headings.
+    # As many as fit beside the instruction and headings.
     assert 225 < said < 250
     assert 'drum")' in warning
 

@@ -1,4 +1,4 @@
-"""The engine as a replica runs it: through the decode worker, to stored files."""
+"""The engine as a replica runs it: through the decode worker, down to stored files."""
 
 import asyncio
 import threading
@@ -78,11 +78,11 @@ async def test_a_job_that_is_cancelled_in_mid_denoising(worker: DecodeWorker, tu
             async for event in events:
                 if event == DecodeProgress(stage="diffusion", step=2, total=200):
                     break
-            # Runs once closing has begun: it stops the engine first, then waits for it.
+            # Runs after closing has begun: that stops the engine first, then waits for it.
             asyncio.get_running_loop().call_soon(closing.set)
     finally:
         hook.remove()
-    # The engine may have been a step ahead of what it had told.
+    # The engine may have been one step further than its last report.
     assert len(calls) in (2, 3)
     assert await hashes(worker, job("b"))
 

@@ -1,7 +1,7 @@
 """A tiny random model with the real frame maths, and stand-ins for the slow halves of its VAE.
 
-Encoding a second of audio costs the tiny VAE as much as the published one. One convolution keeps
-its frame maths, and a decoder that remembers its input shows the latents that a job ended with.
+Encoding a second of audio costs the tiny VAE as much as the published one. A single convolution has
+the same frame maths, and a decoder that stores its input shows a job's final latents.
 """
 
 import os
@@ -37,7 +37,7 @@ class Ear(nn.Module):
 
 
 class Voice(nn.Module):
-    """Latents [n, 64, frames] to audio [n, 2, frames * 1920]; each frame sounds into the next."""
+    """Latents [n, 64, frames] to audio [n, 2, frames * 1920]; each frame extends into the next."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class Tiny:
 
 
 def noise(seeds: Sequence[int], frames: int) -> torch.Tensor:
-    """[seeds, frames, 64] as ACE-Step draws it: one generator a take, on the device."""
+    """[seeds, frames, 64] as ACE-Step draws it: one generator per take, on the device."""
     return torch.cat(
         [
             torch.randn(
@@ -154,7 +154,7 @@ def prompt(asked: DecodeRequest) -> dict[str, Any]:
 
 
 def music(samples: int, seed: int = 0, channels: int = 2) -> Samples:
-    """Noise that swells and fades, at a level with room above it, [samples, channels]."""
+    """Noise that swells and fades, at a level with headroom, [samples, channels]."""
     numbers = np.random.default_rng(seed).standard_normal((samples, channels))
     swell = 0.15 + 0.05 * np.sin(np.arange(samples) / 9000)
     return (0.5 * numbers * swell[:, np.newaxis]).astype(np.float32)
@@ -166,11 +166,11 @@ def source(samples: int, seed: int = 0) -> Sources:
 
 
 def alike(ours: Sequence[Samples], theirs: Sequence[Samples]) -> bool:
-    """The same takes: bit for bit on the CPU, but for rounding on a GPU."""
+    """The same takes: bit for bit on the CPU, except for rounding on a GPU."""
     same = np.array_equal if DEVICE.type == "cpu" else partial(np.allclose, atol=1e-4)
     return len(ours) == len(theirs) and all(map(same, ours, theirs))
 
 
 def on_device(audio: Samples) -> torch.Tensor:
-    """[samples, 2] as the pipeline takes it, [2, samples]."""
+    """[samples, 2] in the pipeline's form, [2, samples]."""
     return torch.from_numpy(np.array(audio.T, order="C")).to(DEVICE)

@@ -1,4 +1,4 @@
-"""ACE-Step's own rules, written out, where ``AceStepPipeline.__call__`` has others."""
+"""ACE-Step's own rules, written out for cases in which ``AceStepPipeline.__call__`` differs."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,7 @@ class Side:
     instruction: str
     context: torch.Tensor
     seconds: float | None = None
-    """What the text says of the length, where that is not the result's."""
+    """The length in the text, if that is not the result's."""
 
 
 def silence(pipeline: AceStepPipeline, frames: int) -> torch.Tensor:
@@ -30,7 +30,7 @@ def silence(pipeline: AceStepPipeline, frames: int) -> torch.Tensor:
 
 
 def lengthened(pipeline: AceStepPipeline, latents: torch.Tensor) -> torch.Tensor:
-    """At least 128 frames: filled up with the first ones of silence."""
+    """At least 128 frames: filled up with the first frames of silence."""
     missing = max(0, 128 - latents.shape[1])
     rows = [silence(pipeline, missing)] * latents.shape[0]
     return torch.cat([latents, torch.cat(rows)], dim=1)

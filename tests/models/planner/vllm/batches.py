@@ -1,4 +1,4 @@
-"""vLLM's two ways to keep a batch and to call a logits processor, without a model."""
+"""vLLM's two ways of keeping a batch and calling a logits processor, without a model."""
 
 import os
 import random
@@ -41,16 +41,17 @@ class Batch(Protocol):
         ...
 
     def step(self, logits: Mapping[str, Tensor], reading: Set[str]) -> dict[str, Tensor]:
-        """The logits as the processor leaves them; rows in ``reading`` have not read all yet."""
+        """The logits after the processor; rows in ``reading`` have not yet read their whole
+        prompt."""
         ...
 
 
 class V1Batch:
-    """As ``vllm.v1.worker.gpu_input_batch``: rows fill holes, move and change places."""
+    """Like ``vllm.v1.worker.gpu_input_batch``: rows fill holes, move and swap places."""
 
     def __init__(self, config: VllmConfig, rng: random.Random) -> None:
         built = build_logitsprocs(config, DEVICE, False, False, [PROCESSOR])
-        # Among those that run for greedy rows too.
+        # One of those that run for greedy rows, too.
         (self.processor,) = (p for p in built.non_argmax_invariant if type(p) is PlanProcessor)
         self._rng = rng
         self._names: list[str | None] = []
@@ -91,7 +92,7 @@ class V1Batch:
 
 
 class V2Batch:
-    """As ``vllm.v1.worker.gpu.model_runner``: rows keep a slot, in a new order in each step."""
+    """Like ``vllm.v1.worker.gpu.model_runner``: rows keep a slot, in a new order in each step."""
 
     def __init__(self, config: VllmConfig, rng: random.Random) -> None:
         self._states = RequestState(SLOTS, 1024, 256, 0, VOCABULARY, DEVICE)

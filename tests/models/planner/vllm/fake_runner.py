@@ -1,7 +1,7 @@
 """A model runner without a model around a real scheduler: it checks what a real runner relies on.
 
-It keeps books of its own, from what the scheduler sends to a worker and nothing else: which rows
-write in a step, what stands in which KV block, who came before whom.
+It keeps its own records, only from what the scheduler sends to a worker: which rows write in a
+step, what is in which KV block, which job came before which.
 """
 
 from collections import Counter, deque
@@ -35,7 +35,7 @@ _HASHER = get_request_block_hasher(BLOCK, sha256)
 
 
 class BrokenPromise(AssertionError):
-    """The scheduler did what a runner, or a client, cannot live with."""
+    """The scheduler did something that a runner, or a client, cannot accept."""
 
 
 class AnyText(StructuredOutputGrammar):
@@ -59,15 +59,15 @@ class AnyText(StructuredOutputGrammar):
 
 @dataclass
 class Job:
-    """One request, what becomes of it, and what of that was seen."""
+    """One request, its result, and what was observed of it."""
 
     name: str
     prompt: list[int]
     order: RowOrder
     text: int = 0
-    """Metadata: the tokens after which the LM ends it."""
+    """Metadata: the number of tokens after which the LM ends it."""
     compiles: int = 0
-    """Metadata: the steps that its grammar takes."""
+    """Metadata: the number of steps that its grammar takes."""
     spoilt: bool = False
     """Its grammar does not compile, or it can never fit the engine."""
     abort_at: int | None = None
@@ -88,7 +88,7 @@ class Job:
         return self.order.count if self.order.phase is Phase.CODES else self.text
 
     def token(self, step: int) -> int:
-        """What the model writes; the same to both rows of a pair."""
+        """What the model writes; the same for both rows of a pair."""
         if self.order.phase is Phase.METADATA:
             return IM_END if step == self.text - 1 else 1000 + step
         return FIRST_CODE + int.from_bytes(blake2b(f"{self.name} {step}".encode()).digest()[:2])
@@ -113,7 +113,7 @@ class WorkerRow:
         return self.blocks[position // BLOCK], position % BLOCK
 
     def prefix(self, position: int) -> bytes:
-        """All that keys and values at a position depend on: the tokens up to it."""
+        """Everything that keys and values at a position depend on: the tokens up to it."""
         while len(self.prefixes) < position + 2:
             token = self.tokens[len(self.prefixes) - 1].to_bytes(4)
             self.prefixes.append(blake2b(self.prefixes[-1] + token, digest_size=8).digest())
@@ -121,8 +121,8 @@ class WorkerRow:
 
 
 class FakeRunner:
-    """Steps a scheduler with jobs; ``lag`` 1 schedules a step before the last one has come back,
-    as async scheduling does."""
+    """Runs the steps of a scheduler with jobs; with ``lag`` 1 a step is scheduled before the last
+    one has returned, as in async scheduling."""
 
     def __init__(
         self,
@@ -211,7 +211,7 @@ class FakeRunner:
         )
 
     def check_nothing_left(self) -> None:
-        """Everybody has ended as they should, and the scheduler is as it was in the beginning."""
+        """All jobs have ended as they should, and the scheduler is in its first state again."""
         scheduler = self.scheduler
         for job in self.jobs.values():
             right = [job.token(step) for step in range(len(job.got))]
@@ -241,7 +241,7 @@ class FakeRunner:
         )
 
     def _set_deadline(self, job: Job) -> None:
-        """One after another would be slow, but nobody who can start may wait longer than that."""
+        """One after another would be slow, but no job that can start may wait longer than that."""
         ahead = [
             other
             for other in self.jobs.values()
@@ -333,9 +333,10 @@ class FakeRunner:
             assert tokens == list(job.order.uncond)
 
     def _run(self, name: str, count: int) -> list[int]:
-        """Compute ``count`` tokens of a row; what it writes, where that was its last known one."""
+        """Compute ``count`` tokens of a row; returns what it writes, if that was its last known
+        one."""
         row = self._rows[name]
-        # Who takes a block that is not his writes to its first place first.
+        # A row that uses a block of another row writes to the block's first place first.
         for position in range(0, row.computed, BLOCK):
             if self._kv.get(row.place(position)) != row.prefix(position):
                 raise BrokenPromise(f"{name} reads another's KV at {position}")

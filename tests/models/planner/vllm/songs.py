@@ -1,4 +1,4 @@
-"""What the engine is asked for in tests."""
+"""What the tests request of the engine."""
 
 import math
 import random
@@ -16,7 +16,8 @@ def request(**fields: Any) -> PlanRequest:
 
 
 def song(number: int) -> PlanRequest:
-    """Guided and not, greedy and sampled, with every filter; prompts of 60 to 2,600 tokens."""
+    """With guidance and without, greedy and sampled, with every filter; prompts of 60 to 2,600
+    tokens."""
     rng = random.Random(number)
     forced = FORCED if number % 4 else {}
     return request(

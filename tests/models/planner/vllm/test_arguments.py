@@ -1,4 +1,4 @@
-"""What vLLM is started with follows from the settings; what cannot work is refused with numbers."""
+"""vLLM's start arguments follow from the settings; what cannot work is refused with numbers."""
 
 import os
 from dataclasses import replace

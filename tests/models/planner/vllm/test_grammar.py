@@ -1,4 +1,4 @@
-"""The metadata's grammar, as vLLM's guidance walks it: legal, and ended, whoever chooses."""
+"""The metadata's grammar, as vLLM's guidance applies it: legal, and finite, whoever chooses."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A killed planner leaves no process of vLLM's behind."""
+"""A killed planner leaves no vLLM process behind."""
 
 import signal
 import subprocess

@@ -87,14 +87,14 @@ def random_logits(songs: list[Song]) -> dict[str, Tensor]:
             logits = torch.randn(VOCABULARY, device=DEVICE)
             favourites = torch.arange(FIRST_CODE + 3, FIRST_CODE + 9, device=DEVICE)
             logits[favourites] += 4 + torch.randn(len(favourites), device=DEVICE)
-            logits[:FIRST_CODE] += 20  # text, and codes that no decoder knows, must not win
+            logits[:FIRST_CODE] += 20  # text, and codes unknown to the decoder, must not be chosen
             logits[FIRST_CODE + CODES :] += 20
             found[half] = logits
     return found
 
 
 def only(row: Tensor) -> int:
-    """The one token that is left in a row."""
+    """The only token that is left in a row."""
     left = (row > -torch.inf).nonzero().flatten().tolist()
     assert len(left) == 1
     token: int = left[0]
@@ -102,7 +102,7 @@ def only(row: Tensor) -> int:
 
 
 def test_every_code_is_the_samplers(batch: Batch) -> None:
-    """Songs come, go and change places; each is as if it were alone."""
+    """Songs begin, end and swap places; each is as if it were alone."""
     torch.manual_seed(1)
     rng = random.Random(2)
     waiting = [random_song(rng, number) for number in range(14)]
@@ -126,7 +126,7 @@ def test_every_code_is_the_samplers(batch: Batch) -> None:
         left = batch.step({name: row.clone() for name, row in logits.items()}, reading)
         for song in active:
             if song.reads:
-                song.reads -= 1  # whatever was chosen is thrown away
+                song.reads -= 1  # the chosen token is discarded
                 continue
             token = song.expected(logits)
             assert [only(left[half]) for half in song.halves] == [token] * len(song.halves)
@@ -135,7 +135,7 @@ def test_every_code_is_the_samplers(batch: Batch) -> None:
 
 
 def test_metadata_keeps_to_the_grammars_mask(batch: Batch) -> None:
-    """With its own noise, the same for a token whatever else is legal."""
+    """With its own noise, the same for a token, whatever else is legal."""
     torch.manual_seed(3)
     sampling = Sampling(seed=4, temperature=1.5)
     text = Song("text", RowOrder(Phase.METADATA, sampling, 30))
@@ -173,7 +173,7 @@ def test_broken_weights_write_codes_all_the_same(batch: Batch, poison: float) ->
 
 @pytest.mark.parametrize("half", ["song", "song#"])
 def test_a_half_without_its_other_does_no_harm(batch: Batch, half: str) -> None:
-    """The scheduler fails such a pair; until then the engine must live."""
+    """The scheduler fails such a pair; until then the engine must continue to work."""
     torch.manual_seed(5)
     song = Song("song", RowOrder(Phase.CODES, Sampling(cfg_scale=2.0), 30, UNCOND))
     other = Song("other", RowOrder(Phase.CODES, Sampling(seed=6), 30))
@@ -190,7 +190,7 @@ def test_a_half_without_its_other_does_no_harm(batch: Batch, half: str) -> None:
 
 
 def test_vllms_own_rows_are_left_as_they_are(batch: Batch) -> None:
-    """It warms itself up on a GPU with rows that have no order, some where songs were before."""
+    """On a GPU it warms up with rows that have no order, some in places that songs had before."""
     torch.manual_seed(9)
     songs = [Song(f"song-{n}", RowOrder(Phase.CODES, Sampling(), 9)) for n in range(2)]
     for song in songs:
@@ -238,7 +238,7 @@ def test_a_row_that_comes_back_is_still_penalised(vllm_config: VllmConfig) -> No
 def test_a_sampler_lasts_as_long_as_the_batch_does(
     batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is made of the rows' settings, and copying those to a GPU in each step would be slow."""
+    """It is made from the rows' settings; copying those to a GPU in each step would be slow."""
     made = []
 
     class Counted(Sampler):

@@ -1,4 +1,4 @@
-"""Whatever a client or a bug puts into an order, it costs that request alone."""
+"""Whatever a client or a bug writes into an order, only that request fails."""
 
 import math
 from collections.abc import Mapping
@@ -182,7 +182,7 @@ def test_a_grammar_is_for_metadata_and_only_there() -> None:
 
 
 def test_extra_args_hold_an_order_and_nothing_else() -> None:
-    """Else a client could say which rows are a pair, or ask for vLLM's own extras."""
+    """Otherwise a client could choose which rows are a pair, or use vLLM's own extras."""
     for name in ("acestep_pair", "kv_transfer_params"):
         params = sampling_params(GUIDED)
         params.extra_args = {**GUIDED.to_extra_args(), name: "x"}

@@ -1,4 +1,4 @@
-"""The pair scheduler's promises, one by one. (All of them at random: test_scheduler_fuzz.)"""
+"""The pair scheduler's guarantees, one by one. (All of them at random: test_scheduler_fuzz.)"""
 
 from copy import deepcopy
 from typing import Any
@@ -48,7 +48,7 @@ def run(runner: FakeRunner, steps: int = 500) -> None:
 
 
 def test_small_jobs_do_not_starve_a_pair(vllm_config: VllmConfig, lag: int) -> None:
-    """Three slots are always wanted by jobs that need one; a pair needs two at once."""
+    """Three slots are always requested by jobs that need one; a pair needs two at once."""
     engine = runner(vllm_config, lag, slots=3)
     pair = guided("pair")
     for step in range(100):
@@ -128,7 +128,8 @@ def test_the_largest_that_fits_is_served(vllm_config: VllmConfig, lag: int) -> N
 
 
 def test_a_request_without_an_order_fails_alone(vllm_config: VllmConfig) -> None:
-    """The front-end lets none through. If one came all the same, the engine must live."""
+    """The front-end accepts none. If one came in spite of that, the engine must continue to
+    work."""
     engine = runner(vllm_config)
     pair = guided("pair")
     engine.add(pair)
@@ -142,7 +143,7 @@ def test_a_request_without_an_order_fails_alone(vllm_config: VllmConfig) -> None
 
 
 class Lenient(FakeRunner):
-    """Runs a pair that is split as a worker would, to see what the client gets."""
+    """Runs a split pair as a worker would, to see what the client gets."""
 
     def _check_pairs(self, writers: set[str]) -> None: ...
 
@@ -161,7 +162,7 @@ class StockAdmission(PairScheduler):
 
 
 def test_a_split_pair_fails_and_nobody_else(vllm_config: VllmConfig, lag: int) -> None:
-    """One slot is left, so vLLM's own admission takes half of the pair."""
+    """One slot is left, so vLLM's own admission would take half of the pair."""
     engine = Lenient(vllm_config, StockAdmission, slots=3, tokens=256, blocks=100, lag=lag)
     single = [unguided("one"), unguided("two")]
     pair = guided("pair")
@@ -175,7 +176,7 @@ def test_a_split_pair_fails_and_nobody_else(vllm_config: VllmConfig, lag: int) -
 
 
 def test_what_is_preempted_fails(vllm_config: VllmConfig, lag: int) -> None:
-    """vLLM does so when it is told to reset its prefix cache in the middle of work."""
+    """vLLM does so when its prefix cache is reset during work."""
     engine = Lenient(vllm_config, slots=4, tokens=256, blocks=100, lag=lag)
     running, waiting = [guided("pair"), unguided("single")], [guided("next"), unguided("last")]
     for job in (*running, *waiting):

@@ -1,7 +1,7 @@
-"""Random jobs through the real scheduler: no pair is split, nobody is preempted, overtaken or lost.
+"""Random jobs through the real scheduler: no pair is split, and none is preempted, overtaken or lost.
 
-vLLM's scheduler is not a public interface. This is what says whether ours still fits a new version;
-the last tests say whether this would notice.
+vLLM's scheduler is not a public interface. This test shows whether ours still works with a new
+version; the last tests show whether this one would fail otherwise.
 """
 
 import random
@@ -58,7 +58,7 @@ def fuzz(
 
 def random_job(rng: random.Random, name: str, shared: list[int]) -> Job:
     def prompt(most: int) -> list[int]:
-        """Sometimes begun like others', so that the prefix cache has something to serve."""
+        """Some begin like others, so that the prefix cache is used."""
         length = rng.randrange(1, most)
         begun = shared[: rng.choice([0, length // 2, length])]
         return begun + [rng.randrange(150_000) for _ in range(length - len(begun))]
@@ -97,14 +97,15 @@ def test_every_job_ends_as_it_should(vllm_config: VllmConfig, part: int) -> None
 
 
 class StockAdmission(PairScheduler):
-    """Shadows, but vLLM's own admission."""
+    """Shadows, but with vLLM's own admission."""
 
     def schedule(self, throttle_prefills: bool = False) -> SchedulerOutput:
         return AsyncScheduler.schedule(self, throttle_prefills)
 
 
 def test_stock_admission_splits_pairs(vllm_config: VllmConfig) -> None:
-    """The power check: nearly every run must notice what the scheduler is for."""
+    """The check of this test: nearly every run must detect the fault that the scheduler
+    prevents."""
     split = 0
     for seed in range(SEEDS):
         try:
@@ -168,7 +169,7 @@ class ForeignHashes(PairScheduler):
 def test_the_fuzz_notices(
     vllm_config: VllmConfig, mutant: type[PairScheduler], broken: str
 ) -> None:
-    """Each promise is checked: a scheduler that breaks it is caught within a few runs."""
+    """Each guarantee is checked: a scheduler that breaks it is detected within a few runs."""
     found = []
     for seed in range(SEEDS):
         try:

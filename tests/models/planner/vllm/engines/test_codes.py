@@ -1,7 +1,7 @@
-"""Codes out of a real vLLM, in an engine that is too small for its jobs, are those of ``pt``.
+"""Codes of a real vLLM, in an engine that is too small for its jobs, equal those of ``pt``.
 
-The engine runs in this process and is stepped by hand, so that every state can be met and looked
-at. (As a service it has processes of its own: test_engine.)
+The engine runs in this process and the test runs each of its steps, so that every state can be
+reached and read. (As a service it has its own processes: test_engine.)
 """
 
 import os
@@ -39,7 +39,7 @@ METADATA = r"bpm: [0-9]{2,3}\nkeyscale: [A-G] (major|minor)\n"
 
 @dataclass
 class Song:
-    """A request, when it comes and goes, and what came of it."""
+    """A request, when it begins and ends, and its result."""
 
     name: str
     prompt: list[int]
@@ -61,7 +61,7 @@ class SteppedEngine:
         self.scheduler: PairScheduler = engine.engine_core.engine_core.scheduler  # type: ignore[attr-defined]
 
     def run(self, songs: list[Song]) -> None:
-        """All songs to their ends; then nothing of them may be left."""
+        """Run all songs to their ends; then nothing of them may be left."""
         waiting = sorted(songs, key=lambda song: song.at)
         by_name = {song.name: song for song in songs}
         step = 0
@@ -78,7 +78,7 @@ class SteppedEngine:
                 self._look_at(song)
             step += 1
             assert step < 2000
-        while self.scheduler.has_requests():  # the worker is told of the last ones' end
+        while self.scheduler.has_requests():  # the worker is informed of the last ones' end
             self.engine.step()
         self.check_nothing_left()
 
@@ -101,7 +101,7 @@ class SteppedEngine:
         assert scheduler.kv_cache_manager.block_pool.get_num_free_blocks() == BLOCKS - 1
 
     def _look_at(self, song: Song) -> None:
-        """Note the state that a song is in, and abort it where it is to be."""
+        """Note the state of a song, and abort the song if that is planned for the state."""
         for request in list(self.scheduler.requests.values()):
             if request.request_id.startswith(f"{song.name}-") and "#" not in request.request_id:
                 state = "decode" if song.tokens else "prefill"
@@ -140,7 +140,7 @@ def engine(lm: LanguageModel, folder: Path) -> Iterator[SteppedEngine]:
 
 
 def songs(count: int, seed: int, **more: Any) -> list[Song]:
-    """Guided ones and not, greedy and sampled, with every filter; some begin alike."""
+    """With guidance and without, greedy and sampled, with every filter; some begin alike."""
     rng = random.Random(seed)
     alike = [rng.randrange(150_000) for _ in range(130)]
 
@@ -194,7 +194,7 @@ def test_codes_are_those_of_pt(engine: SteppedEngine, lm: LanguageModel) -> None
         assert text.reason == "stop"
         assert text.tokens[-1] == IM_END
         assert re.fullmatch(METADATA, lm.tokenizer.decode(text.tokens[:-1]))
-    # It was as tight as it was meant to be, and the prefix cache served some.
+    # The engine was as full as intended, and the prefix cache was used.
     assert sum("waiting" in song.states for song in writing) > 10
     assert any("prefill" in song.states for song in writing)
     assert any(song.cached for song in writing if song.order.uncond)
@@ -202,7 +202,7 @@ def test_codes_are_those_of_pt(engine: SteppedEngine, lm: LanguageModel) -> None
 
 
 def test_guidance_penalty_and_filters_matter(lm: LanguageModel) -> None:
-    """Else the test above could not fail."""
+    """Otherwise the test above could not fail."""
     (song,) = songs(1, seed=2)
     song.prompt = list(range(40))
     plain = Sampling(seed=3, temperature=1.0)
@@ -228,7 +228,7 @@ def test_aborted_songs_leave_nothing_behind(engine: SteppedEngine, lm: LanguageM
     for number, state in ((7, "waiting"), (9, "waiting"), (12, "waiting"), (3, "decode")):
         writing[number].abort_in = state
     writing[4].abort_in = "decode"
-    for number in (5, 11):  # unguided, and longer than a step
+    for number in (5, 11):  # without guidance, and longer than a step
         writing[number].prompt = list(range(number, 700))
         writing[number].abort_in = "prefill"
     engine.run(writing)

@@ -1,6 +1,6 @@
 """The engine as the deployment sees it, with vLLM in processes of its own, on the CPU.
 
-The last test kills it, and goes on with another.
+The last test kills it, and continues with another.
 """
 
 import asyncio
@@ -72,7 +72,7 @@ async def plan_of(engine: VllmPlanner, wanted: PlanRequest) -> Plan:
 
 
 async def nothing_left(engine: VllmPlanner) -> None:
-    """No request, and no KV block of one; what was aborted takes a step to go."""
+    """No request, and no KV block of one; an aborted request needs a step to disappear."""
     vllm = engine._requests._engine
     async with asyncio.timeout(30):
         while vllm.get_num_unfinished_requests() or not await vllm.reset_prefix_cache():
@@ -84,7 +84,7 @@ def plan_of_pt(planning: Planning, wanted: PlanRequest) -> Plan:
 
 
 def codes_of_pt(lm: LanguageModel, wanted: PlanRequest, plan: Plan) -> tuple[int, ...]:
-    """What the ``pt`` engine writes behind metadata that vLLM's LM wrote."""
+    """What the ``pt`` engine writes after metadata that vLLM's LM wrote."""
     brief = make_brief(wanted, lm.tokenizer, LM.context)
     cot = Given.all_of(plan.metadata)
     prompts = [codes_prompt_ids(lm.tokenizer, wanted.caption, wanted.lyrics, cot)]
@@ -107,7 +107,7 @@ async def test_events(engine: VllmPlanner) -> None:
     assert steps[at - 1] == ("metadata", 6, 6)
     assert steps[-1] == ("codes", 300, 300)
     assert steps == sorted(set(steps), key=lambda step: (step[0] == "codes", step[1]))
-    assert len(steps) <= 6 + plan.elapsed / 0.25  # far from one a token
+    assert len(steps) <= 6 + plan.elapsed / 0.25  # far less often than once per token
 
 
 async def test_it_describes_itself_and_knows_no_other_model(engine: VllmPlanner) -> None:
@@ -126,7 +126,7 @@ async def test_it_describes_itself_and_knows_no_other_model(engine: VllmPlanner)
 async def test_many_at_once_are_planned_as_pt_plans_them_one_by_one(
     engine: VllmPlanner, lm: LanguageModel, terse: Planning
 ) -> None:
-    """Four times as many as there are places for, coming and going."""
+    """Four times as many as there are places, beginning and ending."""
     rng = random.Random(0)
 
     async def planned(wanted: PlanRequest) -> Plan:
@@ -216,7 +216,7 @@ def legal(wanted: PlanRequest, plan: Plan) -> None:
 
 async def test_metadata_is_legal_every_time(engine: VllmPlanner) -> None:
     requests = [text_alone(number) for number in range(100)]
-    places = asyncio.Semaphore(2 * PLANS)  # a row each
+    places = asyncio.Semaphore(2 * PLANS)  # one row each
 
     async def planned(one: PlanRequest) -> Plan:
         async with places:
@@ -225,7 +225,7 @@ async def test_metadata_is_legal_every_time(engine: VllmPlanner) -> None:
     plans = await asyncio.gather(*map(planned, requests))
     for one, plan in zip(requests, plans, strict=True):
         if one.bpm and one.duration and one.key_scale and one.time_signature:
-            continue  # the LM was not asked
+            continue  # the LM was not used
         legal(one, plan)
 
 
@@ -294,7 +294,7 @@ async def test_hostile_requests_at_vllm_itself(
 
 
 def processes() -> list[psutil.Process]:
-    """vLLM's, under this one."""
+    """vLLM's processes, below this one."""
     children = psutil.Process().children(recursive=True)
     return [child for child in children if child.is_running() and "VLLM::" in child.name()]
 
@@ -307,7 +307,7 @@ async def no_processes() -> None:
 
 @pytest.fixture(scope="module")
 def prefixless(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same model, its tensors named as some publish them, with one too many."""
+    """The same model, its tensors named as in some publications, with one too many."""
     checkpoints = tmp_path_factory.mktemp("prefixless")
     there = checkpoints / "acestep-5Hz-lm-plain"
     there.mkdir()
@@ -322,7 +322,7 @@ def prefixless(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def test_an_engine_that_hangs_is_told_from_one_that_works(
     engine: VllmPlanner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a kernel that never ends does it; without this every later job would wait for it."""
+    """Like a kernel that never ends; without the check every later job would wait for it."""
     monkeypatch.setattr(requests, "HANG_SECONDS", 0.5)
     wanted = request(duration=60, **FORCED)
     alone = await plan_of(engine, wanted)
@@ -338,7 +338,7 @@ async def test_an_engine_that_hangs_is_told_from_one_that_works(
         core.resume()
     monkeypatch.undo()
     await nothing_left(engine)
-    await engine.check()  # idle, it is not expected to write
+    await engine.check()  # when it is idle, it is not expected to write
     assert (await plan_of(engine, wanted)).codes == alone.codes
 
 
@@ -363,7 +363,7 @@ async def test_a_dead_engine_says_so_and_another_takes_its_place(
     assert other.describe().models == ("acestep-5Hz-lm-plain",)
     wanted = request(seed=3, cfg_scale=2, **FORCED)
     assert (await plan_of(other, wanted)).codes == plan_of_pt(terse, wanted).codes
-    # Closed while they are read, streams end, and so do the processes.
+    # When it is closed while streams are read, the streams end, and so do the processes.
     streams = [asyncio.create_task(plan_of(other, long)) for _ in range(PLANS + 1)]
     await asyncio.wait(streams, timeout=1)
     await other.close()
