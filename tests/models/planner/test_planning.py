@@ -98,7 +98,7 @@ def test_captions_as_long_as_they_get_and_the_lms_own_length(
 def test_codes_follow_a_caption_only_where_the_decoder_reads_it(
     lm: LanguageModel, terse: Planning, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the LM's own caption in the CoT, and the user's at the decoder, there would be two songs."""
+    """The LM's own caption in the CoT and the user's at the decoder would describe two songs."""
     read: list[str] = []
     rows = LanguageModel.rows
 

@@ -22,7 +22,7 @@ class MakeHarness(Protocol):
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs the tests may have settings of their own."""
+    """The person who runs the tests may have settings of their own."""
     for name in [name for name in os.environ if name.upper().startswith("ACESTEP_")]:
         monkeypatch.delenv(name)
 
@@ -51,7 +51,7 @@ async def make_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
         yield make
     for close in undo:
         close()
-    # Whatever a test did: no request leaves its files behind.
+    # Whatever a test did: every request deletes its files.
     assert list(temporary.iterdir()) == []
 
 

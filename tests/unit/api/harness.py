@@ -1,4 +1,4 @@
-"""What the api's tests work with: a JobService over a real SQLite store, and a stand-in runner."""
+"""Used by the API's tests: a JobService over a real SQLite store, and a stand-in for the runner."""
 
 import asyncio
 import contextlib
@@ -84,7 +84,7 @@ URL = "/v1/music/generate"
 
 
 class JobStoreService:
-    """JobService without Ray. ``deploy`` and ``fail`` are the tests' to set."""
+    """JobService without Ray. Tests set ``deploy`` and ``fail``."""
 
     def __init__(self, store: SqliteStore) -> None:
         self.store = store
@@ -187,7 +187,7 @@ class ApiHarness:
         return await self.http.post(URL, content=json.dumps(body), headers=headers)
 
     async def spec(self, **fields: object) -> JobSpec:
-        """The spec that a good request is stored as."""
+        """The stored spec of a good request."""
         answer = await self.submit(**fields)
         assert answer.status_code == 200, answer.text
         return self.stored(answer.json()["job_id"])
@@ -201,13 +201,13 @@ class ApiHarness:
         return self.service.apply(Stats()).queued
 
     async def stored_keys(self) -> list[str]:
-        """What lies in artifact storage."""
+        """The keys in artifact storage."""
         return sorted([stored.key async for stored in self.artifacts.list()])
 
     async def succeed(
         self, takes: Sequence[bytes] = (b"one", b"two"), plan: Plan | None = None, ext: str = "mp3"
     ) -> str:
-        """Run the next job; its takes hold these bytes. Answers its id."""
+        """Run the next job; its takes hold these bytes. Returns its id."""
         record = await self.service.start()
         stored = []
         for index, data in enumerate(takes):
@@ -244,7 +244,7 @@ def warnings_of(answer: httpx.Response) -> str:
 
 
 def problem_of(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """The problem an answer holds, checked for its form."""
+    """The problem in a response; its form is checked."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     problem: dict[str, Any] = answer.json()
@@ -256,7 +256,7 @@ def problem_of(answer: httpx.Response, status: int, code: str) -> dict[str, Any]
 
 
 def field_errors(answer: httpx.Response, code: str = "invalid_value") -> dict[str, str]:
-    """Field -> what is wrong with it, of a 422."""
+    """Field -> its error, from a 422 response."""
     problem = problem_of(answer, 422, code)
     errors = {entry["field"]: entry["detail"] for entry in problem["errors"]}
     assert len(errors) == len(problem["errors"]), "one entry a field"

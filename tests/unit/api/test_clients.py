@@ -1,4 +1,4 @@
-"""Real HTTP clients against the app on a socket: each sends a song to cover as its users do."""
+"""Real HTTP clients against the app on a socket: each sends a song to cover as its users would."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ def with_httpx(url: str, song: Path) -> bytes:
 
 
 def with_urllib3(url: str, song: Path) -> bytes:
-    """File names as urllib3 1 and requests wrote them, and mail libraries do."""
+    """File names as urllib3 1 and requests wrote them, and as mail libraries do."""
     file = RequestField("src_audio", song.read_bytes())
     disposition = f"form-data; name=\"src_audio\"; filename*=utf-8''{quote(song.name)}"
     file.headers = {"Content-Disposition": disposition, "Content-Type": "audio/wav"}

@@ -1,4 +1,4 @@
-"""The OpenAPI document: complete, committed, and the code's own."""
+"""The OpenAPI document: complete, committed, and equal to the code's."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ def document() -> dict[str, Any]:
 
 
 def test_the_committed_file_is_current(document: dict[str, Any]) -> None:
-    """Clients are made from it; ``python -m acestep_ray.api.openapi`` prints it anew."""
+    """Clients are generated from it; ``python -m acestep_ray.api.openapi`` prints a new one."""
     assert json.loads(COMMITTED.read_text()) == document
 
 
@@ -55,12 +55,12 @@ def test_every_field_of_every_body(
         assert name in files or "Legal: " in field["description"], name
         assert "x-legal" not in field and "{" not in field["description"], name
         if media_type != "application/json":
-            assert isinstance(field["type"], str), name  # a form holds one text a field
-            assert "null" not in field["description"], name  # nor does it have null
+            assert isinstance(field["type"], str), name  # a form holds one text per field
+            assert "null" not in field["description"], name  # and no null
 
 
 async def test_the_examples_are_legal(api: ApiHarness, document: dict[str, Any]) -> None:
-    """But for the paths: no server has those files."""
+    """Except the paths: no server has those files."""
     for schema, form in (("GenerateRequest", False), ("GenerateForm", True)):
         for name, field in document["components"]["schemas"][schema]["properties"].items():
             if name.endswith("_audio_path"):

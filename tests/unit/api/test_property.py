@@ -1,4 +1,4 @@
-"""Whatever a client sends: an answer below 500, and a job only where it says so."""
+"""Whatever a client sends: a response below 500, and a job only if the response states one."""
 
 import asyncio
 import contextlib
@@ -53,13 +53,13 @@ QUICK = settings(
 
 
 class Poster:
-    """One app, and a loop of its own: hypothesis calls plain functions."""
+    """One app with its own event loop, because hypothesis calls plain functions."""
 
     def __init__(self, runner: asyncio.Runner, http: httpx.AsyncClient, service: JobStoreService):
         self._runner, self._http, self._service = runner, http, service
 
     def __call__(self, content: bytes, content_type: str) -> None:
-        """Post it, and judge the answer."""
+        """Post it, and check the response."""
         self._service.submits.clear()
         headers = {"Content-Type": content_type}
         answer = self._runner.run(self._http.post(URL, content=content, headers=headers))

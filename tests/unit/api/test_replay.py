@@ -1,4 +1,4 @@
-"""Replay as docs/api.md has it: the LM's plan sent back makes the same samples, bit for bit."""
+"""Replay as in docs/api.md: the LM's plan, sent back, makes the same samples, bit for bit."""
 
 from typing import Any
 

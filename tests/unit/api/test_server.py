@@ -1,4 +1,4 @@
-"""Behind a real socket: uploads too large or cut off, and clients that are still sending."""
+"""Behind a real socket: uploads that are too large or cut off, and clients that still send."""
 
 import asyncio
 import logging
@@ -32,12 +32,12 @@ FORM = (
 
 
 class TaskCancelledError(Exception):
-    """As Ray's is called."""
+    """Ray's exception has this name."""
 
 
 @dataclass
 class Server:
-    """The app on a port of loopback; at most 2 MB a body."""
+    """The app on a port of loopback; at most 2 MB per body."""
 
     port: int
     service: JobStoreService
@@ -47,7 +47,7 @@ class Server:
         return socket.create_connection(("127.0.0.1", self.port), timeout=20)
 
     def request(self, *headers: str, key: str = "Bearer k") -> socket.socket:
-        """A connection on which the head of a submit was sent."""
+        """A connection on which the headers of a submit were sent."""
         client = self.connect()
         head = ["POST /v1/music/generate HTTP/1.1", "Host: music", f"Authorization: {key}"]
         client.sendall("\r\n".join([*head, *headers, "", ""]).encode())
@@ -108,7 +108,7 @@ MULTIPART = "Content-Type: multipart/form-data; boundary=b"
 def test_a_client_that_sends_all_of_a_large_body_hears_why_it_is_refused(
     server: Server, chunked: bool, content_type: str, start: bytes
 ) -> None:
-    """Not "broken pipe": most HTTP libraries send the whole body before they look."""
+    """Not "broken pipe": most HTTP libraries send the whole body before they read."""
     size = 30 * MEGABYTE // len(BLOCK) * len(BLOCK)
     length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {size + len(start)}"
     with closing(server.request(content_type, length)) as client:
@@ -128,7 +128,7 @@ def test_a_client_without_the_key_hears_it_before_it_has_sent_its_body(server: S
     ) as client:
         answer = client.recv(65_536)
         assert answer.startswith(b"HTTP/1.1 401 ")
-        send_blocks(client, 5 * MEGABYTE, chunked=False)  # it is still listened to
+        send_blocks(client, 5 * MEGABYTE, chunked=False)  # the server still reads
 
 
 def test_a_client_that_asks_first_need_not_send_at_all(server: Server) -> None:
@@ -201,7 +201,8 @@ def test_connections_are_kept_where_all_is_well(server: Server) -> None:
 async def test_a_server_that_fails_to_read_on(
     api: ApiHarness, error: type[BaseException], refused: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Ray Serve does so when the client hangs up: no traceback; only a cancel goes through."""
+    """Ray Serve does so when the client disconnects: no traceback; only a cancellation is passed
+    on."""
     told = b"1000000000000" if refused else b"100000"
     content_type = b"multipart/form-data; boundary=b"
     sent: list[Message] = []

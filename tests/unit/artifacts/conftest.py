@@ -13,12 +13,12 @@ BIG = 12_000_000
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return tmp_path / "the store, 100% é"  # what a URL must quote
+    return tmp_path / "the store, 100% é"  # characters that must be quoted in a URL
 
 
 @pytest.fixture(params=["file", "s3"])
 def artifacts(request: pytest.FixtureRequest, folder: Path) -> Artifacts:
-    """The contract suite runs over both."""
+    """The contract suite runs on both."""
     return Artifacts(
         folder.as_uri() if request.param == "file" else request.getfixturevalue("s3_url")
     )

@@ -1,4 +1,4 @@
-"""Google and Azure, as far as that goes without them: URLs, and what is signed on this side."""
+"""Google and Azure, as far as possible without them: URLs, and signatures made by this side."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ from acestep_ray.artifacts.store import Artifacts, Method
 
 @pytest.fixture
 def google(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A service account's file, with a key of its own."""
+    """A service account's file, with its own key."""
     key = rsa.generate_private_key(65_537, 2048)
     account = {
         "type": "service_account",
@@ -45,7 +45,7 @@ async def test_google(method: Method) -> None:
 @pytest.mark.usefixtures("azure")
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_azure(method: Method) -> None:
-    """The URL grants reading, for HEAD as well: without that right it grants nothing."""
+    """The URL must allow reading, also for HEAD: without that right it is useless."""
     url = httpx.URL(await Artifacts("az://songs/a").sign("takes/j/1/1.mp3", method, 300))
     assert (url.host, url.path) == ("account.blob.core.windows.net", "/songs/a/takes/j/1/1.mp3")
     assert url.params["sp"] == "r"

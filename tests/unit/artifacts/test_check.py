@@ -1,4 +1,4 @@
-"""What is wrong with the storage is said at start, in a sentence with the setting and the cure."""
+"""Errors of the storage are reported at start, in a sentence with the setting and the cure."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ Environment = pytest.MonkeyPatch
 
 
 def fault(url: str, *, signing: bool = False) -> str:
-    """The one sentence that a check of unusable storage ends with."""
+    """The one sentence with which a check of unusable storage ends."""
     with pytest.raises(StorageUnusable) as caught:
         check_storage(url, signing=signing)
     told = str(caught.value)
@@ -45,7 +45,7 @@ check_storage(sys.argv[1])
 
 
 def test_a_full_disk_keeps_nothing_from_starting(tmp_path: Path) -> None:
-    """Jobs are deleted through the service. A file size limit stands for the full disk."""
+    """Jobs are deleted through the service. A file size limit simulates the full disk."""
     subprocess.run([sys.executable, "-c", FULL, tmp_path.as_uri()], check=True)
 
 
@@ -59,7 +59,7 @@ def test_a_bucket_that_does_not_exist(s3_url: str) -> None:
     [
         ("writer", "not the secret", "SignatureDoesNotMatch"),
         ("stranger", "a secret", "InvalidAccessKeyId"),
-        (READER_KEY, READER_SECRET, "AccessDenied"),  # may read, and not write
+        (READER_KEY, READER_SECRET, "AccessDenied"),  # may read, but not write
     ],
 )
 def test_credentials_that_do_not_do(
@@ -79,7 +79,7 @@ def test_half_of_the_credentials(s3_url: str, monkeypatch: Environment) -> None:
 
 
 def test_no_credentials_at_all(s3: S3Server, s3_url: str, monkeypatch: Environment) -> None:
-    """Then the machine's cloud is asked for some, at an address that here nobody answers at."""
+    """Then some are requested from the machine's cloud, at an address where no server is here."""
     monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
@@ -106,7 +106,7 @@ def test_an_endpoint_that_is_none(
 
 
 def test_storage_that_is_away_may_come_back(s3_url: str, monkeypatch: Environment) -> None:
-    """That is no mistake of the settings, so no reason to give up."""
+    """The settings are right, so this is no reason to stop."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     with pytest.raises(StorageError, match="cannot be reached") as caught:
         check_storage(s3_url, patience=0.5)

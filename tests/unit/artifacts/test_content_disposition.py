@@ -1,4 +1,4 @@
-"""File names made of captions: safe on every system, in the language they were written in."""
+"""File names made from captions: safe on every system, in the caption's own language."""
 
 from email.message import Message
 from urllib.parse import unquote
@@ -11,9 +11,9 @@ from acestep_ray.artifacts.content_disposition import disposition
 
 
 def name_of(caption: str) -> tuple[str, str]:
-    """The plain and the full file name that the header holds."""
+    """The plain and the full file name in the header."""
     header = disposition(caption, 0, "mp3")
-    header.encode("latin-1")  # what HTTP can send
+    header.encode("latin-1")  # only what HTTP can send
     message = Message()
     message["Content-Disposition"] = header.partition("; filename*")[0]
     plain = message.get_filename()

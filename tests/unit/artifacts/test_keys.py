@@ -1,4 +1,4 @@
-"""Keys decide what a deletion reaches and what an old attempt may write."""
+"""Keys decide what a deletion removes and what an old attempt may write."""
 
 from acestep_ray.artifacts import keys
 

@@ -1,4 +1,4 @@
-"""Storage that is a folder: durable, tidy, and honest about a full disk."""
+"""Storage in a folder: durable, without leftovers, and with a clear error if the disk is full."""
 
 import asyncio
 import subprocess
@@ -41,7 +41,7 @@ async def test_a_cancelled_put_leaves_nothing(
         await asyncio.sleep(0)
     writing.cancel()
     await asyncio.wait([writing])
-    # The library drops the upload on its own thread; at most the whole file may have got there.
+    # The library drops the upload in its own thread; by then at most the whole file was written.
     async with asyncio.timeout(10):
         while any("#" in name for name in _left(folder)):
             await asyncio.sleep(0.01)
@@ -72,7 +72,7 @@ os._exit(0)
 
 
 def test_a_full_disk_is_told_without_paths_and_leaves_nothing(folder: Path, tmp_path: Path) -> None:
-    """A file size limit stands for the full disk; both ways of writing meet it."""
+    """A file size limit simulates the full disk; both ways of writing reach it."""
     ended = subprocess.run(
         [sys.executable, "-c", FULL, folder, tmp_path / "source"],
         check=True,
@@ -93,7 +93,7 @@ asyncio.run(Artifacts(sys.argv[1]).put_file("sources/j/source.flac", Path(sys.ar
 
 
 def _kill_a_writer(folder: Path, path: Path) -> None:
-    """Stop a process in the middle of storing a file that takes long."""
+    """Stop a process while it stores a large file."""
     with path.open("wb") as source:
         source.truncate(1_000_000_000)
     writer = subprocess.Popen(

@@ -1,5 +1,5 @@
-"""What every storage keeps to, a folder and an object store: whole or absent, found again, and
-gone when deleted."""
+"""Rules for every storage, a folder and an object store: files are whole or absent, can be found
+again, and no longer exist when they are deleted."""
 
 import asyncio
 import pickle
@@ -144,7 +144,7 @@ def test_making_one_opens_nothing_and_it_can_be_pickled(url: str, tmp_path: Path
 async def test_a_reader_never_sees_half_a_file(
     artifacts: Artifacts, big: Path, small: Path
 ) -> None:
-    """Look at the key all the while it is written, over an older file."""
+    """Read the key during the whole write, which replaces an older file."""
     await artifacts.put_file("takes/j/1/1.wav", small)
     writing = asyncio.create_task(artifacts.put_file("takes/j/1/1.wav", big))
     sizes = set()
@@ -159,7 +159,7 @@ async def test_a_reader_never_sees_half_a_file(
 async def test_writers_and_deleters_do_not_disturb_each_other(
     artifacts: Artifacts, small: Path
 ) -> None:
-    """One job's folders are removed as empty in the moment another's are made."""
+    """One job's empty folders are removed at the moment when another job's are made."""
 
     async def write(job: int) -> None:
         for turn in range(30):
@@ -173,7 +173,7 @@ async def test_writers_and_deleters_do_not_disturb_each_other(
 
 
 async def test_more_files_than_a_page_of_a_list_holds(artifacts: Artifacts, small: Path) -> None:
-    """Clouds list, and delete, a thousand at a time."""
+    """Clouds list and delete a thousand at a time."""
     keys = [f"takes/j/1/{number:04}.mp3" for number in range(1_005)]
     limit = asyncio.Semaphore(20)
 
@@ -207,7 +207,7 @@ asyncio.run(main())
 
 
 async def test_a_long_take_is_never_in_memory_whole(artifacts: Artifacts, tmp_path: Path) -> None:
-    """600 s of WAV are 115 MB; a service streams many at a time."""
+    """600 s of WAV have 115 MB; a service streams many at a time."""
     long = tmp_path / "long"
     with long.open("wb") as file:
         file.truncate(115_200_000)

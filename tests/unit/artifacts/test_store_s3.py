@@ -1,4 +1,4 @@
-"""Storage that is an object store's process: rights, signed URLs, and a server that goes away."""
+"""Storage in an object store's process: rights, signed URLs, and a server that goes away."""
 
 import asyncio
 import pickle
@@ -182,7 +182,7 @@ async def test_a_server_that_is_away_is_one_sentence(
 async def test_a_server_that_comes_back_is_waited_for(
     s3: S3Server, s3_url: str, small: Path, long: Path
 ) -> None:
-    """Killed in the middle of an upload, it comes back and gets the rest; reads wait likewise."""
+    """Killed during an upload, it comes back and gets the rest; reads wait in the same way."""
     artifacts = Artifacts(s3_url, patience=120)
     await artifacts.put_file("k", small)
     before = s3.uploads()

@@ -17,7 +17,7 @@ Pipe = Callable[..., Path]
 
 @pytest.fixture
 def tone() -> Samples:
-    """Two seconds at 44.1 kHz, another pitch on each side."""
+    """Two seconds at 44.1 kHz, with another pitch on each side."""
     time = np.arange(88_200) / 44_100
     both = [0.5 * np.sin(2 * np.pi * hertz * time) for hertz in (440, 550)]
     return np.stack(both, axis=1).astype(np.float32)
@@ -25,7 +25,7 @@ def tone() -> Samples:
 
 @pytest.fixture
 def make(tmp_path: Path, tone: Samples) -> Make:
-    """``make(name, ...)`` writes a sound file: the tone where no samples are given."""
+    """``make(name, ...)`` writes a sound file: the tone if no samples are given."""
 
     def write(
         name: str,
@@ -47,7 +47,7 @@ def make(tmp_path: Path, tone: Samples) -> Make:
 
 @pytest.fixture
 def convert(make: Make, tmp_path: Path) -> Convert:
-    """``convert(name, *arguments)``: ffmpeg makes that of the tone."""
+    """``convert(name, *arguments)``: ffmpeg converts the tone to this file."""
 
     def run(name: str, *arguments: str, source: Path | None = None) -> Path:
         path = tmp_path / name
@@ -60,7 +60,7 @@ def convert(make: Make, tmp_path: Path) -> Convert:
 
 @pytest.fixture
 def pipe(make: Make, tmp_path: Path) -> Pipe:
-    """``pipe(name, program, *arguments)``: what ffmpeg or SoX writes of the tone into a pipe."""
+    """``pipe(name, program, *arguments)``: the tone as ffmpeg or SoX writes it into a pipe."""
 
     def run(name: str, program: str, *arguments: str) -> Path:
         path, tone = tmp_path / name, str(make("tone.wav"))
@@ -78,6 +78,6 @@ def pipe(make: Make, tmp_path: Path) -> Pipe:
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
-    """Where the FLAC is to be: in a folder that is empty otherwise."""
+    """Where the FLAC will be written: in a folder that is otherwise empty."""
     (tmp_path / "work").mkdir()
     return tmp_path / "work" / "source.flac"

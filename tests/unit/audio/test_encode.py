@@ -1,4 +1,4 @@
-"""A take must come back from its file: whole, at its level, the same bytes every time."""
+"""A take must be read back from its file: whole, at its level, the same bytes every time."""
 
 import hashlib
 import subprocess
@@ -34,7 +34,7 @@ def _music(seconds: float = 3.0) -> Samples:
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_take_comes_back_whole_and_alike(name: str, tmp_path: Path) -> None:
     samples = _music()
-    path = tmp_path / "take"  # no extension: the format is told, not guessed
+    path = tmp_path / "take"  # no extension: the format is given, not guessed
     encoded = encode_take(samples, path, name, TAGS)
     back, rate = sf.read(path, dtype="float32", always_2d=True)
     assert rate == 48_000
@@ -61,7 +61,7 @@ for name in FORMATS:
 
 
 def test_the_same_take_is_the_same_file_in_every_format(tmp_path: Path) -> None:
-    """Also from another process: libsndfile seeds its Ogg serials once a process."""
+    """Also from another process: libsndfile seeds its Ogg serials once per process."""
     samples = _music(1.0)
     first = [encode_take(samples, tmp_path / "a", name, TAGS).sha256 for name in FORMATS]
     np.save(tmp_path / "samples.npy", samples)
@@ -94,14 +94,14 @@ def test_rounding_has_no_offset_and_clips_at_full_scale() -> None:
 
 
 def test_a_long_take_is_written_in_blocks(tmp_path: Path) -> None:
-    """Written at once, a minute of Vorbis kills the process."""
+    """Written in one call, a minute of Vorbis crashes the process."""
     samples = np.zeros((48_000 * 60, 2), np.float32)
     assert encode_take(samples, tmp_path / "take", "ogg", TAGS).samples == len(samples)
 
 
 @pytest.mark.parametrize("name", ["ogg", "opus"])
 def test_ogg_streams_of_one_job_differ_in_their_serial(name: str, tmp_path: Path) -> None:
-    """Pages of two takes with one serial could not be chained into a file."""
+    """Pages of two takes with one serial could not be joined into one file."""
     serials = set()
     for seed in (2**32 - 1, 0):
         encode_take(_music(1.0), tmp_path / "take", name, Tags(caption="", seed=seed))
@@ -146,7 +146,7 @@ for name in FORMATS:
 
 
 def test_a_full_disk_is_told_and_leaves_no_file(tmp_path: Path) -> None:
-    """Wherever the room ends, also in the last flush and in the tags."""
+    """Wherever the disk becomes full, also in the last flush and in the tags."""
     ended = subprocess.run(
         [sys.executable, "-c", LIMITED, tmp_path / "take"],
         check=True,

@@ -1,4 +1,4 @@
-"""Whatever a client writes as a caption, the file keeps playing and says what it is."""
+"""Whatever a client writes as a caption, the file can still be played and has correct tags."""
 
 import unicodedata
 from pathlib import Path
@@ -100,7 +100,7 @@ def test_strange_captions(name: str, kind: str, tmp_path: Path) -> None:
     caption = CAPTIONS[kind]
     found = _tagged(tmp_path, name, Tags(caption=caption, seed=1))
     description = found.get("description", "")
-    # All that is lost is what no tag can hold, and how wide a gap was.
+    # Only what no tag can hold is lost, and the width of gaps.
     kept = "".join(c for c in caption if unicodedata.category(c) not in ("Cc", "Cs"))
     assert description.replace(" ", "") == kept.replace(" ", "")
     assert len(found.get("title", "")) <= 121

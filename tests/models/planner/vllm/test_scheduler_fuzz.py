@@ -1,4 +1,4 @@
-"""Random jobs through the real scheduler: no pair is split, and none is preempted, overtaken or lost.
+"""Random jobs through the real scheduler: no pair is split; no job is preempted, overtaken or lost.
 
 vLLM's scheduler is not a public interface. This test shows whether ours still works with a new
 version; the last tests show whether this one would fail otherwise.

@@ -1,4 +1,4 @@
-"""Bodies: what each Content-Type is read as, and what becomes of broken ones."""
+"""Bodies: how each Content-Type is read, and what happens to broken bodies."""
 
 import encodings
 import json
@@ -27,7 +27,7 @@ def multipart(*parts: tuple[str, bytes], end: bytes = b"--\r\n") -> bytes:
 
 
 async def send(api: ApiHarness, content: bytes, content_type: str | None) -> tuple[str, int | None]:
-    """The caption and bpm that the body was read as."""
+    """The caption and bpm that were read from the body."""
     headers = {"Content-Type": content_type} if content_type is not None else {}
     answer = await api.http.post(URL, content=content, headers=headers)
     assert answer.status_code == 200, answer.text
@@ -184,7 +184,7 @@ def test_names_of_charsets() -> None:
 
 
 def test_unknown_charsets_leave_nothing_behind() -> None:
-    """Python remembers every name of a codec that it has looked for in vain."""
+    """Python stores every name of a codec that it has searched for without success."""
     known = len(encodings._cache)
     for name in ("klingon", "x" * 1_000_000, "utf-8" + "x" * 100, "é", "ütf-8"):
         with pytest.raises(Problem, match="Unknown charset"):

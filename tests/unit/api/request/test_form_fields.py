@@ -1,4 +1,4 @@
-"""Lists and objects in forms: as JSON text, as names that come again, and in brackets."""
+"""Lists and objects in forms: as JSON text, as repeated names, and in brackets."""
 
 from urllib.parse import urlencode
 
@@ -22,7 +22,7 @@ async def multipart(api: ApiHarness, pairs: Pairs) -> httpx.Response:
 
 
 async def specs(api: ApiHarness, pairs: Pairs) -> list[JobSpec]:
-    """What both kinds of form are stored as."""
+    """The stored form of both kinds of form."""
     answers = [await urlencoded(api, pairs), await multipart(api, pairs)]
     assert all("Unknown" not in warnings_of(answer) for answer in answers)
     return [api.stored(answer.json()["job_id"]) for answer in answers]
@@ -127,7 +127,7 @@ async def test_brackets_that_mean_nothing_are_reported(api: ApiHarness) -> None:
 
 
 async def test_the_url_parsers_own_charset_field(api: ApiHarness) -> None:
-    """HTML's hidden field: the browser fills in which charset it wrote the form in."""
+    """HTML's hidden field: the browser fills in the charset of the form."""
     for content in (b"_charset_=iso-8859-1&caption=caf%E9", b"caption=caf%E9&_charset_=latin1"):
         answer = await api.http.post(URL, content=content, headers=FORM)
         assert "warnings" not in answer.json()

@@ -1,4 +1,4 @@
-"""Every field: what is refused, with its name and its legal values, and what is taken."""
+"""Every field: what is refused, with its name and its legal values, and what is accepted."""
 
 import json
 from typing import Any
@@ -179,7 +179,7 @@ def test_good_values(field: str) -> None:
 
 @pytest.mark.parametrize("field", [*GOOD, "metas", "prompt", "src_audio", "reference_audio"])
 async def test_values_that_mean_the_default(api: ApiHarness, field: str) -> None:
-    """What JavaScript and Python write for nothing: none of it is sung, and none is an error."""
+    """What JavaScript and Python write for "no value": none of it is sung, and none is an error."""
     plain = (await api.spec(caption=None)).model_dump() | {"seeds": ()}
     answers = [await api.submit(**{"caption": None, field: nothing}) for nothing in (None, "")]
     for nothing in ("", "null", "undefined", "None"):
@@ -202,7 +202,7 @@ async def test_every_bad_field_is_named_once(api: ApiHarness) -> None:
     answer = await api.submit(**{name: {"bad": True} for name in fields})
     errors = field_errors(answer)
     assert list(errors) == fields
-    assert "And " in answer.json()["detail"]  # readable, not endless
+    assert "And " in answer.json()["detail"]  # readable, not very long
 
 
 async def test_the_caps_are_settings(make_bench: MakeHarness) -> None:

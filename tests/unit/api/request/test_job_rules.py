@@ -1,4 +1,4 @@
-"""What several values mean together: what is refused, what is warned of, what is stored."""
+"""What several values mean together: what is refused, what gets a warning, what is stored."""
 
 from typing import Any
 
@@ -92,7 +92,7 @@ async def test_codes_that_do_not_count(api: ApiHarness) -> None:
     assert spec.decode.codes == () and spec.plan and spec.plan.infer_type == "dit"
     assert warnings_of(answer) == "audio_code_string is not used with infer_type dit."
     errors = field_errors(await api.submit(audio_code_string=CODES, task_type="repaint"))
-    assert set(errors) == {"src_audio_path"}  # repaint needs its source, codes or not
+    assert set(errors) == {"src_audio_path"}  # repaint needs its source, with codes or without
 
 
 async def test_what_a_turbo_model_does_not_do(api: ApiHarness) -> None:
@@ -117,7 +117,7 @@ async def test_a_base_model_is_told_of_its_steps(api: ApiHarness, model: str) ->
         "send inference_steps: 50."
     ]
     assert api.stored(answer.json()["job_id"]).decode.steps == 8
-    for steps in (8, 50):  # who says so gets what was asked for
+    for steps in (8, 50):  # a client that sends a value gets it
         assert "warnings" not in (await api.submit(inference_steps=steps)).json()
     api.service.deploy = Deployed((MOCK_LM,), (TURBO, decoder), ready=True)
     assert "warnings" not in (await api.submit()).json()
@@ -163,7 +163,7 @@ async def test_tasks_that_the_model_does_not_do(api: ApiHarness) -> None:
 
 
 async def test_the_tracks_of_the_other_tasks_are_not_lost(api: ApiHarness) -> None:
-    """Which track a job is about: lego and extract take one by name, complete takes several."""
+    """Which track a job is about: lego and extract use one by name, complete uses several."""
     api.service.deploy = Deployed((MOCK_LM,), (BASE,), ready=True)
     for task, wrong, right in (
         ("lego", {"track_classes": ["bass"]}, "track_name"),
@@ -250,7 +250,7 @@ async def test_before_anything_is_up(api: ApiHarness) -> None:
     answer = await api.submit(caption="x")
     problem = problem_of(answer, 503, "not_ready")
     assert answer.headers["retry-after"] and "No decoder replica is up yet." in problem["detail"]
-    assert set(field_errors(await api.submit(bpm=5))) == {"bpm"}  # wrong now, wrong later
+    assert set(field_errors(await api.submit(bpm=5))) == {"bpm"}  # wrong now and later
     api.service.deploy = Deployed((), (TURBO,), ready=False, reasons=("No planner.",))
     problem_of(await api.submit(use_5hz_lm=True), 503, "not_ready")
     assert (await api.submit(caption="x")).status_code == 200

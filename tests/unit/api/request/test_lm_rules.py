@@ -1,4 +1,4 @@
-"""What several values mean for the language model: which one plans a job, and whether one does."""
+"""What several values mean for the language model: which one plans a job, or whether none does."""
 
 from dataclasses import replace
 from typing import Any
@@ -105,7 +105,7 @@ async def test_unknown_models_are_refused_with_those_there_are(api: ApiHarness) 
 async def test_a_backend_that_is_not_deployed_is_served_with_a_warning(api: ApiHarness) -> None:
     for backend in ("vllm", "pt"):
         quiet = await api.submit(use_5hz_lm=True, lm_backend=backend)
-        assert "warnings" not in quiet.json()  # the mock stands for both
+        assert "warnings" not in quiet.json()  # the mock replaces both
     pt = PlannerDescription(engine="pt", models=("acestep-5Hz-lm-1.7B",), mock=False)
     api.service.deploy = Deployed((pt,), (BASE,), ready=True)
     answer = await api.submit(use_5hz_lm=True, lm_backend="vllm", inference_steps=50)
@@ -113,7 +113,7 @@ async def test_a_backend_that_is_not_deployed_is_served_with_a_warning(api: ApiH
     lm = api.stored(answer.json()["job_id"]).plan
     assert lm and lm.backend == "pt"
     quiet = await api.submit(use_5hz_lm=True, inference_steps=50)
-    assert "warnings" not in quiet.json()  # not asked for
+    assert "warnings" not in quiet.json()  # not requested
 
 
 async def test_the_backend_chooses_among_planners(api: ApiHarness) -> None:
@@ -146,7 +146,7 @@ async def test_a_job_waits_for_the_planner_of_its_model_and_backend(api: ApiHarn
     ):
         await api.submit(use_5hz_lm=True, **fields)
         assert api.service.submits[-1].planner == planner
-    # Who names neither gets the first, whatever the field's default is.
+    # Without a name the first is used, whatever the field's default is.
     deployed = api.service.deploy
     api.service.deploy = replace(deployed, planners=deployed.planners[::-1])
     await api.submit(use_5hz_lm=True)

@@ -21,7 +21,7 @@ async def post(api: ApiHarness, content: bytes, content_type: str = TYPE) -> htt
 
 
 async def assert_cover(api: ApiHarness, answer: httpx.Response) -> None:
-    """The song came, whole, as the source of a cover."""
+    """The song arrived complete, as the source of a cover."""
     assert answer.status_code == 200, answer.text
     assert "warnings" not in answer.json()
     spec = api.stored(answer.json()["job_id"])
@@ -60,7 +60,7 @@ async def assert_cover(api: ApiHarness, answer: httpx.Response) -> None:
 async def test_a_file_however_it_is_named(
     make_bench: MakeHarness, parameters: str, content_type: tuple[str, ...]
 ) -> None:
-    api = await make_bench(limits={"text_bytes": 100})  # a file is no text, so never too large
+    api = await make_bench(limits={"text_bytes": 100})  # a file is not text, so never too large
     await assert_cover(api, await post(api, TASK + named(parameters, SONG, *content_type) + END))
 
 
@@ -88,7 +88,8 @@ async def test_a_named_file_without_bytes_is_refused(api: ApiHarness) -> None:
 
 @pytest.mark.parametrize("text", [b"song.mp3", "曲 é.mp3".encode() * 400, b"UklGRiR9\r\n" * 1000])
 async def test_a_text_in_place_of_a_file(api: ApiHarness, text: bytes) -> None:
-    """A path for which the ``@`` was forgotten, or base64: the answer says how to send a file."""
+    """A path for which the ``@`` was forgotten, or base64: the error explains how to send a
+    file."""
     answer = await post(api, TASK + named('name="src_audio"', text) + END)
     assert '-F "src_audio=@song.mp3"' in field_errors(answer)["src_audio"]
 
@@ -107,7 +108,7 @@ WHOLE = TASK + FILE + END
 
 
 def lines(end: bytes) -> bytes:
-    """The whole form, its lines ended otherwise; the song has bytes of its own kind."""
+    """The whole form, with other line ends; the song contains bytes of its own kind."""
     head, _, _ = WHOLE.partition(SONG)
     return head.replace(b"\r\n", end) + SONG + (b"\r\n" + END).replace(b"\r\n", end)
 
@@ -200,7 +201,7 @@ async def test_what_is_wrong_with_a_form_is_said(
 
 @pytest.mark.parametrize("size", [1000, 2_000_000])
 async def test_audio_that_is_the_whole_body(api: ApiHarness, size: int) -> None:
-    """``curl --data-binary``, or n8n's "binary file": what to send instead is said."""
+    """``curl --data-binary``, or n8n's "binary file": the error names what to send instead."""
     answer = await post(api, b"\xff\xfb" * (size // 2), "audio/mpeg")
     detail = problem_of(answer, 415, "unsupported_media_type")["detail"]
     assert "Audio is sent as a file of a multipart/form-data body" in detail

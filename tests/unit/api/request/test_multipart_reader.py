@@ -1,4 +1,4 @@
-"""The reader of multipart forms alone: wherever the network cuts, and in little memory."""
+"""The reader of multipart forms alone: wherever the network cuts, and with little memory."""
 
 import asyncio
 import re
@@ -32,7 +32,7 @@ async def read(content: bytes, sizes: list[int], folder: Path, media: Media) -> 
 
 
 def outcome(content: bytes, sizes: list[int]) -> Any:
-    """Everything that a form is read as, or why it is refused."""
+    """Everything that is read from a form, or why it is refused."""
     with TemporaryDirectory() as folder:
         try:
             form = asyncio.run(read(content, sizes, Path(folder), read_media(TYPE)))
@@ -86,7 +86,7 @@ def test_where_the_network_cuts_makes_no_difference(content: bytes, sizes: list[
     cuts=st.lists(st.integers(1, 20), max_size=20),
 )
 def test_what_was_put_in_comes_out(caption: str, song: bytes, cuts: list[int]) -> None:
-    """Bytes that look nearly like a boundary, cut anywhere, stay as they are."""
+    """Bytes that are nearly a boundary, cut anywhere, are not changed."""
     boundary = b"b-b"
     body = (named('name="caption"', caption.encode()) + named('name="src_audio"', song)).replace(
         b"--b\r\nContent", b"--b-b\r\nContent"
@@ -99,7 +99,7 @@ def test_what_was_put_in_comes_out(caption: str, song: bytes, cuts: list[int]) -
 
 
 async def endless(start: bytes, chunk: bytes, taken: list[int]) -> AsyncIterator[bytes]:
-    """50 MB after ``start``, and a form's end; ``taken`` holds how many bytes were asked for."""
+    """50 MB after ``start``, and a form's end; ``taken`` holds how many bytes were requested."""
     yield start
     for _ in range(50_000_000 // len(chunk)):
         taken[0] += len(chunk)
@@ -131,7 +131,7 @@ OPEN = b'--b\r\nContent-Disposition: form-data; name="src_audio"; filename="x"\r
 async def test_memory_stays_small(
     tmp_path: Path, start: bytes, chunk: bytes, most: int | None
 ) -> None:
-    """Whatever part of a form does not end: it is refused soon, or takes no memory to read."""
+    """Whatever part of a form does not end: it is refused soon, or needs no memory to read."""
     taken = [0]
     stream = endless(start, chunk, taken)
     tracemalloc.start()

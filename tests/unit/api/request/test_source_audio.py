@@ -1,4 +1,4 @@
-"""Audio that comes with a request: taken in, or refused without a trace."""
+"""Audio that comes with a request: stored, or refused without a trace."""
 
 import asyncio
 import errno
@@ -82,7 +82,7 @@ async def test_what_is_odd_in_a_file_is_said_in_the_answer_and_in_the_job(
 
 
 async def test_a_wav_whose_writer_streamed(api: ApiHarness, inputs: Path) -> None:
-    """Lengths that a writer invents who cannot go back; also where the file is on the server."""
+    """Lengths invented by a writer that cannot go back; also if the file is on the server."""
     content = SONG[:4] + struct.pack("<I", 2_000_000_036) + SONG[8:40]
     content += struct.pack("<I", 2_000_000_000) + SONG[44:]
     answer = await send(api, {"src_audio": content}, task_type="repaint")
@@ -176,7 +176,7 @@ async def test_a_path_elsewhere_names_the_folders_and_the_setting(make_bench: Ma
         answer = await api.submit(task_type="cover", src_audio_path=path)
         told.add(field_errors(answer, "invalid_audio")["src_audio_path"])
         assert "ACESTEP_AUDIO_ROOTS" in answer.json()["errors"][0]["legal"]
-    # The same for what is there and what is not; the folders as they were set.
+    # The same for existing and for missing files; the folders as they were set.
     assert told == {
         "src_audio_path is refused: The path must be absolute and lie under a folder that the "
         "server allows. It allows ~/songs, /srv/loops/../takes (its setting ACESTEP_AUDIO_ROOTS). "
@@ -332,7 +332,7 @@ async def test_a_disk_that_is_full(
 async def test_a_store_that_does_not_answer(
     api: ApiHarness, monkeypatch: pytest.MonkeyPatch, queued: bool
 ) -> None:
-    """Then the job may be queued all the same, and needs its audio; else the audio must go."""
+    """Then the job may be queued, and needs its audio; otherwise the audio must be deleted."""
     monkeypatch.setattr(submitting, "LOOK_PAUSE", 0.0)
     submit = api.service.submit
 

@@ -1,6 +1,7 @@
-"""Every field that a client of the reference server's later API can send: used, refused or told.
+"""Every field that a client of the reference server's later API can send: used, refused or warned
+of.
 
-What decides what a song is about is never lost with a mere warning.
+A value that decides what a song is about is never ignored with a mere warning.
 """
 
 import json
@@ -22,7 +23,7 @@ def lm(name: str) -> Callable[[JobSpec], object]:
     return lambda spec: spec.plan and getattr(spec.plan, name)
 
 
-# As sent -> what the job has of it, under which parameter of the decoder.
+# As sent -> what the job stores of it, under which parameter of the decoder.
 SERVED: list[tuple[str, Any, str | Callable[[JobSpec], object], Any]] = [
     ("prompt", "jazz", "caption", "jazz"),
     ("caption", "jazz", "caption", "jazz"),
@@ -173,7 +174,7 @@ async def test_what_is_refused(api: ApiHarness, name: str) -> None:
 
 
 async def test_sample_mode_with_its_description(api: ApiHarness) -> None:
-    """It made a song of an empty caption, and said so in a warning that nobody reads."""
+    """It used to make a song from an empty caption, with a warning that nobody reads."""
     answer = await api.submit(caption=None, sample_mode=True, description="a song about rain")
     assert set(field_errors(answer)) == {"sample_mode", "sample_query"}
     assert api.queued() == 0

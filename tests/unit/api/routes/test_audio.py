@@ -21,7 +21,7 @@ async def api(request: pytest.FixtureRequest, make_bench: MakeHarness) -> ApiHar
 
 
 async def take(api: ApiHarness, caption: str = "upbeat pop song", ext: str = "mp3") -> str:
-    """URL of a take that holds DATA."""
+    """URL of a take that contains DATA."""
     await api.submit(caption=caption)
     return f"/v1/audio/{await api.succeed([DATA, b'other'], ext=ext)}/1.{ext}"
 

@@ -1,4 +1,4 @@
-"""Downloads that the object store serves itself: a redirect to a URL that is good for a while."""
+"""Downloads directly from the object store: a redirect to a URL that is valid for a while."""
 
 from collections.abc import AsyncIterator
 
@@ -20,13 +20,13 @@ async def api(make_bench: MakeHarness, s3_url: str) -> ApiHarness:
 
 @pytest.fixture
 async def anybody() -> AsyncIterator[httpx.AsyncClient]:
-    """A client that has no key of ours."""
+    """A client without the service's API key."""
     async with httpx.AsyncClient() as client:
         yield client
 
 
 async def take(api: ApiHarness) -> str:
-    """URL of a take that holds DATA."""
+    """URL of a take that contains DATA."""
     await api.http.post("/v1/music/generate", json={}, headers=KEY)
     return f"/v1/audio/{await api.succeed([DATA])}/1.mp3"
 

@@ -25,7 +25,7 @@ async def _until(condition: Callable[[], bool]) -> None:
 async def test_a_client_that_hangs_up_ends_the_reading(
     make_bench: MakeHarness, s3_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And one that reads slowly does not make the service run ahead of it."""
+    """And if a client reads slowly, the service does not read ahead without limit."""
     api = await make_bench(artifacts=s3_url)
     await api.submit()
     job_id = await api.succeed([bytes(CHUNKS * CHUNK)])
@@ -50,7 +50,7 @@ async def test_a_client_that_hangs_up_ends_the_reading(
         await reader.readexactly(CHUNK)
         writer.transport.abort()
         await _until(lambda: not server.server_state.tasks)
-        assert 1 <= reads < CHUNKS / 2  # what lay in the sockets' buffers, and no more
+        assert 1 <= reads < CHUNKS / 2  # what was in the sockets' buffers, and no more
     finally:
         server.should_exit = True
         await serving

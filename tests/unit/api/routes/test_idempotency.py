@@ -39,7 +39,7 @@ async def test_another_request_is_refused(api: ApiHarness) -> None:
 
 
 async def test_how_the_client_wraps_a_form_does_not_matter(api: ApiHarness) -> None:
-    """Each sending of a multipart form has a new boundary."""
+    """A multipart form has a new boundary each time it is sent."""
     ids = set()
     for data in (SONG, SONG):
         answer = await api.http.post(
@@ -50,7 +50,7 @@ async def test_how_the_client_wraps_a_form_does_not_matter(api: ApiHarness) -> N
         )
         ids.add(answer.json()["job_id"])
     assert len(ids) == 1
-    assert len(await api.stored_keys()) == 1  # the second upload is gone again
+    assert len(await api.stored_keys()) == 1  # the second upload is deleted
     other = await api.http.post(
         URL,
         data={"task_type": "repaint"},

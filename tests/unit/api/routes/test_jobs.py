@@ -165,7 +165,7 @@ async def test_ids_that_are_none(api: ApiHarness, job_id: str) -> None:
         ("POST", "/v1/jobs/{}/cancel"),
         ("GET", "/v1/audio/{}/1.mp3"),
     ):
-        if job_id == "..":  # clients fold it into the path before they send it
+        if job_id == "..":  # clients normalise it in the path before they send it
             job_id = "%2e%2e"
         answer = await api.http.request(method, path.format(job_id))
         problem_of(answer, 404, "job_not_found")
@@ -272,7 +272,7 @@ async def test_listing(api: ApiHarness) -> None:
 
 
 async def test_a_list_is_short(api: ApiHarness) -> None:
-    """Its jobs' plans and results are not even read."""
+    """The jobs' plans and results are not even read."""
     caption = "A very long caption\n" * 100
     job_id = await submit(api, caption=caption, use_5hz_lm=True, batch_size=2, task_type=None)
     await api.succeed(plan=PLAN.model_copy(update={"codes": tuple(range(3000))}))

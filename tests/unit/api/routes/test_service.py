@@ -1,4 +1,4 @@
-"""Probes, models, figures; routes that are none; failures that nobody foresaw."""
+"""Probes, models, statistics; unknown routes; unexpected failures."""
 
 import logging
 from typing import Any
@@ -151,7 +151,7 @@ async def test_head_wherever_there_is_get(api: ApiHarness, path: str) -> None:
      ("DELETE", "/v1/jobs/{}"), ("GET", "/v1/stats"), ("GET", "/v1/audio/{}/1.mp3")],
 )  # fmt: skip
 async def test_a_store_that_is_away(api: ApiHarness, method: str, path: str) -> None:
-    """A retry heals it; never a 404 for a job that lives."""
+    """A retry solves it; never a 404 for a job that exists."""
     api.service.fail = StoreUnavailable("The actor died.")
     path = path.format("550e8400-e29b-41d4-a716-446655440000")
     answer = await api.http.request(method, path, json={} if path == URL else None)

@@ -1,4 +1,4 @@
-"""Tasks of upstream's API in tests: send one, and see what the engines would get."""
+"""Tasks of upstream's API in tests: send one, and return what the engines would get."""
 
 import json
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Engines:
 
 
 def data_of(answer: httpx.Response) -> Any:
-    """The ``data`` of a good response, whose envelope is checked."""
+    """The ``data`` of a good response; its envelope is checked."""
     assert answer.status_code == 200, answer.text
     envelope = answer.json()
     assert {"data", "code", "error", "timestamp", "extra"} <= set(envelope)

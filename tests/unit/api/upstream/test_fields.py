@@ -87,7 +87,7 @@ PLANNED: list[tuple[str, Any, str, Any]] = [
     ("vocal_language", "ja", "vocal_language", "ja"),
     ("audio_duration", 20, "duration", 20),
 ]
-# Upstream's fields that are accepted and cannot be done yet: a value -> whether it is a warning.
+# Upstream's fields that are accepted but not supported: a value -> whether it causes a warning.
 NOT_DONE: list[tuple[dict[str, Any], str]] = [
     ({"infer_method": "sde"}, "infer_method"),
     ({"timesteps": "1.0,0.5"}, "timesteps"),
@@ -112,7 +112,7 @@ NOT_DONE: list[tuple[dict[str, Any], str]] = [
     ({"seed": 5}, "use_random_seed"),
     ({"get_lrc": True}, "get_lrc"),
 ]
-# Values that ask for what is done anyway: no warning.
+# Values that request what is done anyway: no warning.
 SILENT: list[dict[str, Any]] = [
     {"infer_method": "ode"},
     {"timesteps": None},

@@ -1,4 +1,4 @@
-"""What upstream's clients ask before they make a song: health, figures, models."""
+"""What upstream's clients request before they make a song: health, statistics, models."""
 
 import json
 

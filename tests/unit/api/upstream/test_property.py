@@ -1,4 +1,4 @@
-"""Whatever a client of upstream's API sends: no failure of the server, and jobs to poll."""
+"""Whatever a client of upstream's API sends: no server error, and every job can be polled."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from tests.unit.api.test_property import BODIES, QUICK, TEXTS, VALUES
 
 
 class Caller:
-    """One app, and a loop of its own: hypothesis calls plain functions."""
+    """One app with its own event loop, because hypothesis calls plain functions."""
 
     def __init__(self, runner: asyncio.Runner, http: httpx.AsyncClient) -> None:
         self._runner, self._http = runner, http

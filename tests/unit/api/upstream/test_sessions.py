@@ -124,7 +124,7 @@ async def test_the_skill_with_a_description(api: ApiHarness) -> None:
 
 
 async def test_the_vst(api: ApiHarness) -> None:
-    """It wants HTTP 200 and code 200, and reads the file's type from the URL."""
+    """It needs HTTP 200 and code 200, and reads the file's type from the URL."""
     assert (await api.http.get("/health")).json()["data"]["status"] == "ok"
     body: dict[str, Any] = {
         "prompt": "drum loop",
@@ -150,7 +150,8 @@ async def test_the_vst(api: ApiHarness) -> None:
 
 
 async def test_the_studio_page(make_bench: MakeHarness) -> None:
-    """A local file in the browser: its origin is null, which the service must be told to allow."""
+    """A local file in the browser: its origin is null, and the service must be set to allow
+    that."""
     api = await make_bench(cors_origins="loopback,null")
     page = {"Origin": "null"}
     ask = {

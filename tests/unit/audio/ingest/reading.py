@@ -12,7 +12,7 @@ from acestep_ray.settings import Ingest
 
 LIMITS = Ingest()
 WHOLE = Ingested(44_100, 2, 88_200)
-"""What the tests' tone is read as."""
+"""The result of reading the tests' tone."""
 AMR = b"#!AMR\n" + (b"\x3c" + bytes(31)) * 100
 """Two seconds."""
 JUNK = np.random.default_rng(0).bytes(5000)

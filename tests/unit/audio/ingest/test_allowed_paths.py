@@ -116,7 +116,8 @@ def test_no_roots_allow_nothing(root: Path) -> None:
 
 
 def test_a_folder_swapped_for_a_link_gains_nothing(root: Path, tmp_path: Path) -> None:
-    """Between the check and the opening an attacker swaps a folder for a link out of the root."""
+    """After the check and before the opening, an attacker replaces a folder by a link to
+    outside."""
     (root / "real").mkdir()
     (root / "real" / "secret").write_bytes(b"harmless")
     (root / "evil").symlink_to(tmp_path / "inputs-not")

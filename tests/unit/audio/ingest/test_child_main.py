@@ -1,4 +1,5 @@
-"""The child may be taken over by what it reads: it must be able to do nothing, whatever it does."""
+"""The file that the child reads may take the child over: then it must not be able to do
+anything."""
 
 import asyncio
 import json
@@ -27,7 +28,7 @@ LIMITS = Ingest()
 
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
-    """``fake(script)`` runs that in the child's place."""
+    """``fake(script)`` runs that script in place of the child."""
 
     def replace(script: str) -> None:
         (tmp_path / "child.py").write_text(script)
@@ -79,7 +80,7 @@ async def test_it_is_stopped_when_it_hangs(fake: Fake, make: Make, out: Path) ->
 def test_the_libsndfile_that_soundfile_brings_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """soundfile, which writes our takes, takes it too: both read and write alike."""
+    """soundfile, which writes our takes, uses it, too: both read and write alike."""
     package = tmp_path / "_soundfile_data"
     package.mkdir()
     (package / "__init__.py").touch()

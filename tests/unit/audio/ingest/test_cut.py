@@ -1,4 +1,4 @@
-"""Files that end too early: by a little, which is taken with a warning, or by more."""
+"""Files that end too early: by a little, which is accepted with a warning, or by more."""
 
 import io
 import os
@@ -44,7 +44,7 @@ NAMES = [*BY_SOUNDFILE, *BY_FFMPEG]
 
 @pytest.fixture
 def noise() -> Samples:
-    """Five seconds at 48 kHz that no codec makes small."""
+    """Five seconds at 48 kHz that no codec can compress well."""
     return np.random.default_rng(0).uniform(-0.3, 0.3, (240_000, 2)).astype(np.float32)
 
 
@@ -83,7 +83,7 @@ async def test_a_real_cut_says_how_much_is_there(
     assert list(out.parent.iterdir()) == []
     there = float(caught.value.reason.split("only the first ")[1].split()[0])
     assert there == pytest.approx(5 * kept, abs=0.55)  # an Ogg has pages of a second
-    if name not in ("a.ogg", "a.opus"):  # their end alone knows
+    if name not in ("a.ogg", "a.opus"):  # only their end shows the length
         whole = float(caught.value.reason.split("of ")[1].split()[0])
         assert whole == pytest.approx(5, abs=0.1)
 

@@ -1,4 +1,4 @@
-"""What libsndfile does not read goes through ffmpeg, if it is installed."""
+"""Formats that libsndfile does not read are converted by ffmpeg, if it is installed."""
 
 import io
 import json
@@ -78,7 +78,7 @@ async def test_what_a_browser_records(pipe: Pipe, out: Path) -> None:
     found = await ingest(path, out, LIMITS)
     assert found == Ingested(48_000, 2, found.samples)
     assert found.samples / 48_000 == pytest.approx(2, abs=0.03)
-    os.truncate(path, path.stat().st_size * 2 // 3)  # its last pieces never came
+    os.truncate(path, path.stat().st_size * 2 // 3)  # its last pieces never arrived
     found = await ingest(path, out, LIMITS)
     assert found.warning.startswith("it breaks off, or is damaged inside; what could be read, 1.")
 
@@ -113,12 +113,12 @@ async def test_tags_behind_any_file(name: str, convert: Convert, out: Path) -> N
     ape = b"APETAGEX" + (2000).to_bytes(4, "little") + (32).to_bytes(4, "little") + bytes(16)
     path.write_bytes(path.read_bytes() + bytes(1968) + ape + b"TAG" + b"title".ljust(125, b"\0"))
     found = await ingest(path, out, LIMITS)
-    assert found.samples == pytest.approx(whole.samples, abs=1024)  # to AAC it is a broken frame
+    assert found.samples == pytest.approx(whole.samples, abs=1024)  # for AAC it is a broken frame
 
 
 @pytest.fixture
 def film(convert: Convert) -> Callable[..., Path]:
-    """``film(name, *arguments)``: the tone beside a picture that moves."""
+    """``film(name, *arguments)``: the tone together with a moving picture."""
 
     def run(name: str, *arguments: str) -> Path:
         picture = ["-f", "lavfi", "-i", "testsrc=duration=2:size=320x240"]
@@ -155,7 +155,7 @@ async def test_cover_art(name: str, convert: Convert, out: Path) -> None:
 
 
 async def test_the_stream_that_can_be_decoded_is_taken(convert: Convert, out: Path) -> None:
-    """Some phones put sound of their own kind before, or beside, the common one."""
+    """Some phones put sound in a format of their own before, or beside, the usual one."""
     streams = ["-map", "0", "-map", "0", "-c:a:0", "wmav2", "-c:a:1", "flac"]
     assert await ingest(convert("two.mkv", *streams), out, LIMITS) == Ingested(44_100, 2, 88_200)
 

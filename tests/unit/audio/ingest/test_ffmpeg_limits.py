@@ -42,7 +42,7 @@ async def test_without_ffmpeg_kind_and_cure_are_named(
 
 @pytest.fixture
 def ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """``ffmpeg(script)``: that, in Python, is called where ffmpeg would be."""
+    """``ffmpeg(script)``: this Python script is called in place of ffmpeg."""
 
     def replace(script: str) -> None:
         program = tmp_path / "bin" / "ffmpeg"
@@ -113,13 +113,13 @@ async def test_whatever_becomes_of_ffmpeg_is_a_refusal(
     ffmpeg(script if when == "at once" else f"{described}\nif '-map' in sys.argv:\n  {script}")
     (tmp_path / "upload").write_bytes(HEADS["mp4"])
     limits = Ingest(seconds=1, cpu_seconds=1 if "sleep" in script else 60)
-    if not code:  # at once it writes into nowhere; later, into the FLAC
+    if not code:  # its first call writes to nowhere; a later one, into the FLAC
         code = "unreadable" if when == "at once" else "too_large"
     assert (await refusal(tmp_path / "upload", out, limits))[0] == code
 
 
 def test_it_may_have_its_input_open_and_nothing_else(make: Make, tmp_path: Path) -> None:
-    """Whatever a file makes of ffmpeg: no other file, no socket, no other process' files."""
+    """Whatever a file makes ffmpeg do: no other file, no socket, no other process' files."""
     script = """
 import socket, subprocess
 held = os.open("/proc/self/fd/0", os.O_RDONLY)
@@ -181,7 +181,8 @@ async def test_a_playlist_in_disguise_leads_nowhere(
 async def test_a_quicktime_file_cannot_name_another_file(
     convert: Convert, make: Make, tmp_path: Path, out: Path
 ) -> None:
-    """Its data reference states that the samples lie in itself; here it names another file."""
+    """Its data reference normally states that the samples are in the file; here it names
+    another."""
     path = convert("a.mov", "-c:a", "pcm_s16le", "-movflags", "+faststart")
     other = str(convert("other.mov", "-c:a", "pcm_s16le")).encode()
     volume = b"\4disk".ljust(28, b"\0") + bytes(12) + b"\5other".ljust(64, b"\0") + bytes(16)
@@ -196,7 +197,7 @@ async def test_a_quicktime_file_cannot_name_another_file(
         content[start : start + 4] = struct.pack(">I", length + len(alias) - 4)
     path.write_bytes(content)
     printed = subprocess.run(["ffmpeg", "-i", path], capture_output=True, check=False).stderr
-    assert b"Skipped opening external track" in printed  # it was understood
+    assert b"Skipped opening external track" in printed  # ffmpeg did read the reference
     with pytest.raises(AudioRejected):
         await ingest(path, out, LIMITS)
 

@@ -1,4 +1,4 @@
-"""Files made to break the reader: each ends as audio or as a refusal, in time, and leaves nothing.
+"""Files made to break the reader: each is read or refused, in time, and leaves nothing behind.
 
 Random, but the same each time.
 """
@@ -37,7 +37,7 @@ def short() -> Samples:
 
 
 def mutations(content: bytes, seed: str, count: int) -> list[bytes]:
-    """Cut, overwritten, swollen and spliced, mostly near the front, where the headers are."""
+    """Cut, overwritten, enlarged and joined, mostly near the front, where the headers are."""
     chance = random.Random(seed)
     made = []
     for _ in range(count):
@@ -63,7 +63,7 @@ def mutations(content: bytes, seed: str, count: int) -> list[bytes]:
 
 
 async def survives(content: bytes, folder: Path) -> None:
-    """It is audio or refused, with a sentence, and nothing stays behind."""
+    """It is audio or refused, with a sentence, and no files are left."""
     folder.mkdir()
     (folder / "upload").write_bytes(content)
     out = folder / "out.flac"
@@ -101,7 +101,7 @@ async def test_mutated_files_for_ffmpeg(
 
 @pytest.mark.parametrize("name", OURS)
 def test_layouts_of_mutated_files(name: str, make: Make, short: Samples, tmp_path: Path) -> None:
-    """Thousands, without a child: no other error than its own, no end beyond the file's."""
+    """Thousands, without a child: only the reader's own errors, and no end beyond the file's."""
     path = make(name, short, 48_000)
     content = path.read_bytes()
     kind = name.split(".")[1]
@@ -128,7 +128,7 @@ def test_layouts_of_mutated_files(name: str, make: Make, short: Samples, tmp_pat
 def test_layouts_of_large_monotonous_files(
     kind: str, filling: bytes, make: Make, short: Samples
 ) -> None:
-    """Behind a true beginning: the walk from one part to the next must come to an end soon."""
+    """After a real beginning: the search from one part to the next must end soon."""
     path = make(f"a.{kind}", short, 48_000)
     with path.open("r+b") as file:
         file.truncate(min(path.stat().st_size, 400))

@@ -1,4 +1,4 @@
-"""Audio from strangers: what is good comes in unchanged, the rest is refused with one sentence."""
+"""Audio from strangers: good files are stored unchanged, others are refused with one sentence."""
 
 import asyncio
 import os
@@ -70,7 +70,7 @@ async def test_every_format_comes_in_at_its_own_rate(
 async def test_integers_are_kept_to_the_last_bit(
     subtype: str, channels: int, make: Make, out: Path
 ) -> None:
-    """Also full scale; repaint promises that what lies outside its window stays as it was."""
+    """Also at full scale: repaint guarantees that everything outside its window stays as it was."""
     full = 2 ** (int(subtype[4:]) - 1)
     steps = np.random.default_rng(0).integers(-full, full, (70_001, channels))
     steps[0], steps[-1] = -full, full - 1
@@ -81,7 +81,7 @@ async def test_integers_are_kept_to_the_last_bit(
 
 
 async def test_an_mp3_is_whole_where_two_blocks_meet(make: Make, out: Path) -> None:
-    """Read as soundfile alone reads it in blocks, it has a click at each."""
+    """If soundfile alone reads it in blocks, it has a click at each block."""
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (441_001, 2)).astype(np.float32)
     path = make("a.mp3", noise)
     await ingest(path, out, LIMITS)
@@ -167,7 +167,7 @@ async def test_too_long(make: Make, out: Path) -> None:
 
 
 async def test_a_bomb(make: Make, out: Path) -> None:
-    """Two hours of silence are a FLAC of 200 kB. It is read no further than what is accepted."""
+    """Two hours of silence are a FLAC of 200 kB. It is only read up to the accepted length."""
     samples = np.zeros((7200 * 8_000, 1), np.float32)
     path = make("a.flac", samples, 8_000)
     assert path.stat().st_size < 300_000

@@ -20,7 +20,8 @@ async def _run(script: str, seconds: float = 60.0, passed: tuple[int, ...] = ())
 
 
 async def _dead(pid: int) -> None:
-    """Wait until it is no more, or only waits to be reaped by whoever adopts orphans here."""
+    """Wait until it has ended, or only waits to be reaped by the process that adopts orphans
+    here."""
     async with asyncio.timeout(10):
         while True:
             try:
@@ -109,12 +110,12 @@ async def test_when_cancelled_it_and_its_children_are_dead(tmp_path: Path) -> No
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert not Path(f"/proc/{parent}").exists()  # reaped before the caller went on
+    assert not Path(f"/proc/{parent}").exists()  # reaped before the caller continued
     await _dead(child)
 
 
 async def test_a_child_that_it_leaves_behind_is_killed_too(tmp_path: Path) -> None:
-    """It even holds the output open; nobody waits for it."""
+    """It even holds the output open; the service does not wait for it."""
     started = time.monotonic()
     assert await _family(tmp_path / "pids", "leaves") == Ended(0, b"", False)
     assert time.monotonic() - started < 30

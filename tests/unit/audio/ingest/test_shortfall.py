@@ -1,4 +1,4 @@
-"""The rule that separates a cut file from a length that was never true."""
+"""The rule that distinguishes a cut file from a length that was never true."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""FLACs that name no length or a wrong one, and joined FLACs: they are read to their end."""
+"""FLACs that state no length or a wrong one, and joined FLACs: they are read to their end."""
 
 import os
 from pathlib import Path

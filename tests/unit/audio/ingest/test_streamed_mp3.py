@@ -18,7 +18,7 @@ from tests.unit.audio.ingest.reading import JUNK, LIMITS, read
 
 @pytest.fixture
 def noise() -> Samples:
-    """Ten seconds, of which nine are silent: a bit rate that varies."""
+    """Ten seconds, of which nine are silent: a variable bit rate."""
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, (441_000, 2)).astype(np.float32)
     samples[44_100:] = 0
     return samples
@@ -40,7 +40,7 @@ def xing(path: Path, flags: int, frames: int, length: int) -> None:
         (3, 0, 0),  # its writer could not go back
         (3, 100, 10_000),
         (1, 100, 0),
-        (3, 800, 1),  # of a cut file, both would be too many
+        (3, 800, 1),  # of a cut file, both would be too large
         (3, 1, 2**31),
         (2, 0, 100),
     ],
@@ -66,7 +66,8 @@ async def test_an_mp3_that_names_more_than_could_be_sent(make: Make, out: Path) 
 async def test_an_mp3_of_varying_bit_rate_that_names_no_length(
     noise: Samples, make: Make, out: Path
 ) -> None:
-    """libsndfile takes the first frame's rate for all, and stops where it then expects the end."""
+    """libsndfile uses the first frame's rate for all, and stops at the end that it computes from
+    it."""
     path = make("a.mp3", noise, subtype="MPEG_LAYER_III")
     whole, _ = sf.read(path, dtype="float32", always_2d=True)
     content = path.read_bytes()
@@ -77,7 +78,7 @@ async def test_an_mp3_of_varying_bit_rate_that_names_no_length(
     assert found == Ingested(44_100, 2, found.samples)
     assert 0 <= found.samples - 441_000 < 3000
     kept, _ = sf.read(out, dtype="float32", always_2d=True)
-    delay = 576  # the encoder's, which the header would have stated
+    delay = 576  # the encoder's padding, which the header would have stated
     both = np.clip(whole[:400_000], -1, 1), kept[delay : delay + 400_000]
     assert np.abs(both[0] - both[1]).max() < 1e-5
 
@@ -86,7 +87,7 @@ async def test_an_mp3_of_varying_bit_rate_that_names_no_length(
     "between", [b"", b"ID3\x04\0\0\0\0\x10\0" + b"x" * 2048, b"TAG" + b"x" * 125]
 )
 async def test_mp3s_that_were_joined(between: bytes, make: Make, out: Path) -> None:
-    """The header of the first does not know of the second."""
+    """The header of the first does not count the second."""
     path = make("a.mp3")
     one = path.read_bytes()
     path.write_bytes(one + between + one)

@@ -53,7 +53,7 @@ async def test_a_wav_whose_length_says_until_the_end(
 
 @pytest.mark.parametrize("data", [2_000_000_000, 1_000_000_000, 500_000_000, 0x4000_0000])
 async def test_a_wav_whose_length_was_invented(data: int, make: Make, out: Path) -> None:
-    """Nobody can tell whether such a length was true once, so there is a warning."""
+    """It cannot be known whether such a length was true once, so there is a warning."""
     path = make("a.wav")
     wav_lengths(path, data + 36, data)
     found = await read(path, out)
@@ -107,7 +107,7 @@ async def test_what_programs_write_into_a_pipe(
 
 
 async def test_a_recorder_that_died_since_it_last_wrote_the_length(make: Make, out: Path) -> None:
-    """It cannot be told from a whole file with something else behind it: there is a warning."""
+    """It looks the same as a whole file with other data after it: there is a warning."""
     path = make("a.wav")
     wav_lengths(path, 36 + 100_000, 100_000)
     found = await read(path, out)
@@ -155,7 +155,7 @@ async def test_what_follows_the_sound_of_a_wav_is_not_taken_for_sound(
 
 
 async def test_wavs_that_were_joined(make: Make, tone: Samples, out: Path) -> None:
-    """What a service sends that makes each piece of a stream a file of its own."""
+    """The output of a service that makes each piece of a stream a separate file."""
     path = make("a.wav")
     one = path.read_bytes()
     path.write_bytes(one * 3)
