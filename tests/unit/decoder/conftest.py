@@ -1,4 +1,4 @@
-"""The audio files that the tests of audio make."""
+"""The audio files that the tests of ``audio`` make."""
 
 from tests.unit.audio.conftest import make, tone
 

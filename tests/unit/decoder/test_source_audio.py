@@ -1,4 +1,4 @@
-"""The decoder must get the very samples that the client sent."""
+"""The decoder must get exactly the samples that the client sent."""
 
 import tempfile
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Make = Callable[..., Path]
 
 @pytest.fixture(autouse=True)
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where temporary files go, so that a test can see that none stays."""
+    """Where temporary files are written, so that a test can check that none stays."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))

@@ -1,7 +1,7 @@
-"""The decode worker over a real artifact store: what stops it, what fails it, what it leaves.
+"""The decode worker over a real artifact store: what stops it, what makes it fail, what it leaves.
 
-What would break for whom: a cancelled job that keeps the GPU, a dead caller's decode that never
-ends, one job's memory error that takes the replica down, half a job's takes in storage.
+What would break for whom: a cancelled job that keeps the GPU, a decode of a dead caller that never
+ends, one job's memory error that stops the replica, half of a job's takes in storage.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from acestep_ray.decoder.worker import DecodeWorker
 
 
 class Engine:
-    """An engine whose every step waits for the test; ``at_step`` may raise."""
+    """An engine in which every step waits for the test; ``at_step`` may raise."""
 
     def __init__(self) -> None:
         self.steps = 0
@@ -165,7 +165,7 @@ async def test_closing_the_stream_stops_the_engine_within_a_step(
     async with aclosing(worker.decode(request(steps=1000), ours)) as events:
         await anext(events)
         engine.gate.set()
-    # aclose() waits for the engine: when it is back, the device is free.
+    # aclose() waits for the engine: when it returns, the device is free.
     assert engine.running == []
     assert engine.steps < 1000
     assert await stored(artifacts) == []

@@ -1,7 +1,7 @@
-"""The decode worker over an object store: what the takes are called there, and a store that fails.
+"""The decode worker over an object store: the names of the takes there, and a store that fails.
 
-What would break for whom: a song that saves as "1" without a type, a job that hangs for as long as
-the store is away and then blames the decoder, a cancel that turns into a failure.
+What would break for whom: a song that is saved as "1" without a type, a job that hangs as long as
+the store is away and then reports a decoder error, a cancellation that becomes a failure.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ async def test_a_store_that_is_away_fails_the_job_in_a_sentence(
 async def test_a_job_cancelled_while_the_store_is_away_is_cancelled(
     s3: S3Server, s3_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not failed, although what it stored cannot be taken back now."""
+    """The job does not fail, although what it stored cannot be deleted now."""
     monkeypatch.setattr("acestep_ray.decoder.worker.CLEANING_SECONDS", 0.5)
     worker = DecodeWorker(Engine(), Artifacts(s3_url, patience=600))
     storing = asyncio.Event()

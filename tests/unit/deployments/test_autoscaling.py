@@ -1,4 +1,4 @@
-"""The policy in Serve's controller: it asks and never waits, and knows when it knows nothing."""
+"""The policy in Serve's controller: it asks and never waits, and notices when it has no data."""
 
 from concurrent.futures import Future
 from typing import Any
@@ -16,7 +16,7 @@ from deployments.autoscaling import ASK_EVERY, FORGET_AFTER, POLICY, FollowDeman
 
 
 class Store:
-    """A job store actor as the policy reaches it: questions that are answered later, or never."""
+    """A job store actor as the policy calls it: questions that are answered later, or never."""
 
     def __init__(self) -> None:
         self.questions: list[Future[AutoscalingLoad]] = []
@@ -81,7 +81,7 @@ def test_each_deployment_reads_its_own_demand(store: Store, clock: Clock) -> Non
 
 def test_it_asks_once_a_second_and_one_question_at_a_time(store: Store, clock: Clock) -> None:
     policy = FollowDemand()
-    for _ in range(50):  # five seconds in which nobody answers
+    for _ in range(50):  # five seconds without an answer
         policy(context(DECODER, 1))
         clock.now += 0.1
     assert len(store.questions) == 1
@@ -95,7 +95,7 @@ def test_it_asks_once_a_second_and_one_question_at_a_time(store: Store, clock: C
 
 
 def test_an_old_answer_stops_nobody(store: Store, clock: Clock) -> None:
-    """A store that is away for long must not end the decoders of those who wait in it."""
+    """A store that is away for long must not end the decoders for which jobs wait in it."""
     policy = FollowDemand()
     policy(context(DECODER, 4))
     store.questions[0].set_result(AutoscalingLoad(slots={DECODER: 2}))

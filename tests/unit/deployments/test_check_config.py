@@ -1,4 +1,4 @@
-"""A misspelt key must be refused: Serve would ignore it, and silently not set the option."""
+"""A misspelt key must be refused: Serve would ignore it and silently not set the option."""
 
 import copy
 from pathlib import Path
@@ -66,7 +66,7 @@ def test_the_command_names_the_file_and_fails(
 
 
 def test_an_engine_scaled_without_our_policy_is_found(config: dict[str, Any]) -> None:
-    """Serve's own counts the requests it has seen, and the jobs that wait are in the store."""
+    """Serve's own counts the requests that it has seen, but waiting jobs are in the store."""
     for deployment in config["applications"][0]["deployments"]:
         if deployment["name"] == "Decoder":
             deployment["autoscaling_config"] = {"max_replicas": 2}
@@ -91,7 +91,7 @@ def test_an_engine_scaled_without_our_policy_is_found(config: dict[str, Any]) ->
 def test_a_variable_is_blamed_for_what_came_from_it(
     config: dict[str, Any], monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
 ) -> None:
-    """The file has none of it, and who looks there looks in vain."""
+    """The file contains none of it, so a reader of the file would not find it."""
     monkeypatch.setenv(f"ACESTEP_{variable}", value)
     (mistake,) = mistakes(config)
     assert mistake.startswith(f"environment variable ACESTEP_{variable}")

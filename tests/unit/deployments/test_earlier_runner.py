@@ -1,6 +1,6 @@
 """During a redeployment a runner of the earlier code calls planners and decoders of the new code.
 
-Ray pickles its requests, and a pickled request has no field that was added since. Without the
+Ray pickles its requests, and a pickled request lacks every field that was added later. Without the
 default every such job would fail as ``internal``.
 """
 
@@ -21,7 +21,7 @@ class Engine:
         self.requests: list[PlanRequest | DecodeRequest] = []
 
     async def check(self) -> None:
-        """It lives."""
+        """Always live."""
 
     async def plan(self, request: PlanRequest) -> AsyncIterator[str]:
         self.requests.append(request)

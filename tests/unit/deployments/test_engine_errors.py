@@ -1,7 +1,7 @@
 """What an error of Ray's or Serve's means for the job that was at an engine.
 
-A worker that is gone counts against the job, however Ray calls it; where none took the job, nothing
-does. Of the names that Ray has for a lost worker, each was once the end of a job as ``internal``.
+A lost worker counts against the job, whatever Ray calls the loss; if no worker took the job,
+nothing counts. Each of Ray's names for a lost worker once made a job fail as ``internal``.
 """
 
 from collections.abc import AsyncIterator
@@ -89,14 +89,14 @@ async def test_where_no_replica_takes_the_work_none_is_lost(error: Exception) ->
 
 
 class DeadEngine:
-    """As vLLM's engine is once its process was killed."""
+    """Like vLLM's engine after its process was killed."""
 
     async def check(self) -> None:
         raise EngineDied("It has died.")
 
 
 async def test_a_plan_that_comes_after_the_engine_died_did_not_begin() -> None:
-    """Serve replaces the replica only after some seconds, and the plan comes again and again."""
+    """Serve replaces the replica only after some seconds, and the plan comes several times."""
     replica = cast("Planner", SimpleNamespace(_engine=DeadEngine()))
     with pytest.raises(EngineGone):
         await anext(Planner.plan(replica, cast("PlanRequest", None)))

@@ -1,7 +1,7 @@
-"""Clients that hang up beside others that wait.
+"""Clients that disconnect beside others that wait.
 
-Ray cancels the actor calls that were made in the context of a request whose client is gone. The
-stand-in for the job store actor does the same.
+Ray cancels the actor calls that were made in the context of a request whose client has
+disconnected. The stand-in for the job store actor does the same.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ _request: ContextVar[str] = ContextVar("request", default=NO_REQUEST)
 
 
 class Call(NamedTuple):
-    """One of the actor, and the request in whose context it was made."""
+    """A call of the actor, and the request in whose context it was made."""
 
     method: str
     request: str
@@ -41,7 +41,7 @@ class Call(NamedTuple):
 
 
 class Actor:
-    """The job store actor of a service with requests. A test answers its calls."""
+    """The job store actor of a service with requests. A test sets the results of its calls."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
@@ -56,7 +56,7 @@ class Actor:
         return SimpleNamespace(remote=remote)
 
     def request(self, name: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Begin to answer a request."""
+        """Begin to process a request."""
 
         async def answer() -> T:
             _request.set(name)
@@ -66,7 +66,7 @@ class Actor:
         return self._tasks[name]
 
     async def hang_up(self, name: str) -> None:
-        """The client of a request is gone."""
+        """The client of a request has disconnected."""
         self._tasks[name].cancel()
         for call in self.calls:
             if call.request == name and not call.answer.done():
@@ -75,7 +75,7 @@ class Actor:
             await self._tasks[name]
 
     async def called(self, method: str, times: int = 1) -> list[asyncio.Future[Any]]:
-        """The answers of a method's calls, once it was called so often."""
+        """The results of a method's calls, after it was called so often."""
         async with asyncio.timeout(60):
             while len(found := [c.answer for c in self.calls if c.method == method]) < times:
                 await asyncio.sleep(0.001)
@@ -158,7 +158,7 @@ async def test_a_wait_hears_of_the_change_when_the_first_who_waited_is_gone(
 async def test_what_is_deployed_is_asked_once_for_all(
     actor: Actor, service: JobStoreService
 ) -> None:
-    """Whoever waits for the answer does not wait for another one when the first is gone."""
+    """A caller that shares the call keeps it when the first caller disconnects."""
     actor.request("A", service.deployed())
     (replicas,) = await actor.called("replicas")
     other = actor.request("B", service.deployed())
@@ -170,7 +170,8 @@ async def test_what_is_deployed_is_asked_once_for_all(
 
 
 async def test_no_call_belongs_to_a_request(actor: Actor) -> None:
-    """Its end would be an error of Ray's, with a traceback, where nobody is there to read it."""
+    """A cancellation would end it with an error of Ray's, with a traceback, that no caller
+    reads."""
     actor.request("A", RayJobStoreClient(Settings()).stats())
     await actor.called("stats")
     assert [call.request for call in actor.calls] == [NO_REQUEST]

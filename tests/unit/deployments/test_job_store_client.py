@@ -14,7 +14,7 @@ from deployments.job_store_client import RayJobStoreClient
 
 
 class Actor:
-    """The job store actor. A test answers its calls."""
+    """The job store actor. A test sets the results of its calls."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[Sequence[Op], asyncio.Future[list[object]]]] = []
@@ -38,7 +38,7 @@ def client_of(actor: Any) -> RayJobStoreClient:
 
 
 async def test_a_call_that_is_cancelled_while_its_answer_comes_is_cancelled() -> None:
-    """Else a replica that is to stop announcing itself went on for ever, and kept its GPU."""
+    """Otherwise a replica that is to stop would register for ever, and keep its GPU."""
     client = client_of(object())
     answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     call = asyncio.create_task(client.call(lambda _: answer))

@@ -1,4 +1,4 @@
-"""When the service is ready: which deployments may have no replica, by what Serve says of them."""
+"""When the service is ready: which deployments may have no replica, by what Serve reports."""
 
 import asyncio
 import threading
@@ -61,12 +61,12 @@ async def test_a_replica_that_is_missing_is_named() -> None:
 
 
 async def test_what_rests_by_serve_s_will_is_not_missed() -> None:
-    """Whatever a replica of an earlier configuration said last."""
+    """Whatever a replica of an earlier configuration reported last."""
     asleep = {DECODER: told({}), "Planner": told({})}
     deployed = await merged(view(latest=(DECODING, PLANNING)), asleep)
     assert deployed.ready
     assert deployed.decoders == (DESCRIPTION,)
-    # Also where the roster, too, was restarted meanwhile.
+    # Also if the registry, too, was restarted meanwhile.
     assert (await merged(view(), asleep, known=deployed)).ready
 
 
@@ -77,7 +77,7 @@ async def test_what_rests_by_serve_s_will_is_not_missed() -> None:
 async def test_what_goes_to_its_rest_or_rises_from_it_is_not_missed(
     state: str, status: str
 ) -> None:
-    """A balancer would take the service out just when work has come."""
+    """A load balancer would remove the service just when work has come."""
     said = {DECODER: told({ReplicaState(state): 1}, status)}
     assert (await merged(view(PLANNING, latest=(DECODING,)), said)).ready
     assert not (await merged(view(PLANNING), said)).ready
@@ -89,7 +89,7 @@ async def test_a_replica_that_serve_has_and_nobody_hears_is_missed() -> None:
 
 
 async def test_a_decoder_that_nobody_has_heard_of_does_not_rest() -> None:
-    """Nothing could be asked of the service: only a decoder can tell what it serves."""
+    """The service could not accept requests: only a decoder can report what it serves."""
     deployed = await merged(view(), {DECODER: told({}), "Planner": told({})})
     assert deployed.reasons == ("No decoder replica is up yet.",)
 
@@ -108,7 +108,8 @@ async def test_a_planner_that_may_rest_is_never_missed() -> None:
 async def test_a_controller_that_does_not_answer_is_asked_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As where the head is away: threads that wait for it do not pile up, and nobody else waits."""
+    """As if the head is away: threads that wait for it do not pile up, and no other caller
+    waits."""
     monkeypatch.setattr(serve_status, "PATIENCE", 0.05)
     answer, asked = threading.Event(), []
 

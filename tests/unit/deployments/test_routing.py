@@ -25,7 +25,7 @@ DEPLOYMENT = DeploymentID(name=DECODER, app_name="acestep")
 
 @dataclass(eq=False)
 class Replica:
-    """``held``: how many requests it has; a replica says it when it is asked."""
+    """``held``: how many requests it has; a replica reports it when it is asked."""
 
     held: int = 0
     max_ongoing_requests: int = 2
@@ -39,7 +39,7 @@ class Replica:
 
 
 def router_of(replicas: Sequence[Any], known: bool = True) -> IdleFirst:
-    """A router that knows these replicas; ``known``: and how many requests each of them holds."""
+    """A router that knows these replicas; ``known``: how many requests each of them holds."""
     router: IdleFirst = IdleFirst(  # type: ignore[no-untyped-call]
         deployment_id=DEPLOYMENT,
         handle_source=DeploymentHandleSource.REPLICA,
@@ -56,7 +56,7 @@ def router_of(replicas: Sequence[Any], known: bool = True) -> IdleFirst:
 
 
 async def send(router: IdleFirst) -> Any:
-    """The replica that a request goes to; as Serve's router sends it, and hears of it."""
+    """The replica that gets a request; sent, and counted, as by Serve's router."""
     request = PendingRequest([], {}, RequestMetadata(uuid.uuid4().hex, uuid.uuid4().hex))
     replica: Any = await router._choose_replica_for_request(request)
     router.on_send_request(replica.replica_id)
@@ -83,7 +83,7 @@ async def test_where_all_are_full_a_few_are_asked(number: int) -> None:
 
 
 async def test_equals_are_taken_by_turns() -> None:
-    """Serve takes the first of equals; in one order, the first of them would get all jobs."""
+    """Serve takes the first of equals; in a fixed order, the same replica would get all jobs."""
     replicas: list[Any] = [Replica() for _ in range(5)]
     router = router_of(replicas)
     assert {router.groups(replicas)[0][0] for _ in range(200)} == set(replicas)
@@ -92,7 +92,8 @@ async def test_equals_are_taken_by_turns() -> None:
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("busy", [0, 10])
 async def test_no_two_of_many_go_to_the_same_while_another_is_idle(known: bool, busy: int) -> None:
-    """They come together; what each replica holds may be known, or too old to be used."""
+    """They come together; the number that each replica holds may be known, or too old to be
+    used."""
     idle = [Replica() for _ in range(24)]
     router = router_of([*idle, *(Replica(1) for _ in range(busy))], known)
     chosen = Counter(await asyncio.gather(*(send(router) for _ in idle)))
@@ -107,7 +108,7 @@ async def test_the_unknown_are_asked_once_for_all_that_come_together() -> None:
 
 
 async def test_a_pause_is_made_between_two_tries() -> None:
-    """Without it a job that waits for a place takes a whole core."""
+    """Without it a job that waits for a place would use a whole core."""
     full = Replica(2)
     waiting = asyncio.create_task(send(router_of([full])))
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""A node that comes up slowly is waited for; one that never comes is given up."""
+"""If a node starts slowly, the service waits for it; if it never starts, the service gives up."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from deployments.serve_run import wait_longer_for_nodes
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Stands in for Ray's own query, which fails twice."""
+    """Replaces Ray's own query, and fails twice."""
     calls: list[str] = []
 
     def get_node(gcs_address: str, node_id: str) -> str:
@@ -20,7 +20,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         return gcs_address
 
     monkeypatch.setattr(services, "get_node", get_node)
-    monkeypatch.setenv("RAY_agent_register_timeout_ms", "1000")  # and put it back afterwards
+    monkeypatch.setenv("RAY_agent_register_timeout_ms", "1000")  # and restored afterwards
     yield calls
 
 

@@ -1,4 +1,4 @@
-"""A replica waits for storage that is away, and fails for storage that it can never use."""
+"""A replica waits for storage that is away, and fails if it can never use the storage."""
 
 import asyncio
 from pathlib import Path

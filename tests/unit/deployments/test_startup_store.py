@@ -1,4 +1,4 @@
-"""A replica starts on a job store that is away, and fails for one that it can never use."""
+"""A replica starts on a job store that is away, and fails if it can never use the store."""
 
 from pathlib import Path
 

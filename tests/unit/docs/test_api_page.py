@@ -1,4 +1,4 @@
-"""docs/api.md lists what programs rely on; a code that is missing there does not exist for them."""
+"""docs/api.md lists what programs rely on; users would not know a code that is missing there."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""docs/upstream.md says what works for upstream's clients, and what does not."""
+"""docs/upstream.md describes what works for upstream's clients, and what does not."""
 
 from fnmatch import fnmatch
 from pathlib import Path
@@ -28,7 +28,7 @@ def test_every_field_that_is_not_done_is_listed() -> None:
 
 
 def test_every_field_is_listed() -> None:
-    """But for those that upstream does not have."""
+    """Except those that upstream does not have."""
     own = {"infer_type"}
     other = {"caption": "prompt"}
     for name in FIELDS.keys() - own:

@@ -1,4 +1,4 @@
-"""Engines of a test's own making: each job's events come from a function that the test gives."""
+"""Engines for tests: the events of each job come from a function that the test sets."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -13,7 +13,7 @@ DESCRIPTION = DecoderDescription(
 
 
 def decoded(request: DecodeRequest) -> Decoded:
-    """What a decoder answers at the end: one take of a second a seed."""
+    """A decoder's last event: one take of a second per seed."""
     takes = tuple(
         Take(
             index=index,
@@ -30,7 +30,7 @@ def decoded(request: DecodeRequest) -> Decoded:
 
 
 def plan_of(request: PlanRequest) -> Plan:
-    """What a planner answers at the end."""
+    """A planner's last event."""
     metadata = Metadata(
         bpm=request.bpm or 99,
         caption="planned",
@@ -45,14 +45,14 @@ def plan_of(request: PlanRequest) -> Plan:
 class FakeEngines:
     """Engines; ``gate`` holds every decode until it is set, ``on_decode`` may raise for a job.
 
-    Before the first word of work, ``words`` answers how many words of waiting there are (1: the job
-    waits its turn, 2: and then has it), and ``die`` may raise.
+    Before the first event of work, ``words`` returns how many waiting events there are (1: the job
+    waits for its turn, 2: and then it has its turn), and ``die`` may raise.
     """
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()
         self.gate.set()
-        self.silent = asyncio.Event()  # cleared: no decode gives a first word
+        self.silent = asyncio.Event()  # cleared: no decode yields a first event
         self.silent.set()
         self.plans: list[PlanRequest] = []
         self.decodes: list[DecodeRequest] = []

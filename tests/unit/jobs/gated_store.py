@@ -1,4 +1,4 @@
-"""A SQLite store that counts what it is asked, and waits or fails where a test says so."""
+"""A SQLite store that counts its calls, and waits or fails when a test needs it."""
 
 import threading
 from collections.abc import Callable, Sequence

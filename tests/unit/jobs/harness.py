@@ -1,4 +1,4 @@
-"""Coordinators for tests, and what their callers do, in a few words."""
+"""Coordinators for tests, and short forms of what their callers do."""
 
 import asyncio
 import time
@@ -15,11 +15,11 @@ from tests.unit.jobs.engines import DESCRIPTION
 from tests.unit.jobs.gated_store import GatedStore
 from tests.unit.jobs.local_client import LM
 
-IN_TIME = 30.0  # seconds; what is waited for comes long before
+IN_TIME = 30.0  # seconds; the awaited events come much earlier
 
 
 class CoordinatorHarness:
-    """Opens coordinators on one database, with a clock that a test sets forward, or lets run."""
+    """Opens coordinators on one database, with a clock that a test sets forward or lets run."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -47,7 +47,7 @@ class CoordinatorHarness:
 
 
 def deploy(coordinator: JobCoordinator, decoders: int = 1, planners: int = 0) -> None:
-    """Register so many replicas, with one slot each."""
+    """Register this many replicas, with one slot each."""
     for kind, count in (("Decoder", decoders), ("Planner", planners)):
         description = DESCRIPTION if kind == "Decoder" else LM
         for number in range(count):

@@ -1,4 +1,4 @@
-"""The job store as other processes see it, without Ray between."""
+"""The job store as other processes see it, without Ray in between."""
 
 import time
 
@@ -24,7 +24,7 @@ class LocalClient:
         self.coordinator = coordinator
 
     def deploy(self, plan_slots: int, decode_slots: int) -> None:
-        """Register a planner and a decoder with so many slots; 0: it leaves."""
+        """Register a planner and a decoder with so many slots; 0: deregister."""
         now = time.monotonic()
         for one in (
             Registration("planner", "Planner", LM, plan_slots),

@@ -1,4 +1,4 @@
-"""Specs of jobs, for tests that care for a few of their values."""
+"""Specs of jobs, for tests that need only a few of their values."""
 
 from typing import Any
 

@@ -1,8 +1,8 @@
-"""Jobs that commit a467b46 stored, in SQLite and in Redis, are listed and run to their ends.
+"""Jobs that commit a467b46 stored, in SQLite and in Redis, can be listed and run to their ends.
 
 ``store/a467b46.sql`` and ``store/a467b46.redis`` (commands, their bytes as Latin-1) hold what it
-wrote: two jobs that ended, one cancelled, one deleted, and six to be done, of which a runner that
-is gone had leased two.
+wrote: two jobs that ended, one cancelled, one deleted, and six to be done; a runner that is gone
+had leased two of these.
 """
 
 import asyncio
@@ -111,7 +111,7 @@ async def test_they_run_to_their_ends(
     runner.start()
     for job_id in TO_DO:
         await until_job(client.coordinator, job_id, status=Status.SUCCEEDED)
-    # The plan that was paid for is not made again.
+    # The existing plan is not made again.
     assert {plan.job_id for plan in engines.plans} == {"queued-plan"}
     decoded = {decode.job_id: decode for decode in engines.decodes}
     assert decoded["planned"].codes == ((7,) * 50,)

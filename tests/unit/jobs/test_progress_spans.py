@@ -1,4 +1,4 @@
-"""How much of a running job's decoding is left, by what it last told."""
+"""How much of a running job's decoding is left, by its last report."""
 
 import pytest
 
@@ -21,6 +21,6 @@ from acestep_ray.jobs.result import Progress
     ],
 )
 def test_decode_left(stage: str, step: int, total: int, left: float) -> None:
-    """The same whether a plan was made before: it is the decoder that others wait for."""
+    """The same whether or not a plan was made before: other jobs wait for the decoder."""
     word = Progress(stage=stage, step=step, total=total, fraction=0.5)
     assert decode_left(word) == pytest.approx(left)

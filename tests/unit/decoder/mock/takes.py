@@ -1,4 +1,4 @@
-"""Asks the mock decoder for takes."""
+"""Requests takes from the mock decoder."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ All night long
 
 
 def request(**changed: Any) -> DecodeRequest:
-    """A ten-second request, changed."""
+    """A ten-second request with changed values."""
     fields: dict[str, Any] = {
         "job_id": "job",
         "attempt": 1,
@@ -51,7 +51,7 @@ def take(sources: Sources | None = None, **changed: Any) -> Samples:
 
 
 def swell(seconds: float, rate: int = SAMPLE_RATE, channels: int = 2) -> Samples:
-    """A source: a chord that swells and fades three times, and never is quite silent."""
+    """A source: a chord that swells and fades three times, and is never quite silent."""
     t = np.arange(round(seconds * rate)) / rate
     loudness = 0.02 + 0.5 * np.sin(3 * np.pi * t / seconds) ** 2
     tones = [np.sin(2 * np.pi * hz * t) for hz in (220.0, 277.2, 329.6)[:channels]]

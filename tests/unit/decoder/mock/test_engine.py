@@ -1,4 +1,4 @@
-"""The mock as an engine: what it promises to those who drive it."""
+"""The mock as an engine: its guarantees for the code that runs it."""
 
 import hashlib
 import threading
@@ -47,7 +47,7 @@ def test_every_legal_tempo_and_metre_gives_finite_sound(bpm: int, time_signature
         samples = take(bpm=bpm, time_signature=time_signature, seconds=seconds, lyrics=LYRICS)
         assert len(samples) == round(seconds * 25) * SAMPLES_PER_FRAME
         assert np.abs(samples).max() == pytest.approx(PEAK, abs=1e-6)
-        # Something sounds in each second, up to the last, where it fades.
+        # There is sound in each second, up to the last, where it fades.
         for second in range(int(seconds)):
             assert np.abs(samples[second * 48_000 : (second + 1) * 48_000]).max() > 0.02
 
@@ -105,9 +105,9 @@ def test_codes_steer_the_music_where_they_lie() -> None:
     codes = tuple(range(50))
     plain = take(codes=(codes,))
     changed = take(codes=((*codes[:-1], 63_999),))
-    # 120 bpm in 4/4: the last code, from 9.8 s on, lies in the bar that begins at 8 s.
+    # 120 bpm in 4/4: the last code, from 9.8 s on, is in the bar that begins at 8 s.
     bar = 8 * 48_000
-    # Before it only the level may differ, which is the peak's.
+    # Before it only the level may differ: it depends on the peak.
     level = np.abs(changed[:bar]).max() / np.abs(plain[:bar]).max()
     differ = np.abs(plain * level - changed).max(axis=1)
     assert differ[:bar].max() < 1e-5
@@ -145,7 +145,7 @@ def test_it_reports_before_the_first_step_and_after_each_then_for_each_take() ->
     assert all(stage == "vae" and total == 2 for stage, _, total in heard[4:])
     done = [step for _, step, _ in heard[4:]]
     assert done == sorted(done) and set(done) == {0, 1, 2}
-    # Long takes can be given up half-way.
+    # Long takes can be cancelled half-way.
     assert done.count(0) > 1
 
 

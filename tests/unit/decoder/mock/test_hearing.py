@@ -1,4 +1,4 @@
-"""What a listener hears in a raw take: its tempo, its metre, its key."""
+"""What a listener perceives in a raw take: its tempo, its metre, its key."""
 
 import numpy as np
 import pytest

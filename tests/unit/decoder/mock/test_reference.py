@@ -15,7 +15,7 @@ def tone(hertz: float, rate: int = 44_100, seconds: float = 1.0) -> Samples:
 
 
 def centroid(samples: Samples) -> float:
-    """Centre of the spectrum's power below 8 kHz, Hz; hi-hats lie above."""
+    """Centre of the spectrum's power below 8 kHz, Hz; hi-hats are above."""
     power = np.square(np.abs(np.fft.rfft(samples.mean(axis=1))))
     frequency = np.fft.rfftfreq(len(samples), 1 / 48_000)
     power, frequency = power[frequency < 8000], frequency[frequency < 8000]

@@ -1,4 +1,4 @@
-"""Repainting: what lies outside the window stays, sample for sample."""
+"""Repainting: everything outside the window stays, sample for sample."""
 
 import numpy as np
 import pytest

@@ -90,7 +90,7 @@ def test_a_part_of_a_song_is_what_the_whole_has_there() -> None:
     song = compose(request(lyrics=LYRICS), 1, (), 480_000)
     whole = render(song, 0, 480_000, lambda: None)
     part = render(song, 200_000, 300_000, lambda: None)
-    # What still rings from more than a bar ago is missing: it is faint.
+    # What still sounds from more than a bar ago is missing: it is quiet.
     missing = part - whole[200_000:300_000]
     assert np.square(missing).mean() < 0.02 * np.square(part).mean()
 

@@ -1,4 +1,4 @@
-"""What captions ask for."""
+"""What captions request."""
 
 import pytest
 

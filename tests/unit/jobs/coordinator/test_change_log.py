@@ -1,4 +1,4 @@
-"""Long polls on the feed: none misses a change, none is woken for nothing."""
+"""Long polls on the change log: none misses a change, none is woken without reason."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The coordinator over a real store: snapshots, reports, the feed, opening and closing."""
+"""The coordinator over a real store: snapshots, live state, the change log, opening, closing."""
 
 import asyncio
 from collections.abc import Sequence
@@ -139,13 +139,13 @@ async def test_progress_is_shown_while_its_attempt_runs(harness: CoordinatorHarn
 
 
 async def test_no_progress_is_kept_of_jobs_that_ended(harness: CoordinatorHarness) -> None:
-    """Else the actor grows with every job."""
+    """Otherwise the actor grows with every job."""
     coordinator = await harness.open(lease_seconds=0.03)
     await submit(coordinator, *(f"{n}" for n in range(20)))
     for n in range(20):
         attempt = await take(coordinator, f"{n}")
         progress = (f"{n}", attempt, HALF)
-        # A last report that comes in the same moment as the end.
+        # A last report that comes at the same moment as the end.
         await asyncio.gather(
             coordinator.report([progress]), ask(coordinator, Finish(f"{n}", attempt, result="{}"))
         )
@@ -201,7 +201,7 @@ async def test_many_callers_cost_few_transactions(harness: CoordinatorHarness) -
     assert (await coordinator.stats()).store.queued == 200
 
 
-# The feed
+# The change log
 
 
 async def test_the_feed_tells_what_is_committed(harness: CoordinatorHarness) -> None:
@@ -265,7 +265,7 @@ async def test_an_opening_that_is_abandoned_leaves_no_owner(harness: Coordinator
     SqliteStore(harness.path, lock_wait=0).close()
 
 
-# What is to be done
+# The load
 
 
 async def test_the_wait_and_the_demand_follow_the_measured_pace(
@@ -324,4 +324,4 @@ async def test_a_store_that_is_away_tells_no_demand(harness: CoordinatorHarness)
     harness.store.fault = fault
     with pytest.raises(StoreUnavailable):
         await coordinator.load()
-    assert (await ask(coordinator, Get("a"))).eta_seconds == 5.0  # a poll is answered all the same
+    assert (await ask(coordinator, Get("a"))).eta_seconds == 5.0  # a poll still has a result

@@ -1,4 +1,4 @@
-"""The wait that clients are told, by hand-computed numbers and by what must always hold."""
+"""The ETA for clients, by numbers computed by hand and by rules that always hold."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -72,7 +72,7 @@ def test_decoders_share_the_wait_and_none_counts_as_one() -> None:
 
 
 def test_the_pace_is_all_work_over_all_seconds() -> None:
-    """Not the mean of the jobs' own paces: a long job says more than a short one."""
+    """Not the mean of the jobs' own throughputs: a long job counts more than a short one."""
     paces = (
         JobTiming(100.0, 1.0, None),
         JobTiming(2900.0, 29.0, 7.0),

@@ -1,4 +1,4 @@
-"""Many callers, one transaction; one caller's fault, one caller's error."""
+"""Many callers, one transaction; an error of one caller affects only that caller."""
 
 import asyncio
 import threading
@@ -33,7 +33,7 @@ class Setup:
         return self.store
 
     async def hold(self) -> asyncio.Task[list[object]]:
-        """A call that is on its way to disk and stays so until the gate is opened."""
+        """A call that is being written to disk, and stays so until the gate is opened."""
         self.store.gate.clear()
         self.store.waiting.clear()
         call = asyncio.create_task(self.commit.apply([Stats()]))
@@ -137,7 +137,7 @@ async def test_a_caller_that_gives_up_in_time_takes_its_batch_back(setup: Setup)
     stayer = asyncio.create_task(setup.commit.apply([submit("stayer")]))
     await asyncio.sleep(0)
     quitter.cancel()
-    held.cancel()  # this one's is on its way already
+    held.cancel()  # this caller's batch is already being written
     setup.store.gate.set()
     assert await stayer == [Submitted("stayer", Status.QUEUED, 1, created=True)]
     assert setup.store.batches == [[Stats()], [submit("stayer")]]

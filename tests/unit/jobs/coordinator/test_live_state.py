@@ -1,4 +1,4 @@
-"""What is kept in memory: current, forgotten in time, and never more than there is to know."""
+"""What is kept in memory: current, removed in time, and limited in size."""
 
 from acestep_ray.jobs.coordinator.live_state import LiveState
 from acestep_ray.jobs.job import Status
@@ -57,7 +57,7 @@ def test_a_runner_that_leaves_or_lapses_is_forgotten() -> None:
     assert not live.has_runner(0)
     for runner in "ab":
         live.keep_alive(runner, 10)
-    live.keep_alive("b", 5)  # a shorter time does not shorten its life
+    live.keep_alive("b", 5)  # a shorter time does not shorten its lease
     live.remove_runner("a")
     assert live.has_runner(10)
     live.forget_lapsed(10.1)

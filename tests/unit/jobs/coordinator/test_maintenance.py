@@ -1,4 +1,4 @@
-"""The coordinator takes back what was lost and forgets what is over, and nothing stops it."""
+"""The coordinator requeues lost jobs and purges ended ones, and nothing stops it."""
 
 import asyncio
 import sqlite3
@@ -137,7 +137,7 @@ async def test_no_runner_lapses_because_the_machine_slept(
     attempt = await take(coordinator, "a", ttl=10)
     harness.store.gate.clear()
     harness.store.waiting.clear()
-    await until(harness.store.waiting.is_set)  # maintenance is at work
+    await until(harness.store.waiting.is_set)  # maintenance is running
     harness.ahead = 1800
     harness.store.gate.set()
     await until(lambda: "leases are extended" in caplog.text)
@@ -167,7 +167,7 @@ async def test_maintenance_that_fails_is_logged_and_goes_on(
 
 
 async def test_maintenance_that_ended_is_told_to_everybody(harness: CoordinatorHarness) -> None:
-    """Nobody would take back the jobs of lost runners, so the actor must be replaced."""
+    """The jobs of lost runners would stay leased, so the actor must be replaced."""
     coordinator = await harness.open()
     coordinator.check()
     task = coordinator._maintenance._task

@@ -1,4 +1,4 @@
-"""Two coordinators on one Redis, as of two clusters: each answers for the other's jobs."""
+"""Two coordinators on one Redis, as of two clusters: each returns the other's jobs."""
 
 import asyncio
 import logging
@@ -45,7 +45,7 @@ async def coordinators(server: RedisServer) -> AsyncIterator[list[JobCoordinator
 
 
 async def heard_of_each_other(here: JobCoordinator, there: JobCoordinator) -> None:
-    """Each has told its readers once that they must look at everything, as it does at first."""
+    """Each has reported to its readers once that they must read everything, as it does at first."""
     for coordinator in (here, there):
         await ask(coordinator, KeepAlive("r", 1e6))
     await until(lambda: bool(here._live._peers) and bool(there._live._peers))
@@ -71,7 +71,7 @@ async def test_progress_and_the_wait_are_told_by_both(coordinators: list[JobCoor
     here, there = coordinators
     await submit(here, "a", "b")
     attempt = await take(here, "a")
-    await ask(there, KeepAlive("s", 1e6))  # what a runner sees counts while it lives
+    await ask(there, KeepAlive("s", 1e6))  # a runner's registrations count while it lives
     deploy(here, decoders=1)
     deploy(there, decoders=2)
     await here.report([("a", attempt, HALF)])
@@ -124,7 +124,7 @@ async def test_a_dead_cluster_s_jobs_go_to_the_other(coordinators: list[JobCoord
 async def test_a_coordinator_that_comes_and_goes_does_not_keep_the_other_s_dead_alive(
     coordinators: list[JobCoordinator], server: RedisServer
 ) -> None:
-    """Each opening would be a grace for all runners, if the store had not been there meanwhile."""
+    """Each opening would extend the leases of all runners, as if the store had been away."""
     here, there = coordinators
     await submit(here, "a")
     await take(there, "a", runner="s", ttl=1.0)
@@ -162,7 +162,7 @@ async def test_no_runner_of_either_lapses_because_redis_was_away(
     with pytest.raises(StoreUnavailable):
         await ask(here, Get("a"))
     server.start()
-    # The first coordinator that sweeps speaks for both.
+    # The first coordinator that sweeps does it for both.
     await until(lambda: "leases are extended" in caplog.text)
     for coordinator, runner in ((here, "r"), (there, "s")):
         async with asyncio.timeout(IN_TIME):

@@ -1,4 +1,4 @@
-"""Jobs for the runner, and how the tests wait for what becomes of them."""
+"""Jobs for the runner, and how the tests wait for their results."""
 
 import asyncio
 import uuid

@@ -1,7 +1,7 @@
-"""The runner and the workflow over a real store: jobs that end well, fail, or are cancelled.
+"""The runner and the workflow over a real store: jobs that succeed, fail, or are cancelled.
 
-What would break for whom: a client that was given an id would wait for ever, or a GPU would work
-for nobody.
+What would break for whom: a client with a job id would wait for ever, or a GPU would work for
+nothing.
 """
 
 import uuid
@@ -153,7 +153,7 @@ async def test_a_job_that_takes_too_long_fails_and_is_stopped(
 async def test_a_record_that_cannot_be_read_fails_alone(
     client: LocalClient, engines: FakeEngines, runner: Runner
 ) -> None:
-    """After an upgrade, say: it must not keep the jobs behind it from running."""
+    """For example after an upgrade: it must not keep the jobs behind it from running."""
     bad = str(uuid.uuid4())
     await client.apply(Submit(bad, '{"from": "another version"}', needs_plan=False))
     good = await submit(client, spec())

@@ -1,7 +1,7 @@
-"""The runner and the workflow over a real store: who dies, or returns late.
+"""The runner and the workflow over a real store: processes that die, or return late.
 
-What would break for whom: a client that was given an id would wait for ever, or a GPU would work
-for nobody.
+What would break for whom: a client with a job id would wait for ever, or a GPU would work for
+nothing.
 """
 
 import asyncio
@@ -91,7 +91,8 @@ async def test_a_job_that_only_waits_for_a_worker_is_not_given_up(
     why: Exception,
     words: int,
 ) -> None:
-    """A planned job runs already while it waits for a decoder; that is no start lost either."""
+    """A planned job already counts as running while it waits for a decoder; this is no lost
+    start."""
 
     def die(request: PlanRequest | DecodeRequest) -> None:
         if isinstance(request, DecodeRequest) and request.attempt <= 5:
@@ -112,7 +113,7 @@ async def test_a_runner_that_dies_loses_its_jobs_to_the_next(
     jobs = [await submit(client, spec()) for _ in range(3)]
     await reaches(client, jobs[0], Status.RUNNING)
     for loop in [*first._loops, *(task for _, task in first._jobs.values())]:
-        loop.cancel()  # as kill -9 would: without a goodbye
+        loop.cancel()  # like kill -9: without Deregister
     second = Runner(client, engines, artifacts, settings)
     second.start()
     engines.gate.set()
@@ -143,14 +144,14 @@ async def test_a_runner_that_drains_finishes_what_it_has(
 async def test_a_late_attempt_writes_nothing(
     client: LocalClient, engines: FakeEngines, artifacts: Artifacts, settings: Settings
 ) -> None:
-    """A runner that was away longer than its lease comes back to a job that is another's."""
+    """A runner that was away longer than its lease returns to a job that another runner has."""
     engines.gate.clear()
     first = Runner(client, engines, artifacts, settings)
     first.start()
     job_id = await submit(client, spec())
     await reaches(client, job_id, Status.RUNNING)
     for loop in first._loops:
-        loop.cancel()  # unheard of, but its job goes on
+        loop.cancel()  # nothing received from it, but its job continues
 
     async def lost() -> bool:
         return not await client.apply(IsOwner(job_id, 1))

@@ -1,4 +1,4 @@
-"""The contract suite runs over every implementation: add a factory here and it is held to all."""
+"""The contract suite runs on every implementation: a factory added here is tested, too."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,14 +37,14 @@ def harness(store_factory: StoreFactory) -> Iterator[StoreHarness]:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RedisServer]:
-    """One that the test may harm."""
+    """A server that the test may damage."""
     with RedisServer(tmp_path / "redis") as server:
         yield server
 
 
 @pytest.fixture
 def store(server: RedisServer) -> Iterator[RedisStore]:
-    """On that one."""
+    """A store on that server."""
     store = RedisStore(server.url)
     yield store
     store.close()

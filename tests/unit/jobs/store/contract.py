@@ -1,4 +1,4 @@
-"""What every store's tests need: a store with a clock that the test holds, in a few words."""
+"""What every store's tests need: a store with a clock that the test sets, in short forms."""
 
 from collections.abc import Callable
 
@@ -23,13 +23,13 @@ StoreFactory = Callable[[], JobStore]
 
 
 def ask(store: JobStore, op: Operation[Stored, object], now: float) -> Stored:
-    """The answer of one operation; raises its error."""
+    """The result of one operation; raises its error."""
     (answer,) = store.apply([op], now)
     return stored(op, answer)
 
 
 class StoreHarness:
-    """A store, the time, and the runner ``r`` that lives for ever unless a test says otherwise."""
+    """A store, the time, and the runner ``r``, which lives for ever unless a test changes that."""
 
     def __init__(self, factory: StoreFactory) -> None:
         self._factory = factory
@@ -39,16 +39,16 @@ class StoreHarness:
         self.do(KeepAlive("r", ttl=1e6))
 
     def reopen(self) -> None:
-        """What a restart of the owner does."""
+        """What happens when the owner restarts."""
         self.store.close()
         self.store = self._factory()
 
     def batch(self, *ops: Op) -> list[object]:
-        """The answers of one batch, errors among them."""
+        """The results of one batch, including errors."""
         return self.store.apply(ops, self.now)
 
     def do(self, op: Operation[Stored, object]) -> Stored:
-        """The answer of one operation; raises its error."""
+        """The result of one operation; raises its error."""
         return ask(self.store, op, self.now)
 
     def submit(self, *job_ids: str, needs_plan: bool = False) -> None:
@@ -59,7 +59,7 @@ class StoreHarness:
     def lease(
         self, runner: str = "r", plan_slots: int = 0, decode_slots: int = 1
     ) -> list[JobRecord]:
-        """What a runner gets when it asks anew."""
+        """What a runner gets with a new request."""
         self._requests += 1
         return self.do(Lease(runner, f"request {self._requests}", plan_slots, decode_slots))
 
@@ -72,7 +72,7 @@ class StoreHarness:
         return record.attempt
 
     def succeed(self, job_id: str, seconds: float = 1.0) -> None:
-        """Submit a job and see it through."""
+        """Submit a job and finish it."""
         self.submit(job_id)
         attempt = self.take(job_id)
         self.now += seconds

@@ -1,4 +1,4 @@
-"""Several Redis stores on one database as if they were one: each batch goes to another of them."""
+"""Several Redis stores on one database, used as one: each batch goes to another of them."""
 
 import itertools
 from collections.abc import Sequence
@@ -10,7 +10,8 @@ from acestep_ray.jobs.store.redis import RedisStore
 
 
 class MultiStore:
-    """JobStore. Its changes are those that a store which only listens has heard of the others."""
+    """JobStore. Its changes are those that a store which only listens has received from the
+    others."""
 
     def __init__(self, url: str, stores: int = 3) -> None:
         self._stores = [RedisStore(url) for _ in range(stores)]
@@ -20,8 +21,8 @@ class MultiStore:
         assert self._peers.exchange("", 0).missed
 
     def apply(self, batch: Sequence[Op], now: float) -> list[object]:
-        """See JobStore. A lease is repeated to the store that was asked first, as its runner does:
-        that it found nothing, only that one knows."""
+        """See JobStore. A lease is repeated at the store of the first try, as its runner does: only
+        that store knows that it found nothing."""
         store = next(self._turns)
         for op in batch:
             if isinstance(op, Lease):

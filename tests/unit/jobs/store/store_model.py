@@ -1,4 +1,4 @@
-"""What the world outside a store knows of it, and what must then hold of every job."""
+"""What is known about a store outside of it, and what must therefore be true for every job."""
 
 import tempfile
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class Attempt:
 
 
 class StoreModel(RuleBasedStateMachine):
-    """A store, and all that was told of it. The rules are in test_property.py."""
+    """A store, and everything that was sent to it. The rules are in test_property.py."""
 
     open_store: Callable[[Path], StoreFactory]
 
@@ -43,15 +43,15 @@ class StoreModel(RuleBasedStateMachine):
         self.submitted: list[str] = []
         self.gone: set[str] = set()
         self.attempts: list[Attempt] = []
-        self.seen: dict[str, JobRecord] = {}  # as of the last look
-        self.told: dict[str, Status] = {}  # as the changes told it
+        self.seen: dict[str, JobRecord] = {}  # when last read
+        self.told: dict[str, Status] = {}  # by the last change
         self.history: list[tuple[Op, object]] = []
 
     def teardown(self) -> None:
         self.store.close()
         self.folder.cleanup()
 
-    # How the world talks to the store
+    # How clients and runners call the store
 
     def name(self, kind: str) -> str:
         self.names += 1
@@ -67,7 +67,8 @@ class StoreModel(RuleBasedStateMachine):
         )
 
     def tell(self, op: Op, times: str) -> object:
-        """Apply a mutating operation, perhaps twice: then with the effect and answer of once."""
+        """Apply a mutating operation, perhaps twice: then with the effect and the result of one
+        call."""
         if times == "twice in a batch":
             answer, again = self.store.apply([op, op], self.now)
         else:
@@ -93,7 +94,7 @@ class StoreModel(RuleBasedStateMachine):
             attempt.runner,
         )
 
-    # What always holds
+    # What is always true
 
     def told_now(self) -> None:
         self.told.update(self.store.take_changes())

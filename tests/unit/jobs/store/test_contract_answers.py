@@ -1,6 +1,6 @@
-"""Contract: each operation is answered with the types that its class declares.
+"""Contract: each operation returns the types that its class declares.
 
-The type checker takes these types on trust (see answers.py), so they are checked here.
+The type checker does not check these types (see answers.py), so this test checks them.
 """
 
 from typing import get_args
@@ -52,7 +52,7 @@ OPERATIONS: tuple[Op, ...] = (
     Lease("r", "2", plan_slots=1, decode_slots=1),
     Start("a", 2),
     ExtendLeases(60.0),
-    Sweep(timeout=-1.0),  # ends it, so that there is a job in the answer
+    Sweep(timeout=-1.0),  # ends it, so that there is a job in the result
     Submit("b", "{}", needs_plan=False),
     Lease("r", "3", plan_slots=1, decode_slots=1),
     Finish("b", 1, result="{}"),
@@ -64,11 +64,11 @@ OPERATIONS: tuple[Op, ...] = (
     Purge(keep=1e6, keep_expired=1e6, keep_idempotency=1e6),
     Deregister("r"),
 )
-"""Every operation once at least. In this order each one succeeds, and no list is empty."""
+"""Every operation at least once. In this order each one succeeds, and no list is empty."""
 
 
 def check(answer: object, expected: type[object]) -> None:
-    """Fail if an answer is not of a type; the elements of a list are checked, too."""
+    """Fail if a result does not have a type; the elements of a list are checked, too."""
     assert answer != []
     TypeAdapter(expected).validate_python(answer, strict=True)
 

@@ -1,4 +1,4 @@
-"""Contract: what an attempt may do to its job, and that nothing is done twice."""
+"""Contract: how an attempt may change its job, and that nothing is done twice."""
 
 import pytest
 
@@ -60,7 +60,7 @@ def test_an_old_attempt_changes_nothing(harness: StoreHarness, how: str) -> None
         Finish("a", old, error="error", error_code=ErrorCode.INTERNAL),
     ):
         assert harness.do(op) is False
-    # A release is answered as it was the first time: it was this attempt's own, or never its.
+    # A release returns the same as the first time: true only if it was this attempt's own.
     assert harness.do(Release("a", old, lost=True)) is (how != "lapsed")
     assert harness.get("a") == before
 
@@ -151,7 +151,7 @@ def test_a_plan_is_kept_across_attempts(harness: StoreHarness) -> None:
     assert harness.do(SavePlan("a", first.attempt, "the plan")) is True
     assert harness.do(SavePlan("a", first.attempt, "the plan")) is True
     harness.do(Release("a", first.attempt, lost=True))
-    assert harness.lease(plan_slots=1, decode_slots=0) == []  # it needs a decoder now
+    assert harness.lease(plan_slots=1, decode_slots=0) == []  # now it needs a decoder
     (second,) = harness.lease(plan_slots=0, decode_slots=1)
     assert (second.plan, second.needs_plan, second.attempt) == ("the plan", True, 2)
 

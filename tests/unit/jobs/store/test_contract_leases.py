@@ -1,4 +1,4 @@
-"""Contract: which runner gets which job, and what becomes of jobs whose runner is gone."""
+"""Contract: which runner gets which job, and what happens to jobs whose runner is gone."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -63,7 +63,7 @@ def test_each_planner_has_slots_of_its_own(harness: StoreHarness) -> None:
     slots = {"a": 1, "b": 1}
     leased = harness.do(Lease("r", "1", plan_slots=2, decode_slots=9, planner_slots=slots))
     assert ids(leased) == ["a1", "b1"]  # a2 waits for a's slot, and is passed over
-    # c is not named, so what is left of all slots is its own.
+    # c is not named, so what is left of all slots belongs to it.
     leased = harness.do(Lease("r", "2", plan_slots=4, decode_slots=9, planner_slots=slots))
     assert ids(leased) == ["c1"]
     harness.do(SavePlan("a1", 1, "plan"))
@@ -132,7 +132,7 @@ def test_a_repeated_request_is_answered_with_the_same_jobs(harness: StoreHarness
 
 
 def test_a_request_that_found_nothing_finds_nothing_again(harness: StoreHarness) -> None:
-    """Else a call that comes late leases jobs to a runner that no longer listens."""
+    """Otherwise a late call leases jobs to a runner that no longer listens."""
     request = Lease("r", "once", plan_slots=0, decode_slots=2)
     assert harness.do(request) == []
     harness.submit("a")
@@ -171,7 +171,7 @@ def test_goodbye_gives_jobs_back_uncounted(harness: StoreHarness) -> None:
         assert (record.runner, record.attempt, record.starts) == (None, 1, 0)
         assert harness.do(IsOwner(job_id, 1)) is False
     assert harness.get("a").started_at is None
-    assert harness.lease() == []  # it has left
+    assert harness.lease() == []  # it has deregistered
 
 
 def test_a_lapsed_runner_loses_its_jobs(harness: StoreHarness) -> None:
@@ -186,7 +186,7 @@ def test_a_lapsed_runner_loses_its_jobs(harness: StoreHarness) -> None:
     assert harness.do(Sweep()) == []
     assert harness.positions() == {"a": 1, "b": 2, "c": 3}
     assert [harness.get(job_id).starts for job_id in "ab"] == [1, 0]
-    harness.do(KeepAlive("s", ttl=3))  # it comes back late; its attempts are over
+    harness.do(KeepAlive("s", ttl=3))  # it comes back late; its attempts have ended
     for op in (IsOwner("a", 1), Start("a", 1), Finish("a", 1, result="late")):
         assert harness.do(op) is False
     assert ids(harness.lease("r", decode_slots=1)) == ["a"]
@@ -238,7 +238,7 @@ def test_a_job_that_lost_its_worker_too_often_is_given_up(harness: StoreHarness)
     assert (ended.status, ended.error_code) == (Status.FAILED, ErrorCode.WORKER_LOST)
     assert ended.error == "The job's worker was lost 3 times while it ran, so it was given up."
     assert (ended.finished_at, ended.runner, ended.starts) == (harness.now, None, 3)
-    assert harness.do(Release("a", 3, lost=True, max_starts=3)) is True  # told twice
+    assert harness.do(Release("a", 3, lost=True, max_starts=3)) is True  # sent twice
     assert harness.get("a") == ended
 
 
@@ -271,8 +271,8 @@ def test_a_worker_that_is_lost_before_it_begins_counts_too(harness: StoreHarness
 
 
 def test_only_lost_workers_count(harness: StoreHarness) -> None:
-    """Redeploys and scale-downs give a job back in good order; that is no fault of the job's. Nor
-    is a runner that dies before an engine began."""
+    """Redeploys and scale-downs return a job in order; that is not the job's fault. The same holds
+    if a runner dies before an engine began."""
     harness.submit("a")
     for _ in range(5):
         attempt = harness.take("a")
@@ -308,7 +308,7 @@ def test_a_job_is_timed_from_the_start_of_its_attempt(harness: StoreHarness, tim
     harness.now += 500  # waiting does not count
     attempt = harness.take("a")
     for _ in range(times - 1):
-        harness.now += 50  # nor what an attempt took that came to nothing, nor the time after it
+        harness.now += 50  # nor does a lost attempt, nor the time after it
         harness.do(Release("a", attempt, lost=True))
         harness.now += 50
         assert harness.do(Sweep(timeout=10)) == []

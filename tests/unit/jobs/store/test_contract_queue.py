@@ -126,7 +126,7 @@ def test_an_idempotency_key_names_one_job_of_its_owner(harness: StoreHarness) ->
     assert harness.do(first).created
     again = replace(first, job_id="b")
     assert harness.do(again) == Submitted("a", Status.QUEUED, position=1, created=False)
-    assert harness.do(first).created  # its own retry is answered as before
+    assert harness.do(first).created  # its own retry has the same result as before
     with pytest.raises(IdempotencyMismatch):
         harness.do(replace(again, fingerprint="other"))
     assert harness.do(replace(again, job_id="c", owner="p")).created

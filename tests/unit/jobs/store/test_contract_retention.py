@@ -94,6 +94,6 @@ def test_what_is_gone_is_garbage_until_it_is_collected(harness: StoreHarness) ->
     assert harness.do(ListGarbage()) == ["b"]
     with pytest.raises(JobExpired):
         harness.do(Get("a"))
-    harness.now += 2000  # the id is forgotten; its audio still lies about
+    harness.now += 2000  # the id is removed; its audio is still stored
     harness.do(PURGE)
     assert harness.do(ListGarbage()) == ["b"]

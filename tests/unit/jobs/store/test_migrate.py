@@ -1,4 +1,4 @@
-"""Jobs are moved from SQLite to Redis: all of them, once, and nothing about them is lost."""
+"""Jobs are moved from SQLite to Redis: all of them, once, and without loss."""
 
 import shutil
 import sqlite3
@@ -45,7 +45,7 @@ NOW = 100.0
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A store that saw everything, whose service has just ended without a word."""
+    """A store with jobs in every state, whose service has just ended without Deregister."""
     path = tmp_path / "jobs.sqlite"
     store = SqliteStore(path)
     for number in range(12):
@@ -85,7 +85,7 @@ def server() -> RedisServer:
 
 @pytest.fixture
 def given_back(file: Path, tmp_path: Path) -> Iterator[SqliteStore]:
-    """A copy of the store, with both runners gone in good order."""
+    """A copy of the store, with both runners deregistered."""
     shutil.copy(file, tmp_path / "copy.sqlite")
     store = SqliteStore(tmp_path / "copy.sqlite")
     store.apply([Deregister("r"), Deregister("s")], NOW)
@@ -101,7 +101,7 @@ def picture(store: JobStore) -> list[object]:
 
 
 def silent(line: str) -> None:
-    """Progress that nobody reads."""
+    """Progress that no code reads."""
 
 
 def test_all_that_clients_can_see_is_moved(
@@ -176,7 +176,7 @@ def test_jobs_are_not_mixed(file: Path, server: RedisServer) -> None:
     store.apply([Submit("other", "{}", False)], NOW)
     with pytest.raises(StoreUnsuitable, match=r"holds jobs.* name an empty database"):
         migrate(file, server.url, report=silent)
-    store.apply([Delete("other")], NOW)  # its id still answers
+    store.apply([Delete("other")], NOW)  # its id still exists
     with pytest.raises(StoreUnsuitable, match="holds jobs"):
         migrate(file, server.url, report=silent)
     assert isinstance(store.apply([Get("other")], NOW)[0], JobExpired)
@@ -186,7 +186,7 @@ def test_jobs_are_not_mixed(file: Path, server: RedisServer) -> None:
 def test_an_interrupted_migration_is_run_again(
     file: Path, given_back: SqliteStore, server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Until then nobody takes the half of it for the whole."""
+    """Until then an incomplete copy cannot be mistaken for the whole."""
     monkeypatch.setattr(migration, "BATCH", 5)
     write = RedisRestore.write
     written = 0
@@ -203,7 +203,7 @@ def test_an_interrupted_migration_is_run_again(
         migrate(file, server.url, report=silent)
     with pytest.raises(StoreUnsuitable, match=rf"holds only a part of {file}; run `acestep-ray mi"):
         RedisStore(server.url)
-    # Meanwhile the service went on with the file: it is the file that counts.
+    # Meanwhile the service continued with the file: the file counts.
     for store in (SqliteStore(file), given_back):
         store.apply([Deregister("r"), Deregister("s"), Cancel("0")], NOW)
         if store is not given_back:

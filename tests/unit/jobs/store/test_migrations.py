@@ -1,4 +1,4 @@
-"""A database of any earlier release opens with all its jobs, and a failed migration harms none."""
+"""A database of any earlier release opens with all its jobs; a failed migration damages none."""
 
 import sqlite3
 from pathlib import Path
@@ -12,7 +12,7 @@ from acestep_ray.jobs.store.sqlite import SqliteStore, schema
 from acestep_ray.jobs.store.sqlite.schema import MIGRATIONS, migrate
 from tests.unit.jobs.store.contract import StoreHarness
 
-# Each version's own database, written by it; a new version adds one.
+# A database of each version, written by that version; a new version adds one.
 WRITTEN_BY = {
     version: Path(__file__).with_name(f"jobs_v{version}.sql")
     for version in range(1, len(MIGRATIONS) + 1)
@@ -91,7 +91,7 @@ def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path) -> None:
     db.execute("PRAGMA user_version = 999")
     db.close()
     before = path.read_bytes()
-    for _ in range(2):  # and the lock is not left behind
+    for _ in range(2):  # and the lock is released
         with pytest.raises(SchemaTooNew, match="has schema version 999, but this release knows"):
             SqliteStore(path, lock_wait=0)
     assert path.read_bytes() == before

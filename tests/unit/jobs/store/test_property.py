@@ -1,8 +1,8 @@
-"""Random interleavings of clients and runners that die, return late, repeat themselves and cancel.
+"""Random interleavings of clients and runners that die, return late, repeat calls and cancel.
 
-What must hold whatever happens: a job ends once and its end never changes; an attempt number only
-grows and at most one attempt has a job; jobs keep their order and positions run 1..n; no slot is
-given out twice; every call that is repeated, at once or much later, changes nothing.
+What must always hold: a job ends once and its end never changes; an attempt number only grows and
+at most one attempt has a job; jobs keep their order and positions run 1..n; no slot is used twice;
+every call that is repeated, at once or much later, changes nothing.
 """
 
 from collections import Counter
@@ -45,7 +45,7 @@ TIMEOUT = 30.0
 RUNNERS = st.integers(0, 2)
 SLOTS = st.integers(0, 3)
 PLANNERS = ("", "p", "q")
-PICK = st.integers(0, 10**6)  # of whatever there is, modulo its number
+PICK = st.integers(0, 10**6)  # of all there are, modulo their number
 STALE = st.sampled_from([False, False, False, True])  # whether any attempt, or one that has its job
 TWICE = st.sampled_from(["once", "twice", "twice in a batch"])
 ACTS: dict[str, Callable[[str, int], Start | SavePlan | Finish | Release]] = {
@@ -59,7 +59,7 @@ ACTS: dict[str, Callable[[str, int], Start | SavePlan | Finish | Release]] = {
 
 
 def plans(job: JobRecord) -> str | None:
-    """Who has to plan the job; None where nobody has to, or has done it."""
+    """The planner of the job; None if it needs no plan, or has one."""
     return job.planner if job.needs_plan and job.plan is None else None
 
 
@@ -102,7 +102,7 @@ class StoreMachine(StoreModel):
         elif isinstance(answer, Submitted):
             assert key == "k"
             assert answer.job_id in self.seen
-            self.history.pop()  # its key may be freed: then it means another job
+            self.history.pop()  # its key may be free again: then it means another job
         else:
             assert isinstance(answer, QueueFull)
             assert queued >= limit
@@ -154,7 +154,7 @@ class StoreMachine(StoreModel):
                     assert planning.total() <= plan_slots
                     assert planning[kind] <= planner_slots.get(kind, plan_slots)
                     assert len(held) <= plan_slots + decode_slots
-            if waiting and kind is None:  # and none left over that had its slot
+            if waiting and kind is None:  # and none is left over that had its slot
                 assert decoding >= decode_slots
             elif waiting and kind is not None:
                 assert full or planning[kind] >= planner_slots.get(kind, plan_slots)
@@ -170,7 +170,8 @@ class StoreMachine(StoreModel):
     @precondition(lambda self: self.attempts)
     @rule(what=st.sampled_from(sorted(ACTS)), pick=PICK, stale=STALE, t=TWICE)
     def act(self, what: str, pick: int, stale: bool, t: str) -> None:
-        """A runner tells something of a job that it has, or of one that it believes to have."""
+        """A runner sends an operation for a job that it has, or for one that it believes to
+        have."""
         held = [attempt for attempt in self.attempts if self.holds(attempt)]
         among = self.attempts if stale or not held else held
         attempt = among[pick % len(among)]
@@ -179,7 +180,7 @@ class StoreMachine(StoreModel):
         answer = self.tell(op, t)
         now = self.ask(Get(attempt.job_id))
         if not holds:
-            if answer is True:  # it ended or released the job before, as it says again
+            if answer is True:  # it ended or released the job before, and repeats that
                 assert isinstance(op, Finish | Release)
                 assert any(type(old) is type(op) for old, _ in self.told_of(attempt)[:-1])
             return
@@ -223,7 +224,7 @@ class StoreMachine(StoreModel):
 
     @rule(seconds=st.sampled_from([0.0, 0.5, 2.0, 4.0]), speaking=st.sets(RUNNERS), t=TWICE)
     def pass_time(self, seconds: float, speaking: set[int], t: str) -> None:
-        """Time passes; some runners say that they live, and the others' time may be over."""
+        """Time passes; some runners renew their leases, those of others may expire."""
         self.now += seconds
         for runner in speaking:
             self.keep_alive(runner, t)
@@ -252,7 +253,7 @@ class StoreMachine(StoreModel):
 
     @rule(what=st.sampled_from(["goodbye", "grace", "purge", "restart"]), runner=RUNNERS, t=TWICE)
     def housekeep(self, what: str, runner: int, t: str) -> None:
-        """A runner leaves, or the owner of the store does what it does now and then."""
+        """A runner leaves, or the owner of the store does its maintenance."""
         match what:
             case "goodbye":
                 self.goodbye(runner, t)
@@ -271,7 +272,7 @@ class StoreMachine(StoreModel):
         assert self.tell(Deregister(name), t) is None
         self.alive_until.pop(name, None)
         for record in before.values():
-            if record.runner == name:  # queued again, its start uncounted
+            if record.runner == name:  # queued again, its start not counted
                 now = self.ask(Get(record.job_id))
                 assert isinstance(now, JobRecord)
                 assert (now.status, now.runner) == (Status.QUEUED, None)
@@ -294,16 +295,16 @@ class StoreMachine(StoreModel):
         self.store.close()
         self.store = self.factory()
         assert self.picture() == before
-        # Requests that found nothing are not on disk; whoever repeats one now hears the answer.
+        # Requests that found nothing are not on disk; a repeated one now gets the real result.
         self.history = [(op, answer) for op, answer in self.history if answer != []]
 
     @precondition(lambda self: self.history)
     @rule(pick=PICK)
     def repeat_much_later(self, pick: int) -> None:
-        """A call that Ray sends again, long after its answer was heard."""
+        """A call that Ray sends again, long after its result was received."""
         op, _ = self.history[pick % len(self.history)]
         if isinstance(op, KeepAlive | Deregister):
-            return  # of a runner: these mean what they say when they say it
+            return  # of a runner: their effect depends on when they are sent
         before = self.picture()
         self.ask(op)
         assert self.picture() == before
@@ -319,7 +320,7 @@ IMPLEMENTATIONS = FACTORIES | {"several on one redis": _several}
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_random_interleavings(implementation: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Waiting for the disk is not what is tested here, and would be most of the time.
+    # Waiting for the disk is not tested here, and would take most of the time.
     monkeypatch.setattr("acestep_ray.jobs.store.sqlite.store._SYNCHRONOUS", "OFF")
     machine = type(
         "Machine", (StoreMachine,), {"open_store": staticmethod(IMPLEMENTATIONS[implementation])}

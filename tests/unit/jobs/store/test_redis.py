@@ -1,4 +1,4 @@
-"""What is Redis's own: how it is reached, what it may lose, whose data it is."""
+"""Tests of Redis alone: how it is reached, what it may lose, and to whom its data belongs."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -104,7 +104,7 @@ def test_a_redis_that_evicts_is_refused(server: RedisServer) -> None:
     server.do("CONFIG SET", "maxmemory-policy", "allkeys-lru")
     with pytest.raises(StoreUnsuitable, match="set maxmemory-policy noeviction"):
         RedisStore(server.url)
-    server.do("CONFIG SET", "maxmemory-policy", "volatile-lru")  # of boards, which expire anyway
+    server.do("CONFIG SET", "maxmemory-policy", "volatile-lru")  # evicts peer states only
     RedisStore(server.url).close()
 
 
@@ -133,7 +133,7 @@ def test_what_a_power_cut_may_lose_is_said(
 def test_an_accepted_job_is_on_disk_though_it_is_written_once_a_second(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where Redis can be asked to wait; where it cannot, that is said."""
+    """If Redis can be asked to wait; if it cannot, there is a warning."""
     server = RedisServer(tmp_path, appendfsync="everysec")
     server.start()
     store = RedisStore(server.url)
@@ -150,7 +150,7 @@ def test_an_accepted_job_is_on_disk_though_it_is_written_once_a_second(
 def test_what_was_acknowledged_outlives_a_killed_server(
     server: RedisServer, store: RedisStore, acknowledged: int
 ) -> None:
-    """Every batch that was acknowledged, perhaps the one that was on its way, and none in part."""
+    """Every batch that was acknowledged, perhaps the one that was being sent, and none in part."""
     done: list[int] = []
 
     def write() -> None:
@@ -180,7 +180,7 @@ def test_a_newer_database_is_refused_and_left_alone(server: RedisServer, store: 
     server.do("HSET", "{acestep}:meta", "version", "999")
     with pytest.raises(SchemaTooNew, match="has schema version 999, but this release knows"):
         RedisStore(server.url)
-    # Also where it became so while the store was open, as during an upgrade.
+    # Also if it changed while the store was open, as during an upgrade.
     with pytest.raises(SchemaTooNew):
         store.apply(submit("b"), 1.0)
     server.do("HSET", "{acestep}:meta", "version", str(script.SCHEMA_VERSION))

@@ -1,4 +1,4 @@
-"""A Redis Cluster of two nodes, of which one has the jobs."""
+"""A Redis Cluster of two nodes; one of them has the jobs."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ def is_whole(node: RedisServer) -> bool:
 
 @pytest.fixture
 def nodes(tmp_path: Path) -> Iterator[list[RedisServer]]:
-    """The first has the slots of no job, the second has those of all."""
+    """The first node has the slots of no job, the second has those of all."""
     nodes = []
     for number, slots in enumerate(((0, 7000), (7001, 16383))):
         node = RedisServer(

@@ -1,4 +1,4 @@
-"""What is kept in Redis, and what an operation costs it."""
+"""What is kept in Redis, and what an operation costs."""
 
 from typing import Any
 
@@ -100,7 +100,7 @@ def commands(server: RedisServer, store: RedisStore, *batch: Op) -> int:
 
 @pytest.mark.parametrize("kinds", ["plan", "no plan", "both"])
 def test_a_thousand_queued_jobs_cost_no_more_than_a_hundred(kinds: str) -> None:
-    """And as many ended ones. None of the commands looks at more than it answers or removes."""
+    """And as many ended ones. No command reads more than it returns or removes."""
     costs: dict[int, dict[str, int]] = {}
     for queued in (100, 1_000):
         server = empty_redis()

@@ -1,4 +1,4 @@
-"""A Redis that fails: what is told, what is repeated, and that it is healed by its return."""
+"""A Redis that fails: what is reported, what is repeated, and that its return solves it."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,7 +27,7 @@ from tests.unit.jobs.store.redis_jobs import ids, submit
 
 
 def test_a_restart_is_not_noticed(server: RedisServer, store: RedisStore) -> None:
-    """The connection is broken, and the script is no longer known there."""
+    """The connection is broken, and Redis no longer knows the script."""
     store.apply(submit("a"), 1.0)
     server.kill()
     server.start()
@@ -51,7 +51,7 @@ def test_a_redis_that_is_gone_is_told_and_healed_by_its_return(
 
 
 def test_a_batch_without_an_answer_may_be_repeated(server: RedisServer, store: RedisStore) -> None:
-    """As behind a broken network: what was sent is carried out when it comes through."""
+    """As behind a broken network: what was sent is executed when it arrives."""
     store.apply([KeepAlive("r", 1e6), *submit("a", "b")], 1.0)
     lease = Lease("r", "request", plan_slots=0, decode_slots=1)
     impatient = RedisStore(server.url, timeout=1)
@@ -73,11 +73,11 @@ def test_a_batch_without_an_answer_may_be_repeated(server: RedisServer, store: R
 def test_a_redis_that_loads_its_data_is_told(server: RedisServer, store: RedisStore) -> None:
     for first in range(0, 1000, 100):
         store.apply(submit(*(f"{first + n}" for n in range(100)), spec="x"), 1.0)
-    server.do("CONFIG SET", "appendonly", "no")  # on again, it writes its file anew, as a snapshot
+    server.do("CONFIG SET", "appendonly", "no")  # on again, it rewrites its file as a snapshot
     server.do("CONFIG SET", "appendonly", "yes")
     until(lambda: server.do("INFO", "persistence")["aof_rewrite_in_progress"] == 0, "no snapshot")
     server.kill()
-    # It answers after so many bytes, and takes so many microseconds a key.
+    # It replies after so many bytes, and takes so many microseconds per key.
     server.options |= {"loading-process-events-interval-bytes": "1024", "key-load-delay": "1000"}
     server.begin()
 

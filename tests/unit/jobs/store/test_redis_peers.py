@@ -1,4 +1,4 @@
-"""What stores on one Redis tell each other: changes, each once and in order, and boards."""
+"""What stores on one Redis send each other: changes, each once and in order, and peer states."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ from tests.redis_server import RedisServer
 from tests.service import until
 
 IN_TIME = 30.0
-"""Seconds; what is waited for comes long before."""
+"""Seconds; the awaited events come much earlier."""
 
 
 def submit(to: RedisStore, *job_ids: str) -> None:
@@ -37,7 +37,7 @@ def there(server: RedisServer) -> Iterator[RedisStore]:
 
 @pytest.fixture
 def ear(here: RedisStore) -> Iterator[RedisPeers]:
-    """What ``here`` hears, from now on."""
+    """What ``here`` receives, from now on."""
     ear = here.peers()
     first = ear.exchange("", 0)
     assert (first.missed, first.changes) == (True, [])
@@ -68,7 +68,7 @@ def test_changes_of_others_are_heard_in_order_and_own_ones_are_not(
 
 def test_a_change_ends_the_wait(there: RedisStore, ear: RedisPeers, server: RedisServer) -> None:
     with ThreadPoolExecutor(1) as pool:
-        # Longer than a connection waits for an answer: it could not be heard by waiting it out.
+        # Longer than a connection waits for a reply, so it cannot be received just by waiting.
         heard = pool.submit(ear.exchange, "", 0.9)
         until(lambda: server.do("INFO", "clients")["blocked_clients"] == 1, "nobody waits")
         submit(there, "a")
@@ -115,7 +115,7 @@ def test_after_a_restart_everything_is_looked_at(
 def test_a_batch_without_an_answer_is_told_though_nobody_knows_what_it_did(
     here: RedisStore, ear: RedisPeers, server: RedisServer
 ) -> None:
-    """Else whoever waits for the job here would not be woken."""
+    """Otherwise a caller that waits for the job here would not be woken."""
     submit(here, "before")
     here.take_changes()
     ear.exchange("", 0)
@@ -158,6 +158,6 @@ def test_boards_are_seen_by_the_others_while_they_are_renewed(
         return theirs.exchange("theirs, too", 0).states == ()
 
     until(gone, "a board hangs for ever")
-    assert mine.exchange("mine", 0).states == ("theirs, too",)  # it was renewed all the while
+    assert mine.exchange("mine", 0).states == ("theirs, too",)  # it was renewed all the time
     mine.close()
     theirs.close()

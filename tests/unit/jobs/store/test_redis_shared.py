@@ -1,4 +1,4 @@
-"""Several stores on one Redis: one queue, and grace for runners that others heard."""
+"""Several stores on one Redis: one queue, and longer leases for runners that others know."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -77,7 +77,7 @@ def test_a_coordinator_that_was_away_gives_no_grace_where_others_heard_the_runne
     here, there = RedisStore(url), RedisStore(url)
     here.apply([KeepAlive("r", 3), *submit("a"), Lease("r", "1", 0, 1), Sweep()], 10.0)
     there.apply([Sweep()], 12.0)
-    # It lapsed at 13. Whoever looks at it first has swept at 10 himself, and the other at 12.
+    # The lease expired at 13. The store that notices it first swept at 10, the other at 12.
     assert here.apply([ExtendLeases(3, since=12.0)], 14.0) == [None]
     there.apply([ExtendLeases(3, since=11.0)], 14.0)  # from now on it lives until 17
     assert there.apply([Sweep()], 15.0) == [[]]
@@ -92,7 +92,7 @@ def test_a_lapsed_runner_that_nobody_swept_goes_on() -> None:
     here.apply([KeepAlive("r", 3), *submit("a"), Lease("r", "1", 0, 1), Start("a", 1)], 1.0)
     here.apply([KeepAlive("r", 3)], 9.0)
     assert there.apply([Sweep(), IsOwner("a", 1)], 10.0) == [[], True]
-    # And one that was swept does not.
+    # And one that was swept does not continue.
     assert there.apply([Sweep(), IsOwner("a", 1)], 13.0) == [["a"], False]
     assert here.apply([KeepAlive("r", 3), Finish("a", 1, result="{}")], 13.0) == [None, False]
     here.close()
@@ -100,7 +100,8 @@ def test_a_lapsed_runner_that_nobody_swept_goes_on() -> None:
 
 
 def test_what_a_release_without_lists_by_error_left_is_put_right() -> None:
-    """It ends jobs and leaves them out of those lists, and removes jobs and leaves them in."""
+    """It ends jobs without adding them to those lists, and removes jobs without removing them
+    there."""
     server = empty_redis()
     store = RedisStore(server.url)
     store.apply([*submit("a", "b", "c"), *(Cancel(job_id) for job_id in "abc")], 1.0)
@@ -118,7 +119,7 @@ def test_what_a_release_without_lists_by_error_left_is_put_right() -> None:
     by_owner = ListJobs(owner="", error_codes=(ErrorCode.CANCELLED,))
     for op in (listed, by_owner):
         assert len(ask(store, op, 6.0)) == 3
-    # A client of such a release asks without the fields that are new.
+    # A client of such a release asks without the new fields.
     old = ListJobs(Status.FAILED)
     for name in ("error_codes", "brief"):
         del old.__dict__[name]
@@ -136,7 +137,7 @@ def test_an_error_code_of_a_later_release_is_read_and_indexed_once() -> None:
         failed = ListJobs(status=Status.FAILED)
         jobs = stored(failed, store.apply([Sweep(), failed], now)[1])
         assert [job.error_code for job in jobs] == [ErrorCode.CANCELLED, ErrorCode.INTERNAL]
-    # Right once, the lists are left alone: a sweep that made them anew would undo this.
+    # Once correct, the lists stay as they are: a sweep that rebuilt them would undo this.
     server.do("ZADD", "{acestep}:error:(other)", "77", "a")
     store.apply([Sweep()], 4.0)
     assert server.do("ZSCORE", "{acestep}:error:(other)", "a") == 77

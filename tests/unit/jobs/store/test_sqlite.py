@@ -1,4 +1,4 @@
-"""What is SQLite's own: durability, one owner, a database that fails, cost, and disk space."""
+"""Tests of SQLite alone: durability, one owner, a database that fails, cost, and disk space."""
 
 import resource
 import sqlite3
@@ -80,7 +80,7 @@ def test_a_foreign_lock_is_told_and_healed_by_a_retry(store: SqliteStore, path: 
     for _ in range(2):
         with pytest.raises(StoreUnavailable, match=r"cannot be used: database is locked\.$"):
             store.apply(batch, 2.0)
-    # Reading goes on meanwhile.
+    # Reading continues meanwhile.
     assert_nothing_happened(store, before)
     assert store.apply([IsOwner("a", 1), ListGarbage()], 2.0) == [False, []]
     foreign.close()
@@ -101,7 +101,7 @@ def test_a_full_database_is_told_and_healed_by_room(store: SqliteStore) -> None:
     with pytest.raises(StoreUnavailable, match="database or disk is full"):
         store.apply(batch, 2.0)
     assert_nothing_happened(store, before)
-    store.apply([Cancel("a")], 2.0)  # what needs no room still works
+    store.apply([Cancel("a")], 2.0)  # operations that need no space still work
     db.execute("PRAGMA max_page_count = 1000000")
     store.apply(batch, 2.0)
     assert store.apply([Stats()], 2.0) != before[1:]
@@ -138,7 +138,7 @@ def test_a_disk_that_takes_no_more_is_told_and_healed_by_room(
 
 
 def test_a_batch_at_fault_is_undone_and_told_as_its_own_fault(store: SqliteStore) -> None:
-    """A retry would not heal it, so it must not look as if one did."""
+    """A retry would not solve it, so the error must not suggest one."""
     before = store.apply([ListJobs(), Stats()], 1.0)
     bad = Submit("b", "\ud800 is half a character", needs_plan=False)
     with pytest.raises(UnicodeEncodeError):
@@ -161,7 +161,7 @@ def test_a_broken_connection_is_replaced(store: SqliteStore) -> None:
 def test_a_file_that_is_no_database_is_refused_in_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "jobs.sqlite"
     path.write_text("Dear diary, today I learned to write. " * 100)
-    for _ in range(2):  # and the lock is not left behind
+    for _ in range(2):  # and the lock is released
         with pytest.raises(StoreUnavailable, match=r"file is not a database\.$"):
             SqliteStore(path, lock_wait=0)
 

@@ -1,4 +1,4 @@
-"""The store against real second processes: who owns it, and what a killed owner leaves."""
+"""The store against real second processes: which one owns it, and what a killed owner leaves."""
 
 import os
 import signal
@@ -97,7 +97,7 @@ def test_what_was_acknowledged_outlives_a_killed_owner(tmp_path: Path, acknowled
     store = SqliteStore(path, lock_wait=60)
     jobs = ask(store, ListJobs(limit=10**6), 2.0)
     found = [job.job_id for job in reversed(jobs)]
-    # Every batch that was acknowledged, perhaps the one that was on its way, and none in part.
+    # Every batch that was acknowledged, perhaps the one being written, and none in part.
     batches = len(found) // 3
     assert batches in (last + 1, last + 2)
     assert found == [f"{number}-{part}" for number in range(batches) for part in "abc"]
