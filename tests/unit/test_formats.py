@@ -1,4 +1,4 @@
-"""The names of the output formats: one that is only in one of the two lists could not be made."""
+"""The names of the output formats: one that is in only one of the two lists could not be made."""
 
 from typing import get_args
 

@@ -1,4 +1,4 @@
-"""Tasks that belong to no request, and calls that many wait for."""
+"""Tasks that belong to no request, and calls that many callers wait for."""
 
 import asyncio
 from contextvars import ContextVar
@@ -22,7 +22,7 @@ async def test_a_task_does_not_belong_to_the_request_that_starts_it() -> None:
 
 
 class Gate:
-    """A function that answers when told."""
+    """A function that returns when the test lets it."""
 
     def __init__(self) -> None:
         self.calls: list[asyncio.Future[str]] = []

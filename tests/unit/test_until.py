@@ -1,4 +1,5 @@
-"""The tests' own wait: it ends when nothing moves, however slow the machine is, and not before."""
+"""The tests' own wait: it ends when there is no progress, however slow the machine is, not
+before."""
 
 import itertools
 import time
@@ -14,7 +15,7 @@ PATIENCE = 0.3
 
 @pytest.fixture
 def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[], object]], None]]:
-    """Watches one thing that may move."""
+    """Watches one thing that may change."""
     monkeypatch.setattr(service, "LOOK_EVERY", 0.01)
     monkeypatch.setattr(progress, "watched", set())
     yield progress.watched.add

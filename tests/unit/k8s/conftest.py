@@ -1,4 +1,4 @@
-"""Says where KubeRay's definitions were missing."""
+"""Reports where KubeRay's definitions were missing."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The manifests as they would be applied: built by kubectl, read as documents."""
+"""The manifests in the form in which they are applied: built by kubectl, read as documents."""
 
 import os
 import pickle
@@ -14,7 +14,7 @@ import yaml
 
 ROOT = Path(__file__).parents[3]
 KUBECTL = Path(sys.executable).with_name("kubectl")
-"""The one that comes with the tests: the same on every machine."""
+"""The kubectl that comes with the tests: the same on every machine."""
 OVERLAYS = ("cpu-mock", "gpu", "ha")
 CLUSTERS = ("gpu", "ha")
 """Overlays of more than one Ray node."""
@@ -54,7 +54,7 @@ def _public() -> bytes:
 
 
 def public() -> list[Manifest]:
-    """The gpu overlay with the public component, as an overlay of one's own takes it in."""
+    """The gpu overlay with the public component, as a user's own overlay includes it."""
     manifests: list[Manifest] = pickle.loads(_public())
     return manifests
 
@@ -73,7 +73,7 @@ def rayservice(overlay: str) -> Manifest:
 
 
 def cluster_of(service: Manifest) -> Manifest:
-    """The RayCluster that KubeRay makes of a RayService, as far as it is written there."""
+    """The RayCluster that KubeRay makes from a RayService, as far as the RayService defines it."""
     cluster: Manifest = service["spec"]["rayClusterConfig"]
     return cluster
 
@@ -95,7 +95,7 @@ def pod_templates(manifest: Manifest) -> Iterator[tuple[str, Manifest]]:
 
 
 def containers(template: Manifest) -> Iterator[Manifest]:
-    """All containers of a pod, those before it included."""
+    """All containers of a pod, including its init containers."""
     spec = template["spec"]
     yield from spec.get("initContainers", [])
     yield from spec["containers"]

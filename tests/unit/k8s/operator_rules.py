@@ -1,4 +1,4 @@
-"""What KubeRay refuses of a RayService though its schema allows it: rules of its code and CEL."""
+"""What KubeRay refuses in a RayService although its schema allows it: rules of its code and CEL."""
 
 import re
 from collections.abc import Iterator
@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from tests.unit.k8s.manifests import Manifest, cluster_of, groups
 
 NAME_LENGTH = 41
-"""KubeRay's limit leaves room for the suffixes of what it makes."""
+"""KubeRay's limit leaves space for the suffixes of the objects that it makes."""
 IN_RESOURCES = ("num-cpus", "num-gpus", "memory", "resources")
 MANAGERS = ("ray.io/kuberay-operator", "kueue.x-k8s.io/multikueue")
 STRATEGIES = ("NewCluster", "NewClusterWithIncrementalUpgrade", "None")
 
 
 def refusals(service: Manifest) -> list[str]:
-    """Every rule that a RayService breaks, a sentence each."""
+    """Every rule that a RayService breaks, one sentence per rule."""
     return [
         *_service(service),
         *_upgrade(service),

@@ -1,4 +1,4 @@
-"""What is wrong with a manifest, by the schemas of Kubernetes and of the operators; all strict."""
+"""Errors of a manifest, by the schemas of Kubernetes and of the operators; all strict."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -12,17 +12,17 @@ import yaml
 from tests.unit.k8s.manifests import ROOT, Manifest, groups, pod_templates
 
 CRDS = ROOT.parent / "shared" / "kuberay"
-"""Where KubeRay's CustomResourceDefinitions lie, beside the repository."""
+"""Where KubeRay's CustomResourceDefinitions are, beside the repository."""
 VERSIONS = ("1.30", kubernetes_validate.latest_version())
-"""The oldest Kubernetes that is supported, and the newest that there are schemas of."""
+"""The oldest Kubernetes that is supported, and the newest for which there are schemas."""
 POD_MONITOR = Path(__file__).with_name("pod_monitor.yaml")
 RAYSERVICE_FIELDS = Path(__file__).with_name("rayservice_fields.yaml")
 
 
 def faults(manifest: Manifest, crds: Path = CRDS) -> list[str]:
-    """Every fault of a manifest, a line each; empty where it is right.
+    """Every fault of a manifest, one line per fault; empty if there is none.
 
-    Without ``crds`` a RayService's own fields are held to the list of those that we use.
+    Without ``crds`` a RayService's own fields are compared with the list of those that we use.
     """
     if manifest["kind"] == "RayService":
         return _metadata(manifest) + _pods(manifest) + _own(manifest, crds)
@@ -33,7 +33,7 @@ def faults(manifest: Manifest, crds: Path = CRDS) -> list[str]:
 
 
 def _metadata(manifest: Manifest) -> list[str]:
-    """Metadata is alike for all kinds, so it may be anybody's."""
+    """Metadata has the same form for all kinds, so a ConfigMap is used to check it."""
     stand_in = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": manifest["metadata"]}
     return _kubernetes(stand_in)
 
@@ -71,7 +71,7 @@ def _by_schema(schema: Any, manifest: Manifest) -> list[str]:
 
 @cache
 def rayservice_schema(crds: Path) -> Any:
-    """The RayService's JSON schema, v1, in which a field that is not there is a fault."""
+    """The RayService's JSON schema, v1; an unknown field is a fault."""
     text = (crds / "ray.io_rayservices.yaml").read_text()
     definition = yaml.load(text, Loader=yaml.CSafeLoader)
     version = next(v for v in definition["spec"]["versions"] if v["name"] == "v1")
@@ -81,7 +81,7 @@ def rayservice_schema(crds: Path) -> Any:
 
 
 def _strict(node: Any) -> Any:
-    """OpenAPI v3 as Kubernetes writes it, as JSON schema that takes no unknown field."""
+    """OpenAPI v3 as Kubernetes writes it, as JSON schema that accepts no unknown field."""
     if isinstance(node, list):
         return [_strict(item) for item in node]
     if not isinstance(node, dict):
@@ -98,7 +98,7 @@ def _strict(node: Any) -> Any:
 def own_fields(service: Manifest) -> set[str]:
     """The dotted names of a RayService's fields that no other schema knows.
 
-    Pod templates and what is free-form (environment, labels, resources) are left out.
+    Pod templates and free-form fields (environment, labels, resources) are left out.
     """
 
     def walk(value: Any, path: str) -> Iterator[str]:
@@ -112,7 +112,7 @@ def own_fields(service: Manifest) -> set[str]:
         else:
             yield path
 
-    assert groups(service)  # a RayService without them has no meaning here
+    assert groups(service)  # a RayService without them has no use here
     return set(walk({key: service[key] for key in service if key != "metadata"}, ""))
 
 

@@ -1,4 +1,4 @@
-"""The Dockerfile as far as it can be read without a container engine."""
+"""The Dockerfile, as far as it can be checked without a container engine."""
 
 import re
 import shlex
@@ -42,13 +42,13 @@ BASES = {line.stage: line.words[0] for line in LINES if line.instruction == "FRO
 
 
 def of_target(target: str) -> list[Line]:
-    """A target's instructions, those of the stages it is built on first."""
+    """A target's instructions; those of the stages below it are first."""
     below = of_target(BASES[target]) if BASES[target] in BASES else []
     return below + [line for line in LINES if line.stage == target]
 
 
 def in_context(path: str) -> bool:
-    """Whether .dockerignore lets the builder see a path; its last matching line decides."""
+    """Whether .dockerignore shows a path to the builder; its last matching line decides."""
     seen = True
     for line in (ROOT / ".dockerignore").read_text().splitlines():
         pattern = line.removeprefix("!")

@@ -1,4 +1,4 @@
-"""The commands of docs/kubernetes.md, as far as they go without a cluster."""
+"""The commands of docs/kubernetes.md, as far as they work without a cluster."""
 
 import re
 import shutil
@@ -41,7 +41,7 @@ def shell(script: str, folder: Path) -> str:
 
 
 def secrets_made() -> dict[str, dict[str, str]]:
-    """What the page's own commands would create, made by kubectl on this side alone."""
+    """What the page's own commands would create, made by kubectl without a server."""
     lines = [
         line for line in COMMANDS.splitlines() if "create secret" in line or "PASSWORD=$" in line
     ]
@@ -58,7 +58,7 @@ def secrets_made() -> dict[str, dict[str, str]]:
 
 
 def references(manifest: Manifest) -> Iterator[tuple[str, str | None]]:
-    """Secrets that a manifest cannot do without, and the key (None: all of it)."""
+    """Secrets that a manifest needs, and the key (None: all of it)."""
 
     def walk(value: Any) -> Iterator[tuple[str, str | None]]:
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""A RayService that the API server takes and KubeRay then refuses is found before it is applied."""
+"""A RayService that the API server accepts but KubeRay refuses is found before it is applied."""
 
 from collections.abc import Callable
 from importlib.metadata import version

@@ -1,7 +1,7 @@
-"""Each deployment fits the worker group that it is meant for, and no other, by Ray's own reading.
+"""Each deployment fits its own worker group, and no other, by Ray's own rules.
 
-A replica that fits nowhere waits for ever; one that fits a GPU pod it was not meant for holds a
-GPU without using it.
+A replica that fits nowhere waits for ever; one that fits another GPU pod than its own holds a GPU
+without using it.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ GROUP = {"Ingress": "ingress", "Runner": "ingress", "Planner": "planner", "Decod
 
 
 def node_types(overlay: str) -> dict[str, Any]:
-    """What the in-tree autoscaler reads out of the cluster: group to resources and bounds."""
+    """What the in-tree autoscaler reads from the cluster: group to resources and bounds."""
     cluster = {
         "metadata": {"name": "acestep-x", "namespace": "acestep"},
         "spec": cluster_of(rayservice(overlay)),
@@ -35,7 +35,7 @@ def deployments(overlay: str) -> list[dict[str, Any]]:
 
 
 def replicas_of(overlay: str, deployment: dict[str, Any]) -> tuple[int, int]:
-    """The fewest and the most there may be."""
+    """The fewest and the most replicas that are allowed."""
     if "num_replicas" in deployment:
         return deployment["num_replicas"], deployment["num_replicas"]
     config = yaml.safe_load(rayservice(overlay)["spec"]["serveConfigV2"])
@@ -45,19 +45,19 @@ def replicas_of(overlay: str, deployment: dict[str, Any]) -> tuple[int, int]:
 
 
 def demand(deployment: dict[str, Any]) -> dict[str, float]:
-    """What one replica asks for, by Ray's names of resources."""
+    """What one replica requests, by Ray's names of resources."""
     options = deployment["ray_actor_options"]
     asked = {"CPU": options.get("num_cpus", 1), "GPU": options.get("num_gpus", 0)}
     return {k: v for k, v in (asked | options.get("resources", {})).items() if v}
 
 
 def fits(asked: dict[str, float], resources: dict[str, float]) -> int:
-    """How many replicas a pod holds."""
+    """How many replicas fit on a pod."""
     return int(min(resources.get(name, 0) // amount for name, amount in asked.items()))
 
 
 def group_of(deployment: dict[str, Any]) -> str:
-    return GROUP[deployment["name"].partition("-")[0]]  # Planner-MODEL-BACKEND is a planner too
+    return GROUP[deployment["name"].partition("-")[0]]  # Planner-MODEL-BACKEND is a planner, too
 
 
 @pytest.mark.parametrize("overlay", CLUSTERS)
@@ -90,7 +90,7 @@ def test_there_may_be_pods_for_all_replicas(overlay: str) -> None:
         holds = fits(demand(deployment), types[group]["resources"])
         holds = min(holds, deployment.get("max_replicas_per_node") or holds)
         pods = -(-replicas // holds)
-        # GPU replicas share no pod, of whatever deployment; the others do.
+        # GPU replicas of all deployments have a pod each; the others share pods.
         most[group] = most[group] + pods if "GPU" in demand(deployment) else max(most[group], pods)
     for group, pods in most.items():
         assert pods <= types[group]["max_workers"], group

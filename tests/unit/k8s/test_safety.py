@@ -1,4 +1,4 @@
-"""Nothing is served without a key, nothing runs as root, and what stops ends its jobs first."""
+"""No service without a key, no process as root, and everything that stops ends its jobs first."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def environment(container: Manifest) -> dict[str, Any]:
 
 @pytest.mark.parametrize("template", **ids(RAY_PODS))
 def test_no_pod_starts_without_the_key(template: Manifest) -> None:
-    """A missing secret that is not optional keeps the container from being created."""
+    """A missing secret that is not optional prevents the creation of the container."""
     key = environment(template["spec"]["containers"][0])["ACESTEP_API_KEY"]
     assert key["valueFrom"]["secretKeyRef"] == {"name": "acestep-api-key", "key": "key"}
 
@@ -107,7 +107,7 @@ def test_the_autoscaler_is_restricted_too() -> None:
 
 @pytest.mark.parametrize("overlay", CLUSTERS)
 def test_pods_of_a_cluster_share_store_storage_image_and_proxy(overlay: str) -> None:
-    """Settings are read wherever Serve builds the application, so all pods have the same."""
+    """Settings are read where Serve builds the application, so all pods have the same ones."""
     pods = [g["template"]["spec"]["containers"][0] for g in groups(rayservice(overlay)).values()]
     for pod in pods:
         assert environment(pod) == environment(pods[0])
@@ -118,7 +118,7 @@ def test_pods_of_a_cluster_share_store_storage_image_and_proxy(overlay: str) -> 
 
 
 def test_one_node_may_have_files() -> None:
-    """SQLite and local audio: one Ray node, one cluster at a time, on a volume that stays."""
+    """SQLite and local audio: one Ray node, one cluster at a time, on a permanent volume."""
     service = rayservice("cpu-mock")
     assert list(groups(service)) == ["head"]
     assert service["spec"]["upgradeStrategy"] == {"type": "None"}
@@ -154,7 +154,7 @@ def test_probes_ask_ray_and_serve(template: Manifest) -> None:
 def test_a_pod_waits_for_its_longest_job(overlay: str) -> None:
     service = rayservice(overlay)
     config = yaml.safe_load(service["spec"]["serveConfigV2"])
-    # The planner's, where the config does not say it, follows jobs.timeout as the others do.
+    # If the config does not set the planner's, it follows jobs.timeout as the others do.
     named = config["applications"][0]["deployments"]
     drain = max(d.get("graceful_shutdown_timeout_s", 0) for d in named)
     for name, group in groups(service).items():
@@ -164,7 +164,7 @@ def test_a_pod_waits_for_its_longest_job(overlay: str) -> None:
         hook = spec["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
         assert hook[:3] == ["python", "-m", "deployments.leave_node"]
         seconds = int(hook[hook.index("--seconds") + 1])
-        # Serve stops what finds no other place `drain` before the end: after a minute.
+        # Serve stops what has no other place `drain` seconds before the end: after a minute.
         assert seconds == drain + 60
         assert spec["terminationGracePeriodSeconds"] > seconds
     if overlay == "ha":
@@ -172,7 +172,7 @@ def test_a_pod_waits_for_its_longest_job(overlay: str) -> None:
 
 
 def test_budgets_match_pods_and_let_one_go() -> None:
-    """Pods of an operator: `minAvailable`, whole, and less than there always are."""
+    """Pods of an operator: `minAvailable`, as a whole number, and less than there always are."""
     least = {"ingress": 2, "planner": 2, "decoder": 2}
     budgets = [m for m in built("overlays/ha") if m["kind"] == "PodDisruptionBudget"]
     seen = set()
@@ -188,7 +188,7 @@ def test_budgets_match_pods_and_let_one_go() -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_selectors_find_pods(overlay: str) -> None:
-    """A policy, budget or monitor that selects nobody does nothing, and says nothing."""
+    """A policy, budget or monitor that selects no pod has no effect, and gives no error."""
     manifests = built(f"overlays/{overlay}")
     pods = [t["metadata"]["labels"] for m in manifests for _, t in pod_templates(m)]
     for manifest in manifests:

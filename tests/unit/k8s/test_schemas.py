@@ -1,4 +1,4 @@
-"""A manifest that the API server would refuse, or whose misspelt field it would drop, is found."""
+"""Finds a manifest that the API server would refuse, or whose misspelt field it would drop."""
 
 import copy
 from pathlib import Path
@@ -17,7 +17,7 @@ ONE_OF_EACH = list({m["kind"]: m for _, m in EVERYTHING}.values())
 
 
 def at(manifest: Manifest, path: str) -> Any:
-    """What ``a.b.0.c`` leads to."""
+    """The value at the path ``a.b.0.c``."""
     value: Any = manifest
     for step in path.split(".") if path else ():
         value = value[int(step)] if step.isdigit() else value[step]
@@ -75,9 +75,9 @@ def test_a_value_of_the_wrong_type_is_found(crds: Path) -> None:
 
 
 def test_what_only_the_definition_knows() -> None:
-    """Where it is to be had: types, required fields, and the fields of the list beside this file.
+    """With the definitions: types, required fields, and the fields of the list beside this file.
 
-    Where it is not, the end of the test run says so, and the list stands alone.
+    Without them, the end of the test run reports that, and only the list is used.
     """
     listed = yaml.safe_load(RAYSERVICE_FIELDS.read_text())
     used = set().union(*(own_fields(rayservice(overlay)) for overlay in OVERLAYS))

@@ -1,4 +1,4 @@
-"""What the overlays deploy is the shipped configs and the changes that are written beside them."""
+"""The overlays deploy the shipped configs, with the changes that are written beside them."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Codes come back from text as they went in, and nothing else is taken for codes."""
+"""Codes are read back from text unchanged, and nothing else is read as codes."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What fits the LM's context is known before the work begins."""
+"""Whether a request fits the LM's context is known before the work begins."""
 
 import pytest
 

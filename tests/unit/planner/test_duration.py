@@ -1,4 +1,4 @@
-"""Who decides how long a song is."""
+"""What decides how long a song is."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from acestep_ray.planner.duration import choose_duration, estimate_seconds
 from acestep_ray.settings import Lyrics
 
 SETTINGS = Lyrics()
-WORDS = "la " * 220  # 100 s at 2.2 words a second
+WORDS = "la " * 220  # 100 s at 2.2 words per second
 
 
 def test_the_estimate_counts_words() -> None:
@@ -30,14 +30,14 @@ def test_the_estimate_has_bounds() -> None:
 @pytest.mark.parametrize(
     ("given", "lm", "lyrics", "estimate", "seconds"),
     [
-        (12.5, 95, WORDS, True, 12.5),  # the user's, however short
+        (12.5, 95, WORDS, True, 12.5),  # the user's, even if it is short
         (None, 95, WORDS, True, 95.0),
         (None, 95, "", True, 95.0),
         (None, 30, WORDS, True, 30.0),
         (None, 29, WORDS, True, 100.0),  # too short for a song with lyrics
         (None, 29, WORDS, False, 60.0),
         (None, 29, " \n", True, 29.0),  # blank lyrics are none
-        (None, 29, "[Instrumental]", True, 29.0),  # nor are the marks of an instrumental
+        (None, 29, "[Instrumental]", True, 29.0),  # nor are the tags of an instrumental
         (None, 29, " [inst]\n", True, 29.0),
         (None, None, "[instrumental]", True, 60.0),
         (None, 29, "[Instrumental]\nla la", True, 45.0),

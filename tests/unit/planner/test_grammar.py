@@ -1,4 +1,4 @@
-"""What is written follows the grammar and reads back; what is read was never trusted."""
+"""What is written follows the grammar and can be read back; input is never trusted."""
 
 import re
 
@@ -34,7 +34,7 @@ timesignature: 4
 CAPTIONS = (
     st.text(min_size=1).map(lambda text: " ".join(text.splitlines()).strip(" \t")).filter(bool)
 )
-# What an LM under the grammar can mean: no backtick, no tag.
+# What an LM under the grammar can write: no backtick, no tag.
 LM_CAPTIONS = st.text(
     st.characters(codec="utf-8", exclude_characters="`<"), min_size=1, max_size=120
 ).map(lambda text: " ".join(" ".join(text.splitlines()).split()))
@@ -84,7 +84,7 @@ def test_what_is_not_given_is_not_written() -> None:
 @settings(deadline=None)
 def test_what_is_written_reads_back(song: Given) -> None:
     assert parse(cot_text(song)) == as_parsed(song)
-    # As YAML reads it, too: that is what the model was trained on.
+    # As YAML reads it, too: the model was trained on YAML.
     assert {key: str(value) for key, value in yaml.safe_load(cot_yaml(song)).items()} == {
         key: str(value) for key, value in as_parsed(song).items()
     }
@@ -104,7 +104,7 @@ def test_whatever_the_grammar_allows_reads_as_legal_metadata(text: str) -> None:
     song = Given(**read)  # type: ignore[arg-type]  # refuses what is illegal
     assert read.keys() == as_parsed(SONG).keys()
     assert isinstance(song.bpm, int) and isinstance(song.duration, int)
-    # Written for the second phase and read again, it is still the same.
+    # Written for the second phase and read again, it is unchanged.
     assert cot_text(Given(**parse(cot_text(song)))) == cot_text(song)  # type: ignore[arg-type]
 
 
@@ -227,7 +227,7 @@ def test_the_default_language_is_left_to_the_lyrics() -> None:
     [
         SONG_TEXT,
         SONG_TEXT + "\n\n<|audio_code_1|><|audio_code_2|><|im_end|>",
-        SONG_TEXT.removesuffix("</think>"),  # the end was forced in its place
+        SONG_TEXT.removesuffix("</think>"),  # the end was forced at this place
         SONG_TEXT.removesuffix("</think>") + "<|audio_code_1|>",
         SONG_TEXT.replace("bpm", "BPM").replace("keyscale", "KeyScale"),
         SONG_TEXT.replace("A slow ballad", "A\n  slow\n\tballad  "),

@@ -1,4 +1,4 @@
-"""A value that people write in a usual way is taken; anything else is refused, never guessed."""
+"""A value in a usual form is accepted; any other is refused, never guessed."""
 
 import pytest
 

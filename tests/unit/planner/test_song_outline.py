@@ -1,4 +1,4 @@
-"""What is settled before the codes: the user's values, then the LM's, then the rules of length."""
+"""What is decided before the codes: the user's values, then the LM's, then the rules of length."""
 
 from typing import Any
 
@@ -88,7 +88,7 @@ def test_metadata_are_needed_until_all_four_are_given() -> None:
         ({"duration": 12.6}, 12, 600, 12.6),
         ({"duration": 12.6, "lyrics": "la"}, 12, 600, 12.6),
         ({}, 95, 600, 95),
-        ({}, 20, 600, 20),  # short is fine without lyrics
+        ({}, 20, 600, 20),  # short is allowed without lyrics
         ({"lyrics": "la la"}, 29, 600, 45),
         ({"lyrics": "la la"}, 30, 600, 30),
         ({"lyrics": "la la", "infer_type": "dit"}, 29, 600, 60),
@@ -110,7 +110,7 @@ def test_without_an_answer_all_is_the_users() -> None:
     assert found.metadata == Metadata(
         bpm=90, caption=None, duration=30, keyscale="C major", language="en", timesignature="4"
     )
-    # "en" is what clients send who say nothing of the language: it is not told to the LM.
+    # "en" is what clients send if the user chose no language: it is not in the LM's prompt.
     assert found.cot.language == ""
     assert settle(None, vocal_language="zh", **fields).cot.language == "zh"
     assert settle(None, vocal_language="zh", **fields).metadata.language == "zh"

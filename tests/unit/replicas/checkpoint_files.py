@@ -1,11 +1,11 @@
-"""Checkpoint files that hold a header, and no weights."""
+"""Checkpoint files that contain a header, and no weights."""
 
 import json
 from pathlib import Path
 
 
 def write_safetensors(file: Path, *shapes: tuple[int, ...]) -> None:
-    """A safetensors file without its data, which nobody needs to count."""
+    """A safetensors file without its data, which is not needed for counting."""
     file.parent.mkdir(parents=True, exist_ok=True)
     tensors = {f"t{n}": {"dtype": "BF16", "shape": shape} for n, shape in enumerate(shapes)}
     header = json.dumps({"__metadata__": {"format": "pt"}, **tensors}).encode()

@@ -1,4 +1,4 @@
-"""How many replicas the work that waits is worth."""
+"""How many replicas the waiting work needs."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def test_planners_hold_every_plan_at_once(plans: int, replicas: int) -> None:
 
 
 def test_a_planner_that_was_never_seen_gets_one_replica() -> None:
-    """It then tells how many plans it makes at a time."""
+    """It then reports how many plans it makes at a time."""
     assert planner_replicas(AutoscalingLoad(plans={"P": 40}), "P") == 1
 
 
@@ -31,14 +31,15 @@ def test_decoders_do_what_waits_in_the_target_time(seconds: float, replicas: int
 
 
 def test_a_decoder_that_was_never_seen_gets_one_replica_even_without_work() -> None:
-    """Else nobody knows what it serves, the service is never ready, and no work ever comes."""
+    """Otherwise it is not known what it serves, the service is never ready, and no work ever
+    comes."""
     assert decoder_replicas(AutoscalingLoad(), "Decoder", 60) == 1
     assert decoder_replicas(AutoscalingLoad(decodes=9, decode_seconds=90.0), "Decoder", 60) == 2
 
 
 def test_decoders_are_never_fewer_than_hold_the_jobs_in_hand() -> None:
-    """Nor more: a decoder takes a second job while it stores the first, and each new replica
-    would otherwise be given jobs that call for the next one."""
+    """And no more: a decoder takes a second job while it stores the first, and each new replica
+    would otherwise get jobs that cause the next one."""
     demand = AutoscalingLoad(decodes=6, decode_seconds=0.5, slots={"Decoder": 2})
     assert decoder_replicas(demand, "Decoder", 60) == 3
 

@@ -1,4 +1,4 @@
-"""Two engines on one GPU start one after another, whatever becomes of the first."""
+"""Two engines on one GPU start one after another, whatever happens to the first."""
 
 import contextlib
 import os
@@ -75,12 +75,12 @@ def test_engines_on_one_gpu_start_one_after_another(start: Start) -> None:
     first.until("starts")
     second = start("second", "1", "0")
     second.until("came")
-    elsewhere = start("elsewhere", "2")  # came later, and waits for nobody
+    elsewhere = start("elsewhere", "2")  # came later, and does not wait
     elsewhere.until("starts")
     assert not second.did("starts")
     first.may_end()
     second.until("starts")
-    assert first.process.poll() is None  # the engine lives on; only its start is over
+    assert first.process.poll() is None  # the engine still runs; only its start is over
 
 
 def test_a_start_that_is_killed_lets_the_next_begin(start: Start) -> None:

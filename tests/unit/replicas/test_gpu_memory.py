@@ -1,4 +1,4 @@
-"""What engines take of a GPU, against figures of the published models."""
+"""The GPU memory of engines, compared with numbers of the published models."""
 
 import pytest
 
@@ -53,7 +53,7 @@ def test_a_planner_takes_its_weights_and_one_guided_plan() -> None:
     ],
 )
 def test_presets_hold_what_they_promise(preset: str, gpu: int, lm: str, xl: bool) -> None:
-    """By the sums alone: nobody has run them on such GPUs."""
+    """Computed by the sums only: it was not measured on such GPUs."""
     chosen = PRESETS[preset]
     scaling = chosen["scaling"]
     context = chosen.get("lm", {}).get("context", 8192)
@@ -76,9 +76,9 @@ def test_what_does_not_fit_is_told_with_its_sum() -> None:
 
 @pytest.mark.parametrize("preset", ["12gb", "24gb", "box"])
 def test_a_gpu_of_8_gb_is_told_that_it_does_not_do(preset: str) -> None:
-    """In the sentence of the first replica that starts there, with the smallest preset."""
+    """The error is the message of the first replica that starts there, with the smallest preset."""
     share = PRESETS[preset]["scaling"]["decoder"]["num_gpus"]
-    as_cuda_tells = 8_360_000_000  # the driver keeps some of the 8 GiB
+    as_cuda_tells = 8_360_000_000  # the driver reserves some of the 8 GiB
     with pytest.raises(GpuMemoryError) as refusal:
         check_share("Decoder", decoder_needs(DECODER_2B, DIT_2B, 600), share, as_cuda_tells)
     assert str(refusal.value).endswith(

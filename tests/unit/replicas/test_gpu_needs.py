@@ -1,4 +1,4 @@
-"""The needs of what the settings name, read from checkpoints of both layouts."""
+"""The needs of the models in the settings, read from checkpoints of both layouts."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def test_of_a_language_model(tmp_path: Path) -> None:
     args = {"planner": "pt", "checkpoints": tmp_path, "lm": {"context": 2048}}
     weights, context, *_ = needs_of_planner(Settings.model_validate(args))
     assert (weights.what, weights.size) == ("weights", 10_000)
-    # Two rows, keys and values, 2 bytes a number.
+    # Two rows, keys and values, 2 bytes per number.
     assert context.what == "a context of 2048 tokens"
     assert context.size == 2048 * 28 * 8 * 128 * 2 * 2 * 2
 

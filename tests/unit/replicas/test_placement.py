@@ -18,7 +18,7 @@ def test_parts_share_a_gpu_and_whole_ones_do_not() -> None:
 
 
 def test_a_part_lies_on_one_gpu() -> None:
-    """Three times 0.6 is less than two GPUs, and does not fit onto them."""
+    """Three times 0.6 is less than two GPUs, but does not fit onto them."""
     with pytest.raises(GpuMemoryError) as refusal:
         free_after([GpuRequest("Decoder", 0.6, 3)], [2])
     assert str(refusal.value).startswith(
@@ -48,7 +48,8 @@ def test_the_sum_names_every_part() -> None:
 
 
 def test_what_is_small_does_not_keep_the_large_out() -> None:
-    """Order of the wishes says nothing: Ray moves no replica, but starts the small after them."""
+    """The order of the requests has no effect: Ray moves no replica, but starts small ones
+    later."""
     wishes = [GpuRequest("Planner", 0.5, 2), GpuRequest("Decoder", 1, 1)]
     assert free_after(wishes, [2])
 
@@ -83,7 +84,7 @@ def test_no_gpu_is_given_twice(wishes: list[GpuRequest], nodes: list[int]) -> No
     try:
         free = free_after(wishes, nodes)
     except GpuMemoryError:
-        assert asked > 0.5 * sum(nodes)  # first fit fills every GPU but one by more than half
+        assert asked > 0.5 * sum(nodes)  # first fit fills every GPU but one to more than half
         return
     assert all(left >= -1e-5 for node in free for left in node)
     assert sum(map(sum, free)) == pytest.approx(sum(nodes) - asked)

@@ -1,4 +1,4 @@
-"""Who lives, what each planner holds, and what is known of deployments that rest."""
+"""Which replicas live, what each planner holds, and what is known of deployments without any."""
 
 from acestep_ray.planner.protocol import PlannerDescription
 from acestep_ray.replicas.registry import FORGET_AFTER, Registration, ReplicaRegistry
@@ -36,7 +36,7 @@ def test_a_deployment_without_replicas_is_still_known() -> None:
     assert [d.deployment for d in registry.snapshot().planners()] == ["a", "b"]
     registry.register(planner("3", "a"), 10)
     assert living(registry) == ["3"]
-    registry.register(planner("3", "a", slots=0), 11)  # it leaves
+    registry.register(planner("3", "a", slots=0), 11)  # it deregisters
     assert living(registry) == []
     assert [d.deployment for d in registry.snapshot().planners()] == ["a", "b"]
 
@@ -52,7 +52,7 @@ def test_the_decoders_that_live_hide_those_that_are_gone() -> None:
 
 
 def test_who_is_alive_and_slow_is_not_taken_for_dead() -> None:
-    """On a busy machine replicas were forgotten that had just not come to speak."""
+    """On a busy machine, replicas were removed that had only registered late."""
     registry = ReplicaRegistry()
     registry.register(planner("1", "a"), 0)
     registry.register(planner("2", "a"), 0)
@@ -84,7 +84,7 @@ def test_each_change_is_made_known_and_nothing_else() -> None:
     registry.register(planner("1", "a"), 1)  # again the same
     registry.forget_dead(["1", "2"], since=2)
     registry.forget_silent(2)
-    registry.register(planner("2", "a", slots=0), 2)  # it leaves and was not there
+    registry.register(planner("2", "a", slots=0), 2)  # it deregisters, but was not registered
     assert changes == [["1"]]
     registry.register(planner("2", "a"), 2)
     registry.register(planner("2", "a", slots=8), 2)
@@ -94,7 +94,7 @@ def test_each_change_is_made_known_and_nothing_else() -> None:
 
 
 def test_a_deployment_serves_what_its_last_replicas_served() -> None:
-    """After a redeployment with another model: the job store actor lives on."""
+    """After a redeployment with another model: the job store actor is still the same."""
 
     def lm(replica: str, model: str, slots: int = 4) -> Registration:
         description = PlannerDescription(engine="mock", models=(model,), mock=True)

@@ -1,4 +1,4 @@
-"""Numbers in checkpoints, counted by the files' headers."""
+"""Numbers in checkpoints, counted from the files' headers."""
 
 from pathlib import Path
 

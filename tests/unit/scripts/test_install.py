@@ -1,5 +1,5 @@
-"""Installing is quiet, fast where it can be, and tells what went wrong: with real uv and real pip,
-and an index of two packages."""
+"""Installing prints little, is fast if possible, and reports what went wrong: with real uv and real
+pip, and an index of two packages."""
 
 import os
 import pty
@@ -57,7 +57,7 @@ def venv(made: Path) -> Path:
 
 
 def environment(venv: Path, **more: str) -> dict[str, str]:
-    """One in which pip looks nowhere but here."""
+    """One in which pip searches only here."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PIP_", "UV_"))}
     pip = {
         "PIP_CONFIG_FILE": os.devnull,
@@ -87,7 +87,7 @@ def installed(venv: Path) -> bool:
 
 
 def told(done: subprocess.CompletedProcess[str]) -> list[str]:
-    """What was printed, without how far it was at what time."""
+    """What was printed, without the progress and its times."""
     return [line for line in done.stdout.splitlines() if not line.startswith("   ")]
 
 
@@ -121,7 +121,7 @@ def test_pip_does_it_where_there_is_no_uv(venv: Path) -> None:
 
 
 def test_pip_does_it_where_uv_fails(venv: Path, tmp_path: Path) -> None:
-    """Such as with a home folder that it cannot write to."""
+    """For example with a home folder that it cannot write to."""
     home = tmp_path / "home"
     home.write_text("")
     check_quiet(install(venv, "acestep-test-song", UV_CACHE_DIR=str(home / "cache")))
@@ -169,7 +169,7 @@ def test_on_a_terminal_one_line_says_how_far_it_is(venv: Path) -> None:
     os.close(terminal)
     shown = os.read(controller, 100_000).decode()
     os.close(controller)
-    # A line is shown over the one before it, and is gone at the end.
+    # A line replaces the one before it on the screen, and is removed at the end.
     left = [line.rsplit("\r\x1b[K", 1)[-1] for line in shown.split("\r\n")]
     assert left[0] == "== installing songs"
     assert left[1].startswith("== installed songs in")

@@ -1,4 +1,4 @@
-"""`make test` brings the programs that the tests run, or says which it cannot bring and why."""
+"""`make test` installs the programs that the tests run, or reports which it cannot, and why."""
 
 import shutil
 import subprocess
@@ -13,7 +13,7 @@ SHELL = ("bash", "env", "id", "mktemp", "rm", "tail")
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Path:
-    """A PATH of a machine that has none of the programs, whose user is root."""
+    """A PATH of a machine that has none of the programs, and whose user is root."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in SHELL:

@@ -1,4 +1,4 @@
-"""`make` says in one sentence why it cannot make a virtual environment, and what to do."""
+"""`make` reports in one sentence why it cannot make a virtual environment, and what to do."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A clone as far as making its virtual environment goes."""
+    """The part of a clone that is needed to make its virtual environment."""
     folder = tmp_path / "clone"
     (folder / "scripts").mkdir(parents=True)
     for file in ("Makefile", "pyproject.toml", "scripts/make_venv.sh"):
@@ -22,9 +22,9 @@ def clone(tmp_path: Path) -> Path:
 
 
 def make(clone: Path, python: object = sys.executable, **environment: str) -> str:
-    """What `make` says as it fails to make the virtual environment, or nothing.
+    """The error of `make` if it fails to make the virtual environment; otherwise empty.
 
-    It is not told of the `make` that runs these tests: that would make it another's, `make[1]`.
+    It does not get the variables of the `make` that runs these tests: it would be its `make[1]`.
     """
     own = {name: of for name, of in os.environ.items() if name not in ("MAKELEVEL", "MAKEFLAGS")}
     done = subprocess.run(
@@ -41,7 +41,7 @@ def make(clone: Path, python: object = sys.executable, **environment: str) -> st
 
 
 def program(folder: Path, name: str, script: str) -> Path:
-    """A Python that answers as the script says."""
+    """A Python that behaves as in the script."""
     folder.mkdir(exist_ok=True)
     file = folder / name
     file.write_text(f"#!/bin/sh\n{script}\n")
@@ -66,7 +66,7 @@ def test_a_python_that_ray_has_no_package_for(clone: Path, tmp_path: Path, versi
 
 
 def test_a_python_without_its_venv_module(clone: Path, tmp_path: Path) -> None:
-    """As Debian splits it."""
+    """As Debian splits the package."""
     script = 'case "$2" in *ensurepip*) exit 1;; *) echo 3.11;; esac'
     said = make(clone, program(tmp_path / "bin", "python", script))
     assert "sudo apt-get install python3.11-venv" in said

@@ -1,4 +1,4 @@
-"""Where audio is kept and how it is fetched: what of it is refused before anything starts."""
+"""Where audio is kept and how it is fetched: which settings are refused before anything starts."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Presets lie beneath what is said, and above the defaults."""
+"""Presets are used if a value is not set, and come before the defaults."""
 
 import pytest
 from pydantic import ValidationError

@@ -1,4 +1,4 @@
-"""Where jobs are kept: what of it is refused before anything starts, and that no password shows."""
+"""Where jobs are kept: what is refused before anything starts, and that no password is shown."""
 
 from pathlib import Path
 

@@ -1,10 +1,10 @@
 """`serve run` as the supervisor sees it: processes under Ray's names, and an HTTP server.
 
-It does what the document in its config file says: ``port``; ``prints``, before anything else;
-``ends``, then it ends; ``starting``, then it is never ready; ``parts``, the programs to start;
-``health``, the statuses that /health answers one after the other, the last one for ever;
-``dies_at``, the path whose answer (of /health the last one) its raylet does not survive. It writes
-its environment to ``environment``.
+The document in its config file controls it: ``port``; ``prints``, before anything else; ``ends``:
+then it ends; ``starting``: then it is never ready; ``parts``, the programs to start; ``health``,
+the statuses that /health returns one after the other, the last one for ever; ``dies_at``, the path
+(for /health, its last response) whose request ends its raylet. It writes its environment to
+``environment``.
 """
 
 import json
@@ -18,7 +18,7 @@ from pathlib import Path
 import yaml
 
 SLEEP = "import time; time.sleep(600)"
-# Replicas go on for minutes after their raylet was killed, with another parent.
+# Replicas still run for minutes after their raylet was killed, with another parent.
 RAYLET = f"""
 import subprocess, sys
 subprocess.Popen([sys.executable, '-c', {SLEEP!r}])

@@ -1,4 +1,4 @@
-"""A program for tests: keeps a fake service up, as `acestep-ray serve` does a real one.
+"""A program for tests: supervises a fake service, as `acestep-ray serve` does a real one.
 
 python -m tests.unit.startup.supervised CONFIG.json
 """

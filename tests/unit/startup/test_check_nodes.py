@@ -1,4 +1,4 @@
-"""What a service on several nodes is told about data that only one of them has."""
+"""What a service on several nodes reports about data that only one of them has."""
 
 import re
 

@@ -32,7 +32,7 @@ def test_a_used_port_is_said_at_once(
     tmp_path: Path, config: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with socket.socket() as other:
-        # As Serve's proxy does: two such sockets would share the port in silence.
+        # As Serve's proxy does: two such sockets would share the port without an error.
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -50,7 +50,7 @@ def test_a_port_that_is_none_is_refused(
 
 
 def test_a_port_that_localhost_leads_past_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    """As where a container has the port on ::1, which most programs ask first for localhost."""
+    """As if a container has the port on ::1, which most programs try first for localhost."""
     with socket.socket(socket.AF_INET6) as other:
         other.bind(("::1", 0))
         other.listen()
@@ -135,7 +135,7 @@ def test_the_configs_come_with_the_package(
     words: list[str],
     sentence: str,
 ) -> None:
-    """In a folder that has none; the first thing there to refuse is then the port."""
+    """In a folder without configs; the first error there is then the port."""
     monkeypatch.chdir(tmp_path)
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""What of the service's log is shown to who starts it."""
+"""Which lines of the service's log are shown to the user who starts it."""
 
 import importlib
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ def test_a_traceback_that_ends_in_our_sentence_is_left_out(
 def test_a_token_that_ray_misses_is_told_in_its_own_sentence(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Whoever has RAY_AUTH_MODE=token set for another cluster meets it here."""
+    """This happens to users who have set RAY_AUTH_MODE=token for another cluster."""
     sentence = "RAY_AUTH_TOKEN_PATH is set but file cannot be opened or is empty: /nowhere."
     log = LaunchLog(verbose=False)
     log.read([TRACEBACK[1], TRACEBACK[2], f"ray.exceptions.AuthenticationError: {sentence}\n"])
@@ -59,7 +59,7 @@ def test_any_other_traceback_is_shown(capsys: pytest.CaptureFixture[str]) -> Non
 def test_it_is_shown_though_nothing_comes_after_it(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where Serve tries a replica again and again."""
+    """As if Serve tries a replica several times."""
     monkeypatch.setattr(log_filter, "HELD_SECONDS", 0.1)
     log = LaunchLog(verbose=False)
     shown = ""
@@ -77,7 +77,7 @@ def test_it_is_shown_though_nothing_comes_after_it(
 
 
 def test_a_service_that_is_up_shows_everything(capsys: pytest.CaptureFixture[str]) -> None:
-    """A replica that is started later is nobody's to report on."""
+    """For a replica that starts later, no other code reports errors."""
     log = LaunchLog(verbose=False)
     log.started()
     log.read([*TRACEBACK, FAULT_LINE])

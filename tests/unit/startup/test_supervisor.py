@@ -1,7 +1,7 @@
 """What `acestep-ray serve` does when its Ray node dies, with real processes and no Ray.
 
-What would break for whom: a service that is down for ever though its command still runs, two Ray
-nodes that fight for a port, a GPU and a database, or a Ctrl-C that leaves processes behind.
+What would break for whom: a service that is down for ever although its command still runs, two Ray
+nodes that compete for a port, a GPU and a database, or a Ctrl-C that leaves processes behind.
 """
 
 import fcntl
@@ -26,7 +26,7 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 class Supervised:
-    """The program of supervised.py, and what it shows."""
+    """The program of supervised.py, and its output."""
 
     def __init__(self, folder: Path, stderr: int | None = None, **config: Any) -> None:
         document = {"port": free_port(), **config.pop("document", {})}
@@ -56,12 +56,12 @@ class Supervised:
         return self
 
     def child(self) -> psutil.Process:
-        """The `serve run` that lives now."""
+        """The `serve run` that runs now."""
         (child,) = psutil.Process(self.process.pid).children()
         return child
 
     def part(self, name: str) -> psutil.Process:
-        """A process of it, by the name of its program."""
+        """One of its processes, by the name of its program."""
         alive = [p for p in self.child().children() if lives(p)]
         return next(p for p in alive if name in [Path(word).name for word in p.cmdline()])
 
@@ -90,7 +90,7 @@ def supervise(tmp_path: Path) -> Iterator[Callable[..., Supervised]]:
 def test_a_proxy_of_the_environment_is_not_asked(
     supervise: Callable[..., Supervised], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a company's network it is set, and does not know this machine's own addresses."""
+    """In a company's network a proxy is set, and it does not know this machine's own addresses."""
     for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("no_proxy", "NO_PROXY"):
@@ -117,7 +117,7 @@ def test_a_node_that_dies_is_started_anew(
     supervised.until_ready(times=2)
     line = f"acestep-ray: {told}, and the service with it; starting again in 1 s; jobs"
     assert line in supervised.shown()
-    # Its replica, which another process has for its parent now, and its folder went as well.
+    # Its replica, which another process now has as a child, and its folder are gone, too.
     assert session_members(first.pid) == []
     assert not folder.exists()
     assert len(session_members(supervised.child().pid)) == 4
@@ -192,7 +192,7 @@ def test_a_signal_ends_it_at_each_moment(
     if moment == "in the pause":
         child.kill()
         supervised.until_shown("starting again")
-    for _ in range(2):  # as an impatient user does
+    for _ in range(2):  # like an impatient user
         supervised.process.send_signal(number)
     assert supervised.ends() == 0
     assert "stopping; jobs that have not ended are kept" in supervised.shown()
@@ -223,7 +223,7 @@ def test_the_service_does_not_outlive_its_supervisor(
     supervised.process.kill()
     supervised.process.wait()
     until(lambda: not child.is_running() or child.status() == "zombie", "`serve run` goes on")
-    for process in processes:  # Ray's end with `serve run`, these do not
+    for process in processes:  # Ray's processes end with `serve run`, these do not
         if process.is_running():
             process.kill()
 
@@ -240,7 +240,7 @@ def test_a_service_that_is_away_for_too_long_is_started_anew(
 
 
 def test_a_service_that_comes_back_is_left_alone(supervise: Callable[..., Supervised]) -> None:
-    """A proxy or an ingress that was lost: Serve starts it again."""
+    """A proxy or an ingress that was lost: Serve restarts it."""
     away = [503, 404, 200, 404, 404, 200] * 4
     supervised = supervise(document={"health": away, "dies_at": "/health"}, constants=QUICK)
     supervised.until_shown("starting again")
@@ -274,7 +274,7 @@ def test_it_has_a_ray_of_its_own_in_a_folder_where_sockets_fit(
     assert environment["RAY_ADDRESS"] == "local"
     folder = Path(environment["TMPDIR"])
     assert folder.parent == Path("/tmp")
-    # What cleans /tmp of old files (systemd-tmpfiles) tries this first, and leaves it alone.
+    # Programs that clean /tmp of old files (systemd-tmpfiles) try this first, and keep the folder.
     descriptor = os.open(folder, os.O_RDONLY)
     with pytest.raises(BlockingIOError):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

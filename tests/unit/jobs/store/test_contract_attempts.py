@@ -60,7 +60,7 @@ def test_an_old_attempt_changes_nothing(harness: StoreHarness, how: str) -> None
         Finish("a", old, error="error", error_code=ErrorCode.INTERNAL),
     ):
         assert harness.do(op) is False
-    # A release returns the same as the first time: true only if it was this attempt's own.
+    # A release returns the same as the first time: true only if this attempt released the job.
     assert harness.do(Release("a", old, lost=True)) is (how != "lapsed")
     assert harness.get("a") == before
 

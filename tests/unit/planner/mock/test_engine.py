@@ -1,4 +1,4 @@
-"""The mock keeps every promise of a planner, so that what works with it works with a real one."""
+"""The mock has every guarantee of a planner, so that what works with it works with a real one."""
 
 import asyncio
 import re
@@ -138,7 +138,7 @@ async def test_the_same_request_gives_the_same_plan_and_its_text_and_seed_matter
 
 
 async def test_a_plan_is_the_same_on_every_machine() -> None:
-    """Replay holds across processes and versions of Python; a change here breaks it for users."""
+    """Replay works across processes and versions of Python; a change here breaks it for users."""
     made = await plan(request("upbeat pop song", "Hello world", seed=42, duration=10.0))
     assert made.codes[:4] == (7148, 27722, 55223, 51937)
 
@@ -171,7 +171,7 @@ async def test_no_caption_is_written_that_the_decoder_would_not_read() -> None:
     assert with_caption.codes == without.codes
     given = {"bpm": 90, "duration": 30, "key_scale": "C major", "time_signature": "4"}
     complete = await plan(asked.model_copy(update={**given, "use_cot_caption": True}))
-    assert complete.metadata.caption is None  # as a real LM, which is not asked for metadata then
+    assert complete.metadata.caption is None  # like a real LM, which is then not used for metadata
 
 
 async def test_the_language_is_that_of_the_lyrics_where_none_was_chosen() -> None:
@@ -184,10 +184,10 @@ async def test_the_language_is_that_of_the_lyrics_where_none_was_chosen() -> Non
 @pytest.mark.parametrize(
     ("lyrics", "values", "default", "seconds"),
     [
-        (LYRICS, {}, 60.0, 100.0),  # 221 words at 2.2 a second, whole seconds
+        (LYRICS, {}, 60.0, 100.0),  # 221 words at 2.2 per second, whole seconds
         ("Hello world", {}, 60.0, 45.0),
         ("", {}, 60.0, 60.0),
-        ("", {}, 5.0, 10.0),  # the LM knows nothing shorter
+        ("", {}, 5.0, 10.0),  # the LM's shortest length
         (" [INST]\n", {}, 60.0, 60.0),
         ("", {"max_duration": 30.0}, 60.0, 30.0),
         (LYRICS, {"max_duration": 20.0}, 60.0, 20.0),

@@ -1,4 +1,4 @@
-"""The language of lyrics, where they tell it."""
+"""The language of lyrics, if it can be recognised."""
 
 import pytest
 

@@ -1,4 +1,5 @@
-"""The mock's metadata follows what a caption says, so that a newcomer hears what they asked for."""
+"""The mock's metadata follows the words of a caption, so that a new user hears what they
+requested."""
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ def modes(caption: str) -> set[str]:
     [
         ("a slow ballad", 40, 80),
         ("Very slow ambient drone", 40, 60),
-        ("SLOW rock", 40, 80),  # a word about tempo beats one about style
+        ("SLOW rock", 40, 80),  # a word about tempo is stronger than one about style
         ("mid-tempo soul", 90, 112),
         ("upbeat pop song", 110, 130),
         ("fast punk", 140, 170),
