@@ -27,8 +27,7 @@ class SharedCall(Generic[T]):
         self._task: asyncio.Task[T] | None = None
 
     def __call__(self) -> Awaitable[T]:
-        """What the function returns or raises. The call continues if one waiting caller is
-        cancelled."""
+        """What the function returns or raises. A cancelled waiter does not end the call."""
         if self._task is None or self._task.done():
             self._task = start_task(self._function())
         return asyncio.shield(self._task)

@@ -139,8 +139,7 @@ def run(
 
 
 def show(progress: Progress, ended: threading.Event) -> None:
-    """Show ``progress`` until ``ended``: on a terminal in one line, otherwise a line now and
-    then."""
+    """Show ``progress`` until ``ended``: on a terminal in one line, otherwise now and then."""
     terminal = sys.stdout.isatty()
     while not ended.wait(0.2 if terminal else QUIET_SECONDS):
         line = f"   {clock()}  {progress}"

@@ -76,8 +76,7 @@ class RedisServer:
         self.process.wait()
 
     def pause(self) -> None:
-        """Stop it from replying, as behind a broken network; what is sent meanwhile waits for
-        it."""
+        """Stop its replies, as behind a broken network; what is sent meanwhile waits for it."""
         assert self.process is not None
         os.kill(self.process.pid, signal.SIGSTOP)
 

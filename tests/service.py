@@ -132,8 +132,7 @@ class Service:
         ]
 
     def kill(self, title: str) -> list[int]:
-        """kill -9 every process with that title, and return their ids; there must be at least
-        one."""
+        """kill -9 every process with that title (at least one), and return their ids."""
         found: list[int] = until(
             lambda: self.processes(title), f"no process of the service is called {title!r}"
         )

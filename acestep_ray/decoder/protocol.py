@@ -101,8 +101,7 @@ class DecodeRequest(DecodeParameters):
 
 @dataclass(frozen=True)
 class Sources:
-    """The request's audio, read: [samples, channels] float32 at its own rate; None if there is
-    none."""
+    """The request's audio, read: [samples, channels] float32 at its own rate; None if none."""
 
     source: Samples | None = None
     source_rate: int = 0
@@ -134,8 +133,7 @@ class DecoderDescription(BaseModel):
 
     @property
     def recommended_steps(self) -> int:
-        """Diffusion steps that the publisher recommends for the kind of model: turbo, or base and
-        SFT."""
+        """Diffusion steps that the publisher recommends for the model: turbo, or base and SFT."""
         return 8 if self.turbo else 50
 
 

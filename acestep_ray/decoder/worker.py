@@ -57,8 +57,7 @@ class DecodeWorker:
         self._stopping: dict[str, float] = {}
 
     def check(self) -> None:
-        """Raise RuntimeError if the engine does not stop: this process can no longer use the
-        device."""
+        """Raise RuntimeError if the engine does not stop: this process has lost the device."""
         for job_id, since in self._stopping.items():
             if time.monotonic() - since > STUCK_SECONDS:
                 raise RuntimeError(f"the engine has not let go of job {job_id}")
@@ -230,8 +229,7 @@ def _headers(request: DecodeRequest, take: Take) -> dict[str, str]:
 
 
 async def _ours(owns: StillOwned) -> bool:
-    """Whether the attempt still has its job; true if that is unknown, as a finish is fenced,
-    too."""
+    """Whether the attempt still has its job; true if unknown, as a finish is fenced, too."""
     try:
         return await owns()
     except Exception as error:
@@ -240,8 +238,7 @@ async def _ours(owns: StillOwned) -> bool:
 
 
 async def _watch(owns: StillOwned, rendering: Rendering) -> None:
-    """Stop the engine if another attempt has the job: the caller may be dead and never report
-    it."""
+    """Stop the engine if another attempt has the job: a dead caller never reports it."""
     while True:
         if not await _ours(owns):
             rendering.stop.set()

@@ -27,8 +27,7 @@ RAY_GAVE_UP = "The current node timed out during startup"
 
 
 def environment(home: Path) -> dict[str, str]:
-    """The environment of a new user: an own home folder, and no variable of this project or of
-    Ray."""
+    """A new user's environment: another home folder, no variable of this project or of Ray."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("ACESTEP", "RAY"))}
     path = f"{Path(sys.executable).parent}:{kept['PATH']}"
     return kept | {"HOME": str(home), "ACESTEP_DATA": str(home / "data"), "PATH": path}

@@ -18,8 +18,7 @@ def test_runner(service: Service, jobs: int, table: dict[str, float]) -> None:
 
 
 def test_an_orphaned_decode_stops(service: Service) -> None:
-    """200 steps of 0.1 s: a decode that runs to the end needs 20 s; the orphan stops long
-    before."""
+    """200 steps of 0.1 s: a whole decode needs 20 s; the orphan stops long before."""
     drill = Drill(service, 1, inference_steps=200)
     (job_id,) = drill.ids
     drill.until_running("diffusion")

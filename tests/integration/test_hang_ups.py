@@ -15,8 +15,7 @@ from tests.service import Service, until
 CUT = 200
 OTHERS = 50
 LONGEST = 0.1
-"""Seconds: most responses come sooner, so requests are cut at every moment before their
-response."""
+"""Seconds: most responses come sooner, so requests are cut at every moment before them."""
 TOLD_WITHIN = 200
 """Requests that one client makes, one after the other, before another one must have received a
 change: ten times the usual number."""

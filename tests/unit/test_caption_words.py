@@ -1,5 +1,4 @@
-"""Both mock engines read a caption in the same way: with or without a plan, the same words give the
-same kind of music."""
+"""Both mock engines read a caption alike: with or without a plan, it gives the same kind of music."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,4 @@
-"""The tests' own wait: it ends when there is no progress, however slow the machine is, not
-before."""
+"""The tests' own wait: it ends only if there is no progress, however slow the machine is."""
 
 import itertools
 import time

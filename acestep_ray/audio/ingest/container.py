@@ -63,8 +63,7 @@ class Container:
 
 
 def identify(file: int) -> Container | None:
-    """The container of the open regular ``file``; None if it is not a known kind of audio.
-    Blocking."""
+    """The container of the open regular ``file``; None if its kind is unknown. Blocking."""
     start = _after_tags(file)
     head = os.pread(file, HEAD, start)
     kind = _kind(head)
@@ -159,8 +158,7 @@ def _frames(head: bytes, start: int) -> Container | None:
 
 
 def _follow(head: bytes, at: int, measure: Measure) -> bool:
-    """Whether frames follow one another from ``at``; at the front, a file may have only one or
-    two."""
+    """Whether frames follow one another from ``at``; at the front, one or two may be all."""
     front = not head[:at].strip(b"\0")
     kind = None
     for _ in range(FRAMES_IN_A_ROW):

@@ -52,8 +52,7 @@ DECODERS = {
 }  # fmt: skip
 """By codec."""
 DURATION = re.compile(rb"^  Duration: (\d+):(\d\d):(\d\d\.\d+)(?:, start: ([\d.]+))?", re.MULTILINE)
-"""The end of the file's time, and where its sound or picture begins: what is before 0 is left
-out."""
+"""The end of the file's time, and the start of its sound or picture: before 0 it is left out."""
 STREAM = re.compile(
     rb"^  Stream #0:(\d+)(?:\[\w+\])?(?:\([^)]*\))?: (\w+): (\w+)(.*)$", re.MULTILINE
 )

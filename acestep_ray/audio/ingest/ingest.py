@@ -141,8 +141,7 @@ def _copy_from(file: int, start: int, out: int) -> None:
 
 
 def _lengths(made: Made, seconds: float) -> Lengths:
-    """The lengths of a file from which ffmpeg made ``seconds``. Raises CutOff if none can be
-    known."""
+    """Lengths of a file from which ffmpeg made ``seconds``. Raises CutOff if none is known."""
     if made.open_end:
         raise CutOff(seconds)
     missing = made.extent.missing_of(seconds)

@@ -3,8 +3,8 @@
 A header's length is what its writer knew when it wrote it:
 
 - None, or one that means "until the end" (``layout.stated_length``): what is there is the file.
-- More than the service accepts. The whole file would have been refused as too long, so nobody can
-  mean the whole: the writer streamed and invented the length (2000000000 bytes, 1000000000), or the
+- More than the service accepts. The whole file would have been refused as too long, so no client
+  can mean it: the writer streamed and invented the length (2000000000 bytes, 1000000000), or the
   file is the front of a long one. What is there is accepted, and a warning states both lengths.
 - At most ``SPARE``, or a codec's block, more than is there: a recorder crashed, or a byte was lost
   on the way. What is there is accepted, with a warning.

@@ -33,7 +33,6 @@ def make_tiny_checkpoint(
     size: str = "tiny",
     say: Callable[[str], None] = print,
 ) -> None:
-    """Make a checkpoint of random weights, and print what is being written. Raises
-    CheckpointError."""
+    """Make a checkpoint of random weights, and print what is written. Raises CheckpointError."""
     model = tiny.make_tiny_checkpoint(folder, layout, not base, seed, size=SIZES[size], report=say)
     say(f"wrote {model}")

@@ -93,8 +93,7 @@ def _pipeline(modules: dict[str, Any], tokenizer_folder: Path) -> Any:
 
 
 def _check_silence(condition_encoder: Any, parts: Parts) -> None:
-    """A converter that left the silence latent out leaves a placeholder of zeros, which makes
-    drones."""
+    """Without the silence latent a converter leaves a placeholder of zeros, which makes drones."""
     if not condition_encoder.silence_latent.any():
         raise CheckpointError(
             f"{parts.modules['condition_encoder'].folder} has a silence_latent of zeros, which "

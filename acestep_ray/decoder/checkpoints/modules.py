@@ -67,8 +67,7 @@ def scheduler() -> Any:
 
 
 def tokenizer(folder: Path) -> Any:
-    """PreTrainedTokenizerBase: the text encoder's tokenizer, as its ``tokenizer.json`` defines
-    it."""
+    """PreTrainedTokenizerBase: the text encoder's tokenizer, from its ``tokenizer.json``."""
     if not (folder / "tokenizer.json").is_file():
         raise CheckpointError(
             f"{folder / 'tokenizer.json'} is missing: copy it from Qwen3-Embedding-0.6B."

@@ -127,8 +127,7 @@ def _halves(token: bytes, rank: int, ranks: dict[bytes, int]) -> tuple[bytes, by
 
 
 def _byte_letters() -> list[str]:
-    """GPT-2's letter for each byte: the byte's own if it is printable, otherwise one from U+0100
-    up."""
+    """GPT-2's letter for each byte: the byte's own if printable, otherwise one from U+0100 up."""
     prints = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     letters: list[str] = []
     for byte in range(256):

@@ -86,8 +86,7 @@ def upstream_parts(layout: CheckpointLayout) -> Parts:
 
 
 def diffusers_name(name: str) -> tuple[str, str] | None:
-    """(module, tensor) in diffusers for a tensor of the DiT's file; None: it belongs to no
-    module."""
+    """(module, tensor) in diffusers for a tensor of the DiT's file; None: not of any module."""
     if name == NULL_CONDITION:
         return "condition_encoder", name
     for prefix, module in PREFIXES.items():

@@ -76,8 +76,7 @@ def write_diffusers(
     shard_bytes: int,
     report: Report,
 ) -> None:
-    """Write a folder that ``AceStepPipeline.from_pretrained`` can load; the index is written
-    last."""
+    """Write a folder for ``AceStepPipeline.from_pretrained``; the index is written last."""
     for name, draft in modules.items():
         report(f"writing {name}")
         module: Any = build(name, draft.config, folder / name)

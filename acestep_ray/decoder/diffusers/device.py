@@ -1,5 +1,4 @@
-"""Where the model runs and in which number type; how full the device's memory is, or if it is
-full."""
+"""Where the model runs and in which number type; how full its memory is, and if it is full."""
 
 import gc
 

@@ -146,8 +146,7 @@ class DiffusersDecoder:
 
     @torch.inference_mode()
     def _denoise(self, job: PreparedDecode, report: Report) -> torch.Tensor:
-        """Latents [takes, frames, channels]; frames that were added only for the model are cut
-        off."""
+        """Latents [takes, frames, channels], without the frames that were added for the model."""
         request = job.request
         schedule = Schedule(
             request.steps, request.shift, request.guidance_scale, request.cfg_interval
@@ -202,8 +201,7 @@ class DiffusersDecoder:
         return repainted.window.splice(padded, samples)
 
     def _warm_up(self) -> None:
-        """Run a short job, so that kernels are chosen and memory is allocated before the first
-        job."""
+        """Run a short job, so that the first real job finds kernels chosen and memory allocated."""
         request = DecodeRequest(
             job_id="warm-up",
             attempt=0,

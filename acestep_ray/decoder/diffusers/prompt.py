@@ -59,8 +59,7 @@ class Prompt:
         return text, lyrics
 
     def cuts(self, pipeline: AceStepPipeline) -> tuple[str, ...]:
-        """One sentence each for the caption and the lyrics, if they are longer than the model
-        reads."""
+        """One sentence each for caption and lyrics that are longer than the model reads."""
         text, lyrics = self.texts(pipeline)
         before, to_caption, to_metas, end = SFT_GEN_PROMPT.split("{}")
         caption_at = len(before + self.instruction + to_caption)

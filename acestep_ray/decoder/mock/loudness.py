@@ -55,8 +55,7 @@ def follow(music: Samples, source: Contour, strength: float) -> None:
 
 
 def amplify(music: Samples, gain: Contour) -> None:
-    """Scale ``music``, in place, by one gain per frame, interpolated between the frames'
-    middles."""
+    """Scale ``music``, in place, by one gain per frame, interpolated between frames."""
     middles = (np.arange(len(gain)) + 0.5) * SAMPLES_PER_FRAME
     for at in range(0, len(music), SAMPLES_PER_FRAME * _BLOCK):
         block = music[at : at + SAMPLES_PER_FRAME * _BLOCK]

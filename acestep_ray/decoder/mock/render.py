@@ -21,8 +21,7 @@ _VOICE_GAIN = 0.3
 
 
 class _Bus:
-    """Sound that is still to be played, [2, samples]; notes are longer than the bar they begin
-    in."""
+    """Sound still to be played, [2, samples]; notes are longer than the bar they begin in."""
 
     def __init__(self) -> None:
         self._ahead: Wave = np.zeros((2, 0), dtype=np.float32)
@@ -49,8 +48,7 @@ class _Bus:
 
 
 class _Notes:
-    """Notes that were played before, because a song repeats most of them; the oldest are
-    removed."""
+    """Notes played before, because a song repeats most of them; the oldest are removed."""
 
     def __init__(self, song: Song) -> None:
         self._song = song

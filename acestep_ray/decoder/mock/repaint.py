@@ -77,7 +77,6 @@ def splice(source: Samples, music: Samples, window: Window) -> Samples:
 
 
 def _levels(before: float, after: float, whole: float) -> tuple[float, float]:
-    """RMS at the window's two edges: of the adjacent audio, else of the source, else a usual
-    one."""
+    """RMS at the window's edges: of the adjacent audio, else of the source, else a usual one."""
     usual = whole or _USUAL_RMS
     return before or after or usual, after or before or usual

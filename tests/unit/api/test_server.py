@@ -201,8 +201,7 @@ def test_connections_are_kept_where_all_is_well(server: Server) -> None:
 async def test_a_server_that_fails_to_read_on(
     api: ApiHarness, error: type[BaseException], refused: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Ray Serve does so when the client disconnects: no traceback; only a cancellation is passed
-    on."""
+    """Ray Serve does so if the client disconnects: no traceback; only a cancel is passed on."""
     told = b"1000000000000" if refused else b"100000"
     content_type = b"multipart/form-data; boundary=b"
     sent: list[Message] = []

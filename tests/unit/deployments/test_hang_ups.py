@@ -170,8 +170,7 @@ async def test_what_is_deployed_is_asked_once_for_all(
 
 
 async def test_no_call_belongs_to_a_request(actor: Actor) -> None:
-    """A cancellation would end it with an error of Ray's, with a traceback, that no caller
-    reads."""
+    """Otherwise it would end with an error of Ray's, with a traceback, that no caller reads."""
     actor.request("A", RayJobStoreClient(Settings()).stats())
     await actor.called("stats")
     assert [call.request for call in actor.calls] == [NO_REQUEST]

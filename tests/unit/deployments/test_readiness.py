@@ -108,8 +108,7 @@ async def test_a_planner_that_may_rest_is_never_missed() -> None:
 async def test_a_controller_that_does_not_answer_is_asked_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As if the head is away: threads that wait for it do not pile up, and no other caller
-    waits."""
+    """As if the head is away: waiting threads do not pile up, and no other caller waits."""
     monkeypatch.setattr(serve_status, "PATIENCE", 0.05)
     answer, asked = threading.Event(), []
 

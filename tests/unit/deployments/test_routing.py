@@ -92,8 +92,7 @@ async def test_equals_are_taken_by_turns() -> None:
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("busy", [0, 10])
 async def test_no_two_of_many_go_to_the_same_while_another_is_idle(known: bool, busy: int) -> None:
-    """They come together; the number that each replica holds may be known, or too old to be
-    used."""
+    """They come together; the numbers of the replicas may be known, or too old to be used."""
     idle = [Replica() for _ in range(24)]
     router = router_of([*idle, *(Replica(1) for _ in range(busy))], known)
     chosen = Counter(await asyncio.gather(*(send(router) for _ in idle)))

@@ -31,8 +31,7 @@ def test_decoders_do_what_waits_in_the_target_time(seconds: float, replicas: int
 
 
 def test_a_decoder_that_was_never_seen_gets_one_replica_even_without_work() -> None:
-    """Otherwise it is not known what it serves, the service is never ready, and no work ever
-    comes."""
+    """Otherwise what it serves is unknown, the service is never ready, and no work comes."""
     assert decoder_replicas(AutoscalingLoad(), "Decoder", 60) == 1
     assert decoder_replicas(AutoscalingLoad(decodes=9, decode_seconds=90.0), "Decoder", 60) == 2
 

@@ -48,8 +48,7 @@ def test_the_sum_names_every_part() -> None:
 
 
 def test_what_is_small_does_not_keep_the_large_out() -> None:
-    """The order of the requests has no effect: Ray moves no replica, but starts small ones
-    later."""
+    """The order of requests has no effect: Ray moves no replica, but starts small ones later."""
     wishes = [GpuRequest("Planner", 0.5, 2), GpuRequest("Decoder", 1, 1)]
     assert free_after(wishes, [2])
 

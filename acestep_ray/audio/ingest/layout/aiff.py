@@ -1,5 +1,4 @@
-"""AIFF and AIFF-C, and the AU of Sun and NeXT: big-endian, with one chunk or one header of
-sound."""
+"""AIFF and AIFF-C, and the AU of Sun and NeXT: big-endian, one chunk or one header of sound."""
 
 import os
 import struct

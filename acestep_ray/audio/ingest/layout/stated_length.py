@@ -37,6 +37,5 @@ NOTHING_MISSING = Extent()
 
 
 def extent(stated: int | None, held: int) -> Extent:
-    """The extent of ``stated`` bytes, of which ``held`` are there. None: the header states no
-    length."""
+    """The extent of ``stated`` bytes (None: unknown), of which ``held`` are there."""
     return Extent(held, max(0, (stated or 0) - held))

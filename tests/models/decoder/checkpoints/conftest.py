@@ -48,8 +48,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def loaded() -> Load:
-    """Loads the checkpoints above on the CPU, each once per run. Tests do not change what it
-    returns."""
+    """Loads the checkpoints above on the CPU, each once per run. Tests do not change them."""
     return functools.cache(lambda folder, model, dtype: load(folder, model, "cpu", dtype))
 
 

@@ -106,8 +106,7 @@ def test_pipeline_is_ready_to_run(dtype: torch.dtype, upstream: Path, loaded: An
 
 
 def test_loading_leaves_torchs_global_state_alone(upstream: Path) -> None:
-    """A seed set by a job, and the dtype of other code, must not depend on a load at the same
-    time."""
+    """A seed set by a job, and the dtype of other code, must not depend on a parallel load."""
     torch.manual_seed(5)
     before = torch.get_rng_state()
     load(upstream, "acestep-v15-base", "cpu", torch.bfloat16)

@@ -1,5 +1,4 @@
-"""The full-size random model has the size of the published one, so measurements with it are
-valid."""
+"""The full-size random model is as large as the published one, so measurements hold."""
 
 from pathlib import Path
 

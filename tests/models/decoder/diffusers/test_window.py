@@ -114,8 +114,7 @@ def test_a_repainted_source_keeps_its_level_and_the_others_do_not(turbo: Tiny) -
 
 
 def test_new_music_that_would_clip_is_brought_down_take_by_take(turbo: Tiny) -> None:
-    """Divided by its peak, as upstream does, because clipping distorts. The source keeps its
-    level."""
+    """Divided by its peak, as upstream does: clipping distorts. The source keeps its level."""
     sources = source(SOURCE)
     assert sources.source is not None
     asked = request(task="repaint", repaint_start=1.0, repaint_end=2.0, seeds=(1, 2, 3))

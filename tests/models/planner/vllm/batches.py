@@ -41,8 +41,7 @@ class Batch(Protocol):
         ...
 
     def step(self, logits: Mapping[str, Tensor], reading: Set[str]) -> dict[str, Tensor]:
-        """The logits after the processor; rows in ``reading`` have not yet read their whole
-        prompt."""
+        """The logits after the processor; rows in ``reading`` still read their prompts."""
         ...
 
 

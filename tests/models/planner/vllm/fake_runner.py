@@ -333,8 +333,7 @@ class FakeRunner:
             assert tokens == list(job.order.uncond)
 
     def _run(self, name: str, count: int) -> list[int]:
-        """Compute ``count`` tokens of a row; returns what it writes, if that was its last known
-        one."""
+        """Compute ``count`` tokens of a row; returns the next token if none is left to compute."""
         row = self._rows[name]
         # A row that uses a block of another row writes to the block's first place first.
         for position in range(0, row.computed, BLOCK):

@@ -128,8 +128,7 @@ def test_the_largest_that_fits_is_served(vllm_config: VllmConfig, lag: int) -> N
 
 
 def test_a_request_without_an_order_fails_alone(vllm_config: VllmConfig) -> None:
-    """The front-end accepts none. If one came in spite of that, the engine must continue to
-    work."""
+    """The front-end accepts none. If one comes all the same, the engine must still work."""
     engine = runner(vllm_config)
     pair = guided("pair")
     engine.add(pair)

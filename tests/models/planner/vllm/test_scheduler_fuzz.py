@@ -104,8 +104,7 @@ class StockAdmission(PairScheduler):
 
 
 def test_stock_admission_splits_pairs(vllm_config: VllmConfig) -> None:
-    """The check of this test: nearly every run must detect the fault that the scheduler
-    prevents."""
+    """The check of this test: nearly every run must detect what the scheduler prevents."""
     split = 0
     for seed in range(SEEDS):
         try:

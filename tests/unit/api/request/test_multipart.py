@@ -88,8 +88,7 @@ async def test_a_named_file_without_bytes_is_refused(api: ApiHarness) -> None:
 
 @pytest.mark.parametrize("text", [b"song.mp3", "曲 é.mp3".encode() * 400, b"UklGRiR9\r\n" * 1000])
 async def test_a_text_in_place_of_a_file(api: ApiHarness, text: bytes) -> None:
-    """A path for which the ``@`` was forgotten, or base64: the error explains how to send a
-    file."""
+    """A path without its ``@``, or base64: the error explains how to send a file."""
     answer = await post(api, TASK + named('name="src_audio"', text) + END)
     assert '-F "src_audio=@song.mp3"' in field_errors(answer)["src_audio"]
 

@@ -150,8 +150,7 @@ async def test_the_vst(api: ApiHarness) -> None:
 
 
 async def test_the_studio_page(make_bench: MakeHarness) -> None:
-    """A local file in the browser: its origin is null, and the service must be set to allow
-    that."""
+    """A local file in the browser: its origin is null; the service must be set to allow it."""
     api = await make_bench(cors_origins="loopback,null")
     page = {"Origin": "null"}
     ask = {

@@ -116,8 +116,7 @@ def test_no_roots_allow_nothing(root: Path) -> None:
 
 
 def test_a_folder_swapped_for_a_link_gains_nothing(root: Path, tmp_path: Path) -> None:
-    """After the check and before the opening, an attacker replaces a folder by a link to
-    outside."""
+    """Between check and opening, an attacker replaces a folder by a link to outside."""
     (root / "real").mkdir()
     (root / "real" / "secret").write_bytes(b"harmless")
     (root / "evil").symlink_to(tmp_path / "inputs-not")

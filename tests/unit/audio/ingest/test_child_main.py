@@ -1,5 +1,4 @@
-"""The file that the child reads may take the child over: then it must not be able to do
-anything."""
+"""A file may take over the child that reads it: then the child must not be able to do anything."""
 
 import asyncio
 import json

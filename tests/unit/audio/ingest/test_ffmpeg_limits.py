@@ -181,8 +181,7 @@ async def test_a_playlist_in_disguise_leads_nowhere(
 async def test_a_quicktime_file_cannot_name_another_file(
     convert: Convert, make: Make, tmp_path: Path, out: Path
 ) -> None:
-    """Its data reference normally states that the samples are in the file; here it names
-    another."""
+    """Its data reference normally names the file itself; here it names another."""
     path = convert("a.mov", "-c:a", "pcm_s16le", "-movflags", "+faststart")
     other = str(convert("other.mov", "-c:a", "pcm_s16le")).encode()
     volume = b"\4disk".ljust(28, b"\0") + bytes(12) + b"\5other".ljust(64, b"\0") + bytes(16)

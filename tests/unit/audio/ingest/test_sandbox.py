@@ -20,8 +20,7 @@ async def _run(script: str, seconds: float = 60.0, passed: tuple[int, ...] = ())
 
 
 async def _dead(pid: int) -> None:
-    """Wait until it has ended, or only waits to be reaped by the process that adopts orphans
-    here."""
+    """Wait until it has ended, or only waits to be reaped by its new parent."""
     async with asyncio.timeout(10):
         while True:
             try:

@@ -66,8 +66,7 @@ async def test_an_mp3_that_names_more_than_could_be_sent(make: Make, out: Path) 
 async def test_an_mp3_of_varying_bit_rate_that_names_no_length(
     noise: Samples, make: Make, out: Path
 ) -> None:
-    """libsndfile uses the first frame's rate for all, and stops at the end that it computes from
-    it."""
+    """libsndfile uses the first frame's rate for all, and stops at the end by that rate."""
     path = make("a.mp3", noise, subtype="MPEG_LAYER_III")
     whole, _ = sf.read(path, dtype="float32", always_2d=True)
     content = path.read_bytes()

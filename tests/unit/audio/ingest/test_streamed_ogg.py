@@ -17,8 +17,7 @@ from tests.unit.audio.ingest.reading import LIMITS, read
 
 @pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
 async def test_an_ogg_stream_without_begin_or_end(subtype: str, make: Make, out: Path) -> None:
-    """What a listener of a radio receives: the headers, then pages from the middle, no last
-    page."""
+    """What a radio's listener receives: the headers, pages from the middle, and no last page."""
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (480_000, 2)).astype(np.float32)
     path = make("a.ogg", noise, 48_000, format="OGG", subtype=subtype)
     content = path.read_bytes()

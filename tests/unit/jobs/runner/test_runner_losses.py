@@ -91,8 +91,7 @@ async def test_a_job_that_only_waits_for_a_worker_is_not_given_up(
     why: Exception,
     words: int,
 ) -> None:
-    """A planned job already counts as running while it waits for a decoder; this is no lost
-    start."""
+    """A planned job counts as running while it waits for a decoder; this is no lost start."""
 
     def die(request: PlanRequest | DecodeRequest) -> None:
         if isinstance(request, DecodeRequest) and request.attempt <= 5:

@@ -10,8 +10,7 @@ from acestep_ray.jobs.store.redis import RedisStore
 
 
 class MultiStore:
-    """JobStore. Its changes are those that a store which only listens has received from the
-    others."""
+    """JobStore. Its changes are those that a store which only listens receives."""
 
     def __init__(self, url: str, stores: int = 3) -> None:
         self._stores = [RedisStore(url) for _ in range(stores)]

@@ -67,8 +67,7 @@ class StoreModel(RuleBasedStateMachine):
         )
 
     def tell(self, op: Op, times: str) -> object:
-        """Apply a mutating operation, perhaps twice: then with the effect and the result of one
-        call."""
+        """Apply a mutating operation, perhaps twice, with the effect and the result of one call."""
         if times == "twice in a batch":
             answer, again = self.store.apply([op, op], self.now)
         else:

@@ -170,8 +170,7 @@ class StoreMachine(StoreModel):
     @precondition(lambda self: self.attempts)
     @rule(what=st.sampled_from(sorted(ACTS)), pick=PICK, stale=STALE, t=TWICE)
     def act(self, what: str, pick: int, stale: bool, t: str) -> None:
-        """A runner sends an operation for a job that it has, or for one that it believes to
-        have."""
+        """A runner sends an operation for a job that it has, or that it believes to have."""
         held = [attempt for attempt in self.attempts if self.holds(attempt)]
         among = self.attempts if stale or not held else held
         attempt = among[pick % len(among)]

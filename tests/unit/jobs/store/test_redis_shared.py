@@ -100,8 +100,7 @@ def test_a_lapsed_runner_that_nobody_swept_goes_on() -> None:
 
 
 def test_what_a_release_without_lists_by_error_left_is_put_right() -> None:
-    """It ends jobs without adding them to those lists, and removes jobs without removing them
-    there."""
+    """It does not add the jobs that it ends to those lists, nor delete those that it removes."""
     server = empty_redis()
     store = RedisStore(server.url)
     store.apply([*submit("a", "b", "c"), *(Cancel(job_id) for job_id in "abc")], 1.0)

@@ -1,5 +1,4 @@
-"""The mock's metadata follows the words of a caption, so that a new user hears what they
-requested."""
+"""The mock's metadata follows a caption's words, so that a new user hears what they requested."""
 
 import numpy as np
 import pytest
