@@ -1,4 +1,4 @@
-"""Both mock engines read a caption alike: with or without a plan, it gives the same kind of music."""
+"""Both mock engines read a caption alike: the same kind of music with or without a plan."""
 
 import numpy as np
 import pytest

@@ -325,7 +325,7 @@ async def test_malformed_forms_are_no_news(
 
 
 async def test_a_text_where_a_file_belongs(api: ApiHarness) -> None:
-    """``-F src_audio=song.mp3`` without the @ is a common slip."""
+    """``-F src_audio=song.mp3`` without the @ is a common mistake."""
     answer = await api.http.post(URL, data={"src_audio": "song.mp3", "task_type": "repaint"})
     errors = field_errors(answer)
     assert set(errors) == {"src_audio"} and "@" in errors["src_audio"]

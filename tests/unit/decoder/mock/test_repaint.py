@@ -55,7 +55,7 @@ def test_an_end_of_none_is_the_sources_end() -> None:
     assert len(out) == len(source)
     assert np.array_equal(out[: 3 * RATE], source[: 3 * RATE])
     assert rms(out[3 * RATE :] - source[3 * RATE :]) > 0.01
-    # Up to the very end, where there is nothing to fade into.
+    # Up to the end: there is nothing after it to fade into.
     assert rms(out[-RATE // 2 :]) > 0.01
 
 

@@ -186,7 +186,7 @@ async def test_a_lease_is_for_what_the_engines_can_start(harness: CoordinatorHar
         request = LeaseRequest("r", request_id, ("Planner",))
         return [record.job_id for record in await coordinator.lease(request)]
 
-    assert await leased("none deployed") == ["c"]  # its planner never comes again
+    assert await leased("none deployed") == ["c"]  # its planner never returns
     deploy(coordinator, decoders=1, planners=2)
     assert await leased("deployed") == ["a", "d"]
     assert await leased("deployed") == ["a", "d"]

@@ -79,7 +79,7 @@ class StoreHarness:
         assert self.do(Finish(job_id, attempt, result=f"result of {job_id}")) is True
 
     def get(self, job_id: str) -> JobRecord:
-        """A job as it is."""
+        """The record of a job."""
         return self.do(Get(job_id))
 
     def statuses(self) -> dict[str, Status]:

@@ -207,7 +207,7 @@ def legal(wanted: PlanRequest, plan: Plan) -> None:
     metadata, given = plan.metadata, Given.of(wanted)
     for name in ("bpm", "duration", "keyscale", "language", "timesignature"):
         assert getattr(given, name) in (None, "", getattr(metadata, name))
-    Given.all_of(metadata)  # raises where a value is not legal
+    Given.all_of(metadata)  # raises if a value is not legal
     assert bool(metadata.caption) is wanted.use_cot_caption
     assert "\n" not in (metadata.caption or "")
     assert "\N{REPLACEMENT CHARACTER}" not in (metadata.caption or "")
