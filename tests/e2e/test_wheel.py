@@ -25,7 +25,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [*uv, "pip", "install", "--python", str(python), "--no-deps", *wheels]
     subprocess.run(command, check=True)
     [packages] = (folder / "venv" / "lib").glob("python*/site-packages")
-    # A folder named in a .pth file is added as it is: its own .pth, which names the clone, is not read.
+    # A folder named in a .pth file is added as it is: its own .pth, which names the clone, is not
+    # read.
     (packages / "tests.pth").write_text(sysconfig.get_path("purelib"))
     return folder / "venv"
 

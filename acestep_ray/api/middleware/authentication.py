@@ -55,20 +55,21 @@ class Authentication:
         await _refusal(wrong=sent).response()(scope, receive, send)
 
 
-def limits_before_the_key(request: Request, limits: Limits) -> Limits:
+def key_is_in_body(request: Request) -> bool:
+    """Whether no header held a key, so that the body has to."""
+    return bool(request.scope.get(_IN_BODY))
+
+
+def limits_before_the_key(limits: Limits) -> Limits:
     """The limits of a body that may hold the key: no large files are read before it is checked."""
-    if not request.scope.get(_IN_BODY):
-        return limits
     return limits.model_copy(update={"upload_bytes": min(limits.upload_bytes, limits.text_bytes)})
 
 
-def require_body_key(request: Request, fields: Mapping[str, object], settings: Settings) -> None:
-    """Check the key in the body, if no header held one. Raises Problem 401."""
-    if not request.scope.get(_IN_BODY):
-        return
+def require_body_key(fields: Mapping[str, object], settings: Settings) -> None:
+    """Check the key in the body. Raises Problem 401."""
     key = fields.get(BODY_KEY)
     text = key.strip() if isinstance(key, str) else ""
-    if not _fits(text.encode("utf-8", "replace"), key_digest(settings)):
+    if not _fits(text.encode("utf-8", "backslashreplace"), key_digest(settings)):
         raise _refusal(wrong=bool(text))
 
 
@@ -86,6 +87,11 @@ def _keys(headers: Headers, *, upstream: bool) -> tuple[list[str], bool]:
 
 def _fits(key: bytes, digest: str) -> bool:
     return hmac.compare_digest(hashlib.sha256(key).hexdigest(), digest)
+
+
+def missing_key() -> Problem:
+    """The 401 of a request without a key."""
+    return _refusal(wrong=False)
 
 
 def _refusal(*, wrong: bool) -> Problem:

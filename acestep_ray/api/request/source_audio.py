@@ -9,6 +9,7 @@ from acestep_ray.api.problems import FieldError
 from acestep_ray.api.request.body import Body
 from acestep_ray.api.request.generate_request import GenerateRequest
 from acestep_ray.api.request.validation import field_error
+from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.audio.ingest.allowed_paths import OutsideRoots, PathRefused, open_under
 from acestep_ray.audio.ingest.child import AudioRejected
 from acestep_ray.audio.ingest.ingest import Ingested, ingest
@@ -74,6 +75,11 @@ class SourceReader:
         except AudioRejected as error:
             return self._refused(name, error.reason)
         return SourceFile(role, name, out, audio)
+
+    async def fetch(self, artifacts: Artifacts, key: str, out: Path) -> None:
+        """Copy stored audio to ``out``, where ``bring_in`` reads it. Raises StorageError."""
+        async with self._slots:
+            await artifacts.fetch(key, out)
 
     def _refused(self, name: str, why: str) -> FieldError:
         return field_error(name, f"{name} is refused: {why}", self._settings.limits)

@@ -106,8 +106,10 @@ def _names(names: list[str]) -> str:
     names = [name or "(no name)" for name in names]
     shown = [name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…" for name in names]
     more = len(names) - _MOST_NAMES
-    # They are stored with the job: no half characters, and no NULs, at which SQLite ends texts.
+    # They are stored with the job and logged: no half characters, no NULs, at which SQLite ends
+    # texts, and no line breaks.
     text = printable(", ".join(shown[:_MOST_NAMES])).replace("\0", "\\0")
+    text = text.replace("\n", "\\n").replace("\r", "\\r")
     return text + (f" and {more} more" if more > 0 else "")
 
 

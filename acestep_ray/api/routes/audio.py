@@ -8,6 +8,7 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 from acestep_ray.api.dependencies import AppContext, ContextDep
 from acestep_ray.api.problems import Problem, ProblemCode
 from acestep_ray.api.routes.byte_range import Unsatisfiable, choose_span, matches
+from acestep_ray.api.routes.job_view import UNREADABLE
 from acestep_ray.api.routes.jobs import JobId
 from acestep_ray.artifacts.content_disposition import disposition
 from acestep_ray.artifacts.store import ArtifactMissing, Method
@@ -76,9 +77,14 @@ async def find_take(job_id: str, name: str, context: AppContext) -> tuple[JobSpe
         raise Problem(
             ProblemCode.AUDIO_NOT_FOUND, f"The job is {record.status}; it has no audio to fetch."
         )
-    for take in JobResult.model_validate_json(record.result).takes:
+    try:
+        result = JobResult.model_validate_json(record.result)
+        spec = JobSpec.model_validate_json(record.spec)
+    except ValueError:  # pydantic's
+        raise Problem(ProblemCode.AUDIO_NOT_FOUND, UNREADABLE) from None
+    for take in result.takes:
         if name == f"{take.index + 1}.{take.format}":
-            return JobSpec.model_validate_json(record.spec), take
+            return spec, take
     raise Problem(ProblemCode.AUDIO_NOT_FOUND, "The job has no such take.")
 
 

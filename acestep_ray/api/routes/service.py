@@ -1,6 +1,7 @@
 """Probes, and what is deployed."""
 
 import asyncio
+import logging
 
 from fastapi import APIRouter, Response
 
@@ -28,10 +29,11 @@ from acestep_ray.api.upstream.inventory import (
 from acestep_ray.api.upstream.views import HealthData, JobCountsView, StatsData
 from acestep_ray.decoder.protocol import DecoderDescription
 from acestep_ray.formats import FORMATS
-from acestep_ray.jobs.store.errors import StoreUnavailable
 from acestep_ray.planner.metadata import LANGUAGES
 from acestep_ray.replicas.deployed import Deployed
 from acestep_ray.replicas.planners import planners_of
+
+logger = logging.getLogger(__name__)
 
 router = APIRouter(tags=["service"])
 
@@ -63,7 +65,8 @@ async def _health_data(context: AppContext) -> HealthData:
     try:
         async with asyncio.timeout(_HEALTH_SECONDS):
             deployed = await context.service.deployed()
-    except (StoreUnavailable, TimeoutError):
+    except Exception as error:  # whatever is down: the process itself is alive
+        logger.debug("What is deployed is not known: %s", error)
         deployed = Deployed((), (), ready=False)
     there = inventory(deployed)
     return HealthData(

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+from collections.abc import Container, Mapping
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
@@ -10,14 +11,12 @@ from urllib.parse import unquote
 from acestep_ray.api.dependencies import AppContext
 from acestep_ray.api.problems import Problem, ProblemCode
 from acestep_ray.api.request.aliases import FILES
-from acestep_ray.api.request.body import Body
 from acestep_ray.api.request.multipart_parts import Upload
 from acestep_ray.api.request.validation import ValidatedRequest
 from acestep_ray.api.routes.audio import find_take
-from acestep_ray.artifacts.errors import ArtifactMissing
 from acestep_ray.audio.ingest.allowed_paths import PathRefused, open_under
+from acestep_ray.jobs.result import Take
 from acestep_ray.jobs.store.errors import JobExpired, JobNotFound
-from acestep_ray.settings import Settings
 
 _TAKE = re.compile(
     r"(?:.*[/=])?(?P<job>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/(?P<name>[0-9]{1,3}\.[a-z0-9]+)",
@@ -35,48 +34,57 @@ def take_of(path: str) -> tuple[str, str] | None:
     return match["job"].lower(), match["name"]
 
 
-async def bring_takes(
-    checked: ValidatedRequest, body: Body, folder: Path, context: AppContext
-) -> tuple[ValidatedRequest, Body]:
-    """Add the takes that paths name to the files of the body, as if the client had sent them.
+async def find_takes(
+    checked: ValidatedRequest, files: Container[str], context: AppContext
+) -> tuple[ValidatedRequest, dict[str, Take]]:
+    """The takes that paths name, by the field of the file. The request no longer has these paths,
+    nor those of fields whose file was sent: the file is used.
 
-    Other paths are checked. A file of the form is used instead of a path. Raises Problem 400, and
-    StorageError.
+    Other paths are checked. Raises Problem 400.
     """
-    files = dict(body.files)
+    takes: dict[str, Take] = {}
     for field in FILES:
         name = f"{field}_path"
         path = getattr(checked.request, name)
-        if not path or field in files:
+        if not path:
             continue
-        take = take_of(path)
-        if take is None:
-            await _check_path(field, path, context.settings)
-            continue
-        files[field] = await _fetch(name, take, folder / field, context)
+        if field not in files:
+            take = await _take(name, path, context)
+            if take is None:
+                continue
+            takes[field] = take
         request = checked.request.model_copy(update={name: None})
         checked = replace(checked, request=request, sent=checked.sent - {name})
-    return checked, replace(body, files=files)
+    return checked, takes
 
 
-async def _check_path(field: str, path: str, settings: Settings) -> None:
+def uploads(takes: Mapping[str, Take], folder: Path) -> dict[str, Upload]:
+    """The takes as files of the form; each is copied to its place in ``folder`` later."""
+    return {field: Upload(folder / field, take.bytes, take.sha256) for field, take in takes.items()}
+
+
+async def _take(name: str, path: str, context: AppContext) -> Take | None:
+    """The take that the path in the field ``name`` means; None if it is a file on the server."""
     try:
-        os.close(await asyncio.to_thread(open_under, path, settings.audio_root_dirs))
+        os.close(await asyncio.to_thread(open_under, path, context.settings.audio_root_dirs))
     except PathRefused as error:
-        raise Problem(
-            ProblemCode.PATH_REFUSED,
-            f"{field}_path is refused: {error} Send the file itself, as {field} of a "
-            "multipart/form-data body, or the path of a take of this service.",
-        ) from None
-
-
-async def _fetch(name: str, take_name: tuple[str, str], out: Path, context: AppContext) -> Upload:
-    """A take, copied to ``out``."""
+        if (named := take_of(path)) is None:
+            raise Problem(
+                ProblemCode.PATH_REFUSED,
+                f"{name} is refused: {error} Send the file itself, as {name.removesuffix('_path')} "
+                "of a multipart/form-data body, or the path of a take of this service.",
+            ) from None
+    else:
+        return None
     try:
-        _, take = await find_take(*take_name, context)
-        await context.artifacts.fetch(take.key, out)
-    except (JobNotFound, JobExpired, ArtifactMissing, Problem):
-        raise Problem(
-            ProblemCode.PATH_REFUSED, f"{name} names a take of this service that does not exist."
-        ) from None
-    return Upload(out, take.bytes, take.sha256)
+        _, take = await find_take(*named, context)
+    except (JobNotFound, JobExpired, Problem):
+        raise no_such_take(name) from None
+    return take
+
+
+def no_such_take(name: str) -> Problem:
+    """The field ``name`` names a take that is not there, or not any more."""
+    return Problem(
+        ProblemCode.PATH_REFUSED, f"{name} names a take of this service that does not exist."
+    )

@@ -15,8 +15,9 @@ from acestep_ray.api.request.generate_request import GenerateRequest, api_name
 from acestep_ray.api.request.job_rules import JobDraft
 from acestep_ray.api.request.validation import ValidatedRequest, check, field_error
 from acestep_ray.api.routes.generate import admit_request
-from acestep_ray.api.upstream.audio_paths import bring_takes
+from acestep_ray.api.upstream.audio_paths import find_takes, no_such_take, uploads
 from acestep_ray.api.upstream.lenient_fields import LenientFields, read_fields
+from acestep_ray.artifacts.errors import ArtifactMissing
 from acestep_ray.decoder.protocol import WINDOW_TASKS
 from acestep_ray.planner.duration import is_sung
 from acestep_ray.settings import Limits
@@ -32,6 +33,7 @@ _DECISIVE = frozenset(
 _OTHER_WORK = ("analysis_only", "full_analysis_only", "extract_codes_only")
 _LM_DEFAULTS = {"lm_temperature": 0.85, "lm_cfg_scale": 2.5, "lm_top_p": 0.9}
 """Upstream's defaults that differ from those of the native request."""
+_TASK = ("task_type", "taskType")
 _FOR_WINDOWS = frozenset(
     {
         *("repaint_mode", "repaintMode", "repaint_strength", "repaintStrength"),
@@ -71,7 +73,8 @@ async def admit_task(body: Body, folder: Path, context: AppContext) -> AdmittedT
     body = replace(body, fields=_for_task(lenient.fields), form=False)
     checked = _fit_seeds(_soften(check(body, limits)))
     checked = _report_unwritten(checked, lenient, instead, limits)
-    checked, body = await bring_takes(checked, body, folder, context)
+    checked, takes = await find_takes(checked, body.files, context)
+    body = replace(body, files={**body.files, **uploads(takes, folder)})
     for _ in GenerateRequest.model_fields:
         draft, found = await admit_request(_with_defaults(checked), body, context)
         left_out = [one for one in found.errors.values() if _may_be_left_out(one, checked)]
@@ -80,8 +83,16 @@ async def admit_task(body: Body, folder: Path, context: AppContext) -> AdmittedT
         checked = _leave_out(checked, left_out)
     if found.errors:
         raise invalid_values(list(found.errors.values()))
-    # A client may send a file with every request; one that is not used need not be audio.
-    files = {k: v for k, v in body.files.items() if k != "src_audio" or draft.wants_source}
+    # A client may send a source with every request; one that is not used need not be audio. A take
+    # that is not used is not copied.
+    wanted = {"src_audio": draft.wants_source, "reference_audio": draft.wants_reference}
+    optional = {"src_audio", *takes}
+    files = {k: v for k, v in body.files.items() if wanted[k] or k not in optional}
+    for field in takes.keys() & files.keys():
+        try:
+            await context.sources.fetch(context.artifacts, takes[field].key, files[field].path)
+        except ArtifactMissing:
+            raise no_such_take(f"{field}_path") from None
     return AdmittedTask(draft, checked, replace(body, files=files))
 
 
@@ -106,7 +117,9 @@ def _use_description(lenient: LenientFields) -> dict[str, str]:
 def _for_task(fields: dict[str, object]) -> dict[str, object]:
     """The fields without those that have no effect for the task in upstream's server either. There
     is no warning, because some clients send them with every request."""
-    task = str(fields.get("task_type", fields.get("taskType", "text2music"))).strip().lower()
+    levels = [fields, *(value for value in fields.values() if isinstance(value, dict))]
+    tasks = [level[name] for level in levels for name in _TASK if name in level]
+    task = str(tasks[0]).strip().lower() if tasks else "text2music"
     unheard = (frozenset() if task in WINDOW_TASKS else _FOR_WINDOWS) | (
         frozenset() if task == "cover" else _FOR_COVERS
     )

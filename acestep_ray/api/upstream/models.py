@@ -65,7 +65,8 @@ async def init_model(
 
 async def _fields(request: Request, context: AppContext) -> dict[str, object]:
     """The fields that were sent. A body may be missing."""
-    if request.headers.get("content-length", "0") == "0":
+    headers = request.headers
+    if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
         return {}
     with request_folder() as folder:
         body = await read_body(request, context.settings.limits, folder, _NAMES)

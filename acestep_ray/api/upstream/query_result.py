@@ -6,23 +6,24 @@ import json
 from fastapi import APIRouter, Request, Response
 
 from acestep_ray.api.dependencies import AppContext, ContextDep
-from acestep_ray.api.middleware.authentication import (
-    BODY_KEY,
-    limits_before_the_key,
-    require_body_key,
-)
+from acestep_ray.api.middleware.authentication import BODY_KEY
 from acestep_ray.api.problems import Problem, ProblemCode, printable
-from acestep_ray.api.request.body import Body, read_body
+from acestep_ray.api.request.body import Body
 from acestep_ray.api.routes.generate import request_folder
 from acestep_ray.api.routes.jobs import is_job_id
 from acestep_ray.api.upstream.envelope import Envelope
+from acestep_ray.api.upstream.keyed_body import read_keyed_body
 from acestep_ray.api.upstream.task_state import no_task, task_state
 from acestep_ray.api.upstream.views import TaskStateView
+from acestep_ray.jobs.snapshot import Snapshot
 from acestep_ray.jobs.store.errors import JobExpired, JobNotFound
 
 router = APIRouter(tags=["upstream"])
 
 MOST_TASKS = 500
+LONGEST_RESULT = 16_000_000
+"""Characters of all results together: each take repeats the lyrics of its job."""
+_UNKNOWN = "There is no such task."
 _NAMES = ("task_id_list", "taskIdList", "task_id_list[]", "task_ids", "task_id")
 
 
@@ -30,15 +31,30 @@ _NAMES = ("task_id_list", "taskIdList", "task_id_list[]", "task_ids", "task_id")
 async def query_result(
     request: Request, response: Response, context: ContextDep
 ) -> Envelope[list[TaskStateView]]:
-    """The state of each task in ``task_id_list`` (a list, or its JSON text), in the same order."""
+    """The state of each task in ``task_id_list`` (a list, or its JSON text), in the same order; of
+    a task that is listed twice, once."""
     with request_folder() as folder:
-        limits = limits_before_the_key(request, context.settings.limits)
-        body = await read_body(request, limits, folder, frozenset({*_NAMES, BODY_KEY}))
-        require_body_key(request, body.fields, context.settings)
-    ids = task_ids(body)
-    states = await asyncio.gather(*(_state(one, context) for one in ids))
+        body = await read_keyed_body(request, context, folder, frozenset({*_NAMES, BODY_KEY}))
+    ids = list(dict.fromkeys(task_ids(body)))
+    found = await asyncio.gather(*(_find(task_id, context) for task_id in ids))
+    deployed = await context.service.deployed()
+    states: list[TaskStateView] = []
+    length = 0
+    for task_id, one in zip(ids, found, strict=True):
+        states.append(
+            no_task(task_id, one)
+            if isinstance(one, str)
+            else task_state(task_id, one, deployed, context)
+        )
+        length += len(states[-1].result)
+        if length > LONGEST_RESULT:
+            raise Problem(
+                ProblemCode.MALFORMED_BODY,
+                "The results of these tasks are too long together: ask for fewer than "
+                f"{len(states)} at a time.",
+            )
     response.headers["Cache-Control"] = "no-store"
-    return Envelope(data=list(states))
+    return Envelope(data=states)
 
 
 def task_ids(body: Body) -> list[str]:
@@ -72,13 +88,13 @@ def _listed(text: str) -> object:
     return [one for one in text.split(",") if one.strip()]
 
 
-async def _state(task_id: str, context: AppContext) -> TaskStateView:
+async def _find(task_id: str, context: AppContext) -> Snapshot | str:
+    """The job of that id, or why there is none."""
     if not is_job_id(task_id):
-        return no_task(task_id, "There is no such task.")
+        return _UNKNOWN
     try:
-        snapshot = await context.service.get(task_id.lower())
+        return await context.service.get(task_id.lower())
     except JobNotFound:
-        return no_task(task_id, "There is no such task.")
+        return _UNKNOWN
     except JobExpired:
-        return no_task(task_id, "The task was deleted, or its time is over.")
-    return task_state(task_id, snapshot, await context.service.deployed(), context)
+        return "The task was deleted, or its time is over."

@@ -5,13 +5,9 @@ import logging
 from fastapi import APIRouter, Request, Response
 
 from acestep_ray.api.dependencies import ContextDep
-from acestep_ray.api.middleware.authentication import (
-    limits_before_the_key,
-    require_body_key,
-)
-from acestep_ray.api.request.body import read_body
 from acestep_ray.api.routes.generate import queue_job, request_folder
 from acestep_ray.api.upstream.envelope import Envelope
+from acestep_ray.api.upstream.keyed_body import read_keyed_body
 from acestep_ray.api.upstream.lenient_fields import TEXT_NAMES
 from acestep_ray.api.upstream.lenient_request import admit_task
 from acestep_ray.api.upstream.views import TaskView
@@ -31,9 +27,7 @@ async def release_task(
     defaults, with warnings. docs/upstream.md lists the fields.
     """
     with request_folder() as folder:
-        limits = limits_before_the_key(request, context.settings.limits)
-        body = await read_body(request, limits, folder, TEXT_NAMES)
-        require_body_key(request, body.fields, context.settings)
+        body = await read_keyed_body(request, context, folder, TEXT_NAMES)
         task = await admit_task(body, folder, context)
         submitted, spec = await queue_job(task.draft, task.checked, task.body, folder, context)
     if spec.warnings:

@@ -24,7 +24,7 @@ import sys
 from typing import Any
 
 # The package that contains this script. (Importing pathlib would take longer.)
-sys.path.insert(0, __file__.rsplit("/", 4)[0])
+sys.path.append(__file__.rsplit("/", 4)[0])
 
 PR_SET_NO_NEW_PRIVS = 38
 RUN_FILES = 4

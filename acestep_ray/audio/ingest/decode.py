@@ -37,6 +37,8 @@ def decode(order: dict[str, Any], sndfile: Sndfile) -> dict[str, Any]:
         return ingest(order, sndfile)
     except Refused as refused:
         return dict(zip(("code", "reason"), refused.args, strict=True))
+    except OSError:  # of the file, whose storage fails; what is written fails as SndfileError
+        return {"code": "unreadable", "reason": "The audio cannot be read from its storage."}
     except MemoryError:
         return {"code": "too_complex", "reason": "Reading the audio takes too much memory."}
 

@@ -7,8 +7,9 @@ need arrays: it passes blocks on as they are. In this module a block is a ctypes
 
 import ctypes
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from acestep_ray.audio.ingest.layout.parts import Parts
 
@@ -84,11 +85,14 @@ class Sndfile:
 
     @contextmanager
     def read(self, parts: Parts) -> "Iterator[Sound]":
-        """Open ``parts`` for reading from front to back. Raises SndfileError."""
+        """Open ``parts`` for reading from front to back. Raises SndfileError, and what ``parts``
+        raises (OSError, MemoryError), also while it is read."""
         info = _Info()
-        source = _virtual(parts)  # libsndfile calls it for as long as the file is open
-        handle = self.library.sf_open_virtual(ctypes.byref(source), READ, ctypes.byref(info), None)
-        with Sound(self.library, handle, info) as sound:
+        source = _Source(parts)
+        virtual = ctypes.byref(source.virtual)  # used for as long as the file is open
+        handle = self.library.sf_open_virtual(virtual, READ, ctypes.byref(info), None)
+        source.check()
+        with Sound(self.library, handle, info, source) as sound:
             yield sound
 
     def write_flac(self, descriptor: int, rate: int, channels: int) -> "Sound":
@@ -108,8 +112,14 @@ class Sndfile:
 class Sound:
     """An open file; ``frames`` counts samples per channel. Close it, or use it in ``with``."""
 
-    def __init__(self, library: ctypes.CDLL, handle: int | None, info: _Info) -> None:
-        self._library, self._handle = library, handle
+    def __init__(
+        self,
+        library: ctypes.CDLL,
+        handle: int | None,
+        info: _Info,
+        source: "_Source | None" = None,
+    ) -> None:
+        self._library, self._handle, self._source = library, handle, source
         if not handle:
             raise SndfileError(library.sf_error(None))
         library.sf_command(handle, SET_CLIPPING, None, 1)  # otherwise too loud samples wrap around
@@ -148,6 +158,8 @@ class Sound:
     def _move(self, action: str, block: Block, frames: int) -> int:
         kind = "float" if block._type_ is ctypes.c_float else "int"
         moved: int = getattr(self._library, f"sf_{action}f_{kind}")(self._handle, block, frames)
+        if self._source is not None:
+            self._source.check()
         if code := self._library.sf_error(self._handle):
             raise SndfileError(code)
         return moved
@@ -159,17 +171,46 @@ _view.restype = ctypes.py_object
 _WRITABLE = 0x200
 
 
-def _virtual(parts: Parts) -> _Virtual:
-    def length(_: object) -> int:
-        at = parts.tell()
-        end = parts.seek(0, os.SEEK_END)
-        parts.seek(at)
-        return end
+class _Source:
+    """``parts`` as libsndfile reads them.
 
-    return _Virtual(
-        _LENGTH(length),
-        _SEEK(lambda offset, whence, _: parts.seek(offset, whence)),
-        _MOVE(lambda target, count, _: parts.readinto(_view(target, count, _WRITABLE))),
-        _MOVE(lambda *_: 0),
-        _LENGTH(lambda _: parts.tell()),
-    )
+    ``failure``: the exception of a callback, which C cannot raise. libsndfile only sees that
+    nothing more comes, and who called libsndfile raises it.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self.failure: BaseException | None = None
+        self._parts = parts
+        self.virtual = _Virtual(
+            _LENGTH(self._safely(self._length, -1)),
+            _SEEK(self._safely(lambda offset, whence, _: parts.seek(offset, whence), -1)),
+            _MOVE(
+                self._safely(
+                    lambda target, count, _: parts.readinto(_view(target, count, _WRITABLE)), 0
+                )
+            ),
+            _MOVE(lambda *_: 0),
+            _LENGTH(self._safely(lambda _: parts.tell(), -1)),
+        )
+
+    def check(self) -> None:
+        """Raise what a callback could not."""
+        if self.failure is not None:
+            raise self.failure
+
+    def _safely(self, call: Callable[..., int], failed: int) -> Callable[..., int]:
+        def safe(*arguments: Any) -> int:
+            if self.failure is None:
+                try:
+                    return call(*arguments)
+                except BaseException as error:
+                    self.failure = error
+            return failed
+
+        return safe
+
+    def _length(self, _: object) -> int:
+        at = self._parts.tell()
+        end = self._parts.seek(0, os.SEEK_END)
+        self._parts.seek(at)
+        return end

@@ -23,8 +23,8 @@ ROUTES = [
 
 
 @pytest.fixture
-async def locked(make_bench: MakeHarness) -> ApiHarness:
-    return await make_bench(api_key="sécret key")
+async def locked(make_api: MakeHarness) -> ApiHarness:
+    return await make_api(api_key="sécret key")
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
@@ -59,8 +59,8 @@ async def test_probes_are_open(locked: ApiHarness, path: str) -> None:
     assert (await locked.http.get(path)).status_code == 200
 
 
-async def test_without_a_key_all_is_open(make_bench: MakeHarness) -> None:
+async def test_without_a_key_all_is_open(make_api: MakeHarness) -> None:
     for key in (None, ""):
-        api = await make_bench(api_key=key)
+        api = await make_api(api_key=key)
         assert (await api.http.get("/v1/jobs")).status_code == 200
         api.service.store.close()

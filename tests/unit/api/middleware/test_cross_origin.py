@@ -21,9 +21,9 @@ def preflight(origin: str, method: str = "POST") -> dict[str, str]:
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_a_preflight_is_answered_before_the_key_is_checked(
-    make_bench: MakeHarness, path: str
+    make_api: MakeHarness, path: str
 ) -> None:
-    api = await make_bench(api_key="k")
+    api = await make_api(api_key="k")
     answer = await api.http.options(path, headers=preflight(PAGE))
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == PAGE
@@ -65,9 +65,9 @@ async def test_a_page_reads_the_headers_that_it_needs(api: ApiHarness) -> None:
         assert name in exposed
 
 
-async def test_a_page_reads_errors(make_bench: MakeHarness) -> None:
+async def test_a_page_reads_errors(make_api: MakeHarness) -> None:
     """Without the headers a browser hides why a request failed."""
-    api = await make_bench(api_key="k")
+    api = await make_api(api_key="k")
     answer = await api.http.get("/v1/jobs", headers={"Origin": PAGE})
     problem_of(answer, 401, "missing_api_key")
     assert answer.headers["access-control-allow-origin"] == PAGE
@@ -78,8 +78,8 @@ async def test_a_page_reads_errors(make_bench: MakeHarness) -> None:
     assert answer.headers["access-control-allow-origin"] == PAGE
 
 
-async def test_null_when_asked_for(make_bench: MakeHarness) -> None:
-    api = await make_bench(cors_origins="loopback, null,https://music.example.org")
+async def test_null_when_asked_for(make_api: MakeHarness) -> None:
+    api = await make_api(cors_origins="loopback, null,https://music.example.org")
     for origin in ("null", PAGE, "https://music.example.org"):
         answer = await api.http.options(URL, headers=preflight(origin))
         assert answer.headers["access-control-allow-origin"] == origin
@@ -87,14 +87,14 @@ async def test_null_when_asked_for(make_bench: MakeHarness) -> None:
     assert "access-control-allow-origin" not in answer.headers
 
 
-async def test_all_pages_when_asked_for(make_bench: MakeHarness) -> None:
-    api = await make_bench(cors_origins=["*"])
+async def test_all_pages_when_asked_for(make_api: MakeHarness) -> None:
+    api = await make_api(cors_origins=["*"])
     answer = await api.http.get("/v1/stats", headers={"Origin": "https://evil.example"})
     assert answer.headers["access-control-allow-origin"] == "*"
 
 
-async def test_no_page_when_asked_for(make_bench: MakeHarness) -> None:
-    api = await make_bench(cors_origins="none")
+async def test_no_page_when_asked_for(make_api: MakeHarness) -> None:
+    api = await make_api(cors_origins="none")
     assert (await api.http.options(URL, headers=preflight(PAGE))).status_code == 405
     answer = await api.http.get("/v1/stats", headers={"Origin": PAGE})
     assert "access-control-allow-origin" not in answer.headers

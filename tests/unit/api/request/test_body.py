@@ -230,16 +230,16 @@ async def much(chunk: bytes) -> AsyncIterator[bytes]:
     ],
 )
 async def test_limits_without_a_content_length(
-    make_bench: MakeHarness, content_type: str, chunk: bytes
+    make_api: MakeHarness, content_type: str, chunk: bytes
 ) -> None:
-    api = await make_bench(limits={"upload_bytes": 1000, "text_bytes": 500})
+    api = await make_api(limits={"upload_bytes": 1000, "text_bytes": 500})
     answer = await api.http.post(URL, content=much(chunk), headers={"Content-Type": content_type})
     problem_of(answer, 413, "body_too_large")
 
 
-async def test_a_body_as_large_as_it_may_be(make_bench: MakeHarness) -> None:
+async def test_a_body_as_large_as_it_may_be(make_api: MakeHarness) -> None:
     body = json.dumps({"caption": "x" * 300}).encode()
-    api = await make_bench(limits={"text_bytes": len(body)})
+    api = await make_api(limits={"text_bytes": len(body)})
     headers = {"Content-Type": "application/json"}
     assert (await api.http.post(URL, content=body, headers=headers)).status_code == 200
     over = await api.http.post(URL, content=body + b" ", headers=headers)

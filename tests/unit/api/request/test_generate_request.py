@@ -205,8 +205,8 @@ async def test_every_bad_field_is_named_once(api: ApiHarness) -> None:
     assert "And " in answer.json()["detail"]  # readable, not very long
 
 
-async def test_the_caps_are_settings(make_bench: MakeHarness) -> None:
-    api = await make_bench(limits={"duration": 20, "batch_size": 2})
+async def test_the_caps_are_settings(make_api: MakeHarness) -> None:
+    api = await make_api(limits={"duration": 20, "batch_size": 2})
     errors = field_errors(
         await api.submit(audio_duration=21, batch_size=3, seed=[1, 2, 3], use_random_seed=False)
     )
@@ -217,8 +217,8 @@ async def test_the_caps_are_settings(make_bench: MakeHarness) -> None:
     assert (await api.spec(audio_duration=20, batch_size=2)).decode.duration == 20
 
 
-async def test_a_default_above_the_cap_is_lowered(make_bench: MakeHarness) -> None:
-    api = await make_bench(limits={"batch_size": 1})
+async def test_a_default_above_the_cap_is_lowered(make_api: MakeHarness) -> None:
+    api = await make_api(limits={"batch_size": 1})
     assert len((await api.spec()).decode.seeds) == 1
 
 

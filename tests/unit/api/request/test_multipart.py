@@ -58,9 +58,9 @@ async def assert_cover(api: ApiHarness, answer: httpx.Response) -> None:
     ],
 )
 async def test_a_file_however_it_is_named(
-    make_bench: MakeHarness, parameters: str, content_type: tuple[str, ...]
+    make_api: MakeHarness, parameters: str, content_type: tuple[str, ...]
 ) -> None:
-    api = await make_bench(limits={"text_bytes": 100})  # a file is not text, so never too large
+    api = await make_api(limits={"text_bytes": 100})  # a file is not text, so never too large
     await assert_cover(api, await post(api, TASK + named(parameters, SONG, *content_type) + END))
 
 
@@ -93,8 +93,8 @@ async def test_a_text_in_place_of_a_file(api: ApiHarness, text: bytes) -> None:
     assert '-F "src_audio=@song.mp3"' in field_errors(answer)["src_audio"]
 
 
-async def test_parts_of_no_field_are_dropped_however_large(make_bench: MakeHarness) -> None:
-    api = await make_bench(limits={"text_bytes": 100})
+async def test_parts_of_no_field_are_dropped_however_large(make_api: MakeHarness) -> None:
+    api = await make_api(limits={"text_bytes": 100})
     content = named('name="audio"', b"\xff\xfb" * 1000, "Content-Type: audio/mpeg")
     content += named('name="note"', b"x" * 200) + named('name="nothing"', b"")
     content += named('name="\xe9"; filename="x"', b"\xff")

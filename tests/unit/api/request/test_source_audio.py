@@ -161,8 +161,8 @@ async def test_paths_that_are_refused(api: ApiHarness, inputs: Path, path: str) 
     assert api.queued() == 0 and await api.stored_keys() == []
 
 
-async def test_a_path_elsewhere_names_the_folders_and_the_setting(make_bench: MakeHarness) -> None:
-    api = await make_bench(audio_roots=("~/songs", "/srv/loops/../takes"))
+async def test_a_path_elsewhere_names_the_folders_and_the_setting(make_api: MakeHarness) -> None:
+    api = await make_api(audio_roots=("~/songs", "/srv/loops/../takes"))
     outside = [
         "/etc/passwd",
         "/etc/none",
@@ -210,8 +210,8 @@ async def test_both_files_are_looked_at(api: ApiHarness) -> None:
     assert set(field_errors(answer, "invalid_audio")) == {"src_audio", "reference_audio"}
 
 
-async def test_audio_that_is_too_long(make_bench: MakeHarness) -> None:
-    api = await make_bench(limits={"duration": 10}, ingest={"seconds": 20})
+async def test_audio_that_is_too_long(make_api: MakeHarness) -> None:
+    api = await make_api(limits={"duration": 10}, ingest={"seconds": 20})
     for seconds in (11, 21):
         answer = await send(api, {"src_audio": song(seconds)}, task_type="cover")
         assert set(field_errors(answer, "invalid_audio")) == {"src_audio"}
@@ -234,9 +234,9 @@ async def test_audio_that_is_too_long(make_bench: MakeHarness) -> None:
     ],
 )
 async def test_windows_that_miss_the_source(
-    make_bench: MakeHarness, start: float, end: float, field: str
+    make_api: MakeHarness, start: float, end: float, field: str
 ) -> None:
-    api = await make_bench(limits={"duration": 10})
+    api = await make_api(limits={"duration": 10})
     answer = await send(
         api, {"src_audio": SONG}, task_type="repaint", repainting_start=start, repainting_end=end
     )
@@ -247,8 +247,8 @@ async def test_windows_that_miss_the_source(
 @pytest.mark.parametrize(
     ("start", "end"), [(0, -1), (-8, 2), (-4, 6), (1.96, 2), (1.9, 10), (0.3, 0.34), (-3, "")]
 )
-async def test_windows(make_bench: MakeHarness, start: float, end: float) -> None:
-    api = await make_bench(limits={"duration": 10})
+async def test_windows(make_api: MakeHarness, start: float, end: float) -> None:
+    api = await make_api(limits={"duration": 10})
     answer = await send(
         api, {"src_audio": SONG}, task_type="repaint", repainting_start=start, repainting_end=end
     )
@@ -294,8 +294,8 @@ async def test_unknown_and_empty_files(api: ApiHarness) -> None:
     assert len(await api.stored_keys()) == 1
 
 
-async def test_a_full_queue_leaves_nothing(make_bench: MakeHarness) -> None:
-    api = await make_bench(limits={"queue": 1})
+async def test_a_full_queue_leaves_nothing(make_api: MakeHarness) -> None:
+    api = await make_api(limits={"queue": 1})
     await api.submit()
     answer = await send(api, {"src_audio": SONG}, task_type="repaint")
     problem_of(answer, 429, "queue_full")

@@ -15,9 +15,9 @@ DATA = bytes(range(256)) * 8
 
 
 @pytest.fixture(params=["file", "s3"])
-async def api(request: pytest.FixtureRequest, make_bench: MakeHarness) -> ApiHarness:
+async def api(request: pytest.FixtureRequest, make_api: MakeHarness) -> ApiHarness:
     url = request.getfixturevalue("s3_url") if request.param == "s3" else ""
-    return await make_bench(artifacts=url)
+    return await make_api(artifacts=url)
 
 
 async def take(api: ApiHarness, caption: str = "upbeat pop song", ext: str = "mp3") -> str:

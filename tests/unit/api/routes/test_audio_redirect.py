@@ -14,8 +14,8 @@ KEY = {"Authorization": "Bearer k"}
 
 
 @pytest.fixture
-async def api(make_bench: MakeHarness, s3_url: str) -> ApiHarness:
-    return await make_bench(artifacts=s3_url, downloads="redirect", api_key=SecretStr("k"))
+async def api(make_api: MakeHarness, s3_url: str) -> ApiHarness:
+    return await make_api(artifacts=s3_url, downloads="redirect", api_key=SecretStr("k"))
 
 
 @pytest.fixture
@@ -61,9 +61,9 @@ async def test_the_key_is_still_needed(api: ApiHarness) -> None:
 
 
 async def test_the_url_is_good_for_as_long_as_the_setting_says(
-    make_bench: MakeHarness, s3_url: str
+    make_api: MakeHarness, s3_url: str
 ) -> None:
-    api = await make_bench(artifacts=s3_url, downloads="redirect", download_seconds=77)
+    api = await make_api(artifacts=s3_url, downloads="redirect", download_seconds=77)
     answer = await api.http.get(await take(api))
     assert httpx.URL(answer.headers["location"]).params["X-Amz-Expires"] == "77"
 

@@ -23,10 +23,10 @@ async def _until(condition: Callable[[], bool]) -> None:
 
 
 async def test_a_client_that_hangs_up_ends_the_reading(
-    make_bench: MakeHarness, s3_url: str, monkeypatch: pytest.MonkeyPatch
+    make_api: MakeHarness, s3_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And if a client reads slowly, the service does not read ahead without limit."""
-    api = await make_bench(artifacts=s3_url)
+    api = await make_api(artifacts=s3_url)
     await api.submit()
     job_id = await api.succeed([bytes(CHUNKS * CHUNK)])
     reads = 0

@@ -70,8 +70,8 @@ async def test_keys_that_are_none(api: ApiHarness, key: str) -> None:
     assert api.queued() == 0
 
 
-async def test_keys_are_the_api_keys_own(make_bench: MakeHarness) -> None:
-    api = await make_bench(api_key="secret")
+async def test_keys_are_the_api_keys_own(make_api: MakeHarness) -> None:
+    api = await make_api(api_key="secret")
     await send(api, "one", {}, Authorization="Bearer secret")
     (order,) = api.service.submits
     assert order.owner and "secret" not in order.owner

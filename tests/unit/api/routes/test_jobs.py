@@ -127,8 +127,8 @@ async def test_what_the_user_gave_wins(api: ApiHarness) -> None:
     assert result["audio_codes"] is None
 
 
-async def test_absolute_paths(make_bench: MakeHarness) -> None:
-    api = await make_bench(public_url="https://music.example/api/")
+async def test_absolute_paths(make_api: MakeHarness) -> None:
+    api = await make_api(public_url="https://music.example/api/")
     answer = await api.submit()
     job_id = answer.json()["job_id"]
     assert answer.headers["location"] == f"https://music.example/api/v1/jobs/{job_id}"

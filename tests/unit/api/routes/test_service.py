@@ -34,8 +34,8 @@ async def test_health(api: ApiHarness) -> None:
     }
 
 
-async def test_health_with_real_engines(make_bench: MakeHarness) -> None:
-    api = await make_bench(planner="pt", decoder="diffusers")
+async def test_health_with_real_engines(make_api: MakeHarness) -> None:
+    api = await make_api(planner="pt", decoder="diffusers")
     assert (await api.http.get("/health")).json()["mock"] is False
 
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from acestep_ray.artifacts.store import Artifacts
 from tests.unit.api.harness import ApiHarness, problem_of
 from tests.unit.api.request.test_source_audio import SONG
-from tests.unit.api.upstream.tasks import release
+from tests.unit.api.upstream.tasks import data_of, release
 
 NAMES = ["src_audio_path", "ctx_audio_path", "sourceAudioPath", "srcAudioPath"]
 
@@ -81,3 +82,38 @@ async def test_a_take_that_is_not_made_yet(api: ApiHarness) -> None:
     job_id = (await api.submit()).json()["job_id"]
     fields = {"task_type": "cover", "src_audio_path": f"/v1/audio?path={job_id}/1.mp3"}
     problem_of(await api.http.post("/release_task", json=fields), 400, "path_refused")
+
+
+@pytest.mark.parametrize("task", ["text2music", "cover"])
+async def test_only_a_take_that_is_used_is_copied(
+    api: ApiHarness, monkeypatch: pytest.MonkeyPatch, task: str
+) -> None:
+    copied: list[str] = []
+    fetch = Artifacts.fetch
+
+    async def counted(self: Artifacts, key: str, out: Path) -> None:
+        copied.append(out.name)
+        await fetch(self, key, out)
+
+    monkeypatch.setattr(Artifacts, "fetch", counted)
+    await api.submit()
+    path = f"{await api.succeed([SONG], ext='wav')}/1.wav"
+    await release(api, prompt="jazz", task_type=task, src_audio_path=path)
+    assert copied == (["src_audio"] if task == "cover" else [])
+
+
+async def test_a_file_of_the_form_wins_over_a_path(api: ApiHarness) -> None:
+    for task in ("text2music", "cover"):
+        fields = {"task_type": task, "prompt": "jazz", "src_audio_path": "/nowhere/x.wav"}
+        answer = await api.http.post(
+            "/release_task", data=fields, files={"src_audio": ("a.wav", SONG)}
+        )
+        assert data_of(answer)["status"] == "queued"
+
+
+async def test_a_file_of_the_server_that_looks_like_a_take(api: ApiHarness) -> None:
+    folder = api.settings.audio_root_dirs[0] / "550e8400-e29b-41d4-a716-446655440000"
+    folder.mkdir(parents=True)
+    (folder / "1.wav").write_bytes(SONG)
+    sent = await release(api, task_type="cover", prompt="jazz", src_audio_path=f"{folder}/1.wav")
+    assert sent.decode["source"].samples == 16_000

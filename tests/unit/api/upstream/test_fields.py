@@ -440,3 +440,18 @@ async def test_what_is_not_done_with_a_source_yet(
     api: ApiHarness, fields: dict[str, Any], named: str
 ) -> None:
     assert named in (await with_source(api, prompt="jazz", **fields)).warnings
+
+
+@pytest.mark.parametrize("nested", ["param_obj", "metas"])
+async def test_the_window_of_a_nested_task(api: ApiHarness, nested: str) -> None:
+    await api.submit()
+    path = f"{await api.succeed([SONG], ext='wav')}/1.wav"
+    fields = {"repainting_start": 0.1, "repainting_end": 0.2, "src_audio_path": path}
+    sent = await release(api, **fields, **{nested: {"task_type": "repaint"}})
+    window = sent.decode["task"], sent.decode["repaint_start"], sent.decode["repaint_end"]
+    assert window == ("repaint", 0.1, 0.2)
+
+
+async def test_a_warning_is_one_line_of_the_log(api: ApiHarness) -> None:
+    sent = await release(api, prompt="jazz", **{"a\nERROR forged": 1})
+    assert "a\\nERROR forged" in sent.warnings and "\n" not in sent.warnings

@@ -28,8 +28,8 @@ HEADERS = [
 
 
 @pytest.fixture
-async def locked(make_bench: MakeHarness) -> ApiHarness:
-    return await make_bench(api_key=KEY)
+async def locked(make_api: MakeHarness) -> ApiHarness:
+    return await make_api(api_key=KEY)
 
 
 @pytest.mark.parametrize("prefix", ["", "/api"])
@@ -88,15 +88,33 @@ async def test_a_wrong_header_is_not_healed_by_the_body(locked: ApiHarness) -> N
     problem_of(answer, 401, "invalid_api_key")
 
 
-async def test_large_files_need_the_key_in_a_header(make_bench: MakeHarness) -> None:
+async def test_large_files_need_the_key_in_a_header(make_api: MakeHarness) -> None:
     """Otherwise anybody could fill the server's disk."""
-    locked = await make_bench(api_key=KEY, limits={"text_bytes": 1000})
+    locked = await make_api(api_key=KEY, limits={"text_bytes": 1000})
     fields = {"prompt": "jazz", "ai_token": KEY}
     files = {"src_audio": ("a.wav", SONG)}
     answer = await locked.http.post("/release_task", data=fields, files=files)
-    problem_of(answer, 413, "body_too_large")
+    problem_of(answer, 401, "missing_api_key")
     answer = await locked.http.post("/release_task", data=fields, files=files, headers=HEADERS[2])
     assert data_of(answer)["status"] == "queued"
+
+
+@pytest.mark.parametrize("path", ["/release_task", "/query_result"])
+@pytest.mark.parametrize(
+    ("content", "type"),
+    [
+        (b"{", "application/json"),
+        (b"", "application/json"),
+        (b"<a/>", "text/xml"),
+        (b"x" * 1_200_000, "application/json"),
+        (b"--x", "multipart/form-data; boundary=y"),
+    ],
+)
+async def test_without_a_key_nothing_else_is_wrong(
+    locked: ApiHarness, path: str, content: bytes, type: str
+) -> None:
+    answer = await locked.http.post(path, content=content, headers={"Content-Type": type})
+    problem_of(answer, 401, "missing_api_key")
 
 
 async def test_the_probes_stay_open(locked: ApiHarness) -> None:

@@ -1,6 +1,7 @@
 """What upstream's clients request before they make a song: health, statistics, models."""
 
 import json
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -28,8 +29,9 @@ async def test_health_before_anything_is_up(api: ApiHarness) -> None:
     assert (data["models_initialized"], data["loaded_model"]) == (False, None)
 
 
-async def test_health_while_the_store_is_away(api: ApiHarness) -> None:
-    api.service.fail = StoreUnavailable("gone")
+@pytest.mark.parametrize("failure", [StoreUnavailable("gone"), RuntimeError("Ray is gone")])
+async def test_health_whatever_is_down(api: ApiHarness, failure: Exception) -> None:
+    api.service.fail = failure
     data = data_of(await api.http.get("/health"))
     assert data["status"] == "ok" and data["models_initialized"] is False
 
@@ -115,3 +117,12 @@ async def test_init_of_what_is_not_deployed(api: ApiHarness, body: dict[str, str
     answer = await api.http.post("/v1/init", content=json.dumps(body))
     problem = problem_of(answer, 400, "not_deployed")
     assert "acestep-" in problem["detail"] and "settings of the service" in problem["detail"]
+
+
+async def test_a_body_without_a_length_is_read(api: ApiHarness) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b'{"model": "nonexistent"}'
+
+    headers = {"Content-Type": "application/json"}
+    answer = await api.http.post("/v1/init", content=chunks(), headers=headers)
+    problem_of(answer, 400, "not_deployed")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from acestep_ray.api.upstream import query_result as query_module
 from acestep_ray.jobs.result import Progress
 from acestep_ray.jobs.store.errors import StoreUnavailable
 from tests.unit.api.harness import PLAN, ApiHarness, problem_of
@@ -198,3 +199,23 @@ async def test_takes_that_do_not_exist(api: ApiHarness) -> None:
     problem_of(answer, 404, "job_not_found")
     problem = problem_of(await api.http.get("/v1/audio"), 422, "invalid_value")
     assert "path" in problem["detail"]
+
+
+async def test_a_task_that_is_listed_twice_is_returned_once(api: ApiHarness) -> None:
+    task_id = await released(api)
+    states = await query(api, task_id, UNKNOWN, task_id)
+    assert [state["task_id"] for state in states] == [task_id, UNKNOWN]
+
+
+async def test_results_that_are_too_long_together(
+    api: ApiHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = []
+    for _ in range(3):
+        ids.append(await released(api, lyrics="la " * 100))
+        await api.succeed()
+    (state,) = await query(api, ids[0])
+    monkeypatch.setattr(query_module, "LONGEST_RESULT", 2 * len(state["result"]) + 100)
+    assert len(await query(api, *ids[:2])) == 2
+    answer = await api.http.post("/query_result", json={"task_id_list": ids})
+    assert "fewer than 3 at a time" in problem_of(answer, 400, "malformed_body")["detail"]

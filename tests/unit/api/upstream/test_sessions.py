@@ -88,9 +88,9 @@ async def test_files_under_both_names(api: ApiHarness, name: str, reference: str
     assert sent.decode["source"] and sent.decode["reference"] and sent.warnings == ""
 
 
-async def test_the_skill(make_bench: MakeHarness) -> None:
+async def test_the_skill(make_api: MakeHarness) -> None:
     """A shell script with a Bearer key; use_format and thinking are true by default."""
-    api = await make_bench(api_key="k")
+    api = await make_api(api_key="k")
     key = {"Authorization": "Bearer k", "Content-Type": "application/json"}
     assert data_of(await api.http.get("/health", headers=key))["status"] == "ok"
     assert (await api.http.get("/v1/models", headers=key)).json()["data"][0]["id"]
@@ -149,9 +149,9 @@ async def test_the_vst(api: ApiHarness) -> None:
         assert (await api.http.get(item["file"])).content == data
 
 
-async def test_the_studio_page(make_bench: MakeHarness) -> None:
+async def test_the_studio_page(make_api: MakeHarness) -> None:
     """A local file in the browser: its origin is null; the service must be set to allow it."""
-    api = await make_bench(cors_origins="loopback,null")
+    api = await make_api(cors_origins="loopback,null")
     page = {"Origin": "null"}
     ask = {
         "Access-Control-Request-Method": "POST",
@@ -246,8 +246,8 @@ async def test_bodies_that_cannot_be_read(
     assert answer.status_code == status and answer.json()["detail"]
 
 
-async def test_a_full_queue(make_bench: MakeHarness) -> None:
-    api = await make_bench(limits={"queue": 1})
+async def test_a_full_queue(make_api: MakeHarness) -> None:
+    api = await make_api(limits={"queue": 1})
     await api.submit()
     answer = await api.http.post("/release_task", json={"prompt": "jazz"})
     assert answer.status_code == 429 and "full" in answer.json()["detail"]
