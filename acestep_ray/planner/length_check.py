@@ -5,7 +5,7 @@ from functools import cached_property
 
 from acestep_ray.errors import CheckpointError
 from acestep_ray.planner.checkpoint_folder import find_lm
-from acestep_ray.planner.prepared_request import make_brief
+from acestep_ray.planner.prepared_request import prepare_request
 from acestep_ray.planner.protocol import PlannerError, PlanRequest
 from acestep_ray.planner.tokens import LmTokenizer
 from acestep_ray.settings import Settings
@@ -34,7 +34,7 @@ class PlanFit:
         if self._tokenizer is None:
             return ""
         try:
-            make_brief(request, self._tokenizer, self._settings.lm.context)
+            prepare_request(request, self._tokenizer, self._settings.lm.context)
         except PlannerError as error:
             return str(error)
         return ""

@@ -12,7 +12,7 @@ from acestep_ray.planner.tokens import LmTokenizer
 
 
 @dataclass(frozen=True)
-class Brief:
+class PreparedRequest:
     """A request, prepared."""
 
     given: Given
@@ -22,7 +22,7 @@ class Brief:
     longest: float  # seconds that the LM may choose
 
 
-def make_brief(request: PlanRequest, tokenizer: LmTokenizer, context: int) -> Brief:
+def prepare_request(request: PlanRequest, tokenizer: LmTokenizer, context: int) -> PreparedRequest:
     """Check and prepare a request. Raises PlannerError if it cannot be planned, for example because
     it does not fit into ``context``; a song without a given duration may only be so long that it
     fits."""
@@ -43,4 +43,4 @@ def make_brief(request: PlanRequest, tokenizer: LmTokenizer, context: int) -> Br
     if needs_metadata(given):
         prompt = tokenizer.encode(metadata_prompt(request.caption, request.lyrics))
     longest = longest_seconds(tokens, context) if with_codes else DURATION_RANGE[1]
-    return Brief(given, prompt, uncond, with_codes, min(request.max_duration, longest))
+    return PreparedRequest(given, prompt, uncond, with_codes, min(request.max_duration, longest))

@@ -57,7 +57,7 @@ def codes_prompt(caption: str, lyrics: str, cot: Given) -> str:
     return f"{song_prompt(caption, lyrics)}{cot_text(cot)}{_BEFORE_CODES}"
 
 
-def says_something(negative_prompt: str) -> bool:
+def has_content(negative_prompt: str) -> bool:
     """Whether it is neither blank nor the text that means "no negative prompt"."""
     return negative_prompt.strip().upper() not in ("", NO_USER_INPUT)
 
@@ -65,14 +65,14 @@ def says_something(negative_prompt: str) -> bool:
 def unconditional_prompt(negative_prompt: str) -> str:
     """For the codes phase, what guidance leads away from: the negative prompt, if there is one, and
     an empty CoT."""
-    user = plain(negative_prompt) if says_something(negative_prompt) else NO_USER_INPUT
+    user = plain(negative_prompt) if has_content(negative_prompt) else NO_USER_INPUT
     return f"{frame(GENERATE, user)}{cot_text(Given())}{_BEFORE_CODES}"
 
 
 def inspire_prompt(query: str, *, instrumental: bool) -> str:
     """To make a song from a short description: metadata and lyrics follow."""
-    wish = plain(query) if query.strip() else NO_USER_INPUT
-    user = f"{wish}\n\ninstrumental: {str(instrumental).lower()}"
+    description = plain(query) if query.strip() else NO_USER_INPUT
+    user = f"{description}\n\ninstrumental: {str(instrumental).lower()}"
     return f"{frame(INSPIRE, user)}{THINK}\n"
 
 

@@ -101,14 +101,14 @@ class ClusterService(Service):
         node_id = ray.get(self.store_actor().__ray_call__.remote(_node_id))
         return next(node for node in self.nodes if node.node_id == node_id)
 
-    def roster(self) -> RegistrySnapshot:
+    def registry(self) -> RegistrySnapshot:
         """The live engine replicas, according to the job store actor."""
         view: RegistrySnapshot = ray.get(self.store_actor().replicas.remote())
         return view
 
     def replicas(self, deployment: str) -> list[Registration]:
         """The live replicas of a deployment."""
-        return [word for word in self.roster().live if word.deployment == deployment]
+        return [one for one in self.registry().live if one.deployment == deployment]
 
     def until_replicas(self, deployment: str, count: int) -> None:
         """Wait until a deployment has ``count`` live replicas."""
@@ -116,7 +116,7 @@ class ClusterService(Service):
             until(lambda: len(self.replicas(deployment)) == count, "other replicas")
         except AssertionError as error:
             raise AssertionError(
-                f"{deployment} did not come to {count} replicas: {self.roster()} {serve.status()}"
+                f"{deployment} did not come to {count} replicas: {self.registry()} {serve.status()}"
             ) from error
 
     def ended(self) -> int:

@@ -16,7 +16,7 @@ def test_deployed_anew_while_jobs_run(service: ClusterService, changed: dict[str
     app["args"]["defaults"] = {"job_seconds": 7.0}
     decoder = {"num_gpus": 1, "min_replicas": 0, "max_replicas": 4}
     app["args"]["scaling"] |= {"decoder": decoder, "planner": {"min_replicas": 0}}
-    before = {word.replica for word in service.replicas("Decoder")}
+    before = {one.replica for one in service.replicas("Decoder")}
     ids: list[str] = []
 
     def running() -> int:
@@ -28,7 +28,7 @@ def test_deployed_anew_while_jobs_run(service: ClusterService, changed: dict[str
 
     def replaced() -> bool:
         running()
-        now = {word.replica for word in service.replicas("Decoder")}
+        now = {one.replica for one in service.replicas("Decoder")}
         return not now & before and 0 < len(now) <= decoder["max_replicas"]
 
     until(running, "none runs")

@@ -35,7 +35,7 @@ def service(
 
 def curl(service: Service, path: str, to: Path, *options: str) -> dict[str, str]:
     """Fetch as a user would; returns the last response's headers, and its status as ``status``."""
-    told = to.with_name("headers")
+    reported = to.with_name("headers")
     command: list[str | Path] = [
         "curl",
         "-sSL",
@@ -44,10 +44,10 @@ def curl(service: Service, path: str, to: Path, *options: str) -> dict[str, str]
         "-o",
         to,
         "-D",
-        told,
+        reported,
     ]
     subprocess.run([*command, *options, service.url + path], check=True)
-    status, *lines = told.read_text().strip().split("\n\n")[-1].splitlines()
+    status, *lines = reported.read_text().strip().split("\n\n")[-1].splitlines()
     headers = dict(line.lower().split(": ", 1) for line in lines)
     return headers | {"status": status.split()[1]}
 

@@ -45,18 +45,18 @@ def test_serve_in_an_empty_folder(environment: Path, tmp_path: Path) -> None:
             stderr=log,
         )
 
-    def told() -> str:
+    def reported() -> str:
         return (tmp_path / "log").read_text()
 
     def ready() -> bool:
-        assert process.poll() is None, told()
-        return "ready" in told()
+        assert process.poll() is None, reported()
+        return "ready" in reported()
 
     try:
         until(ready, f"it did not become ready: {tmp_path}/log", 300)
-        [config, data] = re.findall(r"^acestep-ray: config (.*), data folder (.*)$", told(), re.M)[
-            0
-        ]
+        [config, data] = re.findall(
+            r"^acestep-ray: config (.*), data folder (.*)$", reported(), re.M
+        )[0]
         assert Path(config).name == "serve_config.yaml"
         assert Path(config).is_relative_to(environment)
         assert Path(data) == folder / "data"

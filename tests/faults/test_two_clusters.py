@@ -72,9 +72,9 @@ def test_two_clusters(services: list[Service], jobs: int, table: dict[str, float
 
     old.start()
     for job in done:
-        told = old.job(job["job_id"])
-        assert told["result"] == job["result"]
-        assert old.http.head(told["result"]["first_audio_path"]).status_code == 200
+        reported = old.job(job["job_id"])
+        assert reported["result"] == job["result"]
+        assert old.http.head(reported["result"]["first_audio_path"]).status_code == 200
     here.all_succeed()
 
 
@@ -89,8 +89,8 @@ def each_answers_for_the_other(old: Service, new: Service) -> None:
 
     def both_tell() -> set[str] | None:
         """Each decoder of both clusters has one job on its device."""
-        told = running(old), running(new)
-        return told[0] if told[0] == told[1] and len(told[0]) == SLOTS else None
+        reported = running(old), running(new)
+        return reported[0] if reported[0] == reported[1] and len(reported[0]) == SLOTS else None
 
     watched = until(both_tell, "not both tell how far all jobs are").pop()
     for service in (old, new):

@@ -61,13 +61,13 @@ def test_it_becomes_a_song(
         files={"src_audio": (name, content())},
     )
     assert answer.status_code == 200, answer.text
-    told = answer.json().get("warnings", [])
-    assert len(told) == (warning is not None)
+    reported = answer.json().get("warnings", [])
+    assert len(reported) == (warning is not None)
     if warning:
-        assert told[0].startswith(f"src_audio: {warning}")
+        assert reported[0].startswith(f"src_audio: {warning}")
     job = service.finish(answer.json()["job_id"])
     assert job["status"] == "succeeded", job["error"]
-    assert job["warnings"] == told
+    assert job["warnings"] == reported
     song = service.http.get(job["result"]["first_audio_path"])
     length = soundfile.info(io.BytesIO(song.content)).duration
     assert length == pytest.approx(3, abs=0.1)

@@ -72,7 +72,7 @@ def wait_for_the_end(service: Service, job_id: str) -> str:
     with httpx.Client(base_url=service.url, timeout=120) as http:
         while True:
             answer = http.get(f"/v1/jobs/{job_id}", params={"wait": 60}).raise_for_status()
-            assert answer.elapsed.total_seconds() < 60, "a poll was not told"
+            assert answer.elapsed.total_seconds() < 60, "a poll got no response"
             if answer.json()["status"] == "failed":
                 return str(answer.json()["error_code"])
 
@@ -104,7 +104,7 @@ def test_others_go_on_as_if_nothing_was(service: Service) -> None:
                 service.http.get("/v1/stats").raise_for_status()
                 if all(poll.done() for poll in polls):
                     break
-            assert [poll for poll in polls if not poll.done()] == [], "told late"
+            assert [poll for poll in polls if not poll.done()] == [], "a response came late"
         finally:
             stop.set()
             for job_id in ids:

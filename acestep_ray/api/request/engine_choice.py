@@ -6,7 +6,7 @@ from acestep_ray.api.problems import Problem, ProblemCode
 from acestep_ray.api.request.generate_request import GenerateRequest
 from acestep_ray.api.request.validation import ValidationReport
 from acestep_ray.decoder.protocol import DecoderDescription, Task
-from acestep_ray.planner.prompts import says_something
+from acestep_ray.planner.prompts import has_content
 from acestep_ray.planner.protocol import PlannerDescription, PlanParameters
 from acestep_ray.replicas.deployed import Deployed
 
@@ -135,7 +135,7 @@ def plan_with(
             f"lm_backend {request.lm_backend} is not deployed{where}; "
             f"{planner.engine} serves the LM."
         )
-    if request.lm_cfg_scale <= 1 and says_something(request.lm_negative_prompt):
+    if request.lm_cfg_scale <= 1 and has_content(request.lm_negative_prompt):
         found.warn("lm_negative_prompt is not used: lm_cfg_scale is not above 1.")
     metadata = (request.bpm, request.key_scale, request.time_signature, request.duration)
     if request.use_cot_caption and all(metadata):

@@ -121,10 +121,12 @@ class MockPlanner:
         longest = min(request.max_duration, DURATION_RANGE[1])
         bounds = (DURATION_RANGE[0], longest)
         sung = is_sung(request.lyrics)
-        wished = estimate_seconds(request.lyrics, self._lyrics) if sung else self._default_duration
+        preferred = (
+            estimate_seconds(request.lyrics, self._lyrics) if sung else self._default_duration
+        )
         return choose_duration(
             request.duration,
-            int(min(max(wished, bounds[0]), bounds[1])),  # what an LM would write
+            int(min(max(preferred, bounds[0]), bounds[1])),  # what an LM would write
             request.lyrics,
             self._lyrics,
             self._default_duration,

@@ -20,12 +20,12 @@ _LYRICS_TOKENS = torch.tensor([*range(END_OF_TEXT), *sorted(STOP_IDS)])
 _TOKEN_BATCH = 16
 
 
-def untold(step: int) -> None:
+def ignore_progress(step: int) -> None:
     """A Tick that does nothing and never stops the phase."""
 
 
 def write_metadata(
-    rows: Rows, constraint: MetadataConstraint, sampling: Sampling, tick: Tick = untold
+    rows: Rows, constraint: MetadataConstraint, sampling: Sampling, tick: Tick = ignore_progress
 ) -> list[int]:
     """Write the constraint's text after the one prompt of ``rows``.
 
@@ -49,7 +49,9 @@ def write_metadata(
     return written
 
 
-def write_codes(rows: Rows, count: int, sampling: Sampling, tick: Tick = untold) -> list[int]:
+def write_codes(
+    rows: Rows, count: int, sampling: Sampling, tick: Tick = ignore_progress
+) -> list[int]:
     """Write ``count`` audio codes, 0..63999; ``tick`` receives how many are written.
 
     If ``sampling`` is guided, ``rows`` are the conditional prompt and the unconditional one.
@@ -73,7 +75,9 @@ def write_codes(rows: Rows, count: int, sampling: Sampling, tick: Tick = untold)
     return written
 
 
-def write_lyrics(rows: Rows, most: int, sampling: Sampling, tick: Tick = untold) -> list[int]:
+def write_lyrics(
+    rows: Rows, most: int, sampling: Sampling, tick: Tick = ignore_progress
+) -> list[int]:
     """Write free text up to the end of the turn, at most ``most`` tokens. Returns the tokens
     without the one that ends the turn."""
     sampler = Sampler([sampling], rows.device)

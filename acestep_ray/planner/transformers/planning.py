@@ -7,7 +7,7 @@ import torch
 
 from acestep_ray.planner.constraint import MetadataConstraint
 from acestep_ray.planner.context import ANSWER_TOKENS, codes_prompt_ids
-from acestep_ray.planner.prepared_request import Brief, make_brief
+from acestep_ray.planner.prepared_request import PreparedRequest, prepare_request
 from acestep_ray.planner.progress import FIELDS, Stage
 from acestep_ray.planner.protocol import Metadata, Plan, PlanRequest
 from acestep_ray.planner.sampling import Phase, Sampling
@@ -48,53 +48,55 @@ class Planning:
         """Plan one song. Raises PlannerError, and what ``progress`` raises."""
         started = perf_counter()
         progress("metadata", 0, FIELDS)
-        brief = make_brief(request, self._lm.tokenizer, self._lm.context)
+        prepared = prepare_request(request, self._lm.tokenizer, self._lm.context)
         settled = outline(
             request,
-            brief.given,
-            self._metadata(request, brief, progress),
+            prepared.given,
+            self._metadata(request, prepared, progress),
             lyrics=self._lyrics,
             default_seconds=self._default_duration,
-            longest=brief.longest,
+            longest=prepared.longest,
         )
         progress("metadata", FIELDS, FIELDS)
         return Plan(
             metadata=settled.metadata,
-            codes=self._codes(request, brief, settled, progress),
+            codes=self._codes(request, prepared, settled, progress),
             seconds=settled.seconds,
             model=self.model,
             elapsed=perf_counter() - started,
         )
 
-    def _metadata(self, request: PlanRequest, brief: Brief, progress: Progress) -> Metadata | None:
-        if brief.metadata_prompt is None:
+    def _metadata(
+        self, request: PlanRequest, prepared: PreparedRequest, progress: Progress
+    ) -> Metadata | None:
+        if prepared.metadata_prompt is None:
             return None
         constraint = MetadataConstraint(
             self._vocabulary,
-            brief.given,
-            int(brief.longest),
+            prepared.given,
+            int(prepared.longest),
             with_caption=request.use_cot_caption,
             caption_tokens=self._caption_tokens,
         )
         write_metadata(
-            self._lm.rows([brief.metadata_prompt], ANSWER_TOKENS),
+            self._lm.rows([prepared.metadata_prompt], ANSWER_TOKENS),
             constraint,
             Sampling.of(request, Phase.METADATA),
             lambda fields: progress("metadata", fields, FIELDS),
         )
-        return read_metadata(constraint.text, brief.given)
+        return read_metadata(constraint.text, prepared.given)
 
     def _codes(
-        self, request: PlanRequest, brief: Brief, settled: Outline, progress: Progress
+        self, request: PlanRequest, prepared: PreparedRequest, settled: Outline, progress: Progress
     ) -> tuple[int, ...]:
-        if not brief.with_codes:
+        if not prepared.with_codes:
             return ()
         count = codes_of_seconds(settled.seconds)
         prompts = [
             codes_prompt_ids(self._lm.tokenizer, request.caption, request.lyrics, settled.cot)
         ]
-        if brief.unconditional_prompt is not None:
-            prompts.append(brief.unconditional_prompt)
+        if prepared.unconditional_prompt is not None:
+            prompts.append(prepared.unconditional_prompt)
         codes = write_codes(
             self._lm.rows(prompts, count),
             count,

@@ -8,7 +8,7 @@ from time import perf_counter
 from acestep_ray.planner.context import ANSWER_TOKENS, codes_prompt_ids
 from acestep_ray.planner.grammar import Given, body_grammar
 from acestep_ray.planner.metadata import DURATION_RANGE
-from acestep_ray.planner.prepared_request import Brief, make_brief
+from acestep_ray.planner.prepared_request import PreparedRequest, prepare_request
 from acestep_ray.planner.progress import FIELDS, ProgressThrottle, fields_written
 from acestep_ray.planner.protocol import Plan, PlanProgress, PlanRequest
 from acestep_ray.planner.sampling import Phase, Sampling
@@ -42,24 +42,26 @@ class Planning:
         """
         started = perf_counter()
         # Tokenising long texts takes milliseconds, in which the tokens of all plans would wait.
-        brief = await asyncio.to_thread(make_brief, request, self._tokenizer, self._lm.context)
+        prepared = await asyncio.to_thread(
+            prepare_request, request, self._tokenizer, self._lm.context
+        )
         pace = ProgressThrottle()
         pace.hold("metadata", 0, FIELDS)
         text: list[int] = []
-        async with aclosing(self._write_metadata(request, brief, pace, text)) as events:
+        async with aclosing(self._write_metadata(request, prepared, pace, text)) as events:
             async for event in events:
                 yield event
         settled = outline(
             request,
-            brief.given,
-            read_metadata(self._read(text), brief.given) if text else None,
+            prepared.given,
+            read_metadata(self._read(text), prepared.given) if text else None,
             lyrics=self._lyrics,
             default_seconds=self._default_seconds,
-            longest=brief.longest,
+            longest=prepared.longest,
         )
         pace.hold("metadata", FIELDS, FIELDS)
         codes: list[int] = []
-        async with aclosing(self._write_codes(request, brief, settled, pace, codes)) as events:
+        async with aclosing(self._write_codes(request, prepared, settled, pace, codes)) as events:
             async for event in events:
                 yield event
         for event in pace.rest():
@@ -84,19 +86,23 @@ class Planning:
                 pass
 
     async def _write_metadata(
-        self, request: PlanRequest, brief: Brief, pace: ProgressThrottle, text: list[int]
+        self,
+        request: PlanRequest,
+        prepared: PreparedRequest,
+        pace: ProgressThrottle,
+        text: list[int],
     ) -> AsyncGenerator[PlanProgress, None]:
         """Fill ``text`` with token ids, unless the user gave all metadata."""
-        if brief.metadata_prompt is None:
+        if prepared.metadata_prompt is None:
             return
         order = RowOrder(Phase.METADATA, Sampling.of(request, Phase.METADATA), ANSWER_TOKENS)
         grammar = body_grammar(
-            brief.given,
-            int(brief.longest),
+            prepared.given,
+            int(prepared.longest),
             self._lm.caption_tokens,
             with_caption=request.use_cot_caption,
         )
-        parts = self._requests.write(brief.metadata_prompt, order, grammar)
+        parts = self._requests.write(prepared.metadata_prompt, order, grammar)
         async with aclosing(parts):
             async for part in parts:
                 text += part
@@ -107,13 +113,13 @@ class Planning:
     async def _write_codes(
         self,
         request: PlanRequest,
-        brief: Brief,
+        prepared: PreparedRequest,
         settled: Outline,
         pace: ProgressThrottle,
         codes: list[int],
     ) -> AsyncGenerator[PlanProgress, None]:
         """Fill ``codes`` with token ids, unless the request needs none."""
-        if not brief.with_codes:
+        if not prepared.with_codes:
             return
         prompt = await asyncio.to_thread(
             codes_prompt_ids, self._tokenizer, request.caption, request.lyrics, settled.cot
@@ -122,7 +128,7 @@ class Planning:
             Phase.CODES,
             Sampling.of(request, Phase.CODES),
             count=codes_of_seconds(settled.seconds),
-            uncond=tuple(brief.unconditional_prompt or ()),
+            uncond=tuple(prepared.unconditional_prompt or ()),
         )
         pace.hold("codes", 0, order.count)
         async with aclosing(self._requests.write(prompt, order)) as parts:

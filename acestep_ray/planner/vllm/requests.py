@@ -29,7 +29,7 @@ class Requests:
     def __init__(self, engine: AsyncLLM) -> None:
         self._engine = engine
         self._open: set[str] = set()
-        self._heard = 0.0  # time of the last token, while there are requests
+        self._last_token_at = 0.0  # time of the last token, while there are requests
         self._closing = False
 
     async def write(
@@ -45,7 +45,7 @@ class Requests:
         rules = None if grammar is None else StructuredOutputsParams(grammar=grammar)
         request_id = uuid4().hex
         if not self._open:
-            self._heard = time.monotonic()
+            self._last_token_at = time.monotonic()
         self._open.add(request_id)
         try:
             stream = self._engine.generate(
@@ -53,7 +53,7 @@ class Requests:
             )
             async with aclosing(stream) as outputs:
                 async for output in outputs:
-                    self._heard = time.monotonic()
+                    self._last_token_at = time.monotonic()
                     (completion,) = output.outputs
                     if completion.finish_reason == "abort":
                         raise EngineDied("The planner's engine is closing.")
@@ -71,7 +71,7 @@ class Requests:
         """Raise EngineDied if nothing can be written any more."""
         if self._closing or self._engine.errored:
             raise EngineDied("The planner's engine has died.")
-        if self._open and time.monotonic() - self._heard > HANG_SECONDS:
+        if self._open and time.monotonic() - self._last_token_at > HANG_SECONDS:
             raise EngineDied(f"The planner's engine has written nothing for {HANG_SECONDS:g} s.")
 
     async def close(self) -> None:

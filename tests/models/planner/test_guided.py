@@ -8,7 +8,7 @@ from transformers import DynamicCache, Qwen3ForCausalLM
 
 from acestep_ray.planner.context import codes_prompt_ids
 from acestep_ray.planner.grammar import Given
-from acestep_ray.planner.prepared_request import make_brief
+from acestep_ray.planner.prepared_request import prepare_request
 from acestep_ray.planner.protocol import Plan, PlanRequest
 from acestep_ray.planner.transformers.language_model import LanguageModel
 from acestep_ray.planner.transformers.planning import Planning
@@ -106,7 +106,7 @@ def prompts(lm: LanguageModel, fields: dict[str, str]) -> tuple[list[int], list[
     request = PlanRequest.model_validate(base | fields)
     language = fields.get("vocal_language", "")
     cot = Given(bpm=90, keyscale="C major", timesignature="4", duration=16, language=language)
-    uncond = make_brief(request, lm.tokenizer, 8192).unconditional_prompt
+    uncond = prepare_request(request, lm.tokenizer, 8192).unconditional_prompt
     assert uncond is not None
     return codes_prompt_ids(lm.tokenizer, request.caption, request.lyrics, cot), uncond
 

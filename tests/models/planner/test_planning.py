@@ -179,16 +179,16 @@ def test_a_longer_song_begins_like_a_shorter_one_with_the_same_prompt(terse: Pla
 def test_progress_tells_stages_and_steps(
     infer_type: Literal["dit", "llm_dit"], terse: Planning
 ) -> None:
-    told: list[tuple[str, int, int]] = []
+    reported: list[tuple[str, int, int]] = []
     wanted = request(duration=10, infer_type=infer_type, use_cot_caption=True)
-    terse.plan(wanted, lambda *event: told.append(event))
-    stages = [stage for stage, _, _ in told]
+    terse.plan(wanted, lambda *event: reported.append(event))
+    stages = [stage for stage, _, _ in reported]
     assert stages == sorted(stages, key=["metadata", "codes"].index)
-    assert told[0] == ("metadata", 0, 6)
-    fields = [step for stage, step, _ in told if stage == "metadata"]
+    assert reported[0] == ("metadata", 0, 6)
+    fields = [step for stage, step, _ in reported if stage == "metadata"]
     assert set(range(7)) >= set(fields) >= {0, 1, 5, 6}
     assert fields[-1] == 6
-    codes = [event for event in told if event[0] == "codes"]
+    codes = [event for event in reported if event[0] == "codes"]
     expected = [("codes", step, 50) for step in range(51)]
     assert codes == (expected if infer_type == "llm_dit" else [])
 

@@ -8,7 +8,7 @@ import pytest
 import tiktoken
 
 from acestep_ray.planner.context import codes_prompt_ids
-from acestep_ray.planner.prepared_request import make_brief
+from acestep_ray.planner.prepared_request import prepare_request
 from acestep_ray.planner.prompts import (
     format_prompt,
     inspire_prompt,
@@ -197,25 +197,25 @@ def test_prompts_are_those_of_training(
 ) -> None:
     fields, answer, user, cot = GOLDEN[name]
     request = PlanRequest.model_validate({"job_id": "j", "attempt": 1, "cfg_scale": 2.0} | fields)
-    brief = make_brief(request, lm.tokenizer, 8192)
+    prepared = prepare_request(request, lm.tokenizer, 8192)
     frame = f"{SYSTEM}<|im_start|>user\n{user}<|im_end|>\n<|im_start|>assistant\n"
 
     if answer is None:
-        assert brief.metadata_prompt is None
+        assert prepared.metadata_prompt is None
     else:
-        assert brief.metadata_prompt == ids_of(peer, f"{frame}<think>\n")
+        assert prepared.metadata_prompt == ids_of(peer, f"{frame}<think>\n")
     settled = outline(
         request,
-        brief.given,
-        None if answer is None else read_metadata(answer, brief.given),
+        prepared.given,
+        None if answer is None else read_metadata(answer, prepared.given),
         lyrics=Lyrics(),
         default_seconds=60.0,
-        longest=brief.longest,
+        longest=prepared.longest,
     )
     ids = codes_prompt_ids(lm.tokenizer, request.caption, request.lyrics, settled.cot)
     assert ids == ids_of(peer, frame + cot)
     assert lm.tokenizer.decode(ids) == frame + cot
-    assert brief.unconditional_prompt == ids_of(peer, UNCONDITIONAL)
+    assert prepared.unconditional_prompt == ids_of(peer, UNCONDITIONAL)
 
 
 def test_the_ids_of_a_prompt_and_its_codes(lm: LanguageModel) -> None:
@@ -257,10 +257,12 @@ def test_the_negative_prompt_stands_alone(
         negative_prompt=negative,
     )
     expected = UNCONDITIONAL.replace("NO USER INPUT", user)
-    assert make_brief(request, lm.tokenizer, 8192).unconditional_prompt == ids_of(peer, expected)
+    assert prepare_request(request, lm.tokenizer, 8192).unconditional_prompt == ids_of(
+        peer, expected
+    )
     for unguided in ({"cfg_scale": 1.0}, {"infer_type": "dit"}):
         other = request.model_copy(update=unguided)
-        assert make_brief(other, lm.tokenizer, 8192).unconditional_prompt is None
+        assert prepare_request(other, lm.tokenizer, 8192).unconditional_prompt is None
 
 
 def test_the_other_uses() -> None:
@@ -304,11 +306,11 @@ def test_a_caption_that_yaml_would_escape_at_length_is_left_out(lm: LanguageMode
     """The space reserved for the CoT is not exceeded, whatever the weights wrote."""
     answer = PLAIN_ANSWER.replace("Warm", "\ufeff" * 400)
     request = PlanRequest(job_id="j", attempt=1, caption="c", lyrics="l", duration=10)
-    brief = make_brief(request, lm.tokenizer, 8192)
+    prepared = prepare_request(request, lm.tokenizer, 8192)
     settled = outline(
         request,
-        brief.given,
-        read_metadata(answer, brief.given),
+        prepared.given,
+        read_metadata(answer, prepared.given),
         lyrics=Lyrics(),
         default_seconds=60.0,
         longest=600.0,

@@ -202,7 +202,7 @@ async def test_a_server_that_fails_to_read_on(
     api: ApiHarness, error: type[BaseException], refused: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Ray Serve does so if the client disconnects: no traceback; only a cancel is passed on."""
-    told = b"1000000000000" if refused else b"100000"
+    reported = b"1000000000000" if refused else b"100000"
     content_type = b"multipart/form-data; boundary=b"
     sent: list[Message] = []
     parts: list[Message] = [{"type": "http.request", "body": FORM, "more_body": True}]
@@ -219,7 +219,7 @@ async def test_a_server_that_fails_to_read_on(
         "type": "http", "method": "POST", "path": URL, "raw_path": URL.encode(), "root_path": "",
         "query_string": b"", "http_version": "1.1", "scheme": "http", "server": ("music", 80),
         "client": ("1.2.3.4", 5), "asgi": {"version": "3.0"},
-        "headers": [(b"content-type", content_type), (b"content-length", told)],
+        "headers": [(b"content-type", content_type), (b"content-length", reported)],
     }  # fmt: skip
     app = create_app(api.settings, api.service, api.artifacts)
     with caplog.at_level(logging.INFO):

@@ -17,9 +17,9 @@ def fault(url: str, *, signing: bool = False) -> str:
     """The one sentence with which a check of unusable storage ends."""
     with pytest.raises(StorageUnusable) as caught:
         check_storage(url, signing=signing)
-    told = str(caught.value)
-    assert "\n" not in told and told.endswith(".")
-    return told
+    reported = str(caught.value)
+    assert "\n" not in reported and reported.endswith(".")
+    return reported
 
 
 def test_good_storage_passes_and_nothing_is_left(s3: S3Server, s3_url: str, tmp_path: Path) -> None:
@@ -32,8 +32,12 @@ def test_good_storage_passes_and_nothing_is_left(s3: S3Server, s3_url: str, tmp_
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    told = fault((tmp_path / "file" / "store").as_uri())
-    assert "Not a directory" in told and "ACESTEP_ARTIFACTS" in told and "ACESTEP_DATA" in told
+    reported = fault((tmp_path / "file" / "store").as_uri())
+    assert (
+        "Not a directory" in reported
+        and "ACESTEP_ARTIFACTS" in reported
+        and "ACESTEP_DATA" in reported
+    )
 
 
 FULL = """
@@ -50,8 +54,8 @@ def test_a_full_disk_keeps_nothing_from_starting(tmp_path: Path) -> None:
 
 
 def test_a_bucket_that_does_not_exist(s3_url: str) -> None:
-    told = fault("s3://nowhere/x")
-    assert "ACESTEP_ARTIFACTS=s3://nowhere/x" in told and "create it" in told
+    reported = fault("s3://nowhere/x")
+    assert "ACESTEP_ARTIFACTS=s3://nowhere/x" in reported and "create it" in reported
 
 
 @pytest.mark.parametrize(
@@ -67,15 +71,15 @@ def test_credentials_that_do_not_do(
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
-    told = fault(s3_url)
-    assert s3_url in told and code in told and "AWS_SECRET_ACCESS_KEY" in told
-    assert secret not in told
+    reported = fault(s3_url)
+    assert s3_url in reported and code in reported and "AWS_SECRET_ACCESS_KEY" in reported
+    assert secret not in reported
 
 
 def test_half_of_the_credentials(s3_url: str, monkeypatch: Environment) -> None:
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    told = fault(s3_url)
-    assert "Missing SecretAccessKey" in told and "AWS_SECRET_ACCESS_KEY" in told
+    reported = fault(s3_url)
+    assert "Missing SecretAccessKey" in reported and "AWS_SECRET_ACCESS_KEY" in reported
 
 
 def test_no_credentials_at_all(s3: S3Server, s3_url: str, monkeypatch: Environment) -> None:
@@ -83,8 +87,8 @@ def test_no_credentials_at_all(s3: S3Server, s3_url: str, monkeypatch: Environme
     monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
-    told = fault(s3_url)
-    assert "needs credentials" in told and "AWS_ACCESS_KEY_ID" in told
+    reported = fault(s3_url)
+    assert "needs credentials" in reported and "AWS_ACCESS_KEY_ID" in reported
 
 
 @pytest.mark.parametrize(
@@ -101,8 +105,8 @@ def test_an_endpoint_that_is_none(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     monkeypatch.setenv("AWS_ALLOW_HTTP", allow)
-    told = fault(s3_url)
-    assert "AWS_ENDPOINT_URL" in told and cure in told
+    reported = fault(s3_url)
+    assert "AWS_ENDPOINT_URL" in reported and cure in reported
 
 
 def test_storage_that_is_away_may_come_back(s3_url: str, monkeypatch: Environment) -> None:

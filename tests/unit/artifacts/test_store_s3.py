@@ -172,8 +172,8 @@ async def test_a_server_that_is_away_is_one_sentence(
             with pytest.raises(StorageError) as caught:
                 await work
             assert not isinstance(caught.value, ArtifactMissing)
-            told = str(caught.value)
-            assert told.endswith(": the storage cannot be reached.") and s3.url not in told
+            reported = str(caught.value)
+            assert reported.endswith(": the storage cannot be reached.") and s3.url not in reported
     finally:
         s3.start()
     assert await artifacts.size("k") == 10

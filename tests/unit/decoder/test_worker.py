@@ -141,21 +141,21 @@ async def test_a_job_tells_only_that_it_waits_before_the_device_is_there(
     engine.gate.clear()
     first = asyncio.create_task(collect(worker.decode(request("first"), ours)))
     await until(lambda: engine.running == ["first"])
-    told: list[DecodeEvent] = []
+    reported: list[DecodeEvent] = []
 
     async def listen() -> None:
         async for event in worker.decode(request("second"), ours):
-            told.append(event)
+            reported.append(event)
 
     second = asyncio.create_task(listen())
-    await until(lambda: bool(told))
+    await until(lambda: bool(reported))
     await asyncio.sleep(0.05)
-    assert told == [DecodeProgress(stage="waiting", step=0, total=1)]
+    assert reported == [DecodeProgress(stage="waiting", step=0, total=1)]
     engine.gate.set()
     await asyncio.gather(first, second)
-    assert told[1] == DecodeProgress(stage="waiting", step=1, total=1)
-    assert told[2] == DecodeProgress(stage="diffusion", step=0, total=4)
-    assert isinstance(told[-1], Decoded)
+    assert reported[1] == DecodeProgress(stage="waiting", step=1, total=1)
+    assert reported[2] == DecodeProgress(stage="diffusion", step=0, total=4)
+    assert isinstance(reported[-1], Decoded)
 
 
 async def test_closing_the_stream_stops_the_engine_within_a_step(

@@ -21,11 +21,11 @@ from deployments import serve_status
 from deployments.serve_status import ServeStatus
 from tests.unit.jobs.engines import DESCRIPTION
 
-Told = Mapping[str, DeploymentStatusOverview]
+Reported = Mapping[str, DeploymentStatusOverview]
 UNKNOWN = Deployed((), (), ready=False)
 
 
-def told(states: dict[ReplicaState, int], status: str = "HEALTHY") -> DeploymentStatusOverview:
+def reported(states: dict[ReplicaState, int], status: str = "HEALTHY") -> DeploymentStatusOverview:
     trigger = DeploymentStatusTrigger.UNSPECIFIED
     return DeploymentStatusOverview(DeploymentStatus(status), trigger, states, "")
 
@@ -35,9 +35,9 @@ def view(*live: Registration, latest: tuple[Registration, ...] = ()) -> Registry
 
 
 async def merged(
-    seen: RegistrySnapshot, said: Told, known: Deployed = UNKNOWN, **fields: Any
+    seen: RegistrySnapshot, states: Reported, known: Deployed = UNKNOWN, **fields: Any
 ) -> Deployed:
-    status = ServeStatus(lambda: said)
+    status = ServeStatus(lambda: states)
     await status.look()
     return merge(known, seen, planners_of(Settings.model_validate(fields)), status)
 
@@ -54,7 +54,7 @@ async def test_ready_when_each_stage_has_a_replica() -> None:
 async def test_a_replica_that_is_missing_is_named() -> None:
     starting = {ReplicaState.STARTING: 1}
     deployed = await merged(
-        view(), {DECODER: told(starting, "UPDATING"), "Planner": told(starting, "UPDATING")}
+        view(), {DECODER: reported(starting, "UPDATING"), "Planner": reported(starting, "UPDATING")}
     )
     assert deployed.reasons == ("No Planner replica is up yet.", "No decoder replica is up yet.")
     assert deployed.starting == {"Planner"}
@@ -62,7 +62,7 @@ async def test_a_replica_that_is_missing_is_named() -> None:
 
 async def test_what_rests_by_serve_s_will_is_not_missed() -> None:
     """Whatever a replica of an earlier configuration reported last."""
-    asleep = {DECODER: told({}), "Planner": told({})}
+    asleep = {DECODER: reported({}), "Planner": reported({})}
     deployed = await merged(view(latest=(DECODING, PLANNING)), asleep)
     assert deployed.ready
     assert deployed.decoders == (DESCRIPTION,)
@@ -78,25 +78,25 @@ async def test_what_goes_to_its_rest_or_rises_from_it_is_not_missed(
     state: str, status: str
 ) -> None:
     """A load balancer would remove the service just when work has come."""
-    said = {DECODER: told({ReplicaState(state): 1}, status)}
-    assert (await merged(view(PLANNING, latest=(DECODING,)), said)).ready
-    assert not (await merged(view(PLANNING), said)).ready
+    states = {DECODER: reported({ReplicaState(state): 1}, status)}
+    assert (await merged(view(PLANNING, latest=(DECODING,)), states)).ready
+    assert not (await merged(view(PLANNING), states)).ready
 
 
 async def test_a_replica_that_serve_has_and_nobody_hears_is_missed() -> None:
-    said = {DECODER: told({ReplicaState.RUNNING: 1})}
-    assert not (await merged(view(PLANNING, latest=(DECODING,)), said)).ready
+    states = {DECODER: reported({ReplicaState.RUNNING: 1})}
+    assert not (await merged(view(PLANNING, latest=(DECODING,)), states)).ready
 
 
 async def test_a_decoder_that_nobody_has_heard_of_does_not_rest() -> None:
     """The service could not accept requests: only a decoder can report what it serves."""
-    deployed = await merged(view(), {DECODER: told({}), "Planner": told({})})
+    deployed = await merged(view(), {DECODER: reported({}), "Planner": reported({})})
     assert deployed.reasons == ("No decoder replica is up yet.",)
 
 
 @pytest.mark.parametrize("status", ["UNHEALTHY", "UPDATING", "DEPLOY_FAILED"])
 async def test_what_cannot_start_does_not_rest(status: str) -> None:
-    deployed = await merged(view(PLANNING, latest=(DECODING,)), {DECODER: told({}, status)})
+    deployed = await merged(view(PLANNING, latest=(DECODING,)), {DECODER: reported({}, status)})
     assert not deployed.ready
 
 
@@ -112,10 +112,10 @@ async def test_a_controller_that_does_not_answer_is_asked_once(
     monkeypatch.setattr(serve_status, "PATIENCE", 0.05)
     answer, asked = threading.Event(), []
 
-    def ask() -> Told:
+    def ask() -> Reported:
         asked.append(1)
         answer.wait()
-        return {DECODER: told({})}
+        return {DECODER: reported({})}
 
     status = ServeStatus(ask)
     for _ in range(3):
@@ -131,7 +131,7 @@ async def test_a_controller_that_does_not_answer_is_asked_once(
 async def test_a_controller_that_fails_leaves_what_was_known(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    answers: list[Told] = [{DECODER: told({})}]
+    answers: list[Reported] = [{DECODER: reported({})}]
     status = ServeStatus(answers.pop)
     await status.look()
     await status.look()

@@ -49,12 +49,12 @@ def test_the_sum_names_every_part() -> None:
 
 def test_what_is_small_does_not_keep_the_large_out() -> None:
     """The order of requests has no effect: Ray moves no replica, but starts small ones later."""
-    wishes = [GpuRequest("Planner", 0.5, 2), GpuRequest("Decoder", 1, 1)]
-    assert free_after(wishes, [2])
+    requests = [GpuRequest("Planner", 0.5, 2), GpuRequest("Decoder", 1, 1)]
+    assert free_after(requests, [2])
 
 
 @pytest.mark.parametrize(
-    ("num_gpus", "wishes", "nodes", "room"),
+    ("num_gpus", "requests", "nodes", "room"),
     [
         (1, [GpuRequest("Planner", 1, 1)], [8], 7),
         (1, [GpuRequest("Planner", 0.5, 1)], [8, 8], 15),
@@ -66,9 +66,9 @@ def test_what_is_small_does_not_keep_the_large_out() -> None:
     ],
 )
 def test_room_for_more(
-    num_gpus: float, wishes: list[GpuRequest], nodes: list[int], room: int
+    num_gpus: float, requests: list[GpuRequest], nodes: list[int], room: int
 ) -> None:
-    assert room_for(num_gpus, wishes, nodes) == room
+    assert room_for(num_gpus, requests, nodes) == room
 
 
 tenths = st.integers(1, 10).map(lambda n: n / 10)
@@ -78,10 +78,10 @@ tenths = st.integers(1, 10).map(lambda n: n / 10)
     st.lists(st.builds(GpuRequest, st.just("d"), tenths, st.integers(0, 5)), max_size=5),
     st.lists(st.integers(0, 4), max_size=3),
 )
-def test_no_gpu_is_given_twice(wishes: list[GpuRequest], nodes: list[int]) -> None:
-    asked = sum(wish.num_gpus * wish.replicas for wish in wishes)
+def test_no_gpu_is_given_twice(requests: list[GpuRequest], nodes: list[int]) -> None:
+    asked = sum(one.num_gpus * one.replicas for one in requests)
     try:
-        free = free_after(wishes, nodes)
+        free = free_after(requests, nodes)
     except GpuMemoryError:
         assert asked > 0.5 * sum(nodes)  # first fit fills every GPU but one to more than half
         return

@@ -86,14 +86,14 @@ def installed(venv: Path) -> bool:
     return subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode == 0
 
 
-def told(done: subprocess.CompletedProcess[str]) -> list[str]:
+def reported(done: subprocess.CompletedProcess[str]) -> list[str]:
     """What was printed, without the progress and its times."""
     return [line for line in done.stdout.splitlines() if not line.startswith("   ")]
 
 
 def check_quiet(done: subprocess.CompletedProcess[str]) -> None:
     assert done.returncode == 0, done.stderr
-    first, last = told(done)
+    first, last = reported(done)
     assert first == "== installing songs"
     assert last.startswith("== installed songs in 0:")
     assert done.stderr == ""
@@ -132,7 +132,7 @@ def test_pip_does_it_where_uv_fails(venv: Path, tmp_path: Path) -> None:
 def test_a_failure_is_told_in_pips_own_words(venv: Path) -> None:
     done = install(venv, "acestep-test-nothing")
     assert done.returncode == 1
-    assert told(done) == ["== installing songs"]
+    assert reported(done) == ["== installing songs"]
     words, last = done.stderr.rstrip().rsplit("\n", 1)
     assert "ERROR: No matching distribution found for acestep-test-nothing" in words
     assert len(words.splitlines()) < 5

@@ -114,8 +114,8 @@ def test_a_bucket_that_is_not_there_is_refused(
 ) -> None:
     config["applications"][0]["args"]["artifacts"] = "s3://nowhere"
     assert main(["serve", write(tmp_path, config)]) == 2
-    told = capsys.readouterr().err
-    assert "ACESTEP_ARTIFACTS=s3://nowhere" in told and "create it" in told
+    reported = capsys.readouterr().err
+    assert "ACESTEP_ARTIFACTS=s3://nowhere" in reported and "create it" in reported
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_a_proxy_of_the_environment_is_not_asked(
 
 
 @pytest.mark.parametrize(
-    ("part", "told"),
+    ("part", "reported"),
     [
         ("raylet", "Ray's raylet has died"),
         ("gcs_server", "Ray's GCS server has died"),
@@ -107,7 +107,7 @@ def test_a_proxy_of_the_environment_is_not_asked(
     ],
 )
 def test_a_node_that_dies_is_started_anew(
-    supervise: Callable[..., Supervised], part: str, told: str
+    supervise: Callable[..., Supervised], part: str, reported: str
 ) -> None:
     supervised = supervise().until_ready()
     first = supervised.child()
@@ -115,7 +115,7 @@ def test_a_node_that_dies_is_started_anew(
     assert len(session_members(first.pid)) == 4
     (first if part == "serve run" else supervised.part(part)).kill()
     supervised.until_ready(times=2)
-    line = f"acestep-ray: {told}, and the service with it; starting again in 1 s; jobs"
+    line = f"acestep-ray: {reported}, and the service with it; starting again in 1 s; jobs"
     assert line in supervised.shown()
     # Its replica, which another process now has as a child, and its folder are gone, too.
     assert session_members(first.pid) == []
@@ -268,9 +268,9 @@ def test_it_has_a_ray_of_its_own_in_a_folder_where_sockets_fit(
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
     monkeypatch.setenv("TMPDIR", str(tmp_path / ("x" * 80)))
     (tmp_path / ("x" * 80)).mkdir()
-    told = tmp_path / "environment.json"
-    supervise(document={"environment": str(told)}).until_ready()
-    environment = json.loads(told.read_text())
+    reported = tmp_path / "environment.json"
+    supervise(document={"environment": str(reported)}).until_ready()
+    environment = json.loads(reported.read_text())
     assert environment["RAY_ADDRESS"] == "local"
     folder = Path(environment["TMPDIR"])
     assert folder.parent == Path("/tmp")

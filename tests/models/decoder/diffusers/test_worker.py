@@ -41,8 +41,8 @@ async def hashes(worker: DecodeWorker, asked: DecodeRequest) -> list[str]:
 
 
 async def test_a_job(worker: DecodeWorker) -> None:
-    *told, done = await collect(worker.decode(job("a", seeds=(1, 2), steps=3), ours))
-    stages = [event.stage for event in told if isinstance(event, DecodeProgress)]
+    *reported, done = await collect(worker.decode(job("a", seeds=(1, 2), steps=3), ours))
+    stages = [event.stage for event in reported if isinstance(event, DecodeProgress)]
     assert list(dict.fromkeys(stages)) == ["encoding", "diffusion", "vae", "storing"]
     assert isinstance(done, Decoded)
     assert [take.samples for take in done.takes] == [3 * 48_000] * 2

@@ -53,9 +53,9 @@ async def test_the_first_name_wins(api: ApiHarness) -> None:
     answer = await api.submit(prompt="second", caption="first", duration=20, audioDuration=30)
     spec = api.stored(answer.json()["job_id"])
     assert (spec.decode.caption, spec.decode.duration) == ("first", 20)
-    told = warnings_of(answer)
-    assert "prompt is not used: caption came too." in told
-    assert "audioDuration is not used: duration came too." in told
+    reported = warnings_of(answer)
+    assert "prompt is not used: caption came too." in reported
+    assert "audioDuration is not used: duration came too." in reported
 
 
 async def test_a_null_first_name_leaves_it_to_the_second(api: ApiHarness) -> None:
@@ -119,9 +119,9 @@ async def test_the_metas_of_a_result_can_be_sent_back(api: ApiHarness) -> None:
 async def test_plain_fields_win_over_nested_ones(api: ApiHarness) -> None:
     answer = await api.submit(bpm=100, metas={"bpm": 90, "mood": "sad"}, metadata={"bpm": 80})
     assert api.stored(answer.json()["job_id"]).decode.bpm == 100
-    told = warnings_of(answer)
-    assert "metas.bpm is not used: bpm came too." in told
-    assert "metadata.bpm is not used" in told and "metas.mood" in told
+    reported = warnings_of(answer)
+    assert "metas.bpm is not used: bpm came too." in reported
+    assert "metadata.bpm is not used" in reported and "metas.mood" in reported
 
 
 @pytest.mark.parametrize("value", [5, [], "text", "[1]", True, "[" * 100_000])

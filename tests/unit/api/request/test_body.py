@@ -247,8 +247,8 @@ async def test_a_body_as_large_as_it_may_be(make_api: MakeHarness) -> None:
 
 
 async def test_unknown_fields_are_reported_and_ignored(api: ApiHarness) -> None:
-    told = warnings_of(await api.submit(caption="x", colour="red", **{"half\ud83d\0": 1}))
-    assert told.startswith("Unknown fields, ignored: colour, half")
+    reported = warnings_of(await api.submit(caption="x", colour="red", **{"half\ud83d\0": 1}))
+    assert reported.startswith("Unknown fields, ignored: colour, half")
     form = await api.http.post(URL, data={"caption": "x", "colour": "red", "empty": ""})
     assert warnings_of(form) == "Unknown fields, ignored: colour."
     many = warnings_of(await api.submit(**{f"unknown_{n}": n for n in range(100)}))
@@ -256,7 +256,7 @@ async def test_unknown_fields_are_reported_and_ignored(api: ApiHarness) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "reported"),
     [
         (b"hello&prompt=x", "Unknown fields, ignored: hello (no =)."),
         (b"a&b%20b&c&prompt=x", "Unknown fields, ignored: a (no =), b b (no =), c (no =)."),
@@ -273,9 +273,11 @@ async def test_unknown_fields_are_reported_and_ignored(api: ApiHarness) -> None:
         ),
     ],
 )
-async def test_what_is_odd_in_a_form_is_told(api: ApiHarness, content: bytes, told: str) -> None:
+async def test_what_is_odd_in_a_form_is_told(
+    api: ApiHarness, content: bytes, reported: str
+) -> None:
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    assert warnings_of(await api.http.post(URL, content=content, headers=headers)) == told
+    assert warnings_of(await api.http.post(URL, content=content, headers=headers)) == reported
 
 
 async def test_text_fields_that_are_sent_as_files(api: ApiHarness) -> None:

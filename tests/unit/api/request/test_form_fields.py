@@ -122,8 +122,8 @@ async def test_metadata(api: ApiHarness, pairs: Pairs) -> None:
 async def test_brackets_that_mean_nothing_are_reported(api: ApiHarness) -> None:
     pairs = [("caption[]", "a"), ("bpm[0]", "90"), ("metas[]", "5"), ("colour[x]", "red")]
     for answer in (await urlencoded(api, pairs), await multipart(api, pairs)):
-        told = warnings_of(answer)
-        assert all(name in told for name, _ in pairs), told
+        reported = warnings_of(answer)
+        assert all(name in reported for name, _ in pairs), reported
 
 
 async def test_the_url_parsers_own_charset_field(api: ApiHarness) -> None:

@@ -43,9 +43,9 @@ async def test_the_default_instructions_mean_that_none_is_given(api: ApiHarness)
 
 async def test_codes_have_the_covers_instruction_and_the_job_says_so(api: ApiHarness) -> None:
     own = {"instruction": "Sing it low:"}
-    told = "instruction is not used: audio codes have the cover's."
+    reported = "instruction is not used: audio codes have the cover's."
     for codes in ({"audio_code_string": CODES}, {"use_5hz_lm": True}):
-        assert warnings_of(await api.submit(**own, **codes)) == told
+        assert warnings_of(await api.submit(**own, **codes)) == reported
     for without in ({}, {"use_5hz_lm": True, "infer_type": "dit"}):
         answer = await api.submit(**own, **without)
         assert warnings_of(answer) == ""
@@ -67,8 +67,8 @@ async def test_codes(api: ApiHarness) -> None:
     spec = api.stored(answer.json()["job_id"])
     assert (spec.decode.task, spec.decode.codes, spec.plan) == ("text2music", ((1,) * 50,), None)
     assert spec.decode.duration is None and len(spec.decode.seeds) == 2
-    told = warnings_of(await api.submit(audio_code_string=CODES, audio_duration=30))
-    assert told == "audio_duration is not used: the audio codes make 10 s."
+    reported = warnings_of(await api.submit(audio_code_string=CODES, audio_duration=30))
+    assert reported == "audio_duration is not used: the audio codes make 10 s."
     lm = warnings_of(await api.submit(audio_code_string=CODES, use_5hz_lm=True))
     assert lm == "The LM is skipped (use_5hz_lm): audio codes came."
 
@@ -96,12 +96,12 @@ async def test_codes_that_do_not_count(api: ApiHarness) -> None:
 
 
 async def test_what_a_turbo_model_does_not_do(api: ApiHarness) -> None:
-    told = (await api.submit(guidance_scale=7, cfg_interval_end=0.5, inference_steps=21)).json()
-    assert told["warnings"] == [
+    reported = (await api.submit(guidance_scale=7, cfg_interval_end=0.5, inference_steps=21)).json()
+    assert reported["warnings"] == [
         "acestep-v15-turbo is a turbo model, made for 8 steps; 21 are run as asked.",
         "Not used by acestep-v15-turbo, a turbo model: guidance_scale, cfg_interval_end.",
     ]
-    assert api.stored(told["job_id"]).decode.steps == 21
+    assert api.stored(reported["job_id"]).decode.steps == 21
     api.service.deploy = Deployed((MOCK_LM,), (BASE,), ready=True)
     base = await api.submit(guidance_scale=7, cfg_interval_end=0.5, inference_steps=50)
     assert "warnings" not in base.json()
@@ -171,12 +171,12 @@ async def test_the_tracks_of_the_other_tasks_are_not_lost(api: ApiHarness) -> No
         ("complete", {"track_name": "bass"}, "track_classes"),
     ):
         errors = field_errors(await api.submit(task_type=task, src_audio_path="/x", **wrong))
-        (told,) = errors.values()
-        assert told.endswith(f" is not for {task}: send {right}.")
+        (reported,) = errors.values()
+        assert reported.endswith(f" is not for {task}: send {right}.")
         both = await api.submit(task_type=task, track_name="bass", track_classes="drums")
         assert set(field_errors(both)) == {"src_audio_path"}
-    told = warnings_of(await api.submit(track_classes=["bass"], inference_steps=50))
-    assert told == "Not used for text2music: track_classes."
+    reported = warnings_of(await api.submit(track_classes=["bass"], inference_steps=50))
+    assert reported == "Not used for text2music: track_classes."
 
 
 async def test_the_model_is_fixed_where_it_matters(api: ApiHarness) -> None:

@@ -52,8 +52,8 @@ async def test_values_of_the_lm(api: ApiHarness) -> None:
 
 
 async def test_lm_values_without_the_lm_are_one_warning(api: ApiHarness) -> None:
-    told = (await api.submit(lm_temperature=0.9, lm_top_k=5, use_cot_caption=True)).json()
-    assert told["warnings"] == [
+    reported = (await api.submit(lm_temperature=0.9, lm_top_k=5, use_cot_caption=True)).json()
+    assert reported["warnings"] == [
         "Not used without use_5hz_lm: lm_temperature, lm_top_k, use_cot_caption."
     ]
 

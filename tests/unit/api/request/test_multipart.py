@@ -98,8 +98,8 @@ async def test_parts_of_no_field_are_dropped_however_large(make_api: MakeHarness
     content = named('name="audio"', b"\xff\xfb" * 1000, "Content-Type: audio/mpeg")
     content += named('name="note"', b"x" * 200) + named('name="nothing"', b"")
     content += named('name="\xe9"; filename="x"', b"\xff")
-    told = warnings_of(await post(api, named("name=caption", b"x") + content + END))
-    assert told == "Unknown fields, ignored: audio, note, \ufffd."
+    reported = warnings_of(await post(api, named("name=caption", b"x") + content + END))
+    assert reported == "Unknown fields, ignored: audio, note, \ufffd."
 
 
 FILE = named('name="src_audio"; filename="song.wav"', SONG, "Content-Type: audio/wav")

@@ -55,13 +55,13 @@ async def test_a_seed_beside_use_random_seed_is_reported(api: ApiHarness) -> Non
         await api.submit(seed=0),
         await api.submit(seed=[1, 2, 3], use_random_seed=True, batch_size=2),
     ):
-        told = (
+        reported = (
             "seed is not used: use_random_seed is true, which is its default; send "
             "use_random_seed: false with it."
         )
-        assert answer.json()["warnings"] == [told]
+        assert answer.json()["warnings"] == [reported]
         job = await api.http.get(f"/v1/jobs/{answer.json()['job_id']}")
-        assert job.json()["warnings"] == [told]
+        assert job.json()["warnings"] == [reported]
     for quiet in (await api.submit(seed=-1), await api.submit(seed=0, use_random_seed=False)):
         assert "warnings" not in quiet.json()
 

@@ -104,8 +104,8 @@ async def test_a_cut_file_is_refused_with_what_is_there(api: ApiHarness) -> None
 
 
 async def test_audio_whose_oddness_is_not_heard_is_not_spoken_of(api: ApiHarness) -> None:
-    told = warnings_of(await send(api, {"src_audio": SONG[:-2]}, caption="a calm tune"))
-    assert told == "The source audio is not used for text2music."
+    reported = warnings_of(await send(api, {"src_audio": SONG[:-2]}, caption="a calm tune"))
+    assert reported == "The source audio is not used for text2music."
 
 
 async def test_both_files(api: ApiHarness) -> None:
@@ -171,13 +171,13 @@ async def test_a_path_elsewhere_names_the_folders_and_the_setting(make_api: Make
         "song.wav",
         "/srv/x",
     ]
-    told = set()
+    reported = set()
     for path in outside:
         answer = await api.submit(task_type="cover", src_audio_path=path)
-        told.add(field_errors(answer, "invalid_audio")["src_audio_path"])
+        reported.add(field_errors(answer, "invalid_audio")["src_audio_path"])
         assert "ACESTEP_AUDIO_ROOTS" in answer.json()["errors"][0]["legal"]
     # The same for existing and for missing files; the folders as they were set.
-    assert told == {
+    assert reported == {
         "src_audio_path is refused: The path must be absolute and lie under a folder that the "
         "server allows. It allows ~/songs, /srv/loops/../takes (its setting ACESTEP_AUDIO_ROOTS). "
         "Or send the file itself, as src_audio of a multipart/form-data body."
@@ -258,8 +258,8 @@ async def test_windows(make_api: MakeHarness, start: float, end: float) -> None:
 
 
 async def test_audio_that_is_not_needed_is_not_kept(api: ApiHarness) -> None:
-    told = warnings_of(await send(api, {"src_audio": SONG}, caption="a tune"))
-    assert told == "The source audio is not used for text2music."
+    reported = warnings_of(await send(api, {"src_audio": SONG}, caption="a tune"))
+    assert reported == "The source audio is not used for text2music."
     codes = await send(
         api, {"src_audio": SONG}, task_type="cover", audio_code_string="<|audio_code_1|>"
     )

@@ -206,10 +206,10 @@ async def test_what_only_shapes_the_sound_is_ignored_with_a_warning(
 ) -> None:
     for spelling in (name, camel(name)):
         for value in LOST[name]:
-            told = warnings_of(await api.submit(**{spelling: value}))
-            assert told == f"Not served yet, ignored: {spelling}."
-            told = warnings_of(await api.submit(param_obj={spelling: value}))
-            assert told == f"Not served yet, ignored: param_obj.{spelling}."
+            reported = warnings_of(await api.submit(**{spelling: value}))
+            assert reported == f"Not served yet, ignored: {spelling}."
+            reported = warnings_of(await api.submit(param_obj={spelling: value}))
+            assert reported == f"Not served yet, ignored: param_obj.{spelling}."
 
 
 @pytest.mark.parametrize("name", NO_MATTER)
@@ -263,9 +263,9 @@ async def test_what_the_request_says_wins_over_nested_objects(api: ApiHarness) -
     )
     spec = api.stored(answer.json()["job_id"])
     assert (spec.decode.caption, spec.decode.bpm, spec.decode.lyrics) == ("first", 90, "la")
-    told = warnings_of(answer)
-    assert "param_obj.prompt is not used: caption came too." in told
-    assert "metas.bpm is not used: param_obj.bpm came too." in told
+    reported = warnings_of(answer)
+    assert "param_obj.prompt is not used: caption came too." in reported
+    assert "metas.bpm is not used: param_obj.bpm came too." in reported
 
 
 async def test_the_same_value_twice_loses_nothing(api: ApiHarness) -> None:

@@ -81,8 +81,8 @@ async def test_readers_are_told_when_nobody_knows_what_changed() -> None:
     waiter = asyncio.create_task(feed.since((before, 0), 60))
     await asyncio.sleep(0)
     feed.miss()
-    told = await waiter
-    assert (told.missed, told.epoch == before) == (True, False)
+    reported = await waiter
+    assert (reported.missed, reported.epoch == before) == (True, False)
     assert (await feed.since((before, 0), 60)).missed
     feed.publish(["a"])
-    assert (await feed.since((told.epoch, told.version), 60)).job_ids == ("a",)
+    assert (await feed.since((reported.epoch, reported.version), 60)).job_ids == ("a",)

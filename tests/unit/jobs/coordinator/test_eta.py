@@ -58,14 +58,14 @@ def running(place: int, work: float, **fields: Any) -> BacklogItem:
 def test_without_history_the_contract_gives_five_seconds_a_position(
     position: int, expected: float
 ) -> None:
-    picture = BacklogTotals([running(1, 960), unfinished(2, 960, "P")], Throughput(5.0))
-    assert WaitEstimates(picture, ONE).eta_seconds(record(9, 960, position)) == expected
+    totals = BacklogTotals([running(1, 960), unfinished(2, 960, "P")], Throughput(5.0))
+    assert WaitEstimates(totals, ONE).eta_seconds(record(9, 960, position)) == expected
 
 
 def test_decoders_share_the_wait_and_none_counts_as_one() -> None:
-    picture = BacklogTotals([], Throughput(10.0))
-    assert WaitEstimates(picture, Capacity(decoders=3)).eta_seconds(record(9, 960, 6)) == 20.0
-    assert WaitEstimates(picture, Capacity()).eta_seconds(record(9, 960, 2)) == 20.0
+    totals = BacklogTotals([], Throughput(10.0))
+    assert WaitEstimates(totals, Capacity(decoders=3)).eta_seconds(record(9, 960, 6)) == 20.0
+    assert WaitEstimates(totals, Capacity()).eta_seconds(record(9, 960, 2)) == 20.0
 
 
 # What is measured
@@ -94,10 +94,10 @@ def test_what_was_not_measured_has_its_default() -> None:
 
 
 def test_the_wait_is_the_work_before_it_and_its_own() -> None:
-    picture = BacklogTotals([unfinished(1, 960), unfinished(2, 480), unfinished(3, 2400)], SPEED)
+    totals = BacklogTotals([unfinished(1, 960), unfinished(2, 480), unfinished(3, 2400)], SPEED)
     # (960 + 480 + 2400) / 100
-    assert WaitEstimates(picture, ONE).eta_seconds(record(3, 2400)) == pytest.approx(38.4)
-    assert WaitEstimates(picture, replace(ONE, decoders=4)).eta_seconds(
+    assert WaitEstimates(totals, ONE).eta_seconds(record(3, 2400)) == pytest.approx(38.4)
+    assert WaitEstimates(totals, replace(ONE, decoders=4)).eta_seconds(
         record(3, 2400)
     ) == pytest.approx(9.6)
 
@@ -105,24 +105,24 @@ def test_the_wait_is_the_work_before_it_and_its_own() -> None:
 def test_running_jobs_count_what_is_left_of_them_wherever_they_stood() -> None:
     left = {"job-1": 0.25, "job-7": 0.5}
     backlog = [running(1, 800), unfinished(2, 400), running(7, 600)]
-    picture = BacklogTotals(backlog, SPEED, left.__getitem__)
+    totals = BacklogTotals(backlog, SPEED, left.__getitem__)
     # (800 × 0.25 + 600 × 0.5 + 400) / 100
-    assert WaitEstimates(picture, ONE).eta_seconds(record(2, 400)) == pytest.approx(9.0)
+    assert WaitEstimates(totals, ONE).eta_seconds(record(2, 400)) == pytest.approx(9.0)
 
 
 def test_a_job_that_does_not_end_in_time_counts_what_little_is_left() -> None:
-    picture = BacklogTotals([running(1, 800), unfinished(2, 400)], SPEED, lambda _: 0.0)
-    assert WaitEstimates(picture, ONE).eta_seconds(record(2, 400)) == pytest.approx(4.0)
+    totals = BacklogTotals([running(1, 800), unfinished(2, 400)], SPEED, lambda _: 0.0)
+    assert WaitEstimates(totals, ONE).eta_seconds(record(2, 400)) == pytest.approx(4.0)
 
 
 def test_a_job_that_came_after_the_picture_stands_behind_all_in_it() -> None:
-    picture = BacklogTotals([unfinished(1, 960), unfinished(2, 480)], SPEED)
-    assert WaitEstimates(picture, ONE).eta_seconds(record(9, 100)) == pytest.approx(15.4)
+    totals = BacklogTotals([unfinished(1, 960), unfinished(2, 480)], SPEED)
+    assert WaitEstimates(totals, ONE).eta_seconds(record(9, 100)) == pytest.approx(15.4)
 
 
 def test_a_job_of_unknown_work_counts_as_one_of_usual_length() -> None:
-    picture = BacklogTotals([unfinished(1, 0.0), unfinished(2, 480)], SPEED)
-    assert WaitEstimates(picture, ONE).eta_seconds(record(2, 480)) == pytest.approx(34.8)
+    totals = BacklogTotals([unfinished(1, 0.0), unfinished(2, 480)], SPEED)
+    assert WaitEstimates(totals, ONE).eta_seconds(record(2, 480)) == pytest.approx(34.8)
 
 
 def test_the_jobs_and_decoders_of_every_cluster_count() -> None:
@@ -135,42 +135,42 @@ def test_the_jobs_and_decoders_of_every_cluster_count() -> None:
 
 
 def test_its_decoding_begins_when_its_plan_is_made() -> None:
-    picture = BacklogTotals([unfinished(4, 400, "P")], SPEED)
-    assert WaitEstimates(picture, ONE).eta_seconds(record(4, 400, planner="P")) == pytest.approx(
+    totals = BacklogTotals([unfinished(4, 400, "P")], SPEED)
+    assert WaitEstimates(totals, ONE).eta_seconds(record(4, 400, planner="P")) == pytest.approx(
         12 + 4
     )
 
 
 def test_plans_before_it_share_the_planners_slots() -> None:
     backlog = [unfinished(place, 100, "P") for place in range(1, 6)]
-    picture = BacklogTotals(backlog, SPEED)
+    totals = BacklogTotals(backlog, SPEED)
     # Five plans of 12 s, two at a time; meanwhile the four decodes before it, 1 s each, are done.
-    assert WaitEstimates(picture, ONE).eta_seconds(record(5, 100, planner="P")) == pytest.approx(
+    assert WaitEstimates(totals, ONE).eta_seconds(record(5, 100, planner="P")) == pytest.approx(
         12 * 5 / 2 + 1
     )
 
 
 def test_the_decoders_wait_for_a_plan_and_who_is_behind_waits_with_them() -> None:
-    picture = BacklogTotals([unfinished(1, 5000, "P"), unfinished(2, 100, "P")], SPEED)
-    waits = WaitEstimates(picture, ONE)
+    totals = BacklogTotals([unfinished(1, 5000, "P"), unfinished(2, 100, "P")], SPEED)
+    waits = WaitEstimates(totals, ONE)
     assert waits.eta_seconds(record(1, 5000, planner="P")) == pytest.approx(12 + 50)
     assert waits.eta_seconds(record(2, 100, planner="P")) == pytest.approx(12 + 50 + 1)
 
 
 def test_a_plan_is_made_while_the_decoders_are_busy() -> None:
-    picture = BacklogTotals([running(1, 9000), unfinished(2, 100, "P")], SPEED)
-    assert WaitEstimates(picture, ONE).eta_seconds(record(2, 100, planner="P")) == pytest.approx(
+    totals = BacklogTotals([running(1, 9000), unfinished(2, 100, "P")], SPEED)
+    assert WaitEstimates(totals, ONE).eta_seconds(record(2, 100, planner="P")) == pytest.approx(
         90 + 1
     )
 
 
 def test_other_planners_and_jobs_without_one_are_not_before_its_plan() -> None:
     backlog = [unfinished(1, 10, "Q"), unfinished(2, 10), unfinished(3, 10, "P")]
-    picture = BacklogTotals(backlog, SPEED)
-    assert WaitEstimates(picture, ONE).eta_seconds(record(3, 10, planner="P")) == pytest.approx(
+    totals = BacklogTotals(backlog, SPEED)
+    assert WaitEstimates(totals, ONE).eta_seconds(record(3, 10, planner="P")) == pytest.approx(
         12 + 0.1
     )
-    assert WaitEstimates(picture, ONE).eta_seconds(record(2, 10)) == pytest.approx(0.2)
+    assert WaitEstimates(totals, ONE).eta_seconds(record(2, 10)) == pytest.approx(0.2)
 
 
 # Always
@@ -211,9 +211,9 @@ def test_who_stands_further_back_never_waits_less(
             waits.append((planner, record(place, work, len(waits) + 1, planner)))
         backlog.append(job)
         left[job.job_id] = share
-    told = WaitEstimates(BacklogTotals(backlog, speed, left.__getitem__), capacity)
+    reported = WaitEstimates(BacklogTotals(backlog, speed, left.__getitem__), capacity)
     for kind in (None, "P"):
-        etas = [told.eta_seconds(r) for planner, r in waits if planner == kind]
+        etas = [reported.eta_seconds(r) for planner, r in waits if planner == kind]
         assert all(eta >= 0 for eta in etas)
         # Sums of floats may differ in their last digits.
         assert all(later >= earlier * (1 - 1e-9) for earlier, later in pairwise(etas))

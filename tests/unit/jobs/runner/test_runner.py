@@ -49,11 +49,11 @@ async def test_progress_is_told_while_it_runs(
     engines.gate.clear()
     job_id = await submit(client, spec(LM))
 
-    async def told() -> bool:
+    async def reported() -> bool:
         progress = (await see(client, job_id)).progress
         return progress is not None and progress.stage == "diffusion"
 
-    await until(told)
+    await until(reported)
     snapshot = await see(client, job_id)
     assert snapshot.progress
     assert snapshot.progress.fraction == pytest.approx(0.42)

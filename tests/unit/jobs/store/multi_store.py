@@ -32,13 +32,13 @@ class MultiStore:
 
     def take_changes(self) -> list[tuple[str, Status]]:
         """See JobStore."""
-        told: list[tuple[str, Status]] = []
+        reported: list[tuple[str, Status]] = []
         while True:
             heard = self._peers.exchange("", 0)
             assert not heard.missed
             if not heard.changes:
-                return told
-            told += heard.changes
+                return reported
+            reported += heard.changes
 
     def peers(self) -> Peers | None:
         """See JobStore."""

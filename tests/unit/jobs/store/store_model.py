@@ -44,7 +44,7 @@ class StoreModel(RuleBasedStateMachine):
         self.gone: set[str] = set()
         self.attempts: list[Attempt] = []
         self.seen: dict[str, JobRecord] = {}  # when last read
-        self.told: dict[str, Status] = {}  # by the last change
+        self.reported: dict[str, Status] = {}  # by the last change
         self.history: list[tuple[Op, object]] = []
 
     def teardown(self) -> None:
@@ -61,7 +61,7 @@ class StoreModel(RuleBasedStateMachine):
         (answer,) = self.store.apply([op], self.now)
         return answer
 
-    def picture(self) -> tuple[object, ...]:
+    def totals(self) -> tuple[object, ...]:
         return tuple(
             self.store.apply([ListJobs(limit=1000), Stats(), ListGarbage(limit=1000)], self.now)
         )
@@ -73,9 +73,9 @@ class StoreModel(RuleBasedStateMachine):
         else:
             answer = again = self.ask(op)
             if times == "twice":
-                before = self.picture()
+                before = self.totals()
                 again = self.ask(op)
-                assert self.picture() == before
+                assert self.totals() == before
         if isinstance(op, Delete) and times != "once" and answer is None:
             assert isinstance(again, JobExpired)
         elif isinstance(answer, StoreError):
@@ -96,7 +96,7 @@ class StoreModel(RuleBasedStateMachine):
     # What is always true
 
     def told_now(self) -> None:
-        self.told.update(self.store.take_changes())
+        self.reported.update(self.store.take_changes())
 
     @invariant()
     def all_is_well(self) -> None:
@@ -118,7 +118,7 @@ class StoreModel(RuleBasedStateMachine):
             assert self.ask(IsOwner(attempt.job_id, attempt.number)) is self.holds(attempt)
 
     def check_job(self, job: JobRecord, before: JobRecord | None) -> None:
-        assert self.told[job.job_id] is job.status
+        assert self.reported[job.job_id] is job.status
         assert job.starts <= min(job.attempt, MAX_STARTS)
         assert (job.finished_at is not None) is job.status.ended
         if job.status is Status.RUNNING:

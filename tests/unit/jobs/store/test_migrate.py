@@ -93,7 +93,7 @@ def given_back(file: Path, tmp_path: Path) -> Iterator[SqliteStore]:
     store.close()
 
 
-def picture(store: JobStore) -> list[object]:
+def totals(store: JobStore) -> list[object]:
     queries: list[Op] = [ListJobs(limit=100), Stats(), Backlog(), ListGarbage()]
     lists = [ListJobs(s, 100, owner=o) for s in (None, *Status) for o in (None, "x", "y")]
     lists += [ListJobs(owner=o, error_codes=(*ErrorCode,)) for o in (None, "x", "y")]
@@ -114,7 +114,7 @@ def test_all_that_clients_can_see_is_moved(
         Status.FAILED,
     }
     store = RedisStore(server.url)
-    assert picture(store) == picture(given_back)
+    assert totals(store) == totals(given_back)
     for job_id in ("10", "last"):
         assert isinstance(store.apply([Get(job_id)], NOW)[0], JobExpired)
     store.close()
@@ -139,9 +139,9 @@ def test_the_queue_goes_on_as_it_would_have(
         for one, two in zip(here, there, strict=True):
             assert (one == two) or (type(one) is type(two) and str(one) == str(two))
     ask(store, Submit("at the end", "{}", False), NOW)
-    assert picture(store)[0] != picture(given_back)[0]
+    assert totals(store)[0] != totals(given_back)[0]
     given_back.apply([Submit("at the end", "{}", False)], NOW)
-    assert picture(store) == picture(given_back)
+    assert totals(store) == totals(given_back)
     store.close()
 
 
@@ -211,7 +211,7 @@ def test_an_interrupted_migration_is_run_again(
     said: list[str] = []
     migrate(file, server.url, report=said.append)
     redis = RedisStore(server.url)
-    assert picture(redis) == picture(given_back)
+    assert totals(redis) == totals(given_back)
     redis.close()
     assert "10 of 11 jobs" in said
 

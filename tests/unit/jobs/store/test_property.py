@@ -289,11 +289,11 @@ class StoreMachine(StoreModel):
         self.gone |= old
 
     def restart(self) -> None:
-        before = self.picture()
+        before = self.totals()
         self.told_now()
         self.store.close()
         self.store = self.factory()
-        assert self.picture() == before
+        assert self.totals() == before
         # Requests that found nothing are not on disk; a repeated one now gets the real result.
         self.history = [(op, answer) for op, answer in self.history if answer != []]
 
@@ -304,9 +304,9 @@ class StoreMachine(StoreModel):
         op, _ = self.history[pick % len(self.history)]
         if isinstance(op, KeepAlive | Deregister):
             return  # of a runner: their effect depends on when they are sent
-        before = self.picture()
+        before = self.totals()
         self.ask(op)
-        assert self.picture() == before
+        assert self.totals() == before
 
 
 def _several(folder: Path) -> StoreFactory:

@@ -50,11 +50,11 @@ def test_many_threads_each_with_a_store_share_one_queue() -> None:
             lease = Lease(name, f"{request}", 0, 3, cluster=f"cluster {number % 2}")
             leased = ask(store, lease, 1.0)
             for job in leased:
-                told: list[Op] = [
+                reported: list[Op] = [
                     Start(job.job_id, job.attempt),
                     Finish(job.job_id, job.attempt, "{}"),
                 ]
-                assert store.apply(told, 2.0) == [True, True]
+                assert store.apply(reported, 2.0) == [True, True]
                 ended.append(job.job_id)
         store.close()
 

@@ -24,7 +24,7 @@ from vllm.inputs.engine import tokens_input
 from acestep_ray.planner.context import codes_prompt_ids
 from acestep_ray.planner.engines import make_planner
 from acestep_ray.planner.grammar import Given
-from acestep_ray.planner.prepared_request import make_brief
+from acestep_ray.planner.prepared_request import prepare_request
 from acestep_ray.planner.protocol import (
     EngineDied,
     Plan,
@@ -85,11 +85,11 @@ def plan_of_pt(planning: Planning, wanted: PlanRequest) -> Plan:
 
 def codes_of_pt(lm: LanguageModel, wanted: PlanRequest, plan: Plan) -> tuple[int, ...]:
     """What the ``pt`` engine writes after metadata that vLLM's LM wrote."""
-    brief = make_brief(wanted, lm.tokenizer, LM.context)
+    prepared = prepare_request(wanted, lm.tokenizer, LM.context)
     cot = Given.all_of(plan.metadata)
     prompts = [codes_prompt_ids(lm.tokenizer, wanted.caption, wanted.lyrics, cot)]
-    if brief.unconditional_prompt:
-        prompts.append(brief.unconditional_prompt)
+    if prepared.unconditional_prompt:
+        prompts.append(prepared.unconditional_prompt)
     count = codes_of_seconds(plan.seconds)
     with torch.inference_mode():
         return tuple(write_codes(lm.rows(prompts, count), count, Sampling.of(wanted, Phase.CODES)))
