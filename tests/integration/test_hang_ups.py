@@ -68,13 +68,14 @@ def read_on(service: Service, stop: Event) -> int:
 
 
 def wait_for_the_end(service: Service, job_id: str) -> str:
-    """Poll until the job has ended, and return its status; each poll must receive the change."""
+    """Poll until the job has ended, and return how; each poll must receive the change."""
     with httpx.Client(base_url=service.url, timeout=120) as http:
         while True:
             answer = http.get(f"/v1/jobs/{job_id}", params={"wait": 60}).raise_for_status()
             assert answer.elapsed.total_seconds() < 60, "a poll got no response"
-            if answer.json()["status"] == "failed":
-                return str(answer.json()["error_code"])
+            job = answer.json()
+            if job["status"] in ("succeeded", "failed"):
+                return str(job.get("error_code") or job["status"])
 
 
 def test_others_go_on_as_if_nothing_was(service: Service) -> None:
@@ -97,7 +98,8 @@ def test_others_go_on_as_if_nothing_was(service: Service) -> None:
                 request, seconds = chance.choice(kinds), chance.uniform(0, LONGEST)
                 cuts.append(gone.submit(hang_up, service, request, seconds, number % 2 == 0))
             for job_id in ids:
-                service.http.post(f"/v1/jobs/{job_id}/cancel").raise_for_status()
+                answer = service.http.post(f"/v1/jobs/{job_id}/cancel")
+                assert answer.status_code in (200, 409), answer.text  # 409: it has succeeded
             for cut in cuts:
                 cut.result()
             for _ in range(TOLD_WITHIN):
@@ -109,7 +111,9 @@ def test_others_go_on_as_if_nothing_was(service: Service) -> None:
             stop.set()
             for job_id in ids:
                 service.http.post(f"/v1/jobs/{job_id}/cancel")
-        assert {poll.result() for poll in polls} == {"cancelled"}
+        ends = {poll.result() for poll in polls}
+        # On a busy machine the first may have succeeded before they are cancelled.
+        assert {"cancelled"} <= ends <= {"cancelled", "succeeded"}
         assert all(reader.result() for reader in readers)
     until(lambda: service.http.get("/v1/stats").json()["running"] == 0, "engines still run")
     with service.log.open() as log:
