@@ -14,7 +14,7 @@ from acestep_ray.api.request.body import Body
 from acestep_ray.api.request.generate_request import GenerateRequest, api_name
 from acestep_ray.api.request.job_rules import JobDraft
 from acestep_ray.api.request.validation import ValidatedRequest, check, field_error
-from acestep_ray.api.routes.generate import admit_request
+from acestep_ray.api.routes.accept import admit_request
 from acestep_ray.api.upstream.audio_paths import find_takes, no_such_take, uploads
 from acestep_ray.api.upstream.lenient_fields import LenientFields, read_fields
 from acestep_ray.artifacts.errors import ArtifactMissing

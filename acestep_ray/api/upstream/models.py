@@ -3,11 +3,12 @@
 from fastapi import APIRouter, Request, Response
 
 from acestep_ray.api.dependencies import AppContext, ContextDep
+from acestep_ray.api.middleware.authentication import BODY_KEY
 from acestep_ray.api.problems import Problem, ProblemCode
 from acestep_ray.api.request.body import read_body
 from acestep_ray.api.request.coercion import real
 from acestep_ray.api.request.engine_choice import NoSuchModel, choose_decoder, choose_planner
-from acestep_ray.api.routes.generate import request_folder
+from acestep_ray.api.routes.accept import request_folder
 from acestep_ray.api.upstream.envelope import Envelope
 from acestep_ray.api.upstream.inventory import inventory
 from acestep_ray.api.upstream.lenient_fields import is_nothing
@@ -16,7 +17,7 @@ from acestep_ray.replicas.deployed import Deployed
 
 router = APIRouter(tags=["upstream"])
 
-_NAMES = frozenset({"model", "slot", "init_llm", "lm_model_path", "ai_token"})
+_NAMES = frozenset({"model", "slot", "init_llm", "lm_model_path", BODY_KEY})
 
 
 @router.get(

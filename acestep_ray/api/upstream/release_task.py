@@ -5,7 +5,7 @@ import logging
 from fastapi import APIRouter, Request, Response
 
 from acestep_ray.api.dependencies import ContextDep
-from acestep_ray.api.routes.generate import queue_job, request_folder
+from acestep_ray.api.routes.accept import queue_job, request_folder
 from acestep_ray.api.upstream.envelope import Envelope
 from acestep_ray.api.upstream.keyed_body import read_keyed_body
 from acestep_ray.api.upstream.lenient_fields import TEXT_NAMES

@@ -1,14 +1,11 @@
 """Every field of upstream's POST /release_task: what is sent, and what the engines get."""
 
-import json
 from typing import Any
 
 import pytest
 
-from acestep_ray.replicas.deployed import Deployed
-from tests.unit.api.harness import BASE, MOCK_LM, TURBO, ApiHarness
-from tests.unit.api.request.test_source_audio import SONG
-from tests.unit.api.upstream.tasks import Engines, engines, release
+from tests.unit.api.harness import ApiHarness
+from tests.unit.api.upstream.tasks import release
 
 CODES = "<|audio_code_7|><|audio_code_8|>"
 TURBO_NAME = "acestep-v15-turbo"
@@ -156,13 +153,6 @@ UNUSABLE: list[tuple[str, Any, str, Any]] = [
     ("use_tiled_decode", "perhaps", "use_tiled_decode", True),
     ("model", "acestep-v9", "model", ""),
 ]
-
-
-@pytest.fixture
-def both(api: ApiHarness) -> ApiHarness:
-    """A turbo model and a base model."""
-    api.service.deploy = Deployed((MOCK_LM,), (TURBO, BASE), ready=True)
-    return api
 
 
 @pytest.mark.parametrize(("name", "value", "field", "expected"), DECODED)
@@ -326,130 +316,6 @@ async def test_what_would_be_another_song_is_refused(
     answer = await api.http.post("/release_task", json=fields)
     assert answer.status_code == 422 and named in answer.json()["detail"]
     assert api.queued() == 0
-
-
-@pytest.mark.parametrize(
-    "name", ["param_obj", "paramObj", "metas", "meta", "metadata", "user_metadata", "userMetadata"]
-)
-@pytest.mark.parametrize("as_text", [True, False])
-async def test_nested_objects(api: ApiHarness, name: str, as_text: bool) -> None:
-    members = {
-        "bpm": "90",
-        "keyscale": "Am",
-        "timesignature": "N/A",
-        "duration": "20",
-        "language": "ja",
-        "genres": "N/A",
-    }
-    value = json.dumps(members) if as_text else members
-    sent = await release(api, prompt="jazz", **{name: value})
-    assert (sent.decode["bpm"], sent.decode["key_scale"]) == (90, "A minor")
-    assert (sent.decode["time_signature"], sent.decode["seconds"]) == ("", 20)
-    assert sent.decode["vocal_language"] == "ja" and sent.warnings == ""
-
-
-async def test_the_body_wins_over_param_obj_and_that_over_metas(api: ApiHarness) -> None:
-    sent = await release(
-        api,
-        prompt="jazz",
-        bpm=90,
-        key_scale="N/A",
-        param_obj={"bpm": 91, "keyscale": "Am"},
-        metas={"bpm": 92, "keyscale": "C", "timesignature": "3"},
-    )
-    values = [sent.decode[name] for name in ("bpm", "key_scale", "time_signature")]
-    assert values == [90, "A minor", "3"]
-
-
-@pytest.mark.parametrize("value", ["{", "[1]", 5, "text", [1]])
-async def test_a_nested_object_that_is_none(api: ApiHarness, value: object) -> None:
-    assert "metas" in (await release(api, prompt="jazz", metas=value)).warnings
-
-
-@pytest.mark.parametrize("nothing", [None, "", "null", "undefined", "N/A", "n/a", "None", [], {}])
-async def test_words_for_nothing(api: ApiHarness, nothing: object) -> None:
-    names = ("bpm", "key_scale", "seed", "batch_size", "audio_duration", "audio_format", "model",
-             "thinking", "lm_top_k", "task_type", "src_audio_path", "track_classes", "lyrics",
-             "src_audio", "inference_steps", "sample_query", "timesteps")  # fmt: skip
-    sent = await release(api, prompt="jazz", **dict.fromkeys(names, nothing))
-    assert sent.warnings == "" and sent.decode["steps"] == 8 and sent.plan == {}
-
-
-@pytest.mark.parametrize(
-    ("word", "meant"),
-    [(True, True), (1, True), ("1", True), ("true", True), ("TRUE", True), ("yes", True),
-     ("y", True), ("on", True), (False, False), (0, False), ("0", False), ("no", False),
-     ("n", False), ("off", False)],
-)  # fmt: skip
-async def test_booleans(api: ApiHarness, word: object, meant: bool) -> None:
-    sent = await release(api, prompt="jazz", thinking=word)
-    assert bool(sent.plan) is meant and sent.warnings == ""
-
-
-async def with_source(api: ApiHarness, **fields: object) -> Engines:
-    """Send a task as a multipart form, with source audio of two seconds."""
-    data = {name: str(value) for name, value in fields.items()}
-    files = {"src_audio": ("song.wav", SONG)}
-    return engines(api, await api.http.post("/release_task", data=data, files=files))
-
-
-@pytest.mark.parametrize(
-    ("fields", "field", "expected"),
-    [
-        ({"task_type": "cover", "audio_cover_strength": 0.5}, "cover_strength", 0.5),
-        ({"task_type": "cover", "cover_strength": 0.5}, "cover_strength", 0.5),
-        ({"task_type": "cover", "cover_strength": 5}, "cover_strength", 1.0),
-        ({"task_type": "repaint", "repainting_start": 1}, "repaint_start", 1.0),
-        ({"task_type": "repaint", "repaintingStart": 1}, "repaint_start", 1.0),
-        ({"task_type": "repaint", "repainting_end": 1.5}, "repaint_end", 1.5),
-        ({"task_type": "repaint", "repainting_end": 0}, "repaint_end", None),
-        ({"task_type": "repaint", "repainting_end": -1}, "repaint_end", None),
-        ({"task_type": "repaint", "repainting_end": "null"}, "repaint_end", None),
-        (
-            {"task_type": "repaint", "repainting_start": 1, "repainting_end": 0.5},
-            "repaint_end",
-            None,
-        ),
-        ({"task_type": "lego", "track_name": "bass"}, "track_name", "bass"),
-        (
-            {"task_type": "complete", "track_classes": "bass,drums"},
-            "track_classes",
-            ("bass", "drums"),
-        ),
-        ({"task_type": "complete", "track_classes": '["bass"]'}, "track_classes", ("bass",)),
-        ({"task_type": "complete", "instruments": "bass"}, "track_classes", ("bass",)),
-    ],
-)
-async def test_fields_of_tasks_with_a_source(
-    both: ApiHarness, fields: dict[str, Any], field: str, expected: Any
-) -> None:
-    sent = await with_source(both, prompt="jazz", **fields)
-    assert sent.decode[field] == expected and sent.decode["source"].samples == 16_000
-
-
-@pytest.mark.parametrize(
-    ("fields", "named"),
-    [({"task_type": "repaint", "repaint_mode": "balanced"}, "repaint_mode"),
-     ({"task_type": "repaint", "repaint_strength": "0.5"}, "repaint_strength"),
-     ({"task_type": "repaint", "chunk_mask_mode": "auto"}, "chunk_mask_mode"),
-     ({"task_type": "cover", "cover_noise_strength": "0.3"}, "cover_noise_strength"),
-     ({"task_type": "cover", "thinking": "true"}, "use_5hz_lm"),
-     ({"task_type": "repaint", "repainting_start": 1, "repainting_end": 0.5}, "repainting_end")],
-)  # fmt: skip
-async def test_what_is_not_done_with_a_source_yet(
-    api: ApiHarness, fields: dict[str, Any], named: str
-) -> None:
-    assert named in (await with_source(api, prompt="jazz", **fields)).warnings
-
-
-@pytest.mark.parametrize("nested", ["param_obj", "metas"])
-async def test_the_window_of_a_nested_task(api: ApiHarness, nested: str) -> None:
-    await api.submit()
-    path = f"{await api.succeed([SONG], ext='wav')}/1.wav"
-    fields = {"repainting_start": 0.1, "repainting_end": 0.2, "src_audio_path": path}
-    sent = await release(api, **fields, **{nested: {"task_type": "repaint"}})
-    window = sent.decode["task"], sent.decode["repaint_start"], sent.decode["repaint_end"]
-    assert window == ("repaint", 0.1, 0.2)
 
 
 async def test_a_warning_is_one_line_of_the_log(api: ApiHarness) -> None:

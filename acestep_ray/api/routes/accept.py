@@ -1,0 +1,125 @@
+"""From a body that was read to a queued job; the native route and upstream's share it."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import uuid4
+
+from acestep_ray.api.dependencies import AppContext
+from acestep_ray.api.middleware.authentication import key_digest
+from acestep_ray.api.problems import FieldError, ProblemCode, invalid_values
+from acestep_ray.api.request.body import Body
+from acestep_ray.api.request.job_rules import JobDraft, admit
+from acestep_ray.api.request.multipart import no_room
+from acestep_ray.api.request.source_audio import SourceFile, check_length
+from acestep_ray.api.request.validation import ValidatedRequest, ValidationReport
+from acestep_ray.api.routes.submit import submit
+from acestep_ray.jobs.engine_requests import plan_request
+from acestep_ray.jobs.spec import JobSpec
+from acestep_ray.jobs.store.records import Submitted
+
+
+async def queue_job(
+    admitted: JobDraft,
+    checked: ValidatedRequest,
+    body: Body,
+    folder: Path,
+    context: AppContext,
+    *,
+    idempotency_key: str | None = None,
+) -> tuple[Submitted, JobSpec]:
+    """Read the audio of an admitted request, and queue its job. Returns what was queued, and the
+    job's spec.
+
+    ``folder`` holds the request's files. Raises Problem (422, 503) and what ``submit`` raises.
+    """
+    await _refuse_what_cannot_be_planned(admitted, context)
+    brought = await _bring_in(admitted, checked, body, folder, context)
+    found_in_audio = [warning for one in brought for warning in one.warnings]
+    spec = admitted.spec.model_copy(update={"warnings": (*admitted.spec.warnings, *found_in_audio)})
+    submitted = await submit(
+        str(uuid4()),
+        spec,
+        brought,
+        context,
+        owner=key_digest(context.settings),
+        idempotency_key=idempotency_key,
+        fingerprint=body.fingerprint,
+    )
+    return submitted, spec
+
+
+async def _refuse_what_cannot_be_planned(admitted: JobDraft, context: AppContext) -> None:
+    """Raise Problem 422 if prompt and codes of a song are longer than the language model's context;
+    the mock has no limit."""
+    plan = admitted.spec.plan
+    if plan is None or plan.backend == "mock":
+        return
+    request = plan_request("", 0, admitted.spec, context.settings)
+    if refusal := await asyncio.to_thread(context.plans.refusal, request):
+        raise invalid_values([FieldError("lyrics", refusal)])
+
+
+@contextmanager
+def request_folder() -> Iterator[Path]:
+    """A folder for the request's files, which is removed after the request."""
+    try:
+        made = TemporaryDirectory(prefix="acestep-request-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise no_room(error) from error
+    with made as name:
+        yield Path(name)
+
+
+async def admit_request(
+    checked: ValidatedRequest, body: Body, context: AppContext
+) -> tuple[JobDraft, ValidationReport]:
+    """Apply the rules that need several fields, or what is deployed.
+
+    Raises Problem 422 if a value is wrong with any engine, else 503 if an engine that the request
+    needs is not ready yet.
+    """
+    try:
+        deployed = await context.service.deployed()
+        return admit(checked, context.settings, deployed, frozenset(body.files))
+    except Exception:
+        if checked.errors:  # these values are wrong with any engine
+            raise invalid_values(checked.errors) from None
+        raise
+
+
+async def _bring_in(
+    admitted: JobDraft, checked: ValidatedRequest, body: Body, folder: Path, context: AppContext
+) -> Sequence[SourceFile]:
+    """Read all audio that was sent, and return the files that the job needs.
+
+    Files that are not needed are checked too: a bad value is reported even if it would not be used.
+    """
+    errors: list[FieldError] = []
+    brought: list[SourceFile] = []
+    for role, field, wanted in (
+        ("source", "src_audio", admitted.wants_source),
+        ("reference", "reference_audio", admitted.wants_reference),
+    ):
+        name = field if field in body.files else f"{field}_path"
+        if name != field and not getattr(checked.request, name):
+            continue
+        one = await context.sources.bring_in(role, field, body, checked.request, folder)
+        if isinstance(one, FieldError):
+            errors.append(one)
+        elif wanted:
+            brought.append(one)
+            seconds = one.audio.samples / one.audio.sample_rate
+            limits = context.settings.limits
+            if role == "source" and (
+                wrong := check_length(admitted.spec.decode, seconds, limits, name)
+            ):
+                errors.append(wrong)
+    if errors:
+        window_only = all(error.field.startswith("repainting_") for error in errors)
+        raise invalid_values(
+            errors, code=ProblemCode.INVALID_VALUE if window_only else ProblemCode.INVALID_AUDIO
+        )
+    return brought
