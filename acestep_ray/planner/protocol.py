@@ -8,6 +8,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from acestep_ray.settings.engine_names import PlannerBackend
 
 
+class Writing(BaseModel):
+    """What the LM writes before it plans a song: the song's text."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["sample", "format"] = Field(
+        description="sample: caption and lyrics from a short description; format: the caption and "
+        "the lyrics of the request, in the form that suits the models."
+    )
+    query: str = Field("", description="The description; used for sample.")
+    instrumental: bool = Field(False, description="Whether to write no lyrics; used for sample.")
+
+
 class PlanParameters(BaseModel):
     """How the language model (LM) has to plan. A job's spec contains all of them.
 
@@ -32,6 +45,14 @@ class PlanParameters(BaseModel):
     use_cot_caption: bool = Field(
         False,
         description="Whether the LM writes a new caption, for its codes and for the decoder.",
+    )
+    use_cot_language: bool = Field(
+        False,
+        description="Whether the LM chooses the language of the lyrics, for its codes. The decoder "
+        "always gets the request's.",
+    )
+    writing: Writing | None = Field(
+        None, description="What the LM writes first. None: caption and lyrics are used as sent."
     )
     top_k: int | None = Field(
         None,
@@ -91,6 +112,49 @@ class Metadata(BaseModel):
     timesignature: str = Field(description="2, 3, 4 or 6.")
 
 
+class WriteRequest(BaseModel):
+    """What the LM has to write: a song's caption, lyrics and metadata."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    kind: Literal["sample", "format", "understand"] = Field(
+        description="See Writing; understand: the text of audio codes."
+    )
+    model: str = Field("", description="LM checkpoint name; empty: the engine's own.")
+    query: str = Field("", description="A short description of the song; for sample.")
+    instrumental: bool = Field(False, description="Whether to write no lyrics; for sample.")
+    caption: str = Field("", description="For format.")
+    lyrics: str = Field("", description="For format.")
+    codes: tuple[int, ...] = Field((), description="Audio codes, 0..63999; for understand.")
+    # Values of the user; they are forced into the metadata and returned unchanged.
+    bpm: int | None = Field(None, ge=30, le=300)
+    key_scale: str = ""
+    time_signature: str = ""
+    duration: float | None = Field(None, ge=10, le=600, description="Seconds.")
+    vocal_language: str = Field("", description="Empty: the LM chooses.")
+    max_duration: float = Field(
+        600.0, ge=10, le=600, description="Longest song that the LM may choose, seconds."
+    )
+    seed: int = Field(0, ge=0, le=2**32 - 1)
+    temperature: float = Field(0.85, ge=0, le=2)
+    top_k: int | None = Field(None, ge=0, le=2**31 - 1)
+    top_p: float | None = Field(None, ge=0)
+    repetition_penalty: float = Field(1.0, gt=0, le=2)
+
+
+class SongText(BaseModel):
+    """A song's text, as the LM wrote it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    caption: str
+    lyrics: str = Field(description="``[Instrumental]`` for a song without words.")
+    metadata: Metadata
+    model: str = Field(description="LM checkpoint that wrote it.")
+    elapsed: float = Field(description="Time it took, seconds.")
+    mock: bool = False
+
+
 class Plan(BaseModel):
     """The LM's metadata and codes. ``codes`` is empty for ``infer_type="dit"``."""
 
@@ -102,8 +166,11 @@ class Plan(BaseModel):
     )
     seconds: float = Field(description="Length that the codes were made for, seconds.")
     model: str = Field(description="LM checkpoint that wrote it.")
-    elapsed: float = Field(description="Time it took, seconds.")
+    elapsed: float = Field(description="Time it took, seconds; with the writing of ``text``.")
     mock: bool = False
+    text: SongText | None = Field(
+        None, description="What the LM wrote first. None: it was not to write."
+    )
 
 
 class PlanProgress(BaseModel):
@@ -112,7 +179,7 @@ class PlanProgress(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    stage: Literal["waiting", "metadata", "codes"]
+    stage: Literal["waiting", "writing", "metadata", "codes"]
     step: int
     total: int
 
@@ -141,7 +208,7 @@ class EngineGone(Exception):
 
 
 class PlannerEngine(Protocol):
-    """An engine that makes plans."""
+    """An engine that makes plans and writes the text of songs."""
 
     def describe(self) -> PlannerDescription:
         """What this engine serves."""
@@ -153,6 +220,14 @@ class PlannerEngine(Protocol):
 
         Closing the iterator (or cancelling the task that reads it) stops the work within one token
         batch. Raises PlannerError and EngineDied.
+        """
+        ...
+
+    def write(self, request: WriteRequest) -> AsyncGenerator[PlanProgress | SongText, None]:
+        """Write a song's text. Yields ``waiting`` as plan does, progress of the stage ``writing``
+        (tokens that are written, of the most that may be), and a SongText at the end.
+
+        Stops as plan does. Raises PlannerError and EngineDied.
         """
         ...
 
