@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from acestep_ray.planner.transformers.planning import Planning
 from acestep_ray.planner.transformers.writing import TextWriter
 from acestep_ray.planner.vllm.engine import VllmPlanner
 from acestep_ray.planner.vllm.writing import TextWriter as VllmTextWriter
-from acestep_ray.settings import Lyrics, Settings
+from acestep_ray.settings import Lm, Lyrics, Settings
 from tests.models.planner.texts import KINDS, any_text, check_legal, same, text_request
 from tests.models.planner.vllm.songs import FORCED, HOSTILE, request
 from tests.models.planner.vllm.started import LM, PLANS, nothing_left
@@ -40,9 +41,14 @@ async def plan_of(engine: VllmPlanner, **fields: Any) -> Plan:
     return plan
 
 
+def pt_with(lm: LanguageModel, settings: Lm) -> TextWriter:
+    """The context decides how long a song may be."""
+    return TextWriter(replace(lm, context=settings.context), settings, Lyrics())
+
+
 @pytest.fixture
 def pt(lm: LanguageModel) -> TextWriter:
-    return TextWriter(lm, LM, Lyrics())
+    return pt_with(lm, LM)
 
 
 def text_of_pt(writer: TextWriter, asked: WriteRequest) -> SongText:
@@ -85,7 +91,7 @@ async def test_long_greedy_texts_are_those_of_pt(engine: VllmPlanner, lm: Langua
     asked = text_request("sample", query="a sad song", temperature=0)
     text = await text_of(writer, asked)
     assert len(text.caption) > 100 and len(text.lyrics) > 500
-    assert text == text_of_pt(TextWriter(lm, LONG, Lyrics()), asked)
+    assert text == text_of_pt(pt_with(lm, LONG), asked)
 
 
 async def test_sampled_texts_do_not_depend_on_their_neighbours(engine: VllmPlanner) -> None:
