@@ -13,6 +13,8 @@ from acestep_ray.replicas.deployed import Deployed
 
 _FOR_CODES = frozenset({"lm_cfg_scale", "lm_negative_prompt", "lm_repetition_penalty"})
 """Fields that change only how audio codes are written."""
+_CHOICES_OF_TEXT = ("use_cot_caption", "use_cot_language")
+"""Fields that let the LM choose what it chooses anyway if it writes the song's text."""
 
 
 class NoSuchModel(Exception):
@@ -147,11 +149,12 @@ def plan_with(
     elif request.lm_cfg_scale <= 1 and has_content(request.lm_negative_prompt):
         found.warn("lm_negative_prompt is not used: lm_cfg_scale is not above 1.")
     metadata = (request.bpm, request.key_scale, request.time_signature, request.duration)
-    if writing and (given := sorted(sent & {"use_cot_caption", "use_cot_language"})):
-        found.warn(
-            f"Not used with {writing_field(request)}, where the LM writes the whole text: "
-            f"{', '.join(given)}."
-        )
+    if writing:
+        if made := [name for name in _CHOICES_OF_TEXT if getattr(request, name)]:
+            found.warn(
+                f"Not used with {writing_field(request)}, where the LM writes the whole text: "
+                f"{', '.join(made)}."
+            )
     elif request.use_cot_caption and all(metadata):
         found.warn(
             "use_cot_caption is not used: with bpm, key_scale, time_signature and audio_duration "
@@ -166,7 +169,7 @@ def plan_with(
             "infer_type": (request.infer_type or "llm_dit") if request.use_5hz_lm else "dit",
             "writing": writing,
             "use_cot_caption": request.use_cot_caption and not writing,
-            "use_cot_language": None if writing else request.use_cot_language,
+            "use_cot_language": request.use_cot_language,
             "cfg_scale": max(1.0, request.lm_cfg_scale),
             "top_k": request.lm_top_k or None,
             "top_p": None

@@ -368,8 +368,9 @@ class GenerateRequest(BaseModel):
     )
     use_cot_language: Annotated[bool, FLAG] | None = Field(
         None,
-        description="Whether the LM chooses the language of its codes by the lyrics: true always, "
-        "false never, null where vocal_language is en. Aliases: cot_language, cot-language.",
+        description="Whether the LM chooses the language that its codes follow: true always, false "
+        "never (it is vocal_language), null where vocal_language is en. Aliases: cot_language, "
+        "cot-language.",
         examples=[True],
         json_schema_extra=_legal(f"{_FLAG['x-legal']}, or null"),
     )

@@ -47,7 +47,9 @@ def with_defaults(checked: ValidatedRequest, deployed: Deployed) -> ValidatedReq
     if completes_metadata(checked, deployed):
         update = {"use_5hz_lm": True, "infer_type": "dit"}
     elif not (request.use_5hz_lm or writing_field(request)):
-        return checked
+        # Without the LM its choices are what was asked for, unless it is to write a caption.
+        made = {"use_cot_language"} | (set() if request.use_cot_caption else {"use_cot_caption"})
+        return replace(checked, sent=sent - made)
     update |= {name: value for name, value in _LM_DEFAULTS.items() if name not in sent}
     if writing_field(request):
         # The LM writes the whole text anyway.
