@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from acestep_ray.planner.engines import make_planner
+from acestep_ray.planner.plan_song import plan_song
 from acestep_ray.planner.protocol import (
     EngineDied,
     EngineGone,
@@ -11,6 +12,8 @@ from acestep_ray.planner.protocol import (
     PlannerEngine,
     PlanProgress,
     PlanRequest,
+    SongText,
+    WriteRequest,
 )
 from acestep_ray.replicas.gpu_memory import needs_of_planner
 from acestep_ray.replicas.planners import PlannerSpec
@@ -19,7 +22,8 @@ from deployments.replica import ReplicaRegistrar, gpu_share, start
 
 
 class Planner:
-    """Serves ``plan``. Once built and healthy, a replica is ready: its engine is warm."""
+    """Serves ``plan`` and ``write``. Once built and healthy, a replica is ready: its engine is
+    warm."""
 
     _engine: PlannerEngine | None = None
     _registrar: ReplicaRegistrar | None = None
@@ -33,16 +37,22 @@ class Planner:
         self._registrar = ReplicaRegistrar(RayJobStoreClient(settings), description)
 
     async def plan(self, request: PlanRequest) -> AsyncGenerator[PlanProgress | Plan, None]:
-        """See PlannerEngine.plan. Raises EngineGone if the engine had died before: Serve needs
-        a few seconds to replace this replica, and until then still sends it requests."""
+        """See plan_song. Raises EngineGone if the engine had died before: Serve needs a few seconds
+        to replace this replica, and until then still sends it requests."""
         assert self._engine is not None
-        try:
-            await self._engine.check()
-        except EngineDied as error:
-            raise EngineGone("The planner's engine is being replaced.") from error
+        await _check_alive(self._engine)
         # A runner of earlier code does not send parameters that were added since: the defaults.
         request = PlanRequest.model_construct(**dict(request))
-        async with aclosing(self._engine.plan(request)) as events:
+        async with aclosing(plan_song(self._engine, request)) as events:
+            async for event in events:
+                yield event
+
+    async def write(self, request: WriteRequest) -> AsyncGenerator[PlanProgress | SongText, None]:
+        """See PlannerEngine.write. Raises EngineGone, as ``plan`` does."""
+        assert self._engine is not None
+        await _check_alive(self._engine)
+        request = WriteRequest.model_construct(**dict(request))
+        async with aclosing(self._engine.write(request)) as events:
             async for event in events:
                 yield event
 
@@ -59,3 +69,10 @@ class Planner:
         finally:
             if self._engine is not None:
                 await self._engine.close()
+
+
+async def _check_alive(engine: PlannerEngine) -> None:
+    try:
+        await engine.check()
+    except EngineDied as error:
+        raise EngineGone("The planner's engine is being replaced.") from error

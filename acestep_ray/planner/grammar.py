@@ -86,15 +86,19 @@ class Given:
     def of(cls, request: PlanRequest) -> Self:
         """The fields that a request gives. Raises ValueError.
 
-        ``en`` is the default of clients, so then the LM chooses the language by the lyrics; any
-        other language was chosen by the user. A duration is cut to whole seconds, because the LM
-        writes only those.
+        Whether the LM chooses the language is ``use_cot_language``. If that was not sent: ``en`` is
+        the default of clients, so then the LM chooses the language by the lyrics; any other
+        language was chosen by the user. A duration is cut to whole seconds, because the LM writes
+        only those.
         """
+        free = request.use_cot_language
+        if free is None:
+            free = request.vocal_language == "en"
         return cls(
             bpm=request.bpm,
             duration=None if request.duration is None else int(request.duration),
             keyscale=request.key_scale,
-            language="" if request.vocal_language == "en" else request.vocal_language,
+            language="" if free else request.vocal_language,
             timesignature=request.time_signature,
         )
 

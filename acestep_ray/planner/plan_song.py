@@ -21,20 +21,23 @@ async def plan_song(
     engine: PlannerEngine, request: PlanRequest
 ) -> AsyncGenerator[PlanProgress | Plan, None]:
     """As PlannerEngine.plan. If the request asks for writing, the plan has ``text``."""
+    if request.writing is None:
+        async with aclosing(engine.plan(request)) as events:
+            async for event in events:
+                yield event
+        return
     text: SongText | None = None
-    if request.writing is not None:
-        async with aclosing(engine.write(write_request(request))) as events:
-            async for written in events:
-                if isinstance(written, SongText):
-                    text = written
-                else:
-                    yield written
-        if text is None:
-            raise PlannerError("The language model wrote no text.")
-        request = with_text(request, text)
-    async with aclosing(engine.plan(request)) as events_of_plan:
-        async for event in events_of_plan:
-            if text is not None and isinstance(event, Plan):
+    async with aclosing(engine.write(write_request(request.checked()))) as events_of_text:
+        async for written in events_of_text:
+            if isinstance(written, SongText):
+                text = written
+            else:
+                yield written
+    if text is None:
+        raise PlannerError("The language model wrote no text.")
+    async with aclosing(engine.plan(with_text(request, text))) as events:
+        async for event in events:
+            if isinstance(event, Plan):
                 elapsed = event.elapsed + text.elapsed
                 yield event.model_copy(update={"text": text, "elapsed": elapsed})
             else:
@@ -42,11 +45,14 @@ async def plan_song(
 
 
 def write_request(request: PlanRequest) -> WriteRequest:
-    """The part of a plan's request that concerns its text. The user's metadata are kept; a language
-    counts only if it is neither ``en``, which clients send by default, nor ``unknown``."""
+    """The part of a plan's request that concerns its text. The user's metadata are kept.
+
+    The language counts as the user's unless it is ``unknown``, or ``en``, which clients send by
+    default; with ``use_cot_language=False`` it always counts.
+    """
     writing = request.writing
     assert writing is not None
-    language = request.vocal_language
+    free = request.use_cot_language is not False and request.vocal_language in ("en", "unknown")
     return WriteRequest(
         kind=writing.kind,
         model=request.model,
@@ -58,18 +64,18 @@ def write_request(request: PlanRequest) -> WriteRequest:
         key_scale=request.key_scale,
         time_signature=request.time_signature,
         duration=request.duration,
-        vocal_language="" if language in ("en", "unknown") else language,
+        vocal_language="" if free else request.vocal_language,
         max_duration=request.max_duration,
         seed=request.seed,
         temperature=request.temperature,
         top_k=request.top_k,
         top_p=request.top_p,
-        repetition_penalty=request.repetition_penalty,
     )
 
 
 def with_text(request: PlanRequest, text: SongText) -> PlanRequest:
-    """The request with the song that the LM wrote: texts and metadata."""
+    """The request with the song that the LM wrote: its texts, metadata and language, of which none
+    is left to choose."""
     metadata = text.metadata
     return request.model_copy(
         update={
@@ -80,6 +86,7 @@ def with_text(request: PlanRequest, text: SongText) -> PlanRequest:
             "time_signature": metadata.timesignature,
             "duration": request.duration or float(metadata.duration),
             "vocal_language": metadata.language,
+            "use_cot_language": False,
             "writing": None,
         }
     )

@@ -1,10 +1,11 @@
 """The interface of every planner engine: mock, transformers (``pt``) and vLLM."""
 
 from collections.abc import AsyncGenerator
-from typing import Literal, Protocol, Self
+from typing import Annotated, ClassVar, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from acestep_ray.planner.codes import MAX_CODE
 from acestep_ray.settings.engine_names import PlannerBackend
 
 
@@ -46,10 +47,11 @@ class PlanParameters(BaseModel):
         False,
         description="Whether the LM writes a new caption, for its codes and for the decoder.",
     )
-    use_cot_language: bool = Field(
-        False,
-        description="Whether the LM chooses the language of the lyrics, for its codes. The decoder "
-        "always gets the request's.",
+    use_cot_language: bool | None = Field(
+        None,
+        description="Whether the LM chooses the language in its metadata, which its codes follow. "
+        "False: it is the request's. None: it is the request's unless that is en, the default of "
+        "clients. The decoder always gets the request's.",
     )
     writing: Writing | None = Field(
         None, description="What the LM writes first. None: caption and lyrics are used as sent."
@@ -70,9 +72,27 @@ class PlanParameters(BaseModel):
     )
 
 
-class PlanRequest(PlanParameters):
+class CheckedRequest(BaseModel):
+    """A request that can be checked again by the engine that gets it."""
+
+    refused: ClassVar[str]
+    """How the message about an illegal value begins."""
+
+    def checked(self) -> Self:
+        """The request itself. Raises PlannerError if a field has an illegal value: a request that
+        was built or sent without a check must not reach an engine that serves other jobs too."""
+        try:
+            return self.model_validate(dict(self), strict=True)
+        except ValidationError as error:
+            (field, *_), said = error.errors()[0]["loc"], error.errors()[0]["msg"]
+            raise PlannerError(f"{self.refused}: {field}: {said}.") from None
+
+
+class PlanRequest(PlanParameters, CheckedRequest):
     """What the planner needs of a job: the parameters, the song, the job's id and attempt. Every
     value was checked when the job was accepted."""
+
+    refused = "The plan cannot be made"
 
     job_id: str
     attempt: int
@@ -89,15 +109,6 @@ class PlanRequest(PlanParameters):
         600.0, ge=10, le=600, description="Longest song that the LM may choose, seconds."
     )
 
-    def checked(self) -> Self:
-        """The request itself. Raises PlannerError if a field has an illegal value: a request that
-        was built or sent without a check must not reach an engine that serves other jobs too."""
-        try:
-            return self.model_validate(dict(self), strict=True)
-        except ValidationError as error:
-            (field, *_), said = error.errors()[0]["loc"], error.errors()[0]["msg"]
-            raise PlannerError(f"The plan cannot be made: {field}: {said}.") from None
-
 
 class Metadata(BaseModel):
     """Metadata that the grammar of the LM allows."""
@@ -112,10 +123,11 @@ class Metadata(BaseModel):
     timesignature: str = Field(description="2, 3, 4 or 6.")
 
 
-class WriteRequest(BaseModel):
+class WriteRequest(CheckedRequest):
     """What the LM has to write: a song's caption, lyrics and metadata."""
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+    refused = "The text cannot be written"
 
     kind: Literal["sample", "format", "understand"] = Field(
         description="See Writing; understand: the text of audio codes."
@@ -125,31 +137,40 @@ class WriteRequest(BaseModel):
     instrumental: bool = Field(False, description="Whether to write no lyrics; for sample.")
     caption: str = Field("", description="For format.")
     lyrics: str = Field("", description="For format.")
-    codes: tuple[int, ...] = Field((), description="Audio codes, 0..63999; for understand.")
+    codes: tuple[Annotated[int, Field(ge=0, le=MAX_CODE)], ...] = Field(
+        (), description="Audio codes, 0..63999; for understand."
+    )
     # Values of the user; they are forced into the metadata and returned unchanged.
     bpm: int | None = Field(None, ge=30, le=300)
     key_scale: str = ""
     time_signature: str = ""
     duration: float | None = Field(None, ge=10, le=600, description="Seconds.")
-    vocal_language: str = Field("", description="Empty: the LM chooses.")
+    vocal_language: str = Field(
+        "", description="Empty: the one that the query names, else the LM chooses."
+    )
     max_duration: float = Field(
         600.0, ge=10, le=600, description="Longest song that the LM may choose, seconds."
     )
     seed: int = Field(0, ge=0, le=2**32 - 1)
-    temperature: float = Field(0.85, ge=0, le=2)
+    temperature: float = Field(
+        0.85, ge=0, le=2, description="As of PlanParameters; so are top_k and top_p."
+    )
     top_k: int | None = Field(None, ge=0, le=2**31 - 1)
     top_p: float | None = Field(None, ge=0)
-    repetition_penalty: float = Field(1.0, gt=0, le=2)
 
 
 class SongText(BaseModel):
-    """A song's text, as the LM wrote it."""
+    """A song's text, as the LM wrote it.
+
+    Plain text: without the model's own tokens, control characters and U+FFFD; the caption in one
+    line.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     caption: str
     lyrics: str = Field(description="``[Instrumental]`` for a song without words.")
-    metadata: Metadata
+    metadata: Metadata = Field(description="Its caption is that of the text.")
     model: str = Field(description="LM checkpoint that wrote it.")
     elapsed: float = Field(description="Time it took, seconds.")
     mock: bool = False

@@ -1,4 +1,4 @@
-"""A planner without a model: metadata that follows the words, and codes from a seed.
+"""A planner without a model: metadata that follows the words, codes from a seed, and songs' texts.
 
 Its plan is a pure function of caption, lyrics and seed (at temperature 0: of caption and lyrics).
 So it can be made again on any machine. Each part has its own stream of random numbers: if one field
@@ -6,23 +6,23 @@ is forced, the other fields and the codes do not change. A longer song begins wi
 shorter one.
 """
 
-import asyncio
-import hashlib
-import json
-import re
 from collections.abc import AsyncGenerator
-from itertools import accumulate
+from contextlib import aclosing
 from time import perf_counter
 
 import numpy as np
 
 from acestep_ray.planner.codes import MAX_CODE
 from acestep_ray.planner.duration import choose_duration, estimate_seconds, is_sung
-from acestep_ray.planner.grammar import CAPTION_CHARS, Given
+from acestep_ray.planner.grammar import Given
 from acestep_ray.planner.metadata import DURATION_RANGE
+from acestep_ray.planner.mock.captions import arranged_caption
 from acestep_ray.planner.mock.language import detect_language
 from acestep_ray.planner.mock.names import PUBLISHED
-from acestep_ray.planner.mock.words import bpm_of, keyscale_of, pick, time_signature_of
+from acestep_ray.planner.mock.pace import write_slowly
+from acestep_ray.planner.mock.streams import random_stream
+from acestep_ray.planner.mock.words import bpm_of, keyscale_of, time_signature_of
+from acestep_ray.planner.mock.writing import write_text
 from acestep_ray.planner.protocol import (
     Metadata,
     Plan,
@@ -30,25 +30,13 @@ from acestep_ray.planner.protocol import (
     PlannerError,
     PlanProgress,
     PlanRequest,
+    SongText,
+    WriteRequest,
 )
 from acestep_ray.planner.song_outline import needs_metadata
+from acestep_ray.planner.song_text import song_text, text_given
 from acestep_ray.settings import Lyrics, Mock
 from acestep_ray.timebase import codes_of_seconds
-
-_PROGRESS_SECONDS = 0.25
-_INSTRUMENTS = (
-    "warm electric piano and round bass",
-    "clean guitars and tight drums",
-    "layered synthesisers and a deep sub bass",
-    "strings, soft brass and piano",
-    "plucked strings and hand percussion",
-    "organ, bass guitar and brushed drums",
-)
-_ROOMS = ("a close, dry mix", "a wide, airy mix", "long reverb tails", "light tape saturation")
-# Characters that the grammar of a caption does not allow, or that YAML writes in double quotes.
-_NOT_IN_CAPTION = re.compile(
-    r"[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|[`<]"
-)
 
 
 class MockPlanner:
@@ -73,10 +61,7 @@ class MockPlanner:
     async def plan(self, request: PlanRequest) -> AsyncGenerator[PlanProgress | Plan, None]:
         """See PlannerEngine.plan. Takes ``token_seconds`` per code, also if it is read slowly."""
         started = perf_counter()
-        model = request.model or self._models[0]
-        if model not in self._models:
-            there = ", ".join(self._models)
-            raise PlannerError(f"The LM {model!r} is not deployed; there are: {there}.")
+        model = self._model(request.model)
         try:
             given = Given.of(request)
         except ValueError as error:
@@ -89,17 +74,10 @@ class MockPlanner:
 
         codes: tuple[int, ...] = ()
         if request.infer_type == "llm_dit":
-            total = codes_of_seconds(seconds)
-            yield PlanProgress(stage="codes", step=0, total=total)
-            codes = _codes(request, total)
-            begun = perf_counter()
-            end = begun + total * self._token_seconds
-            while (left := end - perf_counter()) > 0:
-                await asyncio.sleep(min(left, _PROGRESS_SECONDS))
-                step = int((perf_counter() - begun) / self._token_seconds)
-                if step < total:
-                    yield PlanProgress(stage="codes", step=step, total=total)
-            yield PlanProgress(stage="codes", step=total, total=total)
+            codes = _codes(request, codes_of_seconds(seconds))
+            async with aclosing(write_slowly("codes", len(codes), self._token_seconds)) as steps:
+                async for step in steps:
+                    yield step
 
         yield Plan(
             metadata=metadata,
@@ -110,11 +88,45 @@ class MockPlanner:
             mock=True,
         )
 
+    async def write(self, request: WriteRequest) -> AsyncGenerator[PlanProgress | SongText, None]:
+        """See PlannerEngine.write. Takes ``token_seconds`` per token, also if it is read slowly."""
+        started = perf_counter()
+        request = request.checked()
+        model = self._model(request.model)
+        longest = min(request.max_duration, DURATION_RANGE[1])
+        text = write_text(
+            request,
+            text_given(request),
+            self._lyrics,
+            default=self._default_duration,
+            longest=longest,
+        )
+        async with aclosing(write_slowly("writing", text.tokens, self._token_seconds)) as steps:
+            async for step in steps:
+                yield step
+        yield song_text(
+            request,
+            text.metadata,
+            text.lyrics,
+            self._lyrics,
+            longest=longest,
+            model=model,
+            elapsed=perf_counter() - started,
+            mock=True,
+        )
+
     async def check(self) -> None:
         """See PlannerEngine.check. This engine lives as long as its process."""
 
     async def close(self) -> None:
         """See PlannerEngine.close. It holds nothing."""
+
+    def _model(self, asked: str) -> str:
+        model = asked or self._models[0]
+        if model not in self._models:
+            there = ", ".join(self._models)
+            raise PlannerError(f"The LM {model!r} is not deployed; there are: {there}.")
+        return model
 
     def _seconds(self, request: PlanRequest) -> float:
         """Length of the song: the user's, else the estimate from the lyrics, else the default."""
@@ -142,7 +154,14 @@ def _metadata(request: PlanRequest, given: Given, seconds: float) -> Metadata:
     language = given.language or detect_language(request.lyrics) or request.vocal_language
     caption = None
     if request.use_cot_caption and needs_metadata(given):
-        caption = _caption(request, bpm, keyscale, timesignature)
+        caption = arranged_caption(
+            request.caption,
+            _stream(request, "caption"),
+            sung=is_sung(request.lyrics),
+            bpm=bpm,
+            keyscale=keyscale,
+            timesignature=timesignature,
+        )
     return Metadata(
         bpm=bpm,
         caption=caption,
@@ -151,26 +170,6 @@ def _metadata(request: PlanRequest, given: Given, seconds: float) -> Metadata:
         language=language,
         timesignature=timesignature,
     )
-
-
-def _caption(request: PlanRequest, bpm: int, keyscale: str, timesignature: str) -> str:
-    """The user's caption, cut if it is long, with an arrangement added."""
-    rng = _stream(request, "caption")
-    voice = "a clear lead voice" if is_sung(request.lyrics) else "no vocals"
-    added = (
-        f"{pick(_INSTRUMENTS, rng)}, {voice}, {pick(_ROOMS, rng)}, "
-        f"{keyscale} at {bpm} beats a minute, {timesignature} beats a bar"
-    )
-    text = " ".join(_NOT_IN_CAPTION.sub(" ", request.caption).split()).rstrip(" .,;")
-    if not text:
-        return added
-    room = CAPTION_CHARS - len(f"'; {added}'")
-    # YAML may have to quote the caption; then it doubles each quote in it.
-    used = accumulate(2 if char == "'" else 1 for char in text)
-    fits = sum(length <= room for length in used)
-    if fits < len(text):
-        text = text[:fits].rpartition(" ")[0] or text[:fits]
-    return f"{text}; {added}"
 
 
 def _codes(request: PlanRequest, count: int) -> tuple[int, ...]:
@@ -182,6 +181,4 @@ def _codes(request: PlanRequest, count: int) -> tuple[int, ...]:
 def _stream(request: PlanRequest, part: str) -> np.random.Generator:
     """The random numbers of one part of a plan."""
     seed = None if request.temperature == 0 else request.seed
-    key = json.dumps([part, request.caption, request.lyrics, seed]).encode()
-    digest = hashlib.blake2b(key, digest_size=16).digest()
-    return np.random.Generator(np.random.PCG64(int.from_bytes(digest)))
+    return random_stream([part, request.caption, request.lyrics, seed])
