@@ -214,7 +214,7 @@ class ChatChoiceView(BaseModel):
     """The only choice."""
 
     index: int = Field(description="Always 0.", examples=[0])
-    message: ChatMessageView = Field(description="The answer.")
+    message: ChatMessageView = Field(description="Text and takes.")
     finish_reason: str = Field(description="Always stop.", examples=["stop"])
 
 

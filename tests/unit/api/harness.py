@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from starlette.types import ASGIApp
 
 from acestep_ray.artifacts.keys import take_key
 from acestep_ray.artifacts.store import Artifacts
@@ -179,6 +180,7 @@ class ApiHarness:
     artifacts: Artifacts
     http: httpx.AsyncClient
     folder: Path
+    app: ASGIApp
 
     async def submit(self, **fields: object) -> httpx.Response:
         """POST the fields as JSON, with a caption unless they have one (or null for none)."""
