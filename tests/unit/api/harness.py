@@ -121,10 +121,13 @@ class JobStoreService:
         return [self._snapshot(record) for record in self.apply(query)]
 
     async def cancel(self, job_id: str) -> Snapshot:
-        return self._snapshot(self.apply(Cancel(job_id)))
+        record = self.apply(Cancel(job_id))
+        await self._tell()
+        return self._snapshot(record)
 
     async def delete(self, job_id: str) -> None:
         self.apply(Delete(job_id))
+        await self._tell()
 
     async def stats(self) -> QueueStats:
         return QueueStats(self.apply(Stats()), Capacity(1, 2, 4, 2), job_seconds=5.0)
