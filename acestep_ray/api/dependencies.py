@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from acestep_ray.api.request.source_audio import SourceReader
 from acestep_ray.api.service import JobService
+from acestep_ray.api.song_writer import DirectCalls
 from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.planner.length_check import PlanFit
 from acestep_ray.settings import Settings
@@ -21,6 +22,7 @@ class AppContext:
     artifacts: Artifacts
     sources: SourceReader
     plans: PlanFit
+    direct: DirectCalls
 
     def url(self, path: str) -> str:
         """An address for clients: absolute if the public address is known."""

@@ -45,10 +45,13 @@ class ProblemCode(StrEnum):
     INVALID_IDEMPOTENCY_KEY = "invalid_idempotency_key", 422
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused", 422
     QUEUE_FULL = "queue_full", 429
+    PLANNER_BUSY = "planner_busy", 429
     INTERNAL = "internal", 500
+    JOB_FAILED = "job_failed", 500
     NOT_READY = "not_ready", 503
     UNAVAILABLE = "unavailable", 503
     STORAGE_UNAVAILABLE = "storage_unavailable", 503
+    STILL_RUNNING = "still_running", 504
 
 
 @dataclass(frozen=True)

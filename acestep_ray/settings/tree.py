@@ -62,6 +62,25 @@ class Limits(Group):
         1_000_000, ge=1, description="Largest body without files, and largest form field, bytes."
     )
     queue: int = Field(200, ge=1, description="Most jobs that may wait; above it: 429.")
+    direct_calls: int = Field(
+        2,
+        ge=1,
+        le=64,
+        description="Texts of songs that the LM writes at a time for requests that wait for them, "
+        "per ingress replica; each planner replica has room for them in addition to its plans.",
+    )
+    direct_wait: float = Field(
+        30.0,
+        gt=0,
+        description="Longest time that such a request waits for the LM to begin, seconds; then "
+        "429, or 503 if no planner is up.",
+    )
+    completion_wait: float = Field(
+        600.0,
+        gt=0,
+        description="Longest time that a chat completion without streaming waits for its job, "
+        "seconds; then 504.",
+    )
 
 
 class Defaults(Group):

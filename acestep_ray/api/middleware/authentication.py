@@ -1,7 +1,8 @@
 """Requires the API key on every route except the probes, before a byte of a body is read.
 
 Upstream's clients send the key in other ways, too. On the routes that they use, it may be sent
-without a scheme, as X-API-Key, or in the body, which two routes then check (``require_body_key``).
+without a scheme, as X-API-Key, or in the body, which the routes of BODY_KEY_PATHS then check
+(``require_body_key``).
 """
 
 import hashlib
@@ -17,7 +18,12 @@ from acestep_ray.api.problems import Problem, ProblemCode
 from acestep_ray.settings import Limits, Settings
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
-BODY_KEY_PATHS = frozenset({"/release_task", "/query_result"})
+BODY_KEY_PATHS = frozenset(
+    {
+        *("/release_task", "/query_result", "/format_input", "/create_random_sample"),
+        *("/v1/create_sample", "/v1/chat/completions"),
+    }
+)
 UPSTREAM_PATHS = BODY_KEY_PATHS | {
     *("/v1/audio", "/v1/models", "/v1/model_inventory", "/v1/stats", "/v1/init")
 }

@@ -81,6 +81,10 @@ class SourceReader:
         async with self._slots:
             await artifacts.fetch(key, out)
 
+    def slot(self) -> asyncio.Semaphore:
+        """Held while one of a few files is read; for other work that needs much memory."""
+        return self._slots
+
     def _refused(self, name: str, why: str) -> FieldError:
         return field_error(name, f"{name} is refused: {why}", self._settings.limits)
 

@@ -1,20 +1,16 @@
 """``POST /v1/music/generate``: from the first byte of a body to a queued job."""
 
-import re
-from typing import Annotated
-
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from acestep_ray.api.dependencies import ContextDep
-from acestep_ray.api.problems import Problem, ProblemCode, invalid_values
+from acestep_ray.api.problems import invalid_values
 from acestep_ray.api.request.body import read_body
+from acestep_ray.api.request.idempotency import IdempotencyKey, check_key
 from acestep_ray.api.request.validation import check
 from acestep_ray.api.response_models import SubmittedView
 from acestep_ray.api.routes.accept import admit_request, queue_job, request_folder
 
 router = APIRouter(tags=["music"])
-
-_KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
 
 
 @router.post(
@@ -27,25 +23,14 @@ async def generate(
     request: Request,
     response: Response,
     context: ContextDep,
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            description="Names this request: the same key with the same request answers the first "
-            "job again, with another request it is a 422. Kept for a day.",
-            examples=["b4d2f0c6"],
-        ),
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> SubmittedView:
     """Queue a job. Its audio is fetched once GET /v1/jobs/{job_id} says succeeded.
 
     The body is JSON, a urlencoded form, or a multipart form with the files src_audio and
     reference_audio; the fields are the same in all three.
     """
-    if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
-        raise Problem(
-            ProblemCode.INVALID_IDEMPOTENCY_KEY,
-            "Idempotency-Key must be 1 to 255 printable ASCII characters.",
-        )
+    check_key(idempotency_key)
     with request_folder() as folder:
         body = await read_body(request, context.settings.limits, folder)
         checked = check(body, context.settings.limits)

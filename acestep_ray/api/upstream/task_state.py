@@ -45,7 +45,7 @@ def task_state(
     if record.status is Status.SUCCEEDED:
         if view.result is None:
             return _failed(task_id, " ".join(view.warnings), created=created, view=view)
-        items = _takes(snapshot, view, deployed)
+        items = take_items(snapshot, view, deployed)
         return _state(task_id, SUCCEEDED, items, "succeeded")
     progress = view.progress
     stage = progress.stage if progress else str(record.status)
@@ -86,8 +86,8 @@ def _failed(task_id: str, why: str, *, created: int, view: JobView | None = None
     return _state(task_id, FAILED, [item], why)
 
 
-def _takes(snapshot: Snapshot, view: JobView, deployed: Deployed) -> list[dict[str, Any]]:
-    """One item per take."""
+def take_items(snapshot: Snapshot, view: JobView, deployed: Deployed) -> list[dict[str, Any]]:
+    """One item per take of a job that succeeded; ``view`` has its result."""
     record = snapshot.record
     assert view.result is not None and record.result is not None
     spec = JobSpec.model_validate_json(record.spec)

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from acestep_ray.api.app import create_app
+from acestep_ray.api.song_writer import SongWriters
 from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.jobs.store.sqlite import SqliteStore
 from acestep_ray.settings import Settings
@@ -15,9 +16,9 @@ from tests.unit.api.harness import ApiHarness, JobStoreService
 
 
 class MakeHarness(Protocol):
-    """Starts an app; keyword arguments are settings."""
+    """Starts an app; keyword arguments are settings. ``writers``: the planners of direct calls."""
 
-    async def __call__(self, **settings: Any) -> ApiHarness: ...
+    async def __call__(self, writers: SongWriters | None = None, **settings: Any) -> ApiHarness: ...
 
 
 @pytest.fixture(autouse=True)
@@ -36,17 +37,17 @@ async def make_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
 
     async with AsyncExitStack() as stack:
 
-        async def make(**kwargs: Any) -> ApiHarness:
+        async def make(writers: SongWriters | None = None, **kwargs: Any) -> ApiHarness:
             settings = Settings(data=tmp_path / "data", **kwargs)
             service = JobStoreService(SqliteStore(tmp_path / "data" / "jobs.sqlite"))
             undo.append(service.store.close)
             artifacts = Artifacts(settings.artifacts_url)
-            app = create_app(settings, service, artifacts)
+            app = create_app(settings, service, artifacts, writers)
             transport = httpx.ASGITransport(app)
             http = await stack.enter_async_context(
                 httpx.AsyncClient(transport=transport, base_url="http://music")
             )
-            return ApiHarness(settings, service, artifacts, http, tmp_path)
+            return ApiHarness(settings, service, artifacts, http, tmp_path, app)
 
         yield make
     for close in undo:

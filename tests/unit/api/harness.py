@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from starlette.types import ASGIApp
 
 from acestep_ray.artifacts.keys import take_key
 from acestep_ray.artifacts.store import Artifacts
@@ -133,10 +134,13 @@ class JobStoreService:
         return [self._snapshot(record) for record in self.apply(query)]
 
     async def cancel(self, job_id: str) -> Snapshot:
-        return self._snapshot(self.apply(Cancel(job_id)))
+        record = self.apply(Cancel(job_id))
+        await self._tell()
+        return self._snapshot(record)
 
     async def delete(self, job_id: str) -> None:
         self.apply(Delete(job_id))
+        await self._tell()
 
     async def stats(self) -> QueueStats:
         return QueueStats(self.apply(Stats()), Capacity(1, 2, 4, 2), job_seconds=5.0)
@@ -192,6 +196,7 @@ class ApiHarness:
     artifacts: Artifacts
     http: httpx.AsyncClient
     folder: Path
+    app: ASGIApp
 
     async def submit(self, **fields: object) -> httpx.Response:
         """POST the fields as JSON, with a caption unless they have one (or null for none)."""

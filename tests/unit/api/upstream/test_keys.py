@@ -18,6 +18,17 @@ ROUTES = [
     ("GET", "/v1/models"),
     ("GET", "/v1/stats"),
     ("POST", "/v1/init"),
+    ("POST", "/format_input"),
+    ("POST", "/v1/create_sample"),
+    ("POST", "/create_random_sample"),
+]
+BODY_KEY_ROUTES = [
+    "/release_task",
+    "/query_result",
+    "/format_input",
+    "/v1/create_sample",
+    "/create_random_sample",
+    "/v1/chat/completions",
 ]
 HEADERS = [
     {"Authorization": f"Bearer {KEY}"},
@@ -75,7 +86,7 @@ async def test_the_key_in_the_body(locked: ApiHarness, kind: str) -> None:
 
 
 @pytest.mark.parametrize("token", ["wrong", "", None, 5, [KEY]])
-@pytest.mark.parametrize("path", ["/release_task", "/query_result"])
+@pytest.mark.parametrize("path", BODY_KEY_ROUTES)
 async def test_a_wrong_key_in_the_body(locked: ApiHarness, path: str, token: object) -> None:
     answer = await locked.http.post(path, json={"prompt": "jazz", "ai_token": token})
     assert answer.status_code == 401 and locked.queued() == 0
@@ -99,7 +110,7 @@ async def test_large_files_need_the_key_in_a_header(make_api: MakeHarness) -> No
     assert data_of(answer)["status"] == "queued"
 
 
-@pytest.mark.parametrize("path", ["/release_task", "/query_result"])
+@pytest.mark.parametrize("path", BODY_KEY_ROUTES)
 @pytest.mark.parametrize(
     ("content", "type"),
     [
