@@ -104,8 +104,6 @@ NOT_DONE: list[tuple[dict[str, Any], str]] = [
     ({"format": "y"}, "use_format"),
     ({"sample_mode": True}, "sample_mode"),
     ({"global_caption": "A rock song."}, "global_caption"),
-    ({"audio_format": "aac"}, "aac"),
-    ({"audio_format": "wav32"}, "wav32"),
     ({"seed": 5}, "use_random_seed"),
     ({"get_lrc": True}, "get_lrc"),
 ]
