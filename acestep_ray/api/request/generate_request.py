@@ -89,9 +89,12 @@ class GenerateRequest(BaseModel):
     )
     audio_format: Annotated[AudioFormatName, choice(*FORMATS)] = Field(
         "mp3",
-        description="File type of the takes.",
+        description="File type of the takes: wav has 16 bits, wav32 32-bit floats, and aac is an "
+        "M4A file.",
         examples=["mp3"],
-        json_schema_extra=_legal("mp3, wav, flac, opus or ogg"),
+        json_schema_extra=_legal(
+            "mp3, wav, wav32, flac, opus or ogg; with ffmpeg on the server also aac"
+        ),
     )
     bpm: Annotated[int, Ge(30), Le(300), WHOLE] | None = Field(
         None,
