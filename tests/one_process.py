@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from acestep_ray.api.app import create_app
 from acestep_ray.api.store_service import JobStoreService
 from acestep_ray.artifacts.store import Artifacts
+from acestep_ray.audio.aac import writable_formats
 from acestep_ray.decoder.engines import make_decoder
 from acestep_ray.decoder.events import DecodeEvent
 from acestep_ray.decoder.protocol import DecodeRequest
@@ -28,7 +29,8 @@ from acestep_ray.jobs.runner.runner import Runner
 from acestep_ray.jobs.store.operations import IsOwner
 from acestep_ray.jobs.store.sqlite import SqliteStore
 from acestep_ray.planner.engines import make_planner
-from acestep_ray.planner.protocol import Plan, PlanProgress, PlanRequest
+from acestep_ray.planner.plan_song import plan_song
+from acestep_ray.planner.protocol import Plan, PlanProgress, PlanRequest, SongText, WriteRequest
 from acestep_ray.replicas.planners import DECODER, planners_of
 from acestep_ray.replicas.registry import Registration
 from acestep_ray.settings import Settings
@@ -104,7 +106,7 @@ class OneProcess:
             runner.start()
         planners = planners_of(self._settings)
         service = JobStoreService(self._client, planners, _NoServe())
-        app = create_app(self._settings, service, self._artifacts)
+        app = create_app(self._settings, service, self._artifacts, self)
         self._server = uvicorn.Server(
             uvicorn.Config(self._recording(app), log_config=None, lifespan="off")
         )
@@ -117,7 +119,7 @@ class OneProcess:
     def _register(self, coordinator: JobCoordinator) -> None:
         (spec,) = planners_of(self._settings)
         planner = self._planner.describe().model_copy(update={"deployment": spec.name})
-        decoder = self._decoder.describe()
+        decoder = self._decoder.describe().model_copy(update={"audio_formats": writable_formats()})
         for one in (
             Registration("planner", spec.name, planner, slots=4),
             Registration("decoder", DECODER, decoder, slots=2),
@@ -139,7 +141,13 @@ class OneProcess:
 
     def plan(self, request: PlanRequest) -> AsyncGenerator[PlanProgress | Plan, None]:
         """See workflow.Engines."""
-        return self._planner.plan(request)
+        return plan_song(self._planner, request)
+
+    def write(
+        self, planner: str, request: WriteRequest
+    ) -> AsyncGenerator[PlanProgress | SongText, None]:
+        """See SongWriters."""
+        return self._planner.write(request)
 
     def decode(self, request: DecodeRequest) -> AsyncGenerator[DecodeEvent, None]:
         """See workflow.Engines."""

@@ -77,8 +77,8 @@ def takes_by(poll: Callable[[], tuple[int, list[dict[str, Any]]]]) -> list[dict[
 
 def decoded(file: bytes, extension: str) -> NDArray[np.float32]:
     """The samples of a file, [samples, 2] at 48 kHz; it holds sound."""
-    if extension == "aac":  # which libsndfile does not read
-        command = ["ffmpeg", "-v", "error", "-i", "-", "-f", "wav", "-c:a", "pcm_f32le", "-"]
+    if extension == "m4a":  # which libsndfile does not read
+        command = ["ffmpeg", "-v", "error", "-i", "-", "-f", "wav", "-"]
         file = subprocess.run(command, input=file, check=True, capture_output=True).stdout
     samples, rate = soundfile.read(io.BytesIO(file), dtype="float32", always_2d=True)
     assert (rate, samples.shape[1]) == (RATE, 2)

@@ -85,11 +85,13 @@ class Problem(Exception):
 
     def response(self) -> JSONResponse:
         """The HTTP response."""
+        detail = printable(self.detail)
         body: dict[str, Any] = {
             "type": "about:blank",
             "title": self.status.phrase,
             "status": self.status,
-            "detail": printable(self.detail),
+            "detail": detail,
+            "error": detail,  # upstream's VST plug-in and studio page show this one
             "code": self.code,
             **self.extra,
         }

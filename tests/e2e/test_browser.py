@@ -8,12 +8,25 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Frame, Page
 
-from tests.browser import chromium, fetch, page_server, play, plays, post
+from tests.browser import chromium, fetch, page_server, play, plays, post, post_form
 from tests.one_process import OneProcess, one_process
 from tests.service import until
 
 KEY = {"Authorization": "Bearer k"}
 SONG: dict[str, Any] = {"prompt": "jazz", "audio_duration": 20, "batch_size": 1}
+STUDIO = {
+    "task_type": "text2music",
+    "prompt": "jazz",
+    "lyrics": "la la",
+    "vocal_language": "en",
+    "thinking": "true",
+    "batch_size": "1",
+    "inference_steps": "8",
+    "guidance_scale": "7",
+    "audio_duration": "15",
+    "audio_cover_strength": "1",
+}
+"""What upstream's page sends, as text."""
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +178,11 @@ def test_a_page_without_an_origin_works_only_where_it_is_allowed(
         nothing_can_be_sent(page, service)
         assert {one.headers.get("origin") for one in service.seen} == {"null", None}
     with one_process(data=tmp_path / "allowed", cors_origins="loopback,null") as service:
-        answer = post(page, f"{service.url}/release_task", SONG)
+        url = f"{service.url}/release_task"
+        refused = post_form(page, url, {**STUDIO, "task_type": "lega"})
+        assert refused.status == 422 and "task_type" in refused.json["error"]
+        answer = post_form(page, url, STUDIO)
+        assert (answer.status, answer.json["code"]) == (200, 200)
         take = until_succeeded(page, service.url, answer.json["data"]["task_id"])
         assert play(page, service.url + take["file"]) == ""
         until(lambda: plays(page), "the take did not play")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.browser import Answer, chromium, fetch, page_server, play, plays
+from tests.browser import chromium, fetch, page_server, play, plays, post, post_form
 from tests.service import Service, until
 from tests.upstream_client import RATE, UpstreamClient, data_of
 
@@ -83,6 +83,45 @@ def test_a_song_from_text(daw: UpstreamClient) -> None:
     assert daw.get("/v1/stats")["jobs"]["succeeded"] > before
 
 
+def test_the_language_model_writes_what_it_then_generates(daw: UpstreamClient) -> None:
+    """Its buttons: a random example, a song from a description, and a better caption."""
+    example = daw.post("/create_random_sample", {"sample_type": "simple_mode"})
+    assert example["description"].strip()
+    query = {
+        "query": example["description"],
+        "vocal_language": example["vocal_language"],
+        "instrumental": example["instrumental"],
+    }
+    song = daw.post("/v1/create_sample", query)
+    metadata = {name: song[name] for name in ("bpm", "keyscale", "duration", "timesignature")}
+    assert all(metadata.values()) and song["caption"].strip() and song["lyrics"].strip()
+    written = daw.post(
+        "/format_input",
+        {
+            "prompt": song["caption"],
+            "lyrics": song["lyrics"],
+            "temperature": 0.85,
+            "param_obj": json.dumps({"bpm": 96, "duration": 11, "language": "en"}),
+        },
+    )
+    assert (written["bpm"], written["duration"]) == (96, 11), "what was sent is kept"
+    assert written["caption"].strip() and written["lyrics"].strip()
+    fields = {
+        "prompt": written["caption"],
+        "lyrics": written["lyrics"],
+        "bpm": str(written["bpm"]),
+        "key_scale": written["key_scale"],
+        "time_signature": written["time_signature"],
+        "audio_duration": str(written["duration"]),
+        "vocal_language": written["vocal_language"],
+    }
+    (take,) = daw.takes(release(daw, wav(1), **fields))
+    assert len(daw.audio(take)) == 11 * RATE
+    assert take["metas"]["keyscale"] == written["key_scale"]
+    custom = daw.post("/create_random_sample", {"sample_type": "custom_mode"})
+    assert custom["caption"].strip() and custom["lyrics"].strip() and custom["bpm"]
+
+
 def test_a_repaint_keeps_the_rest_of_the_track(daw: UpstreamClient) -> None:
     source = wav(6)
     fields = {"task_type": "repaint", "repainting_start": "2", "repainting_end": "4"}
@@ -103,26 +142,16 @@ def test_a_cover_has_the_length_of_the_track(daw: UpstreamClient) -> None:
 
 def test_in_a_browser(service: Service) -> None:
     """Through the service's own proxy: CORS, a form with a file, and parts of a take."""
-    send = """async ([url, fields]) => {
-        const form = new FormData();
-        for (const [name, value] of Object.entries(fields)) form.append(name, value);
-        form.append("src_audio", new Blob(["RIFF"], {type: "audio/wav"}), "source.wav");
-        const answer = await fetch(url, {method: "POST", body: form});
-        return {status: answer.status, text: await answer.text()};
-    }"""
     base = f"{service.url}/api"
     with page_server() as port, chromium() as browser:
         page = browser.new_page()
         page.goto(f"http://localhost:{port}/")
-        released = Answer(**page.evaluate(send, [f"{base}/release_task", FIELDS]))
+        released = post_form(page, f"{base}/release_task", FIELDS)
         assert released.status == 200, released.text
-        asked = json.dumps({"task_id_list": [released.json["data"]["task_id"]]})
+        asked = {"task_id_list": [released.json["data"]["task_id"]]}
 
         def ended() -> Any:
-            json_type = {"Content-Type": "application/json"}  # the browser asks first
-            answer = fetch(
-                page, f"{base}/query_result", method="POST", headers=json_type, body=asked
-            )
+            answer = post(page, f"{base}/query_result", asked)
             (state,) = answer.json["data"]
             assert state["status"] in (0, 1), state
             return state["status"] and json.loads(state["result"])
