@@ -99,11 +99,7 @@ _METAS = {
     "language": "en",
 }
 _REFUSED = {
-    "sample_query": ("string", "A song in a few words, for the LM to write. Alias: description."),
-    "sample_mode": ("boolean", "Have the LM invent the song."),
-    "use_format": ("boolean", "Have the LM rewrite caption and lyrics."),
     "global_caption": ("string", "The whole song, where caption is about one track of it."),
-    "instrumental": ("boolean", "Sing nothing; true beside lyrics contradicts them."),
     "analysis_only": ("boolean", "Have the LM write metadata, and make no song."),
     "full_analysis_only": ("boolean", "Tell what is in a source, and make no song."),
     "extract_codes_only": ("boolean", "Make audio codes of a source, and no song."),

@@ -172,6 +172,33 @@ class GenerateRequest(BaseModel):
         examples=[2],
         json_schema_extra=_legal("a whole number from 1 to {batch_size}, or null"),
     )
+    sample_query: Annotated[str, MaxLen(4000), TEXT] = Field(
+        "",
+        description="A song in a few words: the language model (LM) writes caption, lyrics and "
+        "metadata from it. Instead of caption and lyrics, and only for text2music. Aliases: "
+        "description, desc.",
+        examples=["a sad song about rain"],
+        json_schema_extra=_legal("text of up to 4,000 characters"),
+    )
+    sample_mode: Annotated[bool, FLAG] = Field(
+        False,
+        description="Let the LM write a song, from sample_query; without one it invents it.",
+        examples=[False],
+        json_schema_extra=_FLAG,
+    )
+    use_format: Annotated[bool, FLAG] = Field(
+        False,
+        description="Let the LM rewrite caption and lyrics in the form that suits the models. Only "
+        "for text2music. Alias: format.",
+        examples=[False],
+        json_schema_extra=_FLAG,
+    )
+    instrumental: Annotated[bool, FLAG] = Field(
+        False,
+        description="A song without words: the LM writes no lyrics. It contradicts lyrics.",
+        examples=[False],
+        json_schema_extra=_FLAG,
+    )
     use_5hz_lm: Annotated[bool, FLAG] = Field(
         False,
         description="Let the 5Hz language model plan the song first. Alias: thinking.",
@@ -338,6 +365,14 @@ class GenerateRequest(BaseModel):
         "it both go by yours.",
         examples=[False],
         json_schema_extra=_FLAG,
+    )
+    use_cot_language: Annotated[bool, FLAG] | None = Field(
+        None,
+        description="Whether the LM chooses the language that its codes follow: true always, false "
+        "never (it is vocal_language), null where vocal_language is en. Aliases: cot_language, "
+        "cot-language.",
+        examples=[True],
+        json_schema_extra=_legal(f"{_FLAG['x-legal']}, or null"),
     )
     track_name: Annotated[str, choice(*TRACKS)] = Field(
         "",

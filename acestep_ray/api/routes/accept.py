@@ -52,14 +52,20 @@ async def queue_job(
 
 
 async def _refuse_what_cannot_be_planned(admitted: JobDraft, context: AppContext) -> None:
-    """Raise Problem 422 if prompt and codes of a song are longer than the language model's context;
-    the mock has no limit."""
-    plan = admitted.spec.plan
-    if plan is None or plan.backend == "mock":
-        return
-    request = plan_request("", 0, admitted.spec, context.settings)
-    if refusal := await asyncio.to_thread(context.plans.refusal, request):
-        raise invalid_values([FieldError("lyrics", refusal)])
+    """Raise Problem 422 if prompt and codes of a song are longer than the language model's
+    context."""
+    if refusal := await plan_refusal(admitted.spec, context):
+        field = "sample_query" if admitted.spec.from_description else "lyrics"
+        raise invalid_values([FieldError(field, refusal)])
+
+
+async def plan_refusal(spec: JobSpec, context: AppContext) -> str:
+    """Why the song cannot be planned, as a sentence; empty if it can, or if no plan is needed. The
+    mock has no limit."""
+    if spec.plan is None or spec.plan.backend == "mock":
+        return ""
+    request = plan_request("", 0, spec, context.settings)
+    return await asyncio.to_thread(context.plans.refusal, request)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from acestep_ray.api.response_models import JobView
 from acestep_ray.api.routes.job_view import UNKNOWN, job_view
 from acestep_ray.api.upstream.views import TaskStateView
 from acestep_ray.decoder.protocol import DecodeParameters
+from acestep_ray.jobs.engine_requests import song_words
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.result import JobResult
 from acestep_ray.jobs.snapshot import Snapshot
@@ -89,14 +90,19 @@ def take_items(snapshot: Snapshot, view: JobView, deployed: Deployed) -> list[di
     """One item per take of a job that succeeded; ``view`` has its result."""
     record = snapshot.record
     assert view.result is not None and record.result is not None
-    song = JobSpec.model_validate_json(record.spec).decode
+    spec = JobSpec.model_validate_json(record.spec)
+    song = spec.decode
     result = JobResult.model_validate_json(record.result)
     plan = result.plan
+    words = song_words(spec, plan)
+    without_caption = spec.from_description or not song.caption.strip()
     default = deployed.decoders[0].model if deployed.decoders else ""
     shared = {
-        "prompt": (plan and plan.metadata.caption) or song.caption,
-        "lyrics": song.lyrics,
-        "metas": _metas(song, view),
+        "prompt": words.caption,
+        "lyrics": words.lyrics,
+        "metas": {**_metas(song, view), "prompt": song.caption, "lyrics": song.lyrics},
+        "cot_caption": words.caption if without_caption else "",
+        "cot_lyrics": "" if song.lyrics.strip() else words.lyrics,
         "generation_info": view.result.generation_info,
         "seed_value": view.result.seed_value,
         "lm_model": plan.model if plan else "",
@@ -116,7 +122,7 @@ def take_items(snapshot: Snapshot, view: JobView, deployed: Deployed) -> list[di
 
 
 def _metas(song: DecodeParameters, view: JobView) -> dict[str, Any]:
-    """The metadata of the takes, and the caption and lyrics as they were sent."""
+    """The metadata of the takes: those of the plan, else those that were sent."""
     assert view.result is not None
     sent = {
         "bpm": song.bpm or UNKNOWN,
@@ -125,4 +131,4 @@ def _metas(song: DecodeParameters, view: JobView) -> dict[str, Any]:
         "keyscale": song.key_scale or UNKNOWN,
         "timesignature": song.time_signature or UNKNOWN,
     }
-    return {**sent, **view.result.metas, "prompt": song.caption, "lyrics": song.lyrics}
+    return sent | view.result.metas

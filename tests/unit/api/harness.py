@@ -37,7 +37,7 @@ from acestep_ray.jobs.store.operations import (
 )
 from acestep_ray.jobs.store.records import JobRecord, Submitted
 from acestep_ray.jobs.store.sqlite import SqliteStore
-from acestep_ray.planner.protocol import Metadata, Plan, PlannerDescription
+from acestep_ray.planner.protocol import Metadata, Plan, PlannerDescription, SongText
 from acestep_ray.replicas.capacity import Capacity
 from acestep_ray.replicas.deployed import Deployed
 from acestep_ray.settings import Settings
@@ -81,6 +81,19 @@ PLAN = Plan(
     elapsed=0.5,
     mock=True,
 )
+WRITTEN = PLAN.model_copy(
+    update={
+        "text": SongText(
+            caption="A calm, warm tune.",
+            lyrics="[Verse]\nRain on the roof",
+            metadata=PLAN.metadata.model_copy(update={"caption": "A calm, warm tune."}),
+            model=PLAN.model,
+            elapsed=0.2,
+            mock=True,
+        )
+    }
+)
+"""The plan of a song whose text the LM wrote."""
 URL = "/v1/music/generate"
 
 

@@ -129,24 +129,6 @@ async def test_nested_metadata_that_is_no_object(api: ApiHarness, value: Any) ->
     assert "metas" in field_errors(await api.submit(metas=value))
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "field"),
-    [
-        ("sample_query", "a song about rain", "sample_query"),
-        ("sampleQuery", "a song", "sample_query"),
-        ("use_format", True, "use_format"),
-        ("useFormat", "true", "use_format"),
-        ("use_format", "perhaps", "use_format"),
-    ],
-)
-async def test_later_fields_are_refused(api: ApiHarness, name: str, value: Any, field: str) -> None:
-    for answer in (
-        await api.submit(**{name: value}),
-        await api.http.post(URL, data={name: value}),
-    ):
-        assert "not served yet" in field_errors(answer)[field]
-
-
 async def test_later_fields_that_ask_for_nothing_are_no_matter(api: ApiHarness) -> None:
-    answer = await api.submit(use_format=False, sample_query="", useFormat="no")
+    answer = await api.submit(useFormat=False, sample_query="", sampleMode="no")
     assert "warnings" not in answer.json()

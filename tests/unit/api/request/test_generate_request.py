@@ -39,6 +39,10 @@ BAD: dict[str, list[Any]] = {
     "seed": [v for v in numbers() if v != [1]]
     + [-2, 2**32, 1.5, "1,,2", "1,x", [1, -2], [1, None], [[1]], [1] * 9, ","],
     "batch_size": numbers(0, 9, -1, 1.5),
+    "sample_query": [*NOT_TEXT, "x" * 4001],
+    "sample_mode": NOT_FLAGS,
+    "use_format": NOT_FLAGS,
+    "instrumental": NOT_FLAGS,
     "use_5hz_lm": NOT_FLAGS,
     "lm_model_path": [*NOT_TEXT, "x" * 201],
     "lm_backend": [*NOT_CHOICES, "nano-vllm", "mlx"],
@@ -66,6 +70,7 @@ BAD: dict[str, list[Any]] = {
     "shift": numbers(0.9, 5.1, 0),
     "use_tiled_decode": NOT_FLAGS,
     "use_cot_caption": NOT_FLAGS,
+    "use_cot_language": NOT_FLAGS,
     "track_name": [*NOT_CHOICES, "piano"],
     "track_classes": [5, True, {}, "piano", ["drums", "piano"], [5], "drums;bass", "a\0b"],
     "model": [*NOT_TEXT, "x" * 201],
@@ -89,6 +94,10 @@ GOOD: dict[str, list[tuple[Any, Any]]] = {
     "seed": [(0, (0,)), ("", (-1,)), (2**32 - 1, (2**32 - 1,)), ("7", (7,)), ("1, 2,3", (1, 2, 3)),
              ([4, "5"], (4, 5)), (-1, (-1,))],
     "batch_size": [(1, 1), (8, 8), ("3", 3)],
+    "sample_query": [("x" * 4000, "x" * 4000), ("", "")],
+    "sample_mode": [(True, True), ("no", False)],
+    "use_format": [(True, True), ("off", False)],
+    "instrumental": [(True, True), ("0", False)],
     "use_5hz_lm": [(True, True), ("Yes", True), ("on", True), ("0", False)],
     "lm_model_path": [("acestep-5Hz-lm-4B", "acestep-5Hz-lm-4B")],
     "lm_backend": [("pt", "pt"), ("VLLM", "vllm"), ("", "vllm")],
@@ -114,6 +123,7 @@ GOOD: dict[str, list[tuple[Any, Any]]] = {
     "shift": [(1, 1.0), (5, 5.0)],
     "use_tiled_decode": [("false", False)],
     "use_cot_caption": [("true", True)],
+    "use_cot_language": [("true", True), (False, False), ("", None)],
     "track_name": [("Vocals", "vocals"), ("backing_vocals", "backing_vocals"), ("", "")],
     "track_classes": [("drums | Bass", ("drums", "bass")), (["fx", "fx"], ("fx",)), ("", ()),
                       ([], ())],
@@ -146,7 +156,14 @@ async def test_bad_values_in_json(api: ApiHarness, field: str) -> None:
 async def test_bad_values_in_forms(api: ApiHarness, field: str) -> None:
     texts = [v for v in BAD[field] if isinstance(v, str) and v and "\ud83d" not in v]
     texts += [str(v) for v in BAD[field] if type(v) in (int, float) and abs(v) < 1e30]
-    if field in ("caption", "lyrics", "instruction", "lm_negative_prompt", "time_signature"):
+    if field in (
+        "caption",
+        "lyrics",
+        "sample_query",
+        "instruction",
+        "lm_negative_prompt",
+        "time_signature",
+    ):
         texts = [t for t in texts if len(t) > 10 or "\0" in t]  # numbers are texts there
     if field.endswith(("_path", "model")):
         texts = [t for t in texts if len(t) > 10 or "\0" in t]
@@ -280,7 +297,7 @@ def test_a_parameter_is_read_by_the_name_that_the_engines_have() -> None:
     made = {"seeds", "source", "reference"}
     assert set(DecodeParameters.model_fields) - made <= read
     of_lm = {name.removeprefix("lm_") for name in read}
-    assert set(PlanParameters.model_fields) - {"planner"} <= of_lm
+    assert set(PlanParameters.model_fields) - {"planner", "writing"} <= of_lm
 
 
 async def test_a_plain_request_has_no_warnings(api: ApiHarness) -> None:

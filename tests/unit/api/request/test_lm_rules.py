@@ -31,6 +31,8 @@ async def test_the_lm_as_documented(api: ApiHarness) -> None:
         "cfg_scale": 1.0,
         "negative_prompt": "NO USER INPUT",
         "use_cot_caption": False,
+        "use_cot_language": None,
+        "writing": None,
         "top_k": None,
         "top_p": None,
         "repetition_penalty": 1.0,

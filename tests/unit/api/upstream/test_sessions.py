@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from tests.unit.api.conftest import MakeHarness
-from tests.unit.api.harness import PLAN, ApiHarness
+from tests.unit.api.harness import PLAN, WRITTEN, ApiHarness
 from tests.unit.api.request.test_source_audio import SONG
-from tests.unit.api.upstream.tasks import data_of, engines
+from tests.unit.api.upstream.tasks import data_of, engines, query
 
 DAW_TEXTS = {
     "prompt": "upbeat pop song",
@@ -106,21 +106,35 @@ async def test_the_skill(make_api: MakeHarness) -> None:
     }
     answer = await api.http.post("/release_task", content=json.dumps(body), headers=key)
     sent = engines(api, answer)
-    assert sent.plan["caption"] == "a calm piano piece" and "use_format" in sent.warnings
-    await api.succeed([b"take"], plan=PLAN)
+    assert (sent.plan["kind"], sent.plan["infer_type"]) == ("format", "llm_dit")
+    assert sent.plan["caption"] == "a calm piano piece" and sent.warnings == ""
+    await api.succeed([b"take"], plan=WRITTEN)
     # It sends the list as JSON text.
     asked = json.dumps({"task_id_list": json.dumps([data_of(answer)["task_id"]])})
     state = data_of(await api.http.post("/query_result", content=asked, headers=key))[0]
     (item,) = json.loads(state["result"])
-    assert item["metas"]["bpm"] == 97 and item["prompt"] == "A calm tune."
+    assert item["metas"]["bpm"] == 97 and item["prompt"] == "A calm, warm tune."
+    assert item["lyrics"] == "[Verse]\nRain on the roof"
+    assert item["metas"]["lyrics"] == "[verse]\nHello world"
     take = await api.http.get(item["file"], headers={"Authorization": "Bearer k"})
     assert take.content == b"take"
 
 
 async def test_the_skill_with_a_description(api: ApiHarness) -> None:
-    body = {"sample_query": "a sad song about rain", "thinking": True, "batch_size": 1}
+    body = {
+        "sample_query": "a sad song about rain",
+        "use_format": True,
+        "thinking": True,
+        "batch_size": 1,
+    }
     sent = engines(api, await api.http.post("/release_task", json=body))
-    assert sent.plan["caption"] == "a sad song about rain" and "sample_query" in sent.warnings
+    assert (sent.plan["kind"], sent.plan["query"]) == ("sample", "a sad song about rain")
+    assert sent.warnings == ""
+    await api.succeed([b"take"], plan=WRITTEN)
+    (item,) = (await query(api, api.service.submits[-1].job_id))[0]["items"]
+    assert (item["prompt"], item["cot_caption"]) == ("A calm, warm tune.",) * 2
+    assert (item["lyrics"], item["cot_lyrics"]) == ("[Verse]\nRain on the roof",) * 2
+    assert item["metas"]["prompt"] == "a sad song about rain" and item["metas"]["lyrics"] == ""
 
 
 async def test_the_vst(api: ApiHarness) -> None:
