@@ -20,6 +20,7 @@ from acestep_ray.api.upstream.task_state import take_items
 from acestep_ray.artifacts.errors import ArtifactMissing
 from acestep_ray.decoder.events import Take
 from acestep_ray.formats import FORMATS
+from acestep_ray.jobs.engine_requests import song_words
 from acestep_ray.jobs.result import JobResult
 from acestep_ray.jobs.snapshot import Snapshot
 from acestep_ray.jobs.spec import JobSpec
@@ -165,8 +166,8 @@ async def song_of(snapshot: Snapshot, context: AppContext) -> Song:
             extra={"job_id": record.job_id},
         ) from None
     item = take_items(snapshot, view, await context.service.deployed())[0]
-    language = JobSpec.model_validate_json(record.spec).decode.vocal_language
-    return Song(_markdown(item, language), tuple(sized), view.warnings or [])
+    words = song_words(JobSpec.model_validate_json(record.spec), result.plan)
+    return Song(_markdown(item, words.vocal_language), tuple(sized), view.warnings or [])
 
 
 def _markdown(item: dict[str, Any], language: str) -> str:

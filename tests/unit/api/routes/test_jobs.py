@@ -11,7 +11,7 @@ from acestep_ray.api.routes.job_view import UNREADABLE
 from acestep_ray.jobs.result import Progress
 from acestep_ray.jobs.store.operations import Submit
 from tests.unit.api.conftest import MakeHarness
-from tests.unit.api.harness import PLAN, ApiHarness, field_errors, problem_of
+from tests.unit.api.harness import PLAN, WRITTEN, ApiHarness, field_errors, problem_of
 
 FIELDS = {
     "job_id", "status", "created_at", "started_at", "finished_at", "queue_position", "eta_seconds",
@@ -91,6 +91,8 @@ async def test_a_succeeded_job(api: ApiHarness) -> None:
         "timesignature": None,
         "audio_codes": None,
         "lm_caption": None,
+        "lm_lyrics": None,
+        "vocal_language": "en",
     }
 
 
@@ -99,6 +101,19 @@ async def test_one_take(api: ApiHarness) -> None:
     await api.succeed([b"one"])
     result = (await job(api, job_id))["result"]
     assert result["second_audio_path"] is None and len(result["audio_paths"]) == 1
+
+
+async def test_what_the_lm_wrote(api: ApiHarness) -> None:
+    job_id = await submit(api, caption=None, sample_query="rain", bpm=90, use_5hz_lm=True)
+    text = WRITTEN.text
+    assert text
+    metadata = text.metadata.model_copy(update={"language": "fr"})
+    french = text.model_copy(update={"metadata": metadata})
+    await api.succeed(plan=WRITTEN.model_copy(update={"text": french}))
+    result = (await job(api, job_id))["result"]
+    assert (result["lm_caption"], result["lm_lyrics"]) == (text.caption, text.lyrics)
+    assert result["vocal_language"] == "fr"
+    assert (result["metas"]["bpm"], result["metas"]["keyscale"]) == (90, "D minor")
 
 
 async def test_what_the_lm_planned(api: ApiHarness) -> None:
@@ -112,7 +127,7 @@ async def test_what_the_lm_planned(api: ApiHarness) -> None:
     assert (result["bpm"], result["duration"], result["genres"]) == (97, 30.0, None)
     assert (result["keyscale"], result["timesignature"]) == ("D minor", "3")
     assert result["audio_codes"] == "<|audio_code_5|><|audio_code_63999|>"
-    assert result["lm_caption"] == "A calm tune."
+    assert (result["lm_caption"], result["lm_lyrics"]) == ("A calm tune.", None)
     assert found["warnings"] == ["Memory ran short."]
     replay = await api.spec(audio_code_string=result["audio_codes"], metas=result["metas"])
     assert replay.decode.codes == (PLAN.codes,) and replay.decode.key_scale == "D minor"
