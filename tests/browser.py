@@ -67,6 +67,17 @@ _FORM = """async ([url, fields]) => {
     const answer = await fetch(url, {method: "POST", body: form});
     return {status: answer.status, text: await answer.text()};
 }"""
+_SUBMIT = """url => {
+    const frame = document.createElement("iframe");
+    frame.name = "answer";
+    const form = document.createElement("form");
+    Object.assign(form, {action: url, method: "post", target: "answer"});
+    const field = document.createElement("input");
+    Object.assign(field, {name: "prompt", value: "jazz"});
+    form.append(field);
+    document.body.append(frame, form);
+    form.submit();
+}"""
 _AUDIO = """async ([url, options]) => {
     const audio = document.createElement("audio");
     audio.crossOrigin = "anonymous";
@@ -107,6 +118,11 @@ def post(page: Page | Frame, url: str, body: object, **headers: str) -> Answer:
 def post_form(page: Page | Frame, url: str, fields: Mapping[str, str]) -> Answer:
     """The page posts a multipart form, with a file src_audio that is no audio."""
     return Answer(**page.evaluate(_FORM, [url, dict(fields)]))
+
+
+def submit_form(page: Page | Frame, url: str) -> None:
+    """A form of the page is submitted, into a frame of its own."""
+    page.evaluate(_SUBMIT, url)
 
 
 def play(page: Page | Frame, url: str, **options: object) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Frame, Page
 
-from tests.browser import chromium, fetch, page_server, play, plays, post, post_form
+from tests.browser import chromium, fetch, page_server, play, plays, post, post_form, submit_form
 from tests.one_process import OneProcess, one_process
 from tests.service import until
 
@@ -155,7 +155,7 @@ def nothing_can_be_read(page: Page | Frame, service: OneProcess, paths: Sequence
 
 
 def nothing_can_be_sent(page: Page | Frame, service: OneProcess) -> None:
-    """JSON, a key and DELETE: the browser asks first."""
+    """JSON, a key and DELETE: the browser asks first. Text and forms it sends: they are refused."""
     before = len(service.seen)
     paths = ("/release_task", "/query_result", "/v1/music/generate", "/api/release_task")
     for path in paths:
@@ -164,6 +164,14 @@ def nothing_can_be_sent(page: Page | Frame, service: OneProcess) -> None:
     # The browser's questions have arrived, and none of the requests.
     arrived = [(one.method, one.status) for one in service.seen[before:]]
     assert arrived == [("OPTIONS", 400)] * (len(paths) + 1)
+    before = len(service.seen)
+    for path in paths:
+        text = json.dumps(SONG)
+        assert fetch(page, service.url + path, method="POST", mode="no-cors", body=text).text == ""
+    submit_form(page, f"{service.url}/release_task")
+    until(lambda: len(service.seen) > before + len(paths), "the form did not arrive")
+    arrived = [(one.method, one.status) for one in service.seen[before:]]
+    assert arrived == [("POST", 403)] * (len(paths) + 1)
 
 
 def test_a_page_without_an_origin_works_only_where_it_is_allowed(
