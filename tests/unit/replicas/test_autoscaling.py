@@ -24,6 +24,13 @@ def test_a_planner_that_was_never_seen_gets_one_replica() -> None:
     assert planner_replicas(AutoscalingLoad(plans={"P": 40}), "P") == 1
 
 
+@pytest.mark.parametrize(("plans", "waiting", "replicas"), [(0, 1, 1), (0, 9, 3), (9, 2, 3)])
+def test_calls_that_wait_for_a_replica_count(plans: int, waiting: int, replicas: int) -> None:
+    """Requests for a text at once are not in the store; plans that wait there are in both."""
+    demand = AutoscalingLoad(plans={"P": plans}, slots={"P": 4})
+    assert planner_replicas(demand, "P", waiting) == replicas
+
+
 @pytest.mark.parametrize(("seconds", "replicas"), [(0.001, 1), (60, 1), (61, 2), (600, 10)])
 def test_decoders_do_what_waits_in_the_target_time(seconds: float, replicas: int) -> None:
     demand = AutoscalingLoad(decode_seconds=seconds, slots={"Decoder": 2})

@@ -11,7 +11,16 @@ from vllm.config import VllmConfig
 from vllm.sampling_params import StructuredOutputsParams
 
 from acestep_ray.planner.sampling import Phase, Sampler, Sampling, step_keys
-from acestep_ray.planner.tokens import CODES, FIRST_CODE, IM_END, VOCABULARY
+from acestep_ray.planner.tokens import (
+    CODES,
+    FIRST_CODE,
+    IM_END,
+    IM_START,
+    STOP_IDS,
+    THINK,
+    VOCABULARY,
+)
+from acestep_ray.planner.transformers.phases import _LYRICS_TOKENS
 from acestep_ray.planner.vllm import rows
 from acestep_ray.planner.vllm.params import sampling_params
 from acestep_ray.planner.vllm.processor import PlanProcessor
@@ -157,6 +166,37 @@ def test_metadata_keeps_to_the_grammars_mask(batch: Batch) -> None:
         token = only(left["text"])
         assert token == int(legal[column])
         text.written.append(token)
+        song.written.append(only(left["song"]))
+
+
+def test_lyrics_are_text_or_end_the_text(batch: Batch) -> None:
+    """Beside a guided song, and as the sampler chooses among the tokens that ``pt`` allows."""
+    torch.manual_seed(11)
+    allowed = _LYRICS_TOKENS.to(DEVICE)
+    texts = [
+        Song(f"text-{number}", RowOrder(Phase.LYRICS, sampling, 40))
+        for number, sampling in enumerate((Sampling(4, 0.0), Sampling(5, 1.5, top_p=0.9)))
+    ]
+    song = Song("song", RowOrder(Phase.CODES, Sampling(cfg_scale=2.0), 30, UNCOND))
+    for each in (*texts, song):
+        each.enter(batch)
+    for step in range(12):
+        logits = {name: row - 20 for name, row in random_logits([*texts, song]).items()}
+        for text in texts:
+            logits[text.name][[IM_START, THINK, VOCABULARY - 1]] = 50.0
+            if step > 8:
+                logits[text.name][STOP_IDS[step % 2]] = 40.0
+        left = batch.step({name: row.clone() for name, row in logits.items()}, set())
+        for text in texts:
+            column = Sampler([text.order.sampling], DEVICE).choose(
+                logits[text.name][allowed].unsqueeze(0),
+                step_keys(text.order.sampling.seed, Phase.LYRICS, [step]).to(DEVICE),
+                tokens=allowed,
+            )
+            token = only(left[text.name])
+            assert token == int(allowed[column])
+            assert step <= 8 or token in STOP_IDS
+            text.written.append(token)
         song.written.append(only(left["song"]))
 
 

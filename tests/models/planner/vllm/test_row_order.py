@@ -20,6 +20,7 @@ GUIDED = RowOrder(
 )
 UNGUIDED = RowOrder(Phase.CODES, Sampling(temperature=0.0), 3000)
 METADATA = RowOrder(Phase.METADATA, Sampling(seed=2**32 - 1, top_p=0.0), 632)
+LYRICS = RowOrder(Phase.LYRICS, Sampling(seed=1, temperature=2.0, top_k=1), 2048)
 GRAMMAR = StructuredOutputsParams(regex="x")
 
 
@@ -27,7 +28,7 @@ def altered(fields: Mapping[str, Any], order: RowOrder = GUIDED) -> dict[str, An
     return {KEY: order.to_extra_args()[KEY] | fields}
 
 
-@pytest.mark.parametrize("order", [GUIDED, UNGUIDED, METADATA])
+@pytest.mark.parametrize("order", [GUIDED, UNGUIDED, METADATA, LYRICS])
 def test_an_order_survives_its_journey(order: RowOrder) -> None:
     assert RowOrder.from_extra_args(order.to_extra_args()) == order
     params = sampling_params(order, GRAMMAR if order is METADATA else None)
@@ -42,7 +43,7 @@ def test_every_request_that_the_door_lets_through_makes_an_order() -> None:
         {"seed": 2**32 - 1, "top_p": 7.5},
     ):
         request = PlanRequest(job_id="j", attempt=1, caption="", lyrics="", **fields)
-        for phase in (Phase.METADATA, Phase.CODES):
+        for phase in Phase:
             sampling = Sampling.of(request, phase)
             RowOrder(phase, sampling, 50, (1,) if sampling.guided else ())
 
@@ -62,7 +63,7 @@ HOSTILE_NUMBERS: tuple[Any, ...] = (
     b"1",
 )
 HOSTILE = {
-    "phase": (*HOSTILE_NUMBERS, "", "lyrics", "CODES"),
+    "phase": (*HOSTILE_NUMBERS, "", "poem", "CODES"),
     "count": (*HOSTILE_NUMBERS, 0, 1.0, 3001, 2**63),
     "seed": (*HOSTILE_NUMBERS, 1.5, 2**32),
     "temperature": (*HOSTILE_NUMBERS, 2.1),
@@ -121,6 +122,8 @@ def test_no_order_is_refused(extra: object) -> None:
         (METADATA, {"cfg_scale": 2.0, "uncond": [1]}),
         (METADATA, {"repetition_penalty": 1.1}),
         (METADATA, {"count": 641}),
+        (LYRICS, {"cfg_scale": 2.0, "uncond": [1]}),
+        (LYRICS, {"count": 2049}),
     ],
 )
 def test_values_that_do_not_go_together_are_refused(
@@ -134,7 +137,7 @@ def test_an_order_is_sound_however_it_was_made() -> None:
     with pytest.raises(ValueError, match="sampling"):
         RowOrder(Phase.CODES, None, 5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="phase"):
-        RowOrder(Phase.LYRICS, Sampling(), 5)
+        RowOrder("lyrics", Sampling(), 5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="temperature"):
         RowOrder(Phase.CODES, Sampling(temperature=math.nan), 5)
 
@@ -176,7 +179,11 @@ def test_vllm_samples_nothing_itself(name: str, value: object) -> None:
 
 
 def test_a_grammar_is_for_metadata_and_only_there() -> None:
-    for params in (sampling_params(METADATA), sampling_params(GUIDED, GRAMMAR)):
+    for params in (
+        sampling_params(METADATA),
+        sampling_params(GUIDED, GRAMMAR),
+        sampling_params(LYRICS, GRAMMAR),
+    ):
         with pytest.raises(ValueError, match="structured_outputs"):
             PlanProcessor.validate_params(params)
 

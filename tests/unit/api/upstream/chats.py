@@ -10,6 +10,7 @@ import httpx
 
 from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.jobs.store.operations import ListJobs
+from acestep_ray.jobs.store.records import JobRecord
 from tests.unit.api.harness import ApiHarness
 
 PATH = "/v1/chat/completions"
@@ -29,7 +30,7 @@ def sound(data: bytes, prefix: str = "") -> dict[str, Any]:
 async def until_queued(api: ApiHarness) -> None:
     """Wait until a job is queued."""
     async with asyncio.timeout(60):
-        while not api.queued():
+        while not await api.queued():
             await asyncio.sleep(0.001)
 
 
@@ -50,12 +51,12 @@ async def spec_of(api: ApiHarness, fields: Mapping[str, object]) -> JobSpec:
     """The stored spec of a request that succeeds."""
     answer = await complete(api, fields)
     assert answer.status_code == 200, answer.text
-    return api.stored(answer.json()["job_id"])
+    return await api.stored(answer.json()["job_id"])
 
 
-def newest(api: ApiHarness) -> Any:
+async def newest(api: ApiHarness) -> JobRecord:
     """The record of the newest job."""
-    return api.service.apply(ListJobs(limit=1))[0]
+    return (await api.service.list(ListJobs(limit=1)))[0].record
 
 
 def audio_in(part: Mapping[str, Any]) -> list[bytes]:

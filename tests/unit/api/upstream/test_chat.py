@@ -145,7 +145,7 @@ async def test_other_text_describes_the_song(api: ApiHarness) -> None:
         await api.http.post("/release_task", json={"sample_query": "a calm song about the sea"}),
     ]
     ids = [answers[0].json()["job_id"], answers[1].json()["data"]["task_id"]]
-    chatted, released = (api.stored(job_id) for job_id in ids)
+    chatted, released = [await api.stored(job_id) for job_id in ids]
     assert chatted.plan == released.plan
     assert chatted.decode.caption == released.decode.caption
     assert chatted.decode.lyrics == released.decode.lyrics
@@ -193,7 +193,7 @@ async def test_the_last_message_of_the_user_counts(api: ApiHarness) -> None:
 async def test_requests_that_say_nothing(api: ApiHarness, fields: dict[str, object]) -> None:
     answer = await api.http.post(PATH, json=fields)
     problem_of(answer, 400, "malformed_body")
-    assert api.queued() == 0
+    assert await api.queued() == 0
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"5", b"\xff{}", b'{"messages": NaN'])
@@ -231,7 +231,7 @@ async def test_a_job_that_fails(api: ApiHarness) -> None:
 async def test_a_job_that_somebody_ends(api: ApiHarness, end: type[Cancel] | type[Delete]) -> None:
     call = asyncio.create_task(api.http.post(PATH, json=chat(TAGGED)))
     await until_queued(api)
-    job_id = newest(api).job_id
+    job_id = (await newest(api)).job_id
     await (api.service.cancel(job_id) if end is Cancel else api.service.delete(job_id))
     problem_of(await call, 500, "job_failed")
 
@@ -250,7 +250,7 @@ async def test_a_job_that_takes_too_long_goes_on(make_api: MakeHarness) -> None:
     answer = await api.http.post(PATH, json=chat(TAGGED))
     problem = problem_of(answer, 504, "still_running")
     assert answer.headers["location"] == f"/v1/jobs/{problem['job_id']}"
-    assert api.queued() == 1
+    assert await api.queued() == 1
     job_id = await api.succeed()
     assert job_id == problem["job_id"]
 
@@ -273,7 +273,7 @@ async def test_a_client_that_disconnects(api: ApiHarness, how: str, key: str | N
         return
     for _ in range(100):
         await asyncio.sleep(0)
-    assert api.queued() == 1
+    assert await api.queued() == 1
     again = asyncio.create_task(
         api.http.post(PATH, json=chat(TAGGED), headers={"Idempotency-Key": key})
     )
@@ -304,9 +304,9 @@ async def test_a_client_that_disconnects_while_its_job_is_being_queued(
 
 async def _until_cancelled(api: ApiHarness) -> None:
     async with asyncio.timeout(60):
-        while newest(api).status is not Status.FAILED:
+        while (await newest(api)).status is not Status.FAILED:
             await asyncio.sleep(0.001)
-    assert newest(api).error_code is ErrorCode.CANCELLED
+    assert (await newest(api)).error_code is ErrorCode.CANCELLED
 
 
 async def test_a_request_that_is_repeated_with_its_key(api: ApiHarness) -> None:
@@ -360,5 +360,5 @@ async def test_the_key(
     await api.succeed((b"one",))
     answer = await call
     assert answer.status_code == 200
-    assert KEY not in api.stored(answer.json()["job_id"]).model_dump_json()
+    assert KEY not in (await api.stored(answer.json()["job_id"])).model_dump_json()
     assert KEY not in json.dumps(answer.json())

@@ -80,7 +80,7 @@ async def test_slashes_as_some_programs_write_them(api: ApiHarness) -> None:
     call = asyncio.create_task(api.http.post(PATH, content=content, headers=HEADERS))
     await until_queued(api)
     await api.succeed((b"one",))
-    source = api.stored((await call).json()["job_id"]).decode.source
+    source = (await api.stored((await call).json()["job_id"])).decode.source
     plain = (await spec_of(api, edit(sound(SONG)))).decode.source
     assert source is not None and plain is not None
     assert source.samples == plain.samples
@@ -91,7 +91,7 @@ async def test_short_audio_is_read_like_long_audio(api: ApiHarness) -> None:
     for data in (b"RIFF", b"RIFF" * 10_000):
         answer = await api.http.post(PATH, json=edit(sound(data)))
         assert "src_audio" in field_errors(answer, "invalid_audio")
-        assert api.queued() == 0
+        assert await api.queued() == 0
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ async def test_short_audio_is_read_like_long_audio(api: ApiHarness) -> None:
 async def test_data_that_is_not_base64(api: ApiHarness, data: object) -> None:
     part = {"type": "input_audio", "input_audio": {"data": data}}
     problem_of(await api.http.post(PATH, json=edit(part)), 400, "malformed_body")
-    assert api.queued() == 0
+    assert await api.queued() == 0
 
 
 @pytest.mark.parametrize("url", ["http://music/a.wav", "HTTPS://music/a.wav", "file:///a.wav", ""])

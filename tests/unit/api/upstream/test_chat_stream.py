@@ -36,7 +36,7 @@ async def test_the_order_of_the_events(api: ApiHarness) -> None:
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert answer.headers["x-accel-buffering"] == "no"
     assert answer.headers["cache-control"] == "no-store"
-    job_id = newest(api).job_id
+    job_id = (await newest(api)).job_id
     assert answer.headers["location"] == f"/v1/jobs/{job_id}"
     chunks = events_of(answer.text)
     deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
@@ -81,13 +81,13 @@ async def test_a_job_that_fails(api: ApiHarness) -> None:
     (choice,) = last["choices"]
     assert choice["finish_reason"] == "error"
     assert choice["delta"]["content"] == "\n\nError: The decoder ran out of memory."
-    assert last["job_id"] == newest(api).job_id
+    assert last["job_id"] == (await newest(api)).job_id
 
 
 async def test_a_job_that_is_deleted(api: ApiHarness) -> None:
     client = Client(api, PATH, SONG)
     await client.received("Generating music")
-    await api.service.delete(newest(api).job_id)
+    await api.service.delete((await newest(api)).job_id)
     await client.end()
     choice = events_of(client.text)[-1]["choices"][0]
     assert (choice["finish_reason"], choice["delta"]["content"]) == (
@@ -125,9 +125,9 @@ async def test_a_client_that_disconnects(
         client.task.cancel()
     await client.end()
     async with asyncio.timeout(60):
-        while newest(api).status is not Status.FAILED:
+        while (await newest(api)).status is not Status.FAILED:
             await asyncio.sleep(0.001)
-    assert newest(api).error_code is ErrorCode.CANCELLED
+    assert (await newest(api)).error_code is ErrorCode.CANCELLED
 
 
 async def test_a_client_with_a_key_can_ask_again(api: ApiHarness, quick: None) -> None:
@@ -137,7 +137,7 @@ async def test_a_client_with_a_key_can_ask_again(api: ApiHarness, quick: None) -
     await client.end()
     for _ in range(100):
         await asyncio.sleep(0)
-    assert api.queued() == 1
+    assert await api.queued() == 1
     await api.succeed((b"one", b"two"))
     answer = await api.http.post(PATH, json=SONG, headers={"Idempotency-Key": "k"})
     assert answer.headers["idempotency-replayed"] == "true"
@@ -151,7 +151,7 @@ async def test_a_client_that_disconnects_after_the_end(api: ApiHarness) -> None:
     await client.received("[DONE]")
     client.hang_up()
     await client.end()
-    assert newest(api).status is Status.SUCCEEDED
+    assert (await newest(api)).status is Status.SUCCEEDED
 
 
 @pytest.mark.parametrize(("stream", "streamed"), [("true", True), (1, True), ("no", False)])

@@ -254,7 +254,7 @@ async def test_random_songs_are_legal_requests(
         answer = await api.http.post("/create_random_sample", data={"sample_type": "custom_mode"})
         data = data_of(answer)
         released = data_of(await api.http.post("/release_task", json={**data, "thinking": True}))
-        song = api.stored(released["task_id"]).decode
+        song = (await api.stored(released["task_id"])).decode
         assert (song.caption, song.lyrics) == (data["caption"], data["lyrics"])
         assert (song.bpm, song.key_scale) == (data["bpm"], data["key_scale"])
         assert (song.duration, song.time_signature) == (data["duration"], data["time_signature"])

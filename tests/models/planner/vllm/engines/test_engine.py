@@ -1,20 +1,19 @@
 """The engine as the deployment sees it, with vLLM in processes of its own, on the CPU.
 
-The last test kills it, and continues with another.
+The last test kills it, and continues with another: files whose tests need it have earlier names.
 """
 
 import asyncio
 import os
 import random
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-import pytest_asyncio
 import torch
 from safetensors.torch import load_file, save_file
 from vllm import SamplingParams
@@ -22,7 +21,6 @@ from vllm.exceptions import VLLMValidationError
 from vllm.inputs.engine import tokens_input
 
 from acestep_ray.planner.context import codes_prompt_ids
-from acestep_ray.planner.engines import make_planner
 from acestep_ray.planner.grammar import Given
 from acestep_ray.planner.prepared_request import prepare_request
 from acestep_ray.planner.protocol import (
@@ -39,29 +37,12 @@ from acestep_ray.planner.transformers.planning import Planning
 from acestep_ray.planner.vllm import requests
 from acestep_ray.planner.vllm.engine import VllmPlanner
 from acestep_ray.planner.vllm.planning import Planning as VllmPlanning
-from acestep_ray.settings import Lm, Settings
+from acestep_ray.settings import Settings
 from acestep_ray.timebase import codes_of_seconds
 from tests.models.planner.vllm.songs import FORCED, HOSTILE, request, song, text_alone
+from tests.models.planner.vllm.started import LM, PLANS, load, nothing_left
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-PLANS = 4
-LM = Lm(max_concurrent_plans=PLANS, context=4096, caption_tokens=10)
-
-
-def load(checkpoints: Path, **fields: Any) -> VllmPlanner:
-    settings = Settings(planner="vllm", checkpoints=checkpoints, lm=LM.model_copy(update=fields))
-    engine = make_planner(settings)
-    assert isinstance(engine, VllmPlanner)
-    return engine
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def engine(checkpoints: Path) -> AsyncIterator[VllmPlanner]:
-    engine = load(checkpoints)
-    await engine.check()
-    yield engine
-    await engine.close()
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def plan_of(engine: VllmPlanner, wanted: PlanRequest) -> Plan:
@@ -69,14 +50,6 @@ async def plan_of(engine: VllmPlanner, wanted: PlanRequest) -> Plan:
     assert isinstance(plan, Plan)
     assert all(isinstance(event, PlanProgress) for event in progress)
     return plan
-
-
-async def nothing_left(engine: VllmPlanner) -> None:
-    """No request, and no KV block of one; an aborted request needs a step to disappear."""
-    vllm = engine._requests._engine
-    async with asyncio.timeout(30):
-        while vllm.get_num_unfinished_requests() or not await vllm.reset_prefix_cache():
-            await asyncio.sleep(0.05)
 
 
 def plan_of_pt(planning: Planning, wanted: PlanRequest) -> Plan:
