@@ -49,7 +49,7 @@ async def test_what_the_lm_writes(
     """With use_5hz_lm it writes codes too, without it only text and metadata."""
     answer = await api.submit(**{"caption": None, **fields, "use_5hz_lm": codes_too})
     assert warnings_of(answer) == ""
-    spec = api.stored(answer.json()["job_id"])
+    spec = await api.stored(answer.json()["job_id"])
     assert spec.plan and spec.plan.writing == writing
     assert spec.plan.infer_type == ("llm_dit" if codes_too else "dit")
     assert spec.needs_plan and api.service.submits[-1].needs_plan
@@ -59,7 +59,7 @@ async def test_what_the_lm_writes(
 async def test_in_a_form(api: ApiHarness) -> None:
     data = {"description": "rain", "sample_mode": "1", "caption": "", "format": "mp3"}
     answer = await api.http.post(URL, data=data)
-    spec = api.stored(answer.json()["job_id"])
+    spec = await api.stored(answer.json()["job_id"])
     assert spec.plan and spec.plan.writing == sample("rain")
     assert warnings_of(answer) == "Unknown fields, ignored: format."
 
@@ -99,7 +99,7 @@ async def test_a_sample_would_replace_what_was_sent(
     (name,) = asked
     errors = field_errors(await api.submit(**asked, **given))
     assert list(errors) == [name] and f"contradicts {named}:" in errors[name]
-    assert api.queued() == 0
+    assert await api.queued() == 0
 
 
 @pytest.mark.parametrize("asked", [{"sample_query": "rain"}, {"sample_mode": 1}, {"format": "1"}])
@@ -120,13 +120,13 @@ async def test_where_the_lm_writes_nothing_it_is_refused(
     (name,) = asked
     name = {"format": "use_format"}.get(name, name)
     assert named in errors[name] and set(errors) <= {name, "src_audio_path"}
-    assert api.queued() == 0
+    assert await api.queued() == 0
 
 
 async def test_with_a_sample_use_format_has_nothing_to_do(api: ApiHarness) -> None:
     answer = await api.submit(caption=None, sample_query="rain", use_format=True)
     assert warnings_of(answer).startswith("use_format is not used: the LM writes the text")
-    spec = api.stored(answer.json()["job_id"])
+    spec = await api.stored(answer.json()["job_id"])
     assert spec.plan and spec.plan.writing == sample("rain")
 
 
@@ -182,7 +182,7 @@ async def test_without_a_planner(api: ApiHarness, fields: dict[str, Any], named:
     answer = await api.submit(**fields)
     detail = problem_of(answer, 503, "not_ready")["detail"]
     assert detail == f"{named}No planner is up yet; try again in a few seconds."
-    assert answer.headers["retry-after"] and api.queued() == 0
+    assert answer.headers["retry-after"] and await api.queued() == 0
 
 
 async def test_a_contradiction_is_an_error_with_or_without_a_planner(api: ApiHarness) -> None:

@@ -177,7 +177,7 @@ async def test_what_is_refused(api: ApiHarness, name: str) -> None:
                 assert f"{spelling} is not served yet: {REFUSED[name]}." in errors[name]
             data = {"caption": "x", "lyrics": "la", spelling: str(value).lower()}
             assert set(field_errors(await api.http.post(URL, data=data))) == {name}
-    assert api.queued() == 0
+    assert await api.queued() == 0
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -253,7 +253,7 @@ async def test_what_the_request_says_wins_over_nested_objects(api: ApiHarness) -
         param_obj={"prompt": "second", "bpm": 90},
         metas={"bpm": 80, "lyrics": "la"},
     )
-    spec = api.stored(answer.json()["job_id"])
+    spec = await api.stored(answer.json()["job_id"])
     assert (spec.decode.caption, spec.decode.bpm, spec.decode.lyrics) == ("first", 90, "la")
     reported = warnings_of(answer)
     assert "param_obj.prompt is not used: caption came too." in reported

@@ -81,7 +81,7 @@ async def test_a_sample_without_a_planner_is_refused(
     answer = await api.http.post("/release_task", json={**fields, "thinking": thinking})
     detail = problem_of(answer, 503, "not_ready")["detail"]
     assert thinking or detail.startswith(f"{next(iter(fields))} needs the language model.")
-    assert api.queued() == 0
+    assert await api.queued() == 0
 
 
 async def test_a_format_without_a_planner(api: ApiHarness) -> None:
