@@ -106,3 +106,32 @@ class MetadataConstraint:
     def _check(self) -> None:
         if self._matcher.is_error():
             raise RuntimeError(f"The metadata grammar failed: {self._matcher.get_error()}")
+
+
+class GrammarConstraint:
+    """One text of the LM that follows a grammar in llguidance's Lark, one token at a time: exactly
+    what vLLM does with the same grammar."""
+
+    def __init__(self, vocabulary: TextVocabulary, grammar: str) -> None:
+        self._matcher = LLMatcher(vocabulary.tokens, LLMatcher.grammar_from_lark(grammar))
+        self._check()
+
+    @property
+    def done(self) -> bool:
+        """Whether the text is complete; then nothing may follow."""
+        return self._matcher.is_stopped()
+
+    def legal(self) -> NDArray[np.int64]:
+        """The tokens that may come next, in ascending order; at least one, unless ``done``."""
+        mask = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
+        self._check()
+        return np.flatnonzero(np.unpackbits(mask, bitorder="little", count=FIRST_CODE))
+
+    def take(self, token: int) -> None:
+        """Write a token. Raises ValueError for one that is not legal."""
+        if not self._matcher.consume_token(token):
+            raise ValueError(f"token {token} is not legal here")
+
+    def _check(self) -> None:
+        if self._matcher.is_error():
+            raise RuntimeError(f"The metadata grammar failed: {self._matcher.get_error()}")

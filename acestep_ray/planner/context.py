@@ -1,4 +1,4 @@
-"""What fits into the LM's context: the prompt, the metadata, and five codes per second."""
+"""What fits into the LM's context: prompt, metadata, and five codes per second, or lyrics."""
 
 from dataclasses import replace
 
@@ -14,7 +14,11 @@ METADATA_TOKENS = CAPTION_TOKENS + 128
 """Kept free for the CoT: the caption and the other lines, even if these are one token per byte."""
 ANSWER_TOKENS = METADATA_TOKENS - 8
 """The most that the LM writes between the CoT's tags."""
+LYRICS_TOKENS = 2048
+"""Longest lyrics that the LM may write."""
 _END = 1
+_HEADING = 8  # `prompts.LYRICS_HEADING`, and the end of the lyrics
+_LEAST_LYRICS = 128  # with less room for lyrics, a text is refused
 
 
 def check_context(prompt_tokens: int, seconds: float, context: int) -> None:
@@ -31,6 +35,23 @@ def check_context(prompt_tokens: int, seconds: float, context: int) -> None:
             f"a prompt of {prompt_tokens} tokens{song} cannot fit the language model's context of "
             f"{context} tokens; caption and lyrics may take {max(left, 0)}"
         )
+
+
+def room_for_lyrics(prompt_tokens: int, most: int, context: int) -> int:
+    """How many tokens of lyrics, at most ``most``, may follow a prompt and the metadata; 0 if
+    ``most`` is 0. A quarter of the context is not exceeded, so that codes have room after them.
+
+    Raises ValueError, with one sentence for the client, if the prompt does not fit.
+    """
+    most = min(most, context // 4)
+    least = min(most, _LEAST_LYRICS)
+    left = context - METADATA_TOKENS - _HEADING - least
+    if prompt_tokens > left:
+        raise ValueError(
+            f"a prompt of {prompt_tokens} tokens cannot fit the language model's context of "
+            f"{context} tokens; it may take {max(left, 0)}"
+        )
+    return min(most, context - METADATA_TOKENS - _HEADING - prompt_tokens)
 
 
 def longest_seconds(prompt_tokens: int, context: int) -> int:

@@ -1,4 +1,4 @@
-"""Selects the progress of a plan that is reported."""
+"""Selects the progress of a plan or a text that is reported."""
 
 import re
 from time import monotonic
@@ -8,7 +8,7 @@ from acestep_ray.planner.protocol import Metadata, PlanProgress
 
 FIELDS = len(Metadata.model_fields)
 """Steps of the metadata stage."""
-Stage = Literal["metadata", "codes"]
+Stage = Literal["writing", "metadata", "codes"]
 _SECONDS = 0.25
 _FIELD_END = re.compile(r"\n(?! )")
 

@@ -24,6 +24,7 @@ LYRICS_HEADING = "\n\n# Lyric\n"
 INSTRUMENTAL = "[Instrumental]"
 
 _BEFORE_CODES = "\n\n"
+_OPEN_COT = f"{THINK}\n"
 # A user's text that contains the text of one of the model's own tokens would become that token.
 _OWN_TOKEN = re.compile(r"<(?=\|[a-z_]+[0-9]*\|>|/?(?:think|tool_call|tool_response)>)")
 
@@ -49,7 +50,7 @@ def song_prompt(caption: str, lyrics: str) -> str:
 
 def metadata_prompt(caption: str, lyrics: str) -> str:
     """For the metadata phase: the LM continues after ``<think>``, by ``grammar.body_regex``."""
-    return f"{song_prompt(caption, lyrics)}{THINK}\n"
+    return f"{song_prompt(caption, lyrics)}{_OPEN_COT}"
 
 
 def codes_prompt(caption: str, lyrics: str, cot: Given) -> str:
@@ -70,20 +71,26 @@ def unconditional_prompt(negative_prompt: str) -> str:
 
 
 def inspire_prompt(query: str, *, instrumental: bool) -> str:
-    """To make a song from a short description: metadata and lyrics follow."""
+    """To make a song from a short description: metadata follow, then lyrics."""
     description = plain(query) if query.strip() else NO_USER_INPUT
     user = f"{description}\n\ninstrumental: {str(instrumental).lower()}"
-    return f"{frame(INSPIRE, user)}{THINK}\n"
+    return f"{frame(INSPIRE, user)}{_OPEN_COT}"
 
 
 def format_prompt(caption: str, lyrics: str) -> str:
-    """To improve a user's caption and lyrics: metadata and lyrics follow."""
+    """To improve a user's caption and lyrics: as above."""
     caption = plain(caption) if caption.strip() else NO_USER_INPUT
     lyrics = plain(lyrics) if lyrics.strip() else INSTRUMENTAL
     user = f"# Caption\n{caption}\n\n# Lyric\n{lyrics}"
-    return f"{frame(FORMAT, user)}{THINK}\n"
+    return f"{frame(FORMAT, user)}{_OPEN_COT}"
 
 
 def understand_prompt(codes: tuple[int, ...]) -> str:
-    """To describe audio: metadata and lyrics follow. Raises ValueError for an illegal code."""
-    return f"{frame(UNDERSTAND, format_code_string(codes) or NO_USER_INPUT)}{THINK}\n"
+    """To describe audio: as above. Raises ValueError for an illegal code."""
+    return f"{frame(UNDERSTAND, format_code_string(codes) or NO_USER_INPUT)}{_OPEN_COT}"
+
+
+def lyrics_prompt(prompt: str, cot: Given) -> str:
+    """For the lyrics: one of the three prompts above, with the metadata that the LM wrote for it,
+    and the heading of the lyrics. They follow, up to the end of the turn."""
+    return f"{prompt.removesuffix(_OPEN_COT)}{cot_text(cot)}{LYRICS_HEADING}"

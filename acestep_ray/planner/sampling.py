@@ -27,7 +27,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from acestep_ray.planner.protocol import PlanRequest
+from acestep_ray.planner.protocol import PlanRequest, WriteRequest
 
 GREEDY = 1e-5
 """Temperatures below this count as 0."""
@@ -57,17 +57,17 @@ class Sampling:
     repetition_penalty: float = 1.0
 
     @classmethod
-    def of(cls, request: PlanRequest, phase: Phase) -> Self:
+    def of(cls, request: PlanRequest | WriteRequest, phase: Phase) -> Self:
         """As the request asks for. Guidance and penalty are only for codes: they distort text,
         whose grammar repeats itself, and end its lines early."""
-        codes = phase is Phase.CODES
+        codes = request if phase is Phase.CODES and isinstance(request, PlanRequest) else None
         return cls(
             seed=request.seed,
             temperature=request.temperature,
             top_k=request.top_k if request.top_k and request.top_k > 0 else None,
             top_p=request.top_p if request.top_p is not None and request.top_p < 1 else None,
-            cfg_scale=max(request.cfg_scale, 1.0) if codes else 1.0,
-            repetition_penalty=request.repetition_penalty if codes else 1.0,
+            cfg_scale=max(codes.cfg_scale, 1.0) if codes else 1.0,
+            repetition_penalty=codes.repetition_penalty if codes else 1.0,
         )
 
     @property

@@ -18,7 +18,7 @@ def text_given(request: WriteRequest) -> Given:
     """The fields that a request gives, with the language that a sample's query names and the length
     of understood codes. Raises PlannerError for a value that the grammar does not know."""
     duration = None if request.duration is None else int(request.duration)
-    if duration is None and request.codes:
+    if duration is None and request.kind == "understand" and request.codes:
         low, high = DURATION_RANGE
         duration = min(max(len(request.codes) // codes_of_seconds(1), low), high)
     language = request.vocal_language
@@ -65,7 +65,7 @@ def song_text(
     """
     words = clean_lyrics(lyrics or "")
     if not words and request.kind == "format":
-        words = request.lyrics.strip()
+        words = clean_lyrics(request.lyrics)
     if not is_sung(words):
         words = INSTRUMENTAL
     caption = clean_caption(written.caption or "") or clean_caption(request.caption)

@@ -100,6 +100,9 @@ class Lm(Group):
     caption_tokens: int = Field(
         512, ge=8, le=512, description="Longest caption that the LM may write, tokens."
     )
+    lyrics_tokens: int = Field(
+        2048, ge=8, le=2048, description="Longest lyrics that the LM may write, tokens."
+    )
     cuda_graphs: bool = Field(
         True, description="On a GPU, launch each token's kernels as one CUDA graph."
     )

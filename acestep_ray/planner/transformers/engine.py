@@ -5,7 +5,8 @@ import logging
 import threading
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Self
+from contextlib import aclosing
+from typing import Any, Self, TypeVar
 
 from acestep_ray.planner.checkpoint_folder import find_lm
 from acestep_ray.planner.progress import ProgressThrottle, Stage
@@ -15,27 +16,36 @@ from acestep_ray.planner.protocol import (
     PlannerError,
     PlanProgress,
     PlanRequest,
+    SongText,
+    WriteRequest,
 )
 from acestep_ray.planner.transformers.load import load_lm
-from acestep_ray.planner.transformers.planning import Planning
+from acestep_ray.planner.transformers.planning import Planning, Progress
+from acestep_ray.planner.transformers.writing import TextWriter
 from acestep_ray.settings import Settings
 
 logger = logging.getLogger(__name__)
+Made = TypeVar("Made", Plan, SongText)
 
 
 class TransformersPlanner:
-    """Implements PlannerEngine. Plans are made one by one; only the vllm engine batches them."""
+    """Implements PlannerEngine. Plans and texts are made one by one; only the vllm engine batches
+    them."""
 
-    def __init__(self, planning: Planning) -> None:
+    def __init__(self, planning: Planning, writer: TextWriter) -> None:
         self._planning = planning
+        self._writer = writer
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="planner")
-        self._at_work: set[Future[Plan]] = set()
+        self._at_work: set[Future[Any]] = set()
 
     @classmethod
     def load(cls, settings: Settings) -> Self:
         """The language model that the settings name. Raises CheckpointError."""
         lm = load_lm(find_lm(settings.checkpoints, settings.lm.model), settings.lm)
-        return cls(Planning(lm, settings.lm, settings.lyrics, settings.defaults.duration))
+        return cls(
+            Planning(lm, settings.lm, settings.lyrics, settings.defaults.duration),
+            TextWriter(lm, settings.lm, settings.lyrics),
+        )
 
     def describe(self) -> PlannerDescription:
         """Its one model has the checkpoint's name; a request need not name it."""
@@ -43,9 +53,25 @@ class TransformersPlanner:
 
     async def plan(self, request: PlanRequest) -> AsyncGenerator[PlanProgress | Plan, None]:
         """See PlannerEngine.plan. If it is closed early, it returns when the work has stopped."""
-        if request.model not in ("", self._planning.model):
+        work = self._work(request.model, lambda progress: self._planning.plan(request, progress))
+        async with aclosing(work) as events:
+            async for event in events:
+                yield event
+
+    async def write(self, request: WriteRequest) -> AsyncGenerator[PlanProgress | SongText, None]:
+        """See PlannerEngine.write. If it is closed early, it returns when the work has stopped."""
+        work = self._work(request.model, lambda progress: self._writer.write(request, progress))
+        async with aclosing(work) as events:
+            async for event in events:
+                yield event
+
+    async def _work(
+        self, model: str, make: Callable[[Progress], Made]
+    ) -> AsyncGenerator[PlanProgress | Made, None]:
+        """What ``make`` makes in the thread, after its progress."""
+        if model not in ("", self._planning.model):
             raise PlannerError(
-                f"The LM {request.model!r} is not deployed; there are: {self._planning.model}."
+                f"The LM {model!r} is not deployed; there are: {self._planning.model}."
             )
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[PlanProgress | None] = asyncio.Queue()
@@ -57,12 +83,12 @@ class TransformersPlanner:
         if waits := bool(self._at_work):
             put(PlanProgress(stage="waiting", step=0, total=1))
 
-        def plan() -> Plan:
+        def run() -> Made:
             if waits:
                 put(PlanProgress(stage="waiting", step=1, total=1))
-            return self._planning.plan(request, progress)
+            return make(progress)
 
-        future = self._thread.submit(plan)
+        future = self._thread.submit(run)
         self._at_work.add(future)
         future.add_done_callback(self._at_work.discard)
         future.add_done_callback(lambda _: put(None))
@@ -79,12 +105,12 @@ class TransformersPlanner:
         """See PlannerEngine.check. This engine lives as long as its process."""
 
     async def close(self) -> None:
-        """Release the thread. A plan that is under way continues to its end."""
+        """Release the thread. What is under way continues to its end."""
         self._thread.shutdown(wait=False)
 
 
 class _Stop(Exception):
-    """No caller waits for the plan any more."""
+    """No caller waits for the result any more."""
 
 
 class _Progress:
@@ -102,11 +128,11 @@ class _Progress:
             self._put(event)
 
 
-async def _stopped(future: Future[Plan]) -> None:
-    """Wait for the end of a plan whose ``stop`` is set."""
+async def _stopped(future: Future[Made]) -> None:
+    """Wait for the end of work whose ``stop`` is set."""
     try:
         await asyncio.wrap_future(future)
     except _Stop:
         return
     except Exception:
-        logger.exception("A plan that nobody waits for failed")
+        logger.exception("A plan or text that nobody waits for failed")

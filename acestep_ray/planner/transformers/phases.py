@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from acestep_ray.planner.constraint import MetadataConstraint
+from acestep_ray.planner.constraint import GrammarConstraint, MetadataConstraint
 from acestep_ray.planner.progress import fields_written
 from acestep_ray.planner.sampling import Phase, Sampler, Sampling, step_keys
 from acestep_ray.planner.tokens import CODES, END_OF_TEXT, FIRST_CODE, STOP_IDS
@@ -46,6 +46,26 @@ def write_metadata(
         constraint.take(token)
         written = [token, *constraint.forced()]
         step += 1
+    return written
+
+
+def write_by_grammar(
+    rows: Rows, constraint: GrammarConstraint, sampling: Sampling, tick: Tick = ignore_progress
+) -> list[int]:
+    """Write the constraint's text after the one prompt of ``rows``, one token at a time, and return
+    it; ``tick`` receives how many tokens are written."""
+    sampler = Sampler([sampling], rows.device)
+    written: list[int] = []
+    while not constraint.done:
+        step = len(written)
+        tick(step)
+        key = step_keys(sampling.seed, Phase.METADATA, [step]).to(rows.device)
+        legal = torch.from_numpy(constraint.legal()).to(rows.device)
+        token = legal[sampler.choose(rows.logits(legal), key, tokens=legal)]
+        written.append(int(token))
+        constraint.take(written[-1])
+        if not constraint.done:
+            rows.append(token)
     return written
 
 

@@ -19,10 +19,10 @@ from acestep_ray.timebase import codes_of_seconds
 
 
 class Progress(Protocol):
-    """Receives how far a plan is, before each token; raises any exception to stop it."""
+    """Receives how far a plan or text is, before each token; raises any exception to stop it."""
 
     def __call__(self, stage: Stage, step: int, total: int) -> None:
-        """``step`` of ``total``: fields of the metadata, or codes."""
+        """``step`` of ``total``: fields of the metadata, codes, or tokens of a text."""
         ...
 
 

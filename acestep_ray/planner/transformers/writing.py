@@ -1,122 +1,67 @@
-"""The LM's other uses: a song from a short description ("inspire"), and a better form of a user's
-text ("format").
+"""A song's text from its request to its lyrics, in one call. Blocks, as planning.py does."""
 
-Both write metadata by the grammar, then lyrics, without audio codes and without guidance.
-"""
-
-import re
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from time import perf_counter
 
 import torch
 
-from acestep_ray.planner.constraint import MetadataConstraint
-from acestep_ray.planner.context import ANSWER_TOKENS, CAPTION_TOKENS
-from acestep_ray.planner.grammar import END_THINK, Given
-from acestep_ray.planner.metadata import DURATION_RANGE
-from acestep_ray.planner.prompts import (
-    INSTRUMENTAL,
-    LYRICS_HEADING,
-    format_prompt,
-    inspire_prompt,
-)
-from acestep_ray.planner.protocol import Metadata, PlannerError
-from acestep_ray.planner.sampling import Sampling
-from acestep_ray.planner.song_outline import read_metadata
+from acestep_ray.planner.constraint import GrammarConstraint
+from acestep_ray.planner.context import ANSWER_TOKENS
+from acestep_ray.planner.prepared_text import PreparedText, prepare_text, read_tokens
+from acestep_ray.planner.protocol import Metadata, SongText, WriteRequest
+from acestep_ray.planner.sampling import Phase, Sampling
+from acestep_ray.planner.song_text import song_text
 from acestep_ray.planner.transformers.language_model import LanguageModel
-from acestep_ray.planner.transformers.phases import write_lyrics, write_metadata
-
-LYRICS_TOKENS = 2048
-"""Longest lyrics that are written, in tokens."""
-NOTHING = Given()
-_HEADING = re.compile(r"\s*#\s*Lyrics?\s*\n", re.IGNORECASE)
+from acestep_ray.planner.transformers.phases import write_by_grammar, write_lyrics
+from acestep_ray.planner.transformers.planning import Progress
+from acestep_ray.settings import Lm, Lyrics
 
 
-@dataclass(frozen=True)
-class Song:
-    """The texts of a song; ``caption`` is in the metadata too."""
+class TextWriter:
+    """Writes songs' texts with one language model, one at a time, always from the same thread."""
 
-    caption: str
-    lyrics: str
-    metadata: Metadata
+    def __init__(self, lm: LanguageModel, settings: Lm, lyrics: Lyrics) -> None:
+        self._lm = lm
+        # The model that was loaded may have less room than these settings have.
+        self._settings = settings.model_copy(update={"context": lm.context})
+        self._lyrics = lyrics
 
-
-def inspire(
-    lm: LanguageModel,
-    query: str,
-    sampling: Sampling,
-    *,
-    instrumental: bool = False,
-    given: Given = NOTHING,
-    caption_tokens: int = CAPTION_TOKENS,
-    lyrics_tokens: int = LYRICS_TOKENS,
-) -> Song:
-    """Caption, metadata and lyrics from a short description (``query``). The fields in ``given``
-    are returned unchanged.
-
-    Raises PlannerError if the description is too long.
-    """
-    song = _write(
-        lm,
-        inspire_prompt(query, instrumental=instrumental),
-        sampling,
-        given=given,
-        caption_tokens=caption_tokens,
-        lyrics_tokens=lyrics_tokens,
-    )
-    if instrumental and not song.lyrics:
-        return replace(song, lyrics=INSTRUMENTAL)
-    return song
-
-
-def format_song(
-    lm: LanguageModel,
-    caption: str,
-    lyrics: str,
-    sampling: Sampling,
-    *,
-    given: Given = NOTHING,
-    caption_tokens: int = CAPTION_TOKENS,
-    lyrics_tokens: int = LYRICS_TOKENS,
-) -> Song:
-    """A user's caption and lyrics in the form that suits the models. The fields in ``given`` are
-    returned unchanged.
-
-    Raises PlannerError if caption and lyrics are too long.
-    """
-    return _write(
-        lm,
-        format_prompt(caption, lyrics),
-        sampling,
-        given=given,
-        caption_tokens=caption_tokens,
-        lyrics_tokens=lyrics_tokens,
-    )
-
-
-@torch.inference_mode()
-def _write(
-    lm: LanguageModel,
-    prompt: str,
-    sampling: Sampling,
-    *,
-    given: Given,
-    caption_tokens: int,
-    lyrics_tokens: int,
-) -> Song:
-    ids = lm.tokenizer.encode(prompt)
-    heading = lm.tokenizer.encode(f"{END_THINK}{LYRICS_HEADING}")
-    room = ANSWER_TOKENS + len(heading) + lyrics_tokens
-    if len(ids) + room > lm.context:
-        raise PlannerError(
-            f"The text takes {len(ids)} tokens, but the language model's context has room for "
-            f"{max(lm.context - room, 0)}."
+    @torch.inference_mode()
+    def write(self, request: WriteRequest, progress: Progress) -> SongText:
+        """Write one text. Raises PlannerError, and what ``progress`` raises."""
+        started = perf_counter()
+        prepared = prepare_text(request, self._lm.tokenizer, self._settings)
+        total = prepared.most_tokens
+        progress("writing", 0, total)
+        ids = write_by_grammar(
+            self._lm.rows([prepared.prompt], ANSWER_TOKENS),
+            GrammarConstraint(self._lm.vocabulary, prepared.grammar),
+            Sampling.of(request, Phase.METADATA),
+            lambda step: progress("writing", step, total),
         )
-    rows = lm.rows([ids], room)
-    constraint = MetadataConstraint(
-        lm.vocabulary, given, DURATION_RANGE[1], caption_tokens=caption_tokens
-    )
-    last = write_metadata(rows, constraint, sampling)
-    rows.append(torch.tensor([*last, *heading], device=rows.device))
-    text = lm.tokenizer.decode(write_lyrics(rows, lyrics_tokens, sampling))
-    metadata = read_metadata(constraint.text, given)
-    return Song(metadata.caption or "", _HEADING.sub("", text, count=1).strip(), metadata)
+        metadata = prepared.metadata(self._lm.tokenizer, ids)
+        lyrics = self._write_lyrics(
+            prepared, metadata, lambda step: progress("writing", len(ids) + step, total)
+        )
+        progress("writing", total, total)
+        return song_text(
+            request,
+            metadata,
+            lyrics,
+            self._lyrics,
+            longest=prepared.longest,
+            model=self._lm.name,
+            elapsed=perf_counter() - started,
+        )
+
+    def _write_lyrics(
+        self, prepared: PreparedText, metadata: Metadata, tick: Callable[[int], None]
+    ) -> str | None:
+        """None if the LM is not asked for lyrics."""
+        if not prepared.lyrics_tokens:
+            return None
+        prompt = prepared.lyrics_prompt(self._lm.tokenizer, metadata)
+        most = prepared.most_lyrics(prompt)
+        sampling = Sampling.of(prepared.request, Phase.LYRICS)
+        ids = write_lyrics(self._lm.rows([prompt], most), most, sampling, tick)
+        return read_tokens(self._lm.tokenizer, ids)

@@ -1,4 +1,5 @@
-"""The ``vllm`` engine: vLLM in processes of its own, with many plans at once on one GPU."""
+"""The ``vllm`` engine: vLLM in processes of its own, with many plans and texts at once on
+one GPU."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -17,6 +18,8 @@ from acestep_ray.planner.protocol import (
     PlannerError,
     PlanProgress,
     PlanRequest,
+    SongText,
+    WriteRequest,
 )
 from acestep_ray.planner.tokens import LmTokenizer
 from acestep_ray.planner.vllm.arguments import check_room, engine_arguments
@@ -25,6 +28,7 @@ from acestep_ray.planner.vllm.planning import Planning
 from acestep_ray.planner.vllm.requests import Requests
 from acestep_ray.planner.vllm.tokenizer_folder import text_tokenizer
 from acestep_ray.planner.vllm.version import check_version
+from acestep_ray.planner.vllm.writing import TextWriter
 from acestep_ray.settings import Settings
 
 
@@ -36,6 +40,7 @@ class VllmPlanner:
     ) -> None:
         self._requests = Requests(engine)
         self._planning = Planning(self._requests, tokenizer, model, settings)
+        self._writer = TextWriter(self._requests, tokenizer, model, settings)
         self._warm_up: asyncio.Task[None] | None = None
 
     @classmethod
@@ -65,13 +70,23 @@ class VllmPlanner:
 
     async def plan(self, request: PlanRequest) -> AsyncGenerator[PlanProgress | Plan, None]:
         """See PlannerEngine.plan. Raises EngineDied too."""
-        if request.model not in ("", self._planning.model):
-            raise PlannerError(
-                f"The LM {request.model!r} is not deployed; there are: {self._planning.model}."
-            )
+        self._check_model(request.model)
         async with aclosing(self._planning.plan(request)) as events:
             async for event in events:
                 yield event
+
+    async def write(self, request: WriteRequest) -> AsyncGenerator[PlanProgress | SongText, None]:
+        """See PlannerEngine.write. Raises EngineDied too."""
+        self._check_model(request.model)
+        async with aclosing(self._writer.write(request)) as events:
+            async for event in events:
+                yield event
+
+    def _check_model(self, asked: str) -> None:
+        if asked not in ("", self._planning.model):
+            raise PlannerError(
+                f"The LM {asked!r} is not deployed; there are: {self._planning.model}."
+            )
 
     async def check(self) -> None:
         """Raise EngineDied if the engine can no longer plan. The first call warms it up."""

@@ -11,6 +11,7 @@ from vllm import SamplingParams
 from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
 from acestep_ray.planner.sampling import Phase
+from acestep_ray.planner.tokens import STOP_IDS
 from acestep_ray.planner.vllm.row_order import KEY, RowOrder
 
 _FREE = {"extra_args", "output_kind", "stream_interval", "structured_outputs"}
@@ -22,10 +23,12 @@ def sampling_params(
     """The parameters for ``generate``; ``grammar`` is given for metadata, and only then.
 
     Codes end only by ``max_tokens``, so there are exactly ``count`` of them and nothing else.
+    Lyrics end at any of STOP_IDS; of these, vLLM knows only IM_END itself.
     """
     return SamplingParams(
         temperature=0.0,
         max_tokens=order.count,
+        stop_token_ids=sorted(STOP_IDS) if order.phase is Phase.LYRICS else None,
         detokenize=False,
         output_kind=RequestOutputKind.DELTA,
         structured_outputs=grammar,

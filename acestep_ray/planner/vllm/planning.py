@@ -80,8 +80,9 @@ class Planning:
         greedy = Sampling(temperature=0.0)
         metadata = RowOrder(Phase.METADATA, greedy, count=ANSWER_TOKENS)
         guided = RowOrder(Phase.CODES, Sampling(cfg_scale=2.0), count=2, uncond=tuple(prompt))
+        lyrics = RowOrder(Phase.LYRICS, Sampling(), count=2)
         grammar = body_grammar(ALL_GIVEN, DURATION_RANGE[1], caption_tokens=8)
-        for order, rules in ((metadata, grammar), (guided, None)):
+        for order, rules in ((metadata, grammar), (guided, None), (lyrics, None)):
             async for _ in self._requests.write(prompt, order, rules):
                 pass
 

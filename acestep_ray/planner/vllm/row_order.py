@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self, cast
 
-from acestep_ray.planner.context import METADATA_TOKENS
+from acestep_ray.planner.context import LYRICS_TOKENS, METADATA_TOKENS
 from acestep_ray.planner.metadata import DURATION_RANGE
 from acestep_ray.planner.sampling import Phase, Sampling
 from acestep_ray.planner.tokens import VOCABULARY
@@ -23,7 +23,11 @@ request's id there, for the processor. The unconditional row has no order."""
 LONGEST_PROMPT = 40_960
 """In tokens: the LM's own context. The scheduler checks the room of a replica."""
 
-_MOST = {Phase.METADATA: METADATA_TOKENS, Phase.CODES: codes_of_seconds(DURATION_RANGE[1])}
+_MOST = {
+    Phase.METADATA: METADATA_TOKENS,
+    Phase.CODES: codes_of_seconds(DURATION_RANGE[1]),
+    Phase.LYRICS: LYRICS_TOKENS,
+}
 _SAMPLING = tuple(field.name for field in fields(Sampling))
 _NAMES = {"phase", "count", "uncond", *_SAMPLING}
 
@@ -31,6 +35,7 @@ _NAMES = {"phase", "count", "uncond", *_SAMPLING}
 @dataclass(frozen=True)
 class RowOrder:
     """Metadata: at most ``count`` tokens of text, ended by IM_END. Codes: exactly ``count``.
+    Lyrics: at most ``count`` tokens of text, ended by one of STOP_IDS or not at all.
 
     ``uncond``: token ids of the unconditional prompt if ``sampling`` is guided, else empty. Raises
     ValueError, with one sentence that names the field, for every illegal value.
@@ -43,8 +48,8 @@ class RowOrder:
 
     def __post_init__(self) -> None:
         """Check every value and its type, because it may come from a client."""
-        if not isinstance(self.phase, Phase) or self.phase not in _MOST:
-            raise ValueError("phase must be metadata or codes.")
+        if not isinstance(self.phase, Phase):
+            raise ValueError("phase must be metadata, codes or lyrics.")
         row = self.sampling
         if not isinstance(row, Sampling):
             raise ValueError("sampling must be a Sampling.")
@@ -89,7 +94,7 @@ class RowOrder:
         try:
             phase = Phase(order["phase"])
         except ValueError:
-            raise ValueError("phase must be metadata or codes.") from None
+            raise ValueError("phase must be metadata, codes or lyrics.") from None
         uncond = order["uncond"]
         return cls(
             phase=phase,

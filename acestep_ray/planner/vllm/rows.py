@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from acestep_ray.planner.sampling import Phase, Sampler, on_device, step_keys
-from acestep_ray.planner.tokens import CODES, FIRST_CODE
+from acestep_ray.planner.tokens import CODES, FIRST_CODE, IM_END, IM_START
 from acestep_ray.planner.vllm.row_order import RowOrder
 
 _LEGAL = {
     Phase.METADATA: slice(0, FIRST_CODE),  # the grammar has already masked what it forbids
     Phase.CODES: slice(FIRST_CODE, FIRST_CODE + CODES),
+    Phase.LYRICS: slice(0, IM_END + 1),  # text and what ends it; IM_START between them is masked
 }
 
 
@@ -101,7 +102,7 @@ class RowWriter:
         scores = logits[:, legal]
         guided = any(order.uncond for _, order in group)
         chosen = self._sampler(phase, group).choose(
-            scores[here],
+            _without(IM_START, scores[here]) if phase is Phase.LYRICS else scores[here],
             noise,
             uncond=scores[there] if guided else None,
             seen=self._seen(places),
@@ -131,3 +132,9 @@ class RowWriter:
         return torch.stack(
             [self._unseen if place.row.seen is None else place.row.seen for place in places]
         )
+
+
+def _without(token: int, scores: Tensor) -> Tensor:
+    """Scores [R, W] in which a token cannot be chosen. In place."""
+    scores[:, token] = -torch.inf
+    return scores

@@ -10,6 +10,7 @@ from acestep_ray.planner.transformers.language_model import LanguageModel
 from acestep_ray.planner.transformers.load import load_lm
 from acestep_ray.planner.transformers.planning import Planning
 from acestep_ray.planner.transformers.tiny import make_tiny_lm
+from acestep_ray.planner.transformers.writing import TextWriter
 from acestep_ray.settings import Lm, Lyrics
 
 TINY = "acestep-5Hz-lm-tiny"
@@ -50,3 +51,9 @@ def planning(lm: LanguageModel) -> Planning:
 def terse(lm: LanguageModel) -> Planning:
     """Its captions are short: they take most of a plan's time."""
     return Planning(lm, Lm(caption_tokens=10), Lyrics(), 60.0)
+
+
+@pytest.fixture(scope="session")
+def writer(lm: LanguageModel) -> TextWriter:
+    """Its texts are short."""
+    return TextWriter(lm, Lm(caption_tokens=8, lyrics_tokens=12), Lyrics())

@@ -11,6 +11,7 @@ from acestep_ray.planner.engines import make_planner
 from acestep_ray.planner.protocol import Plan, PlannerError, PlanProgress, PlanRequest
 from acestep_ray.planner.transformers.engine import TransformersPlanner
 from acestep_ray.planner.transformers.planning import Planning, Progress
+from acestep_ray.planner.transformers.writing import TextWriter
 from acestep_ray.settings import Settings
 
 FORCED = {"bpm": 90, "key_scale": "C major", "time_signature": "4"}
@@ -43,8 +44,8 @@ class Watched(Planning):
 
 
 @pytest.fixture
-async def engine(terse: Planning) -> AsyncGenerator[TransformersPlanner, None]:
-    engine = TransformersPlanner(Watched(terse))
+async def engine(terse: Planning, writer: TextWriter) -> AsyncGenerator[TransformersPlanner, None]:
+    engine = TransformersPlanner(Watched(terse), writer)
     yield engine
     await engine.close()
 

@@ -1,39 +1,67 @@
-"""A request becomes a song's text, and a user's text is put in order."""
+"""A song's text from a description, a user's text or codes: legal with any weights."""
 
 from typing import Any
 
 import pytest
 import torch
 
-from acestep_ray.planner.grammar import Given
-from acestep_ray.planner.protocol import PlannerError
-from acestep_ray.planner.sampling import Sampling
+from acestep_ray.planner.prepared_text import prepare_text
+from acestep_ray.planner.protocol import PlannerError, SongText, WriteRequest
 from acestep_ray.planner.tokens import END_OF_TEXT, IM_END
 from acestep_ray.planner.transformers import phases
 from acestep_ray.planner.transformers.language_model import LanguageModel
 from acestep_ray.planner.transformers.rows import Rows
-from acestep_ray.planner.transformers.writing import Song, format_song, inspire
-
-SHORT: dict[str, Any] = {"caption_tokens": 8, "lyrics_tokens": 12}
-SAMPLING = Sampling(seed=5, temperature=0.85)
-
-
-def test_inspire(lm: LanguageModel) -> None:
-    given = Given(bpm=77, language="de")
-    song = inspire(lm, "a song about rain", SAMPLING, given=given, **SHORT)
-    assert song.metadata.bpm == 77
-    assert song.metadata.language == "de"
-    assert song.caption == song.metadata.caption
-    assert song.lyrics
-    assert "<|" not in song.lyrics
-    assert song == inspire(lm, "a song about rain", SAMPLING, given=given, **SHORT)
-    assert song != inspire(lm, "a song about sun", SAMPLING, given=given, **SHORT)
+from acestep_ray.planner.transformers.writing import TextWriter
+from acestep_ray.settings import Lm, Lyrics
+from tests.models.planner.texts import KINDS, any_text, check_legal, same, text_request
 
 
-def test_format(lm: LanguageModel) -> None:
-    song = format_song(lm, "sad song", "la la", SAMPLING, **SHORT)
-    assert song.lyrics
-    assert song != format_song(lm, "sad song", "la la la", SAMPLING, **SHORT)
+def write(writer: TextWriter, asked: WriteRequest) -> SongText:
+    return same(writer.write(asked, lambda *_: None))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_hundred_texts_are_legal(writer: TextWriter, kind: str) -> None:
+    captions, lyrics = set(), set()
+    for number in range(200):
+        asked = any_text(kind, number)
+        text = write(writer, asked)
+        check_legal(asked, text)
+        captions.add(text.caption)
+        lyrics.add(text.lyrics)
+    assert len(captions) > 100
+    assert len(lyrics) > 50
+
+
+def test_a_sample_is_written_from_its_query(writer: TextWriter) -> None:
+    asked = text_request(query="a song about rain", bpm=77, vocal_language="de", seed=5)
+    text = write(writer, asked)
+    assert (text.metadata.bpm, text.metadata.language) == (77, "de")
+    assert text == write(writer, asked)
+    for other in ({"query": "a song about sun"}, {"seed": 6}):
+        assert write(writer, asked.model_copy(update=other)) != text
+    for unused in ({"caption": "x"}, {"lyrics": "x"}, {"codes": (1,)}):
+        changed = write(writer, asked.model_copy(update={**unused, "duration": 30.0}))
+        assert changed == write(writer, asked.model_copy(update={"duration": 30.0}))
+
+
+def test_a_text_is_formatted_from_caption_and_lyrics(writer: TextWriter) -> None:
+    asked = text_request("format", caption="sad song", lyrics="la la")
+    text = write(writer, asked)
+    for other in ({"caption": "glad song"}, {"lyrics": "la la la"}):
+        assert write(writer, asked.model_copy(update=other)) != text
+
+
+def test_codes_are_understood_from_the_codes(writer: TextWriter) -> None:
+    asked = text_request("understand", codes=(5, 6) * 50)
+    text = write(writer, asked)
+    assert text.metadata.duration == 20
+    assert write(writer, asked.model_copy(update={"codes": (5, 7) * 50})) != text
+
+
+def test_the_language_that_a_query_names_is_written(writer: TextWriter) -> None:
+    text = write(writer, text_request(query="a love song in French"))
+    assert text.metadata.language == "fr"
 
 
 class Scripted(Rows):
@@ -50,36 +78,101 @@ class Scripted(Rows):
 
 def scripted(
     monkeypatch: pytest.MonkeyPatch, lm: LanguageModel, lyrics: str, end: int = IM_END
-) -> None:
+) -> TextWriter:
     Scripted.script = [*lm.tokenizer.encode(lyrics), end]
     monkeypatch.setattr("acestep_ray.planner.transformers.language_model.Rows", Scripted)
+    return TextWriter(lm, Lm(caption_tokens=8, lyrics_tokens=64), Lyrics())
 
 
 @pytest.mark.parametrize("end", [IM_END, END_OF_TEXT])
 def test_lyrics_end_where_the_model_ends_them(
     lm: LanguageModel, monkeypatch: pytest.MonkeyPatch, end: int
 ) -> None:
-    scripted(monkeypatch, lm, "# Lyric\n[Verse]\nIt rains,\n月光\n\n", end)
-    song = format_song(lm, "x", "y", SAMPLING, caption_tokens=8)
-    assert song.lyrics == "[Verse]\nIt rains,\n月光"
+    lyrics = "# Lyric\n[Verse]\nIt rains, \n月光\r\n\x07\n\n\n<|im_start|>\n\n"
+    writer = scripted(monkeypatch, lm, lyrics.replace("<|", "< |"), end)
+    text = write(writer, text_request("format", caption="x", lyrics="y"))
+    assert text.lyrics == "[Verse]\nIt rains,\n月光\n\n< |im_start|>"
     assert Scripted.script == []
 
 
-def test_an_instrumental_without_lyrics_says_so(
+def test_lyrics_end_at_their_limit_and_never_inside_a_character(
     lm: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scripted(monkeypatch, lm, "\n")
-    assert (
-        inspire(lm, "drums", SAMPLING, caption_tokens=8, instrumental=True).lyrics
-        == "[Instrumental]"
-    )
-    scripted(monkeypatch, lm, "")
-    assert inspire(lm, "drums", SAMPLING, caption_tokens=8).lyrics == ""
-    scripted(monkeypatch, lm, "La")
-    song: Song = inspire(lm, "drums", SAMPLING, caption_tokens=8, instrumental=True)
-    assert song.lyrics == "La"
+    writer = scripted(monkeypatch, lm, "la " * 31)
+    first, *_ = lm.tokenizer.encode("🫎")  # several tokens
+    Scripted.script[-1] = first
+    Scripted.script += [first] * 100
+    text = write(writer, text_request(query="x"))
+    assert text.lyrics == " ".join(["la"] * 31)
 
 
-def test_a_text_that_does_not_fit_is_refused(lm: LanguageModel) -> None:
-    with pytest.raises(PlannerError, match=r"The text takes \d+ tokens, but .* room for \d+\."):
-        format_song(lm, "x", "la " * 8000, SAMPLING)
+@pytest.mark.parametrize(
+    "asked",
+    [
+        text_request(query="drums", instrumental=True),
+        text_request("format", caption="drums"),
+        text_request("format", caption="drums", lyrics="[Instrumental]"),
+    ],
+)
+def test_a_song_without_words_gets_none(
+    lm: LanguageModel, monkeypatch: pytest.MonkeyPatch, asked: WriteRequest
+) -> None:
+    writer = scripted(monkeypatch, lm, "La")
+    assert write(writer, asked).lyrics == "[Instrumental]"
+    assert len(Scripted.script) == 2  # the LM was not asked
+
+
+def test_a_model_that_writes_no_lyrics(lm: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert write(scripted(monkeypatch, lm, ""), text_request(query="x")).lyrics == "[Instrumental]"
+    kept = text_request("format", caption="x", lyrics=" my\x00 words ")
+    assert write(scripted(monkeypatch, lm, "\n"), kept).lyrics == "my words"
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("sample", {"query": "la " * 9000}),
+        ("format", {"caption": "x", "lyrics": "la " * 9000}),
+        ("understand", {"codes": (1,) * 9000}),
+    ],
+)
+def test_a_text_that_does_not_fit_is_refused(
+    writer: TextWriter, kind: str, fields: dict[str, Any]
+) -> None:
+    asked = text_request(kind, **fields)
+    message = r"a prompt of 9\d+ tokens cannot fit .* of 8192 tokens; it may take 75\d\d"
+    with pytest.raises(PlannerError, match=message):
+        write(writer, asked)
+
+
+def test_lyrics_have_the_room_that_is_left(lm: LanguageModel) -> None:
+    def room(codes: int, **settings: Any) -> int:
+        asked = text_request("understand", codes=(1,) * codes)
+        return prepare_text(asked, lm.tokenizer, Lm(**settings)).lyrics_tokens
+
+    assert room(3000) == 2048
+    assert room(3000, context=4096) < 512
+    assert room(100, context=4096) == 1024
+    assert room(100, lyrics_tokens=100) == 100
+    with pytest.raises(PlannerError, match="of 2048 tokens"):
+        room(3000, context=2048)
+
+
+def test_a_song_that_follows_its_text_fits_the_context(lm: LanguageModel) -> None:
+    asked = text_request(query="x")
+    assert prepare_text(asked, lm.tokenizer, Lm()).longest == 600
+    assert 60 < prepare_text(asked, lm.tokenizer, Lm(context=4096)).longest < 600
+
+
+def test_progress_counts_tokens(writer: TextWriter) -> None:
+    steps: list[tuple[str, int, int]] = []
+
+    def progress(stage: str, step: int, total: int) -> None:
+        steps.append((stage, step, total))
+
+    text = writer.write(text_request(query="x"), progress)
+    assert text.elapsed > 0
+    total = steps[0][2]
+    assert steps[0] == ("writing", 0, total) and steps[-1] == ("writing", total, total)
+    assert steps == sorted(steps)
+    assert 40 < len(steps) < total

@@ -130,7 +130,12 @@ async def test_codes_have_a_text_of_their_length() -> None:
 
 
 async def test_what_the_user_gave_is_kept() -> None:
-    values = {"bpm": 61, "key_scale": "F# minor", "time_signature": "6", "duration": 33.7}
+    values: dict[str, Any] = {
+        "bpm": 61,
+        "key_scale": "F# minor",
+        "time_signature": "6",
+        "duration": 33.7,
+    }
     made = (await write(request(query="x", vocal_language="no", **values))).metadata
     assert (made.bpm, made.keyscale, made.timesignature) == (61, "F# minor", "6")
     assert (made.duration, made.language) == (33, "no")
