@@ -114,7 +114,7 @@ async def _bring_in(
             seconds = one.audio.samples / one.audio.sample_rate
             limits = context.settings.limits
             if role == "source" and (
-                wrong := check_length(admitted.spec.decode, seconds, limits, name)
+                wrong := check_length(admitted.spec.decode, seconds, limits, one.name)
             ):
                 errors.append(wrong)
     if errors:
