@@ -14,6 +14,7 @@ from acestep_ray.api.middleware.cross_origin import add_cross_origin
 from acestep_ray.api.middleware.lingering_close import LingeringClose
 from acestep_ray.api.middleware.unhandled_errors import UnhandledErrors
 from acestep_ray.api.openapi import TITLE, openapi_document
+from acestep_ray.api.repeats import Repeats
 from acestep_ray.api.request.source_audio import SourceReader
 from acestep_ray.api.routes import ROUTERS
 from acestep_ray.api.service import JobService
@@ -33,7 +34,12 @@ def create_app(settings: Settings, service: JobService, artifacts: Artifacts) ->
         if isinstance(route, APIRoute) and "HEAD" in route.methods
     }
     app.state.context = AppContext(
-        settings, service, artifacts, SourceReader(settings), PlanFit(settings)
+        settings,
+        service,
+        artifacts,
+        SourceReader(settings),
+        PlanFit(settings),
+        Repeats(settings.jobs.repeat_seconds),
     )
     for router in (*ROUTERS, *UPSTREAM_ROUTERS):
         app.include_router(router)

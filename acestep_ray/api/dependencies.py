@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from acestep_ray.api.repeats import Repeats
 from acestep_ray.api.request.source_audio import SourceReader
 from acestep_ray.api.service import JobService
 from acestep_ray.artifacts.store import Artifacts
@@ -21,6 +22,7 @@ class AppContext:
     artifacts: Artifacts
     sources: SourceReader
     plans: PlanFit
+    repeats: Repeats
 
     def url(self, path: str) -> str:
         """An address for clients: absolute if the public address is known."""
