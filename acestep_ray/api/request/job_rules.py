@@ -176,12 +176,13 @@ class _Admission:
             if self.has_source:
                 self.found.warn("The source audio is not used: audio codes came, and they win.")
             return False
-        if not self.has_source and "src_audio" not in self.found.errors:
+        named = {"src_audio", "src_job_id", "src_take"} & self.found.errors.keys()
+        if not self.has_source and not named:
             codes_too = ", or audio_code_string" if task == "cover" else ""
             self.found.refuse(
                 "src_audio_path",
                 f"task_type {task} needs source audio: the file src_audio of a multipart form, "
-                f"or src_audio_path{codes_too}.",
+                f"src_job_id, or src_audio_path{codes_too}.",
             )
         return self.has_source
 

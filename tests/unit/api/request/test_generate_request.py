@@ -24,6 +24,15 @@ def numbers(*others: Any) -> list[Any]:
     return [*NOT_NUMBERS, *NOT_FINITE, *others]
 
 
+A_JOB = "550e8400-e29b-41d4-a716-446655440000"
+NOT_JOBS = [
+    "job",
+    " ",
+    "550e8400-e29b-41d4-a716-44665544000",
+    "550e8400-e29b-41d4-a716-44665544000g",
+]
+
+
 BAD: dict[str, list[Any]] = {
     "caption": [*NOT_TEXT, "x" * 4001],
     "lyrics": [*NOT_TEXT, "x" * 20_001],
@@ -54,6 +63,10 @@ BAD: dict[str, list[Any]] = {
     "lm_repetition_penalty": numbers(0, -1, 2.1),
     "reference_audio_path": [*NOT_TEXT, "x" * 4097],
     "src_audio_path": [*NOT_TEXT, "x" * 4097],
+    "src_job_id": [*NOT_TEXT, *NOT_JOBS],
+    "src_take": numbers(0, 9, -1, 1.5),
+    "reference_job_id": [*NOT_TEXT, *NOT_JOBS],
+    "reference_take": numbers(0, 9, -1, 1.5),
     "task_type": [*NOT_CHOICES, "text-to-music"],
     "instruction": [*NOT_TEXT, "x" * 4001],
     "repainting_start": [*NOT_NUMBERS, *NOT_FINITE[:4]],
@@ -129,6 +142,10 @@ GOOD: dict[str, list[tuple[Any, Any]]] = {
                       ([], ())],
     "model": [("acestep-v15-turbo", "acestep-v15-turbo")],
     "use_adg": [("yes", True)],
+    "src_job_id": [(A_JOB.upper(), A_JOB), (f" {A_JOB} ", A_JOB), ("", None)],
+    "src_take": [(1, 1), (8, 8), ("2", 2)],
+    "reference_job_id": [(A_JOB, A_JOB)],
+    "reference_take": [(1, 1), ("8", 8)],
 }  # fmt: skip
 
 
