@@ -174,6 +174,7 @@ def test_requests_at_the_same_time_are_their_own_jobs(server: Server) -> None:
 def test_a_job_that_was_deleted_is_not_returned(server: Server) -> None:
     server.hang_up(server.send())
     (queued,) = server.service.submits
+    server.service.gate.set()
     with closing(HTTPConnection("127.0.0.1", server.port, timeout=20)) as client:
         client.request("DELETE", f"/v1/jobs/{queued.job_id}")
         assert client.getresponse().status == 204
