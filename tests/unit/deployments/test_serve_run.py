@@ -1,5 +1,6 @@
 """How `acestep-ray serve` starts Ray: it waits for slow nodes, and can leave the dashboard out."""
 
+import socket
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -22,6 +23,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         return gcs_address
 
     monkeypatch.setattr(services, "get_node", get_node)
+    monkeypatch.setattr(services, "start_raylet", lambda address, **options: options)
     monkeypatch.setenv("RAY_agent_register_timeout_ms", "1000")  # and restored afterwards
     yield calls
 
@@ -36,6 +38,27 @@ def test_a_node_that_never_comes_is_given_up(calls: list[str]) -> None:
     wait_longer_for_nodes(seconds=0)
     with pytest.raises(RuntimeError, match="No node with this id"):
         services.get_node("address", "node")  # type: ignore[no-untyped-call]
+
+
+def test_a_node_need_not_wait_until_its_agents_write_their_ports(calls: list[str]) -> None:
+    wait_longer_for_nodes()
+    options = services.start_raylet(  # type: ignore[call-arg]
+        "address", metrics_export_port=8080, metrics_agent_port=0, huge_pages=False
+    )
+    assert options["metrics_export_port"] == 8080  # the user's
+    assert options["huge_pages"] is False
+    ports = [options[name] for name in module.AGENT_PORTS]
+    assert len({*ports}) == 4
+    assert all(port in module.FREE_PORTS for port in ports if port != 8080)
+
+
+def test_a_port_that_is_used_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    used, free = module.free_ports(2)
+    monkeypatch.setattr(module, "FREE_PORTS", [used, free])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", used))
+        listener.listen()
+        assert {module.free_ports(1)[0] for _ in range(20)} == {free}
 
 
 @pytest.fixture
