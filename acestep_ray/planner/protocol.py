@@ -74,8 +74,8 @@ class PlanRequest(PlanParameters):
         try:
             return self.model_validate(dict(self), strict=True)
         except ValidationError as error:
-            (field, *_), said = error.errors()[0]["loc"], error.errors()[0]["msg"]
-            raise PlannerError(f"The plan cannot be made: {field}: {said}.") from None
+            (field, *_), message = error.errors()[0]["loc"], error.errors()[0]["msg"]
+            raise PlannerError(f"The plan cannot be made: {field}: {message}.") from None
 
 
 class Metadata(BaseModel):

@@ -130,8 +130,10 @@ def resolve(fields: Mapping[str, object], *, form: bool) -> Resolved:
     ]
     _resolve_level(found, left, "")
     for spelling, inner in nested:
-        said = {str(k): v for k, v in inner.items() if not (not_given(v, form=form) or _unknown(v))}
-        _resolve_level(found, said, f"{spelling}.")
+        given = {
+            str(k): v for k, v in inner.items() if not (not_given(v, form=form) or _unknown(v))
+        }
+        _resolve_level(found, given, f"{spelling}.")
     if not is_sung(str(found.values.get("lyrics", ""))):
         found.errors.pop("instrumental", None)  # without lyrics the song is instrumental anyway
     return found

@@ -1,5 +1,5 @@
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,9 +9,8 @@ import pytest
 
 from acestep_ray.api.app import create_app
 from acestep_ray.artifacts.store import Artifacts
-from acestep_ray.jobs.store.sqlite import SqliteStore
 from acestep_ray.settings import Settings
-from tests.unit.api.harness import ApiHarness, JobStoreService
+from tests.unit.api.harness import ApiHarness, LocalService
 
 
 class MakeHarness(Protocol):
@@ -32,14 +31,12 @@ async def make_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
-    undo: list[Callable[[], object]] = []
-
     async with AsyncExitStack() as stack:
 
         async def make(**kwargs: Any) -> ApiHarness:
             settings = Settings(data=tmp_path / "data", **kwargs)
-            service = JobStoreService(SqliteStore(tmp_path / "data" / "jobs.sqlite"))
-            undo.append(service.store.close)
+            service = LocalService(tmp_path / "data" / "jobs.sqlite", settings)
+            await stack.enter_async_context(service.opened())
             artifacts = Artifacts(settings.artifacts_url)
             app = create_app(settings, service, artifacts)
             transport = httpx.ASGITransport(app)
@@ -49,8 +46,6 @@ async def make_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
             return ApiHarness(settings, service, artifacts, http, tmp_path)
 
         yield make
-    for close in undo:
-        close()
     # Whatever a test did: every request deletes its files.
     assert list(temporary.iterdir()) == []
 

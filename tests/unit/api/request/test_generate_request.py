@@ -156,7 +156,7 @@ async def test_bad_values_in_json(api: ApiHarness, field: str) -> None:
         assert errors[field].startswith(f"{field} must be {legal}; got "), value
         assert legal in answer.json()["detail"]
         assert answer.json()["errors"][0]["legal"] == legal
-    assert api.queued() == 0
+    assert await api.queued() == 0
 
 
 @pytest.mark.parametrize("field", BAD)
@@ -175,7 +175,7 @@ async def test_bad_values_in_forms(api: ApiHarness, field: str) -> None:
         multipart = await api.http.post(URL, files={field: (None, text)})
         for answer in (urlencoded, multipart):
             assert field in field_errors(answer), f"{text!r}"
-    assert api.queued() == 0
+    assert await api.queued() == 0
 
 
 @pytest.mark.parametrize("field", GOOD)
@@ -204,7 +204,7 @@ async def test_values_that_mean_the_default(api: ApiHarness, field: str) -> None
         answers.append(await api.http.post(URL, files={field: (None, nothing)}))
     for answer in answers:
         assert answer.status_code == 200, answer.text
-        stored = api.stored(answer.json()["job_id"])
+        stored = await api.stored(answer.json()["job_id"])
         assert stored.model_dump() | {"seeds": ()} == plain
 
 

@@ -170,14 +170,14 @@ async def test_what_is_refused(api: ApiHarness, name: str) -> None:
                 assert f"{spelling} is not served yet: {REFUSED[name]}." in errors[name]
             data = {"caption": "x", "lyrics": "la", spelling: str(value).lower()}
             assert set(field_errors(await api.http.post(URL, data=data))) == {name}
-    assert api.queued() == 0
+    assert await api.queued() == 0
 
 
 async def test_sample_mode_with_its_description(api: ApiHarness) -> None:
     """It used to make a song from an empty caption, with a warning that nobody reads."""
     answer = await api.submit(caption=None, sample_mode=True, description="a song about rain")
     assert set(field_errors(answer)) == {"sample_mode", "sample_query"}
-    assert api.queued() == 0
+    assert await api.queued() == 0
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -261,7 +261,7 @@ async def test_what_the_request_says_wins_over_nested_objects(api: ApiHarness) -
         param_obj={"prompt": "second", "bpm": 90},
         metas={"bpm": 80, "lyrics": "la"},
     )
-    spec = api.stored(answer.json()["job_id"])
+    spec = await api.stored(answer.json()["job_id"])
     assert (spec.decode.caption, spec.decode.bpm, spec.decode.lyrics) == ("first", 90, "la")
     reported = warnings_of(answer)
     assert "param_obj.prompt is not used: caption came too." in reported

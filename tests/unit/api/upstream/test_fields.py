@@ -298,7 +298,7 @@ async def test_instrumental_wins_over_lyrics(api: ApiHarness) -> None:
 async def test_what_is_no_song_is_refused(api: ApiHarness, name: str) -> None:
     answer = await api.http.post("/release_task", json={"prompt": "jazz", name: True})
     assert answer.status_code == 422 and name in answer.json()["detail"]
-    assert api.queued() == 0
+    assert await api.queued() == 0
 
 
 @pytest.mark.parametrize(
@@ -313,7 +313,7 @@ async def test_what_would_be_another_song_is_refused(
 ) -> None:
     answer = await api.http.post("/release_task", json=fields)
     assert answer.status_code == 422 and named in answer.json()["detail"]
-    assert api.queued() == 0
+    assert await api.queued() == 0
 
 
 async def test_a_warning_is_one_line_of_the_log(api: ApiHarness) -> None:

@@ -69,7 +69,7 @@ async def test_the_key_in_the_body(locked: ApiHarness, kind: str) -> None:
         "no type": lambda: locked.http.post("/release_task", content=json.dumps(fields)),
     }[kind]()
     task_id = data_of(answer)["task_id"]
-    assert KEY not in locked.stored(task_id).model_dump_json()
+    assert KEY not in (await locked.stored(task_id)).model_dump_json()
     sent = {"task_id_list": json.dumps([task_id]), "ai_token": KEY}
     assert data_of(await locked.http.post("/query_result", data=sent))[0]["status"] == 0
 
@@ -78,7 +78,7 @@ async def test_the_key_in_the_body(locked: ApiHarness, kind: str) -> None:
 @pytest.mark.parametrize("path", ["/release_task", "/query_result"])
 async def test_a_wrong_key_in_the_body(locked: ApiHarness, path: str, token: object) -> None:
     answer = await locked.http.post(path, json={"prompt": "jazz", "ai_token": token})
-    assert answer.status_code == 401 and locked.queued() == 0
+    assert answer.status_code == 401 and await locked.queued() == 0
     assert "secret" not in answer.text
 
 
@@ -119,7 +119,7 @@ async def test_only_wrong_keys(
     for fields in ({"prompt": "jazz", "ai_token": token}, {"x": "y" * 1_200_000, "ai_token": KEY}):
         answer = await locked.http.post(path, json=fields, headers=headers)
         problem_of(answer, 401, "invalid_api_key")
-    assert locked.queued() == 0
+    assert await locked.queued() == 0
 
 
 async def test_the_header_of_a_proxy_opens_nothing(locked: ApiHarness) -> None:

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from acestep_ray.api.app import create_app
 from acestep_ray.artifacts.store import Artifacts
-from acestep_ray.jobs.store.sqlite import SqliteStore
 from acestep_ray.settings import Limits, Settings
-from tests.unit.api.harness import JobStoreService
+from tests.unit.api.harness import LocalService
 from tests.unit.api.test_property import BODIES, QUICK, TEXTS, VALUES
 
 
@@ -37,13 +36,14 @@ class Caller:
 @pytest.fixture
 def call(tmp_path: Path) -> Iterator[Caller]:
     settings = Settings(data=tmp_path, limits=Limits(queue=10_000))
-    service = JobStoreService(SqliteStore(tmp_path / "jobs.sqlite"))
+    service = LocalService(tmp_path / "jobs.sqlite", settings)
     app = create_app(settings, service, Artifacts(settings.artifacts_url))
     http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://music")
     with asyncio.Runner() as runner:
+        runner.run(service.coordinator.open())
         yield Caller(runner, http)
         runner.run(http.aclose())
-    service.store.close()
+        runner.run(service.coordinator.close())
 
 
 @QUICK

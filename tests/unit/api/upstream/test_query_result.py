@@ -33,9 +33,10 @@ async def test_a_queued_task(api: ApiHarness) -> None:
 
 async def test_a_running_task(api: ApiHarness) -> None:
     task_id = await released(api)
-    await api.service.start()
+    started = await api.service.start()
     assert (await query(api, task_id))[0]["items"][0]["stage"] == "running"
-    api.service.progress = Progress(stage="diffusion", step=3, total=8, fraction=0.5)
+    progress = Progress(stage="diffusion", step=3, total=8, fraction=0.5)
+    await api.service.report(started, progress)
     (state,) = await query(api, task_id)
     assert (state["status"], state["progress_text"]) == (0, "diffusion 3/8")
     assert (state["items"][0]["progress"], state["items"][0]["stage"]) == (0.5, "diffusion")

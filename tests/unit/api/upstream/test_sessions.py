@@ -52,7 +52,7 @@ async def test_the_daw(api: ApiHarness) -> None:
         files={"src_audio": ("src.wav", b"RIFF, but no audio: it is not used", "audio/wav")},
         headers=page,
     )
-    sent = engines(api, answer)
+    sent = await engines(api, answer)
     assert (sent.plan["bpm"], sent.plan["duration"], sent.plan["cfg_scale"]) == (120, 30, 2.5)
     assert (sent.decode["audio_format"], len(sent.decode["seeds"])) == ("wav", 1)
     assert sent.decode["source"] is None and "source audio is not used" in sent.warnings
@@ -73,7 +73,7 @@ async def test_the_daw_repaints(api: ApiHarness) -> None:
     answer = await api.http.post(
         "/api/release_task", data=texts, files={"src_audio": ("src.wav", SONG, "audio/wav")}
     )
-    sent = engines(api, answer)
+    sent = await engines(api, answer)
     assert (sent.decode["repaint_start"], sent.decode["repaint_end"]) == (0.5, 1)
     assert sent.decode["source"].samples == 16_000
     assert "repaint_mode" in sent.warnings and "chunk_mask_mode" in sent.warnings
@@ -84,7 +84,7 @@ async def test_the_daw_repaints(api: ApiHarness) -> None:
 async def test_files_under_both_names(api: ApiHarness, name: str, reference: str) -> None:
     files = {name: ("a.wav", SONG), reference: ("b.wav", SONG)}
     data = {"task_type": "cover", "prompt": "jazz"}
-    sent = engines(api, await api.http.post("/release_task", data=data, files=files))
+    sent = await engines(api, await api.http.post("/release_task", data=data, files=files))
     assert sent.decode["source"] and sent.decode["reference"] and sent.warnings == ""
 
 
@@ -105,7 +105,7 @@ async def test_the_skill(make_api: MakeHarness) -> None:
         "vocal_language": "en",
     }
     answer = await api.http.post("/release_task", content=json.dumps(body), headers=key)
-    sent = engines(api, answer)
+    sent = await engines(api, answer)
     assert sent.plan["caption"] == "a calm piano piece" and "use_format" in sent.warnings
     await api.succeed([b"take"], plan=PLAN)
     # It sends the list as JSON text.
@@ -119,7 +119,7 @@ async def test_the_skill(make_api: MakeHarness) -> None:
 
 async def test_the_skill_with_a_description(api: ApiHarness) -> None:
     body = {"sample_query": "a sad song about rain", "thinking": True, "batch_size": 1}
-    sent = engines(api, await api.http.post("/release_task", json=body))
+    sent = await engines(api, await api.http.post("/release_task", json=body))
     assert sent.plan["caption"] == "a sad song about rain" and "sample_query" in sent.warnings
 
 
@@ -139,7 +139,7 @@ async def test_the_vst(api: ApiHarness) -> None:
     }
     answer = await api.http.post("/release_task", json=body)
     assert (answer.status_code, answer.json()["code"]) == (200, 200)
-    sent = engines(api, answer)
+    sent = await engines(api, answer)
     assert (sent.decode["seconds"], sent.decode["lyrics"]) == (12.0, "[Instrumental]")
     await api.succeed(ext="wav")
     asked = {"task_id_list": [data_of(answer)["task_id"]]}
@@ -162,7 +162,7 @@ async def test_the_studio_page(make_api: MakeHarness) -> None:
     body = {"prompt": "jazz", "lyrics": "", "key_scale": "", "bpm": None, "audio_duration": -1}
     answer = await api.http.post("/release_task", json=body, headers=page)
     assert answer.headers["access-control-allow-origin"] == "null"
-    assert engines(api, answer).warnings == ""
+    assert (await engines(api, answer)).warnings == ""
 
 
 async def test_an_mcp_server(api: ApiHarness) -> None:
@@ -177,7 +177,7 @@ async def test_an_mcp_server(api: ApiHarness) -> None:
         "ai_token": "",
     }
     answer = await api.http.post("/release_task", json=body)
-    sent = engines(api, answer)
+    sent = await engines(api, answer)
     assert (sent.decode["steps"], sent.decode["audio_format"]) == (50, "ogg")
     await api.service.finish(await api.service.start(), None)
     asked = {"task_id_list": [data_of(answer)["task_id"], "gone"]}
@@ -205,7 +205,7 @@ async def test_a_web_ui_that_sends_everything_empty(api: ApiHarness) -> None:
         "timesteps": "",
         "vocal_language": "undefined",
     }
-    sent = engines(api, await api.http.post("/release_task", json=body))
+    sent = await engines(api, await api.http.post("/release_task", json=body))
     assert len(sent.decode["seeds"]) == 2 and "batch_size" in sent.warnings
     assert sent.warnings.count("The default is used.") == 1
 
@@ -230,7 +230,7 @@ async def post(api: ApiHarness, content: bytes, media_type: str) -> httpx.Respon
 @pytest.mark.parametrize("kind", BODIES)
 async def test_bodies_of_every_type(api: ApiHarness, kind: str) -> None:
     body = BODIES[kind]
-    sent = engines(api, await post(api, body["content"], body["type"]))
+    sent = await engines(api, await post(api, body["content"], body["type"]))
     assert (sent.decode["caption"], sent.decode["bpm"]) == ("jazz", 90)
 
 
