@@ -159,6 +159,11 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
         "Retry-After": _header("Seconds until the first look is worth it."),
         "Idempotency-Replayed": _header("true where the key named an earlier job."),
     }
+    document["paths"]["/release_task"]["post"]["responses"]["200"]["headers"] = {
+        "Idempotency-Replayed": _header(
+            "true where the same client sent this task before, and did not get the answer."
+        ),
+    }
     for path in ("/v1/audio/{job_id}/{name}", "/v1/audio"):
         _describe_audio(document["paths"][path])
     for path, example in _UPSTREAM_BODIES.items():

@@ -24,7 +24,7 @@ from acestep_ray.jobs.store.errors import StoreUnavailable
 from acestep_ray.jobs.store.operations import Submit
 from acestep_ray.jobs.store.records import Submitted
 from acestep_ray.settings import Jobs, Settings
-from tests.unit.api.harness import ApiHarness, LocalService
+from tests.unit.api.harness import LocalService
 from tests.unit.api.request.test_source_audio import SONG
 from tests.unit.api.test_server import until
 from tests.unit.api.upstream.tasks import data_of
@@ -105,13 +105,18 @@ def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
     service = SlowService(tmp_path / "jobs.sqlite", settings)
     app = create_app(settings, service, Artifacts(settings.artifacts_url))
     listener = socket.create_server(("127.0.0.1", 0))
-    running = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
+    config = uvicorn.Config(app, log_config=None, lifespan="off")
+    running = uvicorn.Server(config)
 
-    async def run() -> None:
+    async def serve() -> None:
         async with service.opened():
-            await running.serve(sockets=[listener])
+            await running.serve([listener])
 
-    thread = threading.Thread(target=asyncio.run, args=(run(),), daemon=True)
+    def run() -> None:
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            runner.run(serve())
+
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     until(lambda: running.started)
     yield Server(listener.getsockname()[1], service, running, app.state.context.repeats)
@@ -221,9 +226,10 @@ class Slow:
 
 
 @pytest.fixture
-async def slow(api: ApiHarness, tmp_path: Path) -> AsyncIterator[Slow]:
-    service = SlowService(tmp_path / "slow.sqlite", api.settings)
-    app = create_app(api.settings, service, api.artifacts)
+async def slow(tmp_path: Path) -> AsyncIterator[Slow]:
+    settings = Settings(data=tmp_path)
+    service = SlowService(tmp_path / "jobs.sqlite", settings)
+    app = create_app(settings, service, Artifacts(settings.artifacts_url))
     transport = httpx.ASGITransport(app)
     async with (
         service.opened(),
