@@ -14,6 +14,7 @@ from acestep_ray.api.middleware.cross_origin import add_cross_origin
 from acestep_ray.api.middleware.lingering_close import LingeringClose
 from acestep_ray.api.middleware.unhandled_errors import UnhandledErrors
 from acestep_ray.api.openapi import TITLE, openapi_document
+from acestep_ray.api.repeats import Repeats
 from acestep_ray.api.request.source_audio import SourceReader
 from acestep_ray.api.routes import ROUTERS
 from acestep_ray.api.service import JobService
@@ -48,6 +49,7 @@ def create_app(
         SourceReader(settings),
         PlanFit(settings),
         DirectCalls(settings, service, writers),
+        Repeats(settings.jobs.repeat_seconds),
     )
     for router in (*ROUTERS, *UPSTREAM_ROUTERS):
         app.include_router(router)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from acestep_ray.api.repeats import Repeats
 from acestep_ray.api.request.source_audio import SourceReader
 from acestep_ray.api.service import JobService
 from acestep_ray.api.song_writer import DirectCalls
@@ -23,6 +24,7 @@ class AppContext:
     sources: SourceReader
     plans: PlanFit
     direct: DirectCalls
+    repeats: Repeats
 
     def url(self, path: str) -> str:
         """An address for clients: absolute if the public address is known."""

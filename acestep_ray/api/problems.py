@@ -31,6 +31,7 @@ class ProblemCode(StrEnum):
     MISSING_API_KEY = "missing_api_key", 401
     INVALID_API_KEY = "invalid_api_key", 401
     OUTSIDE_AUDIO = "outside_audio", 403
+    FOREIGN_ORIGIN = "foreign_origin", 403
     NOT_FOUND = "not_found", 404
     JOB_NOT_FOUND = "job_not_found", 404
     AUDIO_NOT_FOUND = "audio_not_found", 404
@@ -85,11 +86,13 @@ class Problem(Exception):
 
     def response(self) -> JSONResponse:
         """The HTTP response."""
+        detail = printable(self.detail)
         body: dict[str, Any] = {
             "type": "about:blank",
             "title": self.status.phrase,
             "status": self.status,
-            "detail": printable(self.detail),
+            "detail": detail,
+            "error": detail,  # upstream's VST plug-in and studio page show this one
             "code": self.code,
             **self.extra,
         }

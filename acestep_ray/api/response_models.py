@@ -208,6 +208,10 @@ class ProblemView(BaseModel):
         description="What is wrong, in sentences that can be read alone.",
         examples=["bpm must be a whole number from 30 to 300, or null; got 20."],
     )
+    error: str = Field(
+        description="As detail, for clients of upstream's API.",
+        examples=["bpm must be a whole number from 30 to 300, or null; got 20."],
+    )
     code: str = Field(description="Stable name of the problem.", examples=["invalid_value"])
     errors: list[FieldErrorView] | None = Field(None, description="For 422: one entry a field.")
 

@@ -189,6 +189,12 @@ class Jobs(Group):
     keep_idempotency: float = Field(
         86400.0, gt=0, description="An Idempotency-Key is kept for this time."
     )
+    repeat_seconds: float = Field(
+        600.0,
+        ge=0,
+        description="A request of POST /release_task whose client disconnected before the response "
+        "is the same job if it is repeated within this time. 0: every request is a new job.",
+    )
     purge_every: float = Field(60.0, gt=0, description="Time between two purges.")
     search_every: float = Field(
         3600.0, gt=0, description="Time between two searches for audio that belongs to no job."

@@ -90,7 +90,11 @@ _LISTS = [
     for name, schema in GenerateRequest.model_json_schema()["properties"].items()
     if any(kind.get("type") == "array" for kind in schema.get("anyOf", ()))
 ]
-LIST_NAMES = frozenset(spelling for name in _LISTS for spelling in (name, *ALIASES[name]))
+TASK_LISTS = ("task_id_list", "taskIdList", "task_ids", "task_id")
+"""Names of the list of tasks in POST /query_result."""
+LIST_NAMES = frozenset(
+    (*(spelling for name in _LISTS for spelling in (name, *ALIASES[name])), *TASK_LISTS)
+)
 """Every accepted name of the fields that may hold a list."""
 
 

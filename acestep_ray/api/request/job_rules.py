@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from acestep_ray.api.request.engine_choice import NoSuchModel, choose_decoder, plan_with
+from acestep_ray.api.request.engine_choice import NoSuchModel, choose_decoder, one_of, plan_with
 from acestep_ray.api.request.field_values import RANDOM, fix_seeds
 from acestep_ray.api.request.generate_request import GenerateRequest
 from acestep_ray.api.request.song_writing import writing_field
@@ -67,6 +67,7 @@ class _Admission:
         self.duration(codes, plan)
         self.unused(codes, plan)
         self.nothing_said(codes, plan)
+        self.audio_format()
         if request.cfg_interval_start > request.cfg_interval_end:
             self.found.refuse(
                 "cfg_interval_end",
@@ -175,12 +176,13 @@ class _Admission:
             if self.has_source:
                 self.found.warn("The source audio is not used: audio codes came, and they win.")
             return False
-        if not self.has_source and "src_audio" not in self.found.errors:
+        named = {"src_audio", "src_job_id", "src_take"} & self.found.errors.keys()
+        if not self.has_source and not named:
             codes_too = ", or audio_code_string" if task == "cover" else ""
             self.found.refuse(
                 "src_audio_path",
                 f"task_type {task} needs source audio: the file src_audio of a multipart form, "
-                f"or src_audio_path{codes_too}.",
+                f"src_job_id, or src_audio_path{codes_too}.",
             )
         return self.has_source
 
@@ -211,6 +213,17 @@ class _Admission:
                     "repainting_end",
                     f"repainting_end ({end:g}) must lie after repainting_start ({start:g}).",
                 )
+
+    def audio_format(self) -> None:
+        """Refuse a format that some decoder cannot write: it may get the job."""
+        asked, possible = self.request.audio_format, self.deployed.audio_formats()
+        if asked not in possible:
+            self.found.refuse(
+                "audio_format",
+                f"audio_format {asked} needs ffmpeg on every machine with a decoder: install it "
+                f"there and restart the service, or send {one_of(possible)}.",
+                one_of(possible),
+            )
 
     def nothing_said(self, codes: tuple[tuple[int, ...], ...], plan: PlanParameters | None) -> None:
         """Warn if nothing describes a new song: often the name of a field was wrong."""

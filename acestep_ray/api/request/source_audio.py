@@ -49,7 +49,7 @@ class SourceReader:
         Returns a FieldError if it is not audio, or may not be used.
         """
         upload = body.files.get(field)
-        name = field if upload else f"{field}_path"
+        name = (upload.named_by or field) if upload else f"{field}_path"
         out = folder / f"{role}.flac"
         try:
             if upload:

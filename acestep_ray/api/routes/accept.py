@@ -15,7 +15,7 @@ from acestep_ray.api.request.job_rules import JobDraft, admit
 from acestep_ray.api.request.multipart import no_room
 from acestep_ray.api.request.source_audio import SourceFile, check_length
 from acestep_ray.api.request.validation import ValidatedRequest, ValidationReport
-from acestep_ray.api.routes.submit import submit
+from acestep_ray.api.routes.submit import OnHangUp, submit
 from acestep_ray.jobs.engine_requests import plan_request
 from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.jobs.store.records import Submitted
@@ -29,11 +29,13 @@ async def queue_job(
     context: AppContext,
     *,
     idempotency_key: str | None = None,
+    on_hang_up: OnHangUp | None = None,
 ) -> tuple[Submitted, JobSpec]:
     """Read the audio of an admitted request, and queue its job. Returns what was queued, and the
     job's spec.
 
-    ``folder`` holds the request's files. Raises Problem (422, 503) and what ``submit`` raises.
+    ``folder`` holds the request's files; ``on_hang_up`` is as in ``submit``. Raises Problem (422,
+    503) and what ``submit`` raises.
     """
     await _refuse_what_cannot_be_planned(admitted, context)
     brought = await _bring_in(admitted, checked, body, folder, context)
@@ -47,6 +49,7 @@ async def queue_job(
         owner=key_digest(context.settings),
         idempotency_key=idempotency_key,
         fingerprint=body.fingerprint,
+        on_hang_up=on_hang_up,
     )
     return submitted, spec
 
@@ -120,7 +123,7 @@ async def _bring_in(
             seconds = one.audio.samples / one.audio.sample_rate
             limits = context.settings.limits
             if role == "source" and (
-                wrong := check_length(admitted.spec.decode, seconds, limits, name)
+                wrong := check_length(admitted.spec.decode, seconds, limits, one.name)
             ):
                 errors.append(wrong)
     if errors:

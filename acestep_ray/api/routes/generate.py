@@ -6,9 +6,10 @@ from acestep_ray.api.dependencies import ContextDep
 from acestep_ray.api.problems import invalid_values
 from acestep_ray.api.request.body import read_body
 from acestep_ray.api.request.idempotency import IdempotencyKey, check_key
-from acestep_ray.api.request.validation import check
+from acestep_ray.api.request.validation import check, field_error
 from acestep_ray.api.response_models import SubmittedView
 from acestep_ray.api.routes.accept import admit_request, queue_job, request_folder
+from acestep_ray.api.routes.source_takes import TakeGone, copy_takes, find_takes, with_takes
 
 router = APIRouter(tags=["music"])
 
@@ -31,12 +32,19 @@ async def generate(
     reference_audio; the fields are the same in all three.
     """
     check_key(idempotency_key)
+    limits = context.settings.limits
     with request_folder() as folder:
-        body = await read_body(request, context.settings.limits, folder)
-        checked = check(body, context.settings.limits)
+        body = await read_body(request, limits, folder)
+        checked = check(body, limits)
+        checked, takes = await find_takes(checked, body.files, context)
+        body = with_takes(body, takes, folder)
         admitted, found = await admit_request(checked, body, context)
         if found.errors:
             raise invalid_values(list(found.errors.values()))
+        try:
+            body = await copy_takes(takes, admitted, body, context)
+        except TakeGone as gone:
+            raise invalid_values([field_error(gone.named_by, str(gone), limits)]) from None
         submitted, spec = await queue_job(
             admitted, checked, body, folder, context, idempotency_key=idempotency_key
         )

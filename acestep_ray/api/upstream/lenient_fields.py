@@ -21,7 +21,6 @@ _NOTHING = frozenset({"", "null", "undefined", "none", "n/a"})
 _AUTOMATIC = frozenset({"bpm", "key_scale", "time_signature", "audio_duration", "batch_size"})
 """Fields where 0, a negative number or "auto" means that the service chooses."""
 _YES_NO = {"y": "true", "n": "false", "t": "true", "f": "false"}
-_OTHER_FORMATS = {"wav32": "wav", "aac": "mp3"}
 _FLAGS = frozenset(
     (
         *(name for name, one in GenerateRequest.model_fields.items() if one.annotation is bool),
@@ -69,7 +68,7 @@ def _level(found: LenientFields, raw: Mapping[str, object]) -> dict[str, object]
         name = _CANONICAL.get(spelling, spelling)
         if name == BODY_KEY or is_nothing(name, sent):
             continue
-        value = _rewritten(found, name, sent)
+        value = _rewritten(name, sent)
         if name in REFUSED_NAMES.values():
             if _asks(name, value):
                 found.asked.setdefault(name, value)
@@ -94,16 +93,12 @@ def is_nothing(name: str, value: object) -> bool:
     return word == "auto" or (number is not None and number <= 0)
 
 
-def _rewritten(found: LenientFields, name: str, value: object) -> object:
+def _rewritten(name: str, value: object) -> object:
     word = value.strip().lower() if isinstance(value, str) else ""
     if name in _FLAGS and word in _YES_NO:
         return _YES_NO[word]
     if name == "vocal_language" and word == "auto":
         return "unknown"
-    if name == "audio_format" and word in _OTHER_FORMATS:
-        written = _OTHER_FORMATS[word]
-        found.warnings.append(f"audio_format {word} is not written yet; the takes are {written}.")
-        return written
     return value
 
 

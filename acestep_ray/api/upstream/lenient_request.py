@@ -15,14 +15,14 @@ from acestep_ray.api.request.generate_request import GenerateRequest, api_name
 from acestep_ray.api.request.job_rules import JobDraft
 from acestep_ray.api.request.validation import ValidatedRequest, check, field_error
 from acestep_ray.api.routes.accept import admit_request, plan_refusal
-from acestep_ray.api.upstream.audio_paths import find_takes, no_such_take, uploads
+from acestep_ray.api.routes.source_takes import TakeGone, copy_takes, find_takes, with_takes
+from acestep_ray.api.upstream.audio_paths import find_takes_by_path, no_such_take
 from acestep_ray.api.upstream.language_model import (
     completes_metadata,
     settle_texts,
     with_defaults,
 )
 from acestep_ray.api.upstream.lenient_fields import LenientFields, read_fields
-from acestep_ray.artifacts.errors import ArtifactMissing
 from acestep_ray.decoder.protocol import WINDOW_TASKS
 from acestep_ray.settings import Limits
 
@@ -31,6 +31,7 @@ _DECISIVE = frozenset(
         *("caption", "lyrics", "sample_query", "instruction", "task_type", "audio_code_string"),
         *("track_name", "track_classes"),
         *("src_audio", "reference_audio", "src_audio_path", "reference_audio_path"),
+        *("src_job_id", "src_take", "reference_job_id", "reference_take"),
     )
 )
 """Without the values of these fields it would be another song: an error in them stays an error."""
@@ -68,7 +69,9 @@ async def admit_task(body: Body, folder: Path, context: AppContext) -> AdmittedT
     checked = _fit_seeds(_soften(check(body, limits)))
     checked = _with_reports(checked, lenient, limits)
     checked, takes = await find_takes(checked, body.files, context)
-    body = replace(body, files={**body.files, **uploads(takes, folder)})
+    checked, by_path = await find_takes_by_path(checked, {*body.files, *takes}, context)
+    takes |= by_path
+    body = with_takes(body, takes, folder)
     deployed = await context.service.deployed()
     checked = settle_texts(checked, deployed)
     for _ in GenerateRequest.model_fields:
@@ -82,16 +85,14 @@ async def admit_task(body: Body, folder: Path, context: AppContext) -> AdmittedT
     if completes_metadata(checked, deployed) and await plan_refusal(draft.spec, context):
         # Nobody asked for this plan: a song that is too long for it is made without it.
         draft = replace(draft, spec=draft.spec.model_copy(update={"plan": None}))
-    # A client may send a source with every request; one that is not used need not be audio. A take
-    # that is not used is not copied.
-    wanted = {"src_audio": draft.wants_source, "reference_audio": draft.wants_reference}
-    optional = {"src_audio", *takes}
-    files = {k: v for k, v in body.files.items() if wanted[k] or k not in optional}
-    for field in takes.keys() & files.keys():
-        try:
-            await context.sources.fetch(context.artifacts, takes[field].key, files[field].path)
-        except ArtifactMissing:
-            raise no_such_take(f"{field}_path") from None
+    try:
+        body = await copy_takes(takes, draft, body, context)
+    except TakeGone as gone:
+        if gone.named_by.endswith("_path"):
+            raise no_such_take(gone.named_by) from None
+        raise invalid_values([field_error(gone.named_by, str(gone), limits)]) from None
+    # A client may send a source with every request; one that is not used need not be audio.
+    files = {k: v for k, v in body.files.items() if draft.wants_source or k != "src_audio"}
     return AdmittedTask(draft, checked, replace(body, files=files))
 
 

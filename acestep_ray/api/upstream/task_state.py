@@ -12,7 +12,7 @@ from acestep_ray.api.upstream.views import TaskStateView
 from acestep_ray.decoder.protocol import DecodeParameters
 from acestep_ray.jobs.engine_requests import song_words
 from acestep_ray.jobs.job import Status
-from acestep_ray.jobs.result import JobResult
+from acestep_ray.jobs.result import JobResult, Take
 from acestep_ray.jobs.snapshot import Snapshot
 from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.replicas.deployed import Deployed
@@ -22,9 +22,9 @@ RUNNING, SUCCEEDED, FAILED = 0, 1, 2
 _ENV = "development"
 
 
-def audio_url(job_id: str, index: int, extension: str) -> str:
+def audio_url(job_id: str, take: Take) -> str:
     """Path of a take in upstream's form, without a host: clients put their base URL before it."""
-    return "/v1/audio?path=" + quote(f"{job_id}/{index + 1}.{extension}")
+    return "/v1/audio?path=" + quote(f"{job_id}/{take.name}")
 
 
 def no_task(task_id: str, why: str) -> TaskStateView:
@@ -114,7 +114,7 @@ def take_items(snapshot: Snapshot, view: JobView, deployed: Deployed) -> list[di
     return [
         {
             **_item(SUCCEEDED, int(record.created_at)),
-            "file": audio_url(record.job_id, take.index, take.format),
+            "file": audio_url(record.job_id, take),
             **shared,
         }
         for take in sorted(result.takes, key=lambda take: take.index)

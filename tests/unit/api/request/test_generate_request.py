@@ -24,11 +24,20 @@ def numbers(*others: Any) -> list[Any]:
     return [*NOT_NUMBERS, *NOT_FINITE, *others]
 
 
+A_JOB = "550e8400-e29b-41d4-a716-446655440000"
+NOT_JOBS = [
+    "job",
+    " ",
+    "550e8400-e29b-41d4-a716-44665544000",
+    "550e8400-e29b-41d4-a716-44665544000g",
+]
+
+
 BAD: dict[str, list[Any]] = {
     "caption": [*NOT_TEXT, "x" * 4001],
     "lyrics": [*NOT_TEXT, "x" * 20_001],
     "vocal_language": [*NOT_TEXT, "xx", "english", "e", " "],
-    "audio_format": [*NOT_CHOICES, "aac", ".mp3"],
+    "audio_format": [*NOT_CHOICES, "m4a", ".mp3"],
     "bpm": numbers(29, 301, 120.5, -1, 0, "29", "120.5"),
     "key_scale": [*NOT_TEXT, "H major", "X", "C blues", "C major minor", " "],
     "time_signature": [0, 5, 4.5, True, [], {}, "5", "5/4", "4/8", "four", " ", "a\0b", 10**400],
@@ -54,6 +63,10 @@ BAD: dict[str, list[Any]] = {
     "lm_repetition_penalty": numbers(0, -1, 2.1),
     "reference_audio_path": [*NOT_TEXT, "x" * 4097],
     "src_audio_path": [*NOT_TEXT, "x" * 4097],
+    "src_job_id": [*NOT_TEXT, *NOT_JOBS],
+    "src_take": numbers(0, 9, -1, 1.5),
+    "reference_job_id": [*NOT_TEXT, *NOT_JOBS],
+    "reference_take": numbers(0, 9, -1, 1.5),
     "task_type": [*NOT_CHOICES, "text-to-music"],
     "instruction": [*NOT_TEXT, "x" * 4001],
     "repainting_start": [*NOT_NUMBERS, *NOT_FINITE[:4]],
@@ -82,7 +95,7 @@ GOOD: dict[str, list[tuple[Any, Any]]] = {
     "lyrics": [("x" * 20_000, "x" * 20_000), ("[verse]\n\tla\r\n", "[verse]\n\tla\r\n")],
     "vocal_language": [("zh-CN", "zh"), ("EN", "en"), ("yue", "yue"), ("unknown", "unknown")],
     "audio_format": [("mp3", "mp3"), ("WAV", "wav"), ("flac", "flac"), ("opus", "opus"),
-                     ("ogg", "ogg"), ("", "mp3")],
+                     ("ogg", "ogg"), ("wav32", "wav32"), ("", "mp3")],
     "bpm": [(30, 30), (300, 300), ("120", 120), (" 120 ", 120), (120.0, 120), ("120.0", 120),
             ("1.2e2", 120)],
     "key_scale": [("C Major", "C major"), ("f# minor", "F# minor"), ("Am", "A minor"), ("", "")],
@@ -129,6 +142,10 @@ GOOD: dict[str, list[tuple[Any, Any]]] = {
                       ([], ())],
     "model": [("acestep-v15-turbo", "acestep-v15-turbo")],
     "use_adg": [("yes", True)],
+    "src_job_id": [(A_JOB.upper(), A_JOB), (f" {A_JOB} ", A_JOB), ("", None)],
+    "src_take": [(1, 1), (8, 8), ("2", 2)],
+    "reference_job_id": [(A_JOB, A_JOB)],
+    "reference_take": [(1, 1), ("8", 8)],
 }  # fmt: skip
 
 

@@ -92,7 +92,7 @@ async def test_models(api: ApiHarness) -> None:
     assert base["recommended_steps"] == 50
     assert [lm["name"] for lm in answer["planners"]] == list(MOCK_LM.models)
     assert [lm["default"] for lm in answer["planners"]] == [True, False, False]
-    assert answer["audio_formats"] == ["mp3", "wav", "flac", "opus", "ogg"]
+    assert answer["audio_formats"] == ["mp3", "wav", "wav32", "flac", "opus", "ogg"]
     assert len(answer["languages"]) == 51 and len(answer["tracks"]) == 12
     assert answer["limits"]["duration"] == 600 and answer["defaults"]["batch_size"] == 2
 

@@ -116,8 +116,6 @@ NOT_DONE: list[tuple[dict[str, Any], str]] = [
     ({"sample_mode": "perhaps"}, "sample_mode"),
     ({"format": "mp3"}, "format"),
     ({"global_caption": "A rock song."}, "global_caption"),
-    ({"audio_format": "aac"}, "aac"),
-    ({"audio_format": "wav32"}, "wav32"),
     ({"seed": 5}, "use_random_seed"),
     ({"get_lrc": True}, "get_lrc"),
 ]
