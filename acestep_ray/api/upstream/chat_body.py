@@ -10,7 +10,7 @@ import hashlib
 import mmap
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,7 +86,9 @@ async def read_chat_body(request: Request, context: AppContext, folder: Path) ->
             refuse_compressed(request)
             file = folder / "body"
             await _save(request, file, limits.upload_bytes)
-            async with context.sources.slot():
+            large = file.stat().st_size > limits.text_bytes
+            # Others may hold the slots for long, so only large bodies wait for one.
+            async with context.sources.slot() if large else nullcontext():
                 body = await asyncio.to_thread(_read, file, media, folder, limits.text_bytes)
     except (Problem, TimeoutError):
         if keyed:

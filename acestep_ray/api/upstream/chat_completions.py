@@ -110,6 +110,8 @@ async def _submit(
         if not work.cancelled() and work.exception() is None:
             _abandon(work.result()[0].job_id, context, keep=key is not None)
         raise
+    if spec.warnings:
+        logger.warning("Task %s: %s", submitted.job_id, " ".join(spec.warnings))
     return submitted, spec.decode.model or (decoders[0].model if decoders else "")
 
 

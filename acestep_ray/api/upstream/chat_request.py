@@ -24,6 +24,11 @@ _UNUSED = frozenset(
 _RENAMED = {"temperature": "lm_temperature", "top_p": "lm_top_p", "top_k": "lm_top_k"}
 _CONFIG_NAMES = {"duration": "audio_duration", "format": "audio_format"}
 _MODEL_PREFIX = "acestep/"
+_DESCRIBING = (
+    *("caption", "prompt", "tags", "lyrics", "sample_query", "description", "desc"),
+    *("sample_mode", "audio_code_string", "audio_codes"),
+)
+"""Fields that describe a song, if the message does not."""
 _PROMPT = re.compile(r"<prompt>(.*?)</prompt>", re.DOTALL | re.IGNORECASE)
 _LYRICS = re.compile(r"<lyrics>(.*?)</lyrics>", re.DOTALL | re.IGNORECASE)
 _SECTION = re.compile(
@@ -49,7 +54,11 @@ def chat_task(fields: Mapping[str, object], audio_of: Callable[[object], Upload]
     Raises Problem 400 if nothing describes a song, or if parts cannot be read.
     """
     texts, sounds = _content(fields.get("messages"))
-    task = {_RENAMED.get(name, name): v for name, v in fields.items() if name not in _UNUSED}
+    task = {
+        _RENAMED.get(name, name): value
+        for name, value in fields.items()
+        if name not in _UNUSED and not is_nothing(name, value)
+    }
     config = fields.get("audio_config")
     if isinstance(config, dict):
         for name, value in config.items():
@@ -61,8 +70,7 @@ def chat_task(fields: Mapping[str, object], audio_of: Callable[[object], Upload]
     kind = str(task.get("task_type") or "text2music").strip().lower()
     files = _files(kind, [audio_of(sound) for sound in sounds])
     task |= _said("\n".join(texts).strip(), task, edits=kind in SOURCE_TASKS)
-    named = ("caption", "prompt", "lyrics", "sample_query", "sample_mode", "audio_code_string")
-    if not files and not any(task.get(name) for name in named):
+    if not files and not any(task.get(name) for name in _DESCRIBING):
         raise Problem(
             ProblemCode.MALFORMED_BODY,
             "The request has no prompt, lyrics, description or audio: write what the song is about "
@@ -142,9 +150,7 @@ def _read_model(task: dict[str, object]) -> None:
 
 def _read_seed(task: dict[str, object]) -> None:
     """A seed that is sent is used; in POST /release_task that needs another field."""
-    if is_nothing("seed", task.get("seed")):
-        task.pop("seed", None)
-    else:
+    if "seed" in task:
         task.setdefault("use_random_seed", False)
 
 

@@ -104,6 +104,14 @@ async def test_what_is_asked_for_reaches_the_job(api: ApiHarness) -> None:
     assert (plan.temperature, plan.top_p, plan.top_k) == (0.4, 0.8, 30)
 
 
+async def test_fields_that_are_null(api: ApiHarness) -> None:
+    """Libraries send every field that they know."""
+    config = {"bpm": 100, "duration": None}
+    empty: dict[str, object] = dict.fromkeys(("bpm", "batch_size", "lyrics", "thinking", "seed"))
+    song = (await spec_of(api, chat(TAGGED, audio_config=config, **empty))).decode
+    assert (song.bpm, len(song.seeds), song.lyrics) == (100, 1, "[Verse]\nThe sea")
+
+
 async def test_seeds(api: ApiHarness) -> None:
     spec = await spec_of(api, chat(TAGGED, seed="42,123", batch_size=2))
     assert spec.decode.seeds == (42, 123)

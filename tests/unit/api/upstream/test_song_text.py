@@ -1,7 +1,6 @@
 """Texts of songs that are returned at once: rewritten, invented, or an example."""
 
 import json
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
@@ -11,20 +10,12 @@ from acestep_ray.api.request.body import Body
 from acestep_ray.api.request.validation import check
 from acestep_ray.api.upstream.example_songs import EXAMPLE_SONGS
 from acestep_ray.jobs.runner.workflow import WorkerLost
-from acestep_ray.planner.engines import make_planner
-from acestep_ray.planner.protocol import (
-    PlannerDescription,
-    PlannerError,
-    PlanProgress,
-    SongText,
-    WriteRequest,
-)
+from acestep_ray.planner.protocol import PlannerDescription, PlannerError
 from acestep_ray.replicas.deployed import Deployed
-from acestep_ray.settings import Settings
 from tests.unit.api.conftest import MakeHarness
 from tests.unit.api.harness import MOCK_LM, NOTHING, TURBO, ApiHarness, field_errors, problem_of
 from tests.unit.api.upstream.tasks import data_of
-from tests.unit.api.upstream.writers import TEXT, Writers
+from tests.unit.api.upstream.writers import TEXT, MockWriters, Writers
 
 ROUTES = ["/format_input", "/v1/create_sample"]
 
@@ -37,15 +28,6 @@ def writers() -> Writers:
 @pytest.fixture
 async def api(make_api: MakeHarness, writers: Writers) -> ApiHarness:
     return await make_api(writers)
-
-
-class MockWriters:
-    """The mock planner, called without Ray."""
-
-    def write(
-        self, planner: str, request: WriteRequest
-    ) -> AsyncGenerator[PlanProgress | SongText, None]:
-        return make_planner(Settings()).write(request)
 
 
 async def test_caption_and_lyrics_are_rewritten(api: ApiHarness, writers: Writers) -> None:

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
+from acestep_ray.planner.engines import make_planner
 from acestep_ray.planner.protocol import Metadata, PlanProgress, SongText, WriteRequest
+from acestep_ray.settings import Settings
 
 TEXT = SongText(
     caption="Soft folk with a cello.",
@@ -51,3 +53,12 @@ class Writers:
         finally:
             self.at_work -= 1
             self.stopped += not ended
+
+
+class MockWriters:
+    """The mock planner, called without Ray."""
+
+    def write(
+        self, planner: str, request: WriteRequest
+    ) -> AsyncGenerator[PlanProgress | SongText, None]:
+        return make_planner(Settings()).write(request)
