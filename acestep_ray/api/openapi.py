@@ -33,7 +33,7 @@ _ABOUT = (
 _PROBLEMS = {
     400: "The body cannot be read: {codes}.",
     401: "The API key is missing or wrong: {codes}.",
-    403: "The path is not that of a take: {codes}.",
+    403: "Not allowed: {codes}.",
     404: "There is no such job or file: {codes}.",
     409: "The job has ended otherwise: {codes}.",
     410: "The job was deleted, or its time is over: {codes}.",
@@ -120,8 +120,9 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
         "key": {"type": "http", "scheme": "bearer", "description": "Where the service has a key."}
     }
     for path, operations in document["paths"].items():
-        for operation in operations.values():
-            _finish(operation, open_path=path in OPEN_PATHS)
+        for method, operation in operations.items():
+            changes = method not in ("get", "head")
+            _finish(operation, open_path=path in OPEN_PATHS, changes=changes)
     submit = document["paths"]["/v1/music/generate"]["post"]
     submit["requestBody"] = _request_body()
     submit["responses"]["200"]["headers"] = {
@@ -136,24 +137,27 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
     return document
 
 
-def _finish(operation: dict[str, Any], *, open_path: bool) -> None:
+def _finish(operation: dict[str, Any], *, open_path: bool, changes: bool) -> None:
     """Add the problems of an operation, and that it needs the key."""
     responses = operation["responses"]
     responses.pop("422", None)
     upstream = operation["tags"] == ["upstream"]
-    statuses = [*_MAY_FAIL[operation["operationId"]], 500, *(() if open_path else (401,))]
+    statuses = {*_MAY_FAIL[operation["operationId"]], 500}
+    statuses |= (set() if open_path else {401}) | ({403} if changes else set())
     for status in sorted(statuses):
+        codes = _codes(status, upstream=upstream, changes=changes)
         responses[str(status)] = {
-            "description": _PROBLEMS[status].format(codes=_codes(status, upstream=upstream)),
+            "description": _PROBLEMS[status].format(codes=codes),
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemView"}}},
         }
     if not open_path:
         operation["security"] = [{"key": []}, {}]
 
 
-def _codes(status: int, *, upstream: bool) -> str:
+def _codes(status: int, *, upstream: bool, changes: bool) -> str:
     """The codes of a status that an operation can return; NOT_FOUND is only for unknown routes."""
     others = {ProblemCode.NOT_FOUND} | (frozenset() if upstream else _UPSTREAM_CODES)
+    others |= {ProblemCode.OUTSIDE_AUDIO if changes else ProblemCode.FOREIGN_ORIGIN}
     operations = (code for code in ProblemCode if code not in others)
     return ", ".join(code for code in operations if code.status == status)
 

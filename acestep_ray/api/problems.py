@@ -31,6 +31,7 @@ class ProblemCode(StrEnum):
     MISSING_API_KEY = "missing_api_key", 401
     INVALID_API_KEY = "invalid_api_key", 401
     OUTSIDE_AUDIO = "outside_audio", 403
+    FOREIGN_ORIGIN = "foreign_origin", 403
     NOT_FOUND = "not_found", 404
     JOB_NOT_FOUND = "job_not_found", 404
     AUDIO_NOT_FOUND = "audio_not_found", 404

@@ -96,8 +96,8 @@ async def _limited(request: Request, media: Media, limits: Limits) -> AsyncGener
 def _read_text(data: bytes, media: Media, also: frozenset[str]) -> Body:
     start = data[:1000].lstrip()
     if start.startswith(b"--") and b"content-disposition:" in start.lower():
-        said = f"The Content-Type is {media.type or 'missing'}, but the body is a multipart form."
-        raise Problem(ProblemCode.MALFORMED_BODY, f"{said} {HEADER_CURE}")
+        found = f"The Content-Type is {media.type or 'missing'}, but the body is a multipart form."
+        raise Problem(ProblemCode.MALFORMED_BODY, f"{found} {HEADER_CURE}")
     if media.kind == "json":
         fields = _json(media.decode(data))
         if not isinstance(fields, dict):
