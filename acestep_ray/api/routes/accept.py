@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from acestep_ray.api.dependencies import AppContext
 from acestep_ray.api.middleware.authentication import key_digest
-from acestep_ray.api.problems import FieldError, ProblemCode, invalid_values
+from acestep_ray.api.problems import FieldError, Problem, ProblemCode, invalid_values
 from acestep_ray.api.request.body import Body
 from acestep_ray.api.request.job_rules import JobDraft, admit
 from acestep_ray.api.request.multipart import no_room
@@ -19,6 +19,7 @@ from acestep_ray.api.routes.submit import OnHangUp, submit
 from acestep_ray.jobs.engine_requests import plan_request
 from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.jobs.store.records import Submitted
+from acestep_ray.replicas.deployed import Deployed
 
 
 async def queue_job(
@@ -90,13 +91,28 @@ async def admit_request(
     Raises Problem 422 if a value is wrong with any engine, else 503 if an engine that the request
     needs is not ready yet.
     """
+    deployed = await deployed_for(checked, context)
     try:
-        deployed = await context.service.deployed()
         return admit(checked, context.settings, deployed, frozenset(body.files))
-    except Exception:
-        if checked.errors:  # these values are wrong with any engine
-            raise invalid_values(checked.errors) from None
+    except Problem:
+        _refuse_wrong_values(checked)
         raise
+
+
+async def deployed_for(checked: ValidatedRequest, context: AppContext) -> Deployed:
+    """What is deployed. If that cannot be found out: raises Problem 422 if a value is wrong with
+    any engine, else what JobService.deployed raises."""
+    try:
+        return await context.service.deployed()
+    except Exception:
+        _refuse_wrong_values(checked)
+        raise
+
+
+def _refuse_wrong_values(checked: ValidatedRequest) -> None:
+    """Raise Problem 422 if values are wrong with any engine, instead of an error about engines."""
+    if checked.errors:
+        raise invalid_values(checked.errors) from None
 
 
 async def _bring_in(

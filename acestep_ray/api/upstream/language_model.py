@@ -78,15 +78,17 @@ def completes_metadata(checked: ValidatedRequest, deployed: Deployed) -> bool:
         and request.infer_type is None
         and not _all_metadata(request)
         and (seconds is None or seconds >= DURATION_RANGE[0])
-        and _lm_is_loaded(request, deployed)
+        and _lm_is_loaded(checked, deployed)
     )
 
 
-def _lm_is_loaded(request: GenerateRequest, deployed: Deployed) -> bool:
+def _lm_is_loaded(checked: ValidatedRequest, deployed: Deployed) -> bool:
     if not deployed.planners:
         return False
+    request = checked.request
+    backend = request.lm_backend if "lm_backend" in checked.sent else None
     try:
-        planner, _ = choose_planner(deployed, request.lm_model_path, request.lm_backend)
+        planner, _ = choose_planner(deployed, request.lm_model_path, backend)
     except NoSuchModel:
         return False
     return deployed.state(planner) == "ready"

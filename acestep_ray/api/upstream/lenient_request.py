@@ -14,7 +14,7 @@ from acestep_ray.api.request.body import Body
 from acestep_ray.api.request.generate_request import GenerateRequest, api_name
 from acestep_ray.api.request.job_rules import JobDraft
 from acestep_ray.api.request.validation import ValidatedRequest, check, field_error
-from acestep_ray.api.routes.accept import admit_request, plan_refusal
+from acestep_ray.api.routes.accept import admit_request, deployed_for, plan_refusal
 from acestep_ray.api.routes.source_takes import TakeGone, copy_takes, find_takes, with_takes
 from acestep_ray.api.upstream.audio_paths import find_takes_by_path, no_such_take
 from acestep_ray.api.upstream.language_model import (
@@ -72,7 +72,7 @@ async def admit_task(body: Body, folder: Path, context: AppContext) -> AdmittedT
     checked, by_path = await find_takes_by_path(checked, {*body.files, *takes}, context)
     takes |= by_path
     body = with_takes(body, takes, folder)
-    deployed = await context.service.deployed()
+    deployed = await deployed_for(checked, context)
     checked = settle_texts(checked, deployed)
     for _ in GenerateRequest.model_fields:
         draft, found = await admit_request(with_defaults(checked, deployed), body, context)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from acestep_ray.jobs.store.errors import StoreUnavailable
 from acestep_ray.planner.length_check import PlanFit
 from acestep_ray.planner.protocol import PlannerDescription, PlanRequest
 from acestep_ray.replicas.deployed import Deployed
@@ -116,6 +117,16 @@ async def test_what_is_not_a_new_song(api: ApiHarness, more: dict[str, Any]) -> 
 async def test_a_description_that_is_no_text(api: ApiHarness) -> None:
     answer = await api.http.post("/release_task", json={"description": {"mood": "sad"}})
     assert "sample_query" in problem_of(answer, 422, "invalid_value")["detail"]
+
+
+@pytest.mark.parametrize("fail", [StoreUnavailable("gone"), None])
+async def test_a_wrong_value_is_wrong_whatever_is_down(
+    api: ApiHarness, fail: Exception | None
+) -> None:
+    api.service.deploy, api.service.fail = NO_PLANNER, fail
+    body = {"sample_query": "rain", "task_type": "dance"}
+    answer = await api.http.post("/release_task", json=body)
+    assert "task_type" in problem_of(answer, 422, "invalid_value")["detail"]
 
 
 # Without thinking, and without a text to write
