@@ -1,17 +1,26 @@
-"""``python -m deployments.serve_run CONFIG``: ``serve run`` with a longer wait for busy machines.
+"""``serve run`` with a longer wait for busy machines, and if requested without Ray's dashboard.
 
 Ray waits 30 seconds until a new node has registered itself, and no setting changes that (Ray 2.60,
 ``ray/_private/node.py``). The node waits as long for its agents. On a busy machine they take longer
 without any fault, because the agents load many Python modules.
+
+``serve run`` has no option to leave the dashboard out, but it uses a Ray that is started before it.
+
+``python -m deployments.serve_run [--no-dashboard] CONFIG``
 """
 
 import os
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
+import ray
 from ray._private import services
+from ray.serve._private.constants import SERVE_NAMESPACE
 from ray.serve.scripts import cli
+
+NO_DASHBOARD = "--no-dashboard"
 
 PATIENCE = 300.0
 """Seconds that a new node may take to register itself. A node that has died is noticed in other
@@ -36,6 +45,19 @@ def wait_longer_for_nodes(seconds: float = PATIENCE) -> None:
     services.get_node = repeatedly
 
 
-if __name__ == "__main__":
+def serve_run(arguments: Sequence[str]) -> None:
+    """Start Ray and the application of a Serve config, and return when they end.
+
+    ``arguments``: NO_DASHBOARD, if Ray is to start without its dashboard, and those of ``serve
+    run``.
+    """
     wait_longer_for_nodes()
-    cli(["run", *sys.argv[1:]])
+    options = [one for one in arguments if one != NO_DASHBOARD]
+    if len(options) < len(arguments):
+        ray.init(address="local", namespace=SERVE_NAMESPACE, include_dashboard=False)
+        options = ["--address", "auto", *options]  # else RAY_ADDRESS makes `serve run` warn
+    cli(["run", *options])
+
+
+if __name__ == "__main__":
+    serve_run(sys.argv[1:])

@@ -318,6 +318,11 @@ class Settings(BaseSettings):
         300, ge=1, le=604_800, description="How long a signed URL is valid, seconds."
     )
     port: int = Field(8001, ge=1, le=65535, description="HTTP port; used by `make serve`.")
+    dashboard: bool = Field(
+        True,
+        description="`acestep-ray serve` starts Ray's dashboard. Without it a start takes less "
+        "processor time; `serve status` and `serve deploy` cannot be used then.",
+    )
     public_url: str = Field(
         "", description="Address that clients use; if set, audio paths are absolute URLs under it."
     )

@@ -128,8 +128,10 @@ def resolve(fields: Mapping[str, object], *, form: bool) -> Resolved:
     ]
     _resolve_level(found, left, "")
     for spelling, inner in nested:
-        said = {str(k): v for k, v in inner.items() if not (not_given(v, form=form) or _unknown(v))}
-        _resolve_level(found, said, f"{spelling}.")
+        given = {
+            str(k): v for k, v in inner.items() if not (not_given(v, form=form) or _unknown(v))
+        }
+        _resolve_level(found, given, f"{spelling}.")
     return found
 
 

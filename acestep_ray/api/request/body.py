@@ -111,8 +111,8 @@ async def chunks_below(
 def _read_text(data: bytes, media: Media, also: frozenset[str]) -> Body:
     start = data[:1000].lstrip()
     if start.startswith(b"--") and b"content-disposition:" in start.lower():
-        said = f"The Content-Type is {media.type or 'missing'}, but the body is a multipart form."
-        raise Problem(ProblemCode.MALFORMED_BODY, f"{said} {HEADER_CURE}")
+        found = f"The Content-Type is {media.type or 'missing'}, but the body is a multipart form."
+        raise Problem(ProblemCode.MALFORMED_BODY, f"{found} {HEADER_CURE}")
     if media.kind == "json":
         fields = parse_json(media.decode(data))
         if not isinstance(fields, dict):

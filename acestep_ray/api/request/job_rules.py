@@ -66,7 +66,7 @@ class _Admission:
         wants_source = self.source(codes)
         self.duration(codes, plan)
         self.unused(codes, plan)
-        self.nothing_said(codes, plan)
+        self.nothing_given(codes, plan)
         self.audio_format()
         if request.cfg_interval_start > request.cfg_interval_end:
             self.found.refuse(
@@ -145,15 +145,15 @@ class _Admission:
         takes = request.batch_size or max(seeds, len(codes))
         if seeds == 1 and len(codes) <= 1 and request.batch_size is None:
             return min(settings.defaults.batch_size, settings.limits.batch_size)
-        said = f"batch_size is {takes}" if request.batch_size else f"there are {takes} takes"
+        count = f"batch_size is {takes}" if request.batch_size else f"there are {takes} takes"
         if seeds not in (1, takes):
             self.found.refuse(
-                "seed", f"seed lists {seeds} seeds, but {said}; give one seed, or one a take."
+                "seed", f"seed lists {seeds} seeds, but {count}; give one seed, or one a take."
             )
         if len(codes) not in (0, 1, takes):
             self.found.refuse(
                 "audio_code_string",
-                f"audio_code_string lists {len(codes)} code sequences, but {said}; "
+                f"audio_code_string lists {len(codes)} code sequences, but {count}; "
                 "give one, or one a take.",
             )
         return takes
@@ -225,7 +225,9 @@ class _Admission:
                 one_of(possible),
             )
 
-    def nothing_said(self, codes: tuple[tuple[int, ...], ...], plan: PlanParameters | None) -> None:
+    def nothing_given(
+        self, codes: tuple[tuple[int, ...], ...], plan: PlanParameters | None
+    ) -> None:
         """Warn if nothing describes a new song: often the name of a field was wrong."""
         request = self.request
         if plan and plan.writing and plan.writing.kind == "sample":

@@ -21,7 +21,7 @@ from acestep_ray.api.middleware.authentication import (
     BODY_KEY,
     key_is_in_body,
     limits_before_the_key,
-    missing_key,
+    no_valid_key,
     require_body_key,
 )
 from acestep_ray.api.problems import Problem, ProblemCode
@@ -90,10 +90,10 @@ async def read_chat_body(request: Request, context: AppContext, folder: Path) ->
                 body = await asyncio.to_thread(_read, file, media, folder, limits.text_bytes)
     except (Problem, TimeoutError):
         if keyed:
-            raise missing_key() from None
+            raise no_valid_key(request) from None
         raise
     if keyed:
-        require_body_key(body.fields, context.settings)
+        require_body_key(request, body.fields, context.settings)
     return body
 
 

@@ -47,7 +47,9 @@ CONTENT_TYPES = st.sampled_from(
      "multipart/form-data; boundary=b", "application/json; charset=utf-16"]
 )  # fmt: skip
 QUICK = settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=2 * settings().max_examples,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 

@@ -69,13 +69,13 @@ def test_replicas_stay_as_they_are_until_the_store_has_answered(store: Store, cl
 
 
 def test_each_deployment_reads_its_own_demand(store: Store, clock: Clock) -> None:
-    demand = AutoscalingLoad(
+    load = AutoscalingLoad(
         plans={"Planner": 9}, decode_seconds=100.0, slots={"Planner": 4, DECODER: 2}
     )
     decoder, planner = FollowDemand(target_seconds=10.0), FollowDemand()
     for policy, name in ((decoder, DECODER), (planner, "Planner")):
         policy(context(name, 1))
-        store.questions[-1].set_result(demand)
+        store.questions[-1].set_result(load)
     assert decoder(context(DECODER, 1)) == (10, {})
     assert planner(context("Planner", 1)) == (3, {})
 

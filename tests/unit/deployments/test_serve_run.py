@@ -1,11 +1,13 @@
-"""If a node starts slowly, the service waits for it; if it never starts, the service gives up."""
+"""How `acestep-ray serve` starts Ray: it waits for slow nodes, and can leave the dashboard out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
+import ray
 from ray._private import services
 
-from deployments.serve_run import wait_longer_for_nodes
+from deployments import serve_run as module
+from deployments.serve_run import serve_run, wait_longer_for_nodes
 
 
 @pytest.fixture
@@ -34,3 +36,32 @@ def test_a_node_that_never_comes_is_given_up(calls: list[str]) -> None:
     wait_longer_for_nodes(seconds=0)
     with pytest.raises(RuntimeError, match="No node with this id"):
         services.get_node("address", "node")  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture
+def started(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Replaces Ray and `serve run`: records with what they are started, in this order."""
+    started: list[object] = []
+
+    def init(*, address: str, namespace: str, include_dashboard: bool) -> None:
+        started.append((address, namespace, include_dashboard))
+
+    def cli(arguments: Sequence[str]) -> None:
+        started.append(list(arguments))
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(module, "cli", cli)
+    return started
+
+
+def test_serve_run_starts_ray_by_itself(started: list[object]) -> None:
+    serve_run(["config.yaml"])
+    assert started == [["run", "config.yaml"]]
+
+
+def test_without_the_dashboard_ray_runs_before_serve_run(started: list[object]) -> None:
+    serve_run(["--no-dashboard", "config.yaml"])
+    assert started == [
+        ("local", "serve", False),
+        ["run", "--address", "auto", "config.yaml"],
+    ]

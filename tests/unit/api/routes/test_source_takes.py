@@ -34,7 +34,7 @@ async def test_every_task_with_a_source(api: ApiHarness, task: str) -> None:
         )
         assert answer.status_code == 200, answer.text
         assert "warnings" not in answer.json()
-        stored = api.stored(answer.json()["job_id"]).decode.source
+        stored = (await api.stored(answer.json()["job_id"])).decode.source
         assert stored is not None and stored.samples == samples
         assert stored.key in await api.stored_keys()
 
@@ -60,7 +60,7 @@ async def test_a_form_names_a_take(api: ApiHarness) -> None:
     fields |= {"reference_job_id": "", "reference_take": ""}
     answer = await api.http.post(URL, data=fields)
     assert answer.status_code == 200, answer.text
-    source = api.stored(answer.json()["job_id"]).decode.source
+    source = (await api.stored(answer.json()["job_id"])).decode.source
     assert source is not None and source.samples == 32_000
 
 
@@ -101,7 +101,7 @@ async def test_jobs_and_takes_that_do_not_exist(api: ApiHarness, name: str) -> N
             },
         )
         assert list(field_errors(answer)) == [field]
-    assert api.queued() == 1
+    assert await api.queued() == 1
 
 
 async def test_a_take_that_is_no_audio_names_its_field(api: ApiHarness) -> None:
@@ -145,7 +145,7 @@ async def test_a_file_wins_over_a_take_and_a_take_over_a_path(api: ApiHarness, p
         assert answer.status_code == 200, answer.text
         data: dict[str, Any] = answer.json().get("data") or answer.json()
         assert len(data["warnings"]) == 1 and unused in data["warnings"][0]
-        source = api.stored(data.get("job_id") or data["task_id"]).decode.source
+        source = (await api.stored(data.get("job_id") or data["task_id"])).decode.source
         assert source is not None and source.samples == samples
 
 

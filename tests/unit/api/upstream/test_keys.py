@@ -130,7 +130,7 @@ async def test_only_wrong_keys(
     for fields in ({"prompt": "jazz", "ai_token": token}, {"x": "y" * 1_200_000, "ai_token": KEY}):
         answer = await locked.http.post(path, json=fields, headers=headers)
         problem_of(answer, 401, "invalid_api_key")
-    assert locked.queued() == 0
+    assert await locked.queued() == 0
 
 
 async def test_the_header_of_a_proxy_opens_nothing(locked: ApiHarness) -> None:

@@ -23,9 +23,8 @@ from acestep_ray.jobs.snapshot import Snapshot
 from acestep_ray.jobs.store.errors import StoreUnavailable
 from acestep_ray.jobs.store.operations import Submit
 from acestep_ray.jobs.store.records import Submitted
-from acestep_ray.jobs.store.sqlite import SqliteStore
 from acestep_ray.settings import Jobs, Settings
-from tests.unit.api.harness import ApiHarness, JobStoreService
+from tests.unit.api.harness import ApiHarness, LocalService
 from tests.unit.api.request.test_source_audio import SONG
 from tests.unit.api.test_server import until
 from tests.unit.api.upstream.tasks import data_of
@@ -33,11 +32,11 @@ from tests.unit.api.upstream.tasks import data_of
 BODY = json.dumps({"prompt": "jazz", "thinking": True}).encode()
 
 
-class SlowService(JobStoreService):
+class SlowService(LocalService):
     """A service whose submits and reads wait for the test."""
 
-    def __init__(self, store: SqliteStore) -> None:
-        super().__init__(store)
+    def __init__(self, path: Path, settings: Settings) -> None:
+        super().__init__(path, settings)
         self.gate = threading.Event()
         self.waiting = 0
         self.failing = False
@@ -103,11 +102,16 @@ class Server:
 @pytest.fixture(params=[600.0])
 def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
     settings = Settings(data=tmp_path, jobs=Jobs(repeat_seconds=request.param))
-    service = SlowService(SqliteStore(tmp_path / "jobs.sqlite"))
+    service = SlowService(tmp_path / "jobs.sqlite", settings)
     app = create_app(settings, service, Artifacts(settings.artifacts_url))
     listener = socket.create_server(("127.0.0.1", 0))
     running = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
+
+    async def run() -> None:
+        async with service.opened():
+            await running.serve(sockets=[listener])
+
+    thread = threading.Thread(target=asyncio.run, args=(run(),), daemon=True)
     thread.start()
     until(lambda: running.started)
     yield Server(listener.getsockname()[1], service, running, app.state.context.repeats)
@@ -115,7 +119,6 @@ def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
     running.should_exit = True
     thread.join(20)
     assert not thread.is_alive()
-    service.store.close()
 
 
 def form(boundary: str) -> tuple[bytes, str]:
@@ -171,6 +174,7 @@ def test_requests_at_the_same_time_are_their_own_jobs(server: Server) -> None:
 def test_a_job_that_was_deleted_is_not_returned(server: Server) -> None:
     server.hang_up(server.send())
     (queued,) = server.service.submits
+    server.service.gate.set()
     with closing(HTTPConnection("127.0.0.1", server.port, timeout=20)) as client:
         client.request("DELETE", f"/v1/jobs/{queued.job_id}")
         assert client.getresponse().status == 204
@@ -217,11 +221,14 @@ class Slow:
 
 
 @pytest.fixture
-async def slow(api: ApiHarness) -> AsyncIterator[Slow]:
-    service = SlowService(api.service.store)
+async def slow(api: ApiHarness, tmp_path: Path) -> AsyncIterator[Slow]:
+    service = SlowService(tmp_path / "slow.sqlite", api.settings)
     app = create_app(api.settings, service, api.artifacts)
     transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://music") as http:
+    async with (
+        service.opened(),
+        httpx.AsyncClient(transport=transport, base_url="http://music") as http,
+    ):
         yield Slow(http, service, app.state.context.repeats)
         service.gate.set()
         await soon(lambda: not service.waiting)

@@ -43,7 +43,7 @@ async def test_a_job_is_planned_decoded_and_finished(
     assert record.starts == 1
 
 
-async def test_progress_is_told_while_it_runs(
+async def test_progress_is_reported_while_it_runs(
     client: LocalClient, engines: FakeEngines, runner: Runner
 ) -> None:
     engines.gate.clear()
