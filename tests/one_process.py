@@ -35,25 +35,11 @@ from acestep_ray.replicas.planners import DECODER, planners_of
 from acestep_ray.replicas.registry import Registration
 from acestep_ray.settings import Settings
 from tests.service import until
+from tests.unit.api.harness import NoServe
 from tests.unit.jobs.local_client import LocalClient
 
 FOREVER = 1e9
 """Seconds that are added to the time of a registration: nothing here renews it."""
-
-
-class _NoServe:
-    """A ServeState: replicas are those that are registered."""
-
-    async def look(self) -> None:
-        """See ServeState."""
-
-    def starting(self) -> frozenset[str]:
-        """See ServeState."""
-        return frozenset()
-
-    def idle(self) -> frozenset[str]:
-        """See ServeState."""
-        return frozenset()
 
 
 @dataclass(frozen=True)
@@ -105,7 +91,7 @@ class OneProcess:
             self._register(coordinator)
             runner.start()
         planners = planners_of(self._settings)
-        service = JobStoreService(self._client, planners, _NoServe())
+        service = JobStoreService(self._client, planners, NoServe())
         app = create_app(self._settings, service, self._artifacts, self)
         self._server = uvicorn.Server(
             uvicorn.Config(self._recording(app), log_config=None, lifespan="off")
