@@ -56,16 +56,20 @@ def write_by_grammar(
     it; ``tick`` receives how many tokens are written."""
     sampler = Sampler([sampling], rows.device)
     written: list[int] = []
+    read = 0  # how many of them are in ``rows``
     while not constraint.done:
         step = len(written)
         tick(step)
-        key = step_keys(sampling.seed, Phase.METADATA, [step]).to(rows.device)
-        legal = torch.from_numpy(constraint.legal()).to(rows.device)
-        token = legal[sampler.choose(rows.logits(legal), key, tokens=legal)]
-        written.append(int(token))
+        legal = torch.from_numpy(constraint.legal())
+        if len(legal) > 1:
+            if step > read:
+                rows.append(torch.tensor(written[read:], device=rows.device))
+                read = step
+            key = step_keys(sampling.seed, Phase.METADATA, [step]).to(rows.device)
+            legal = legal.to(rows.device)
+            legal = legal[sampler.choose(rows.logits(legal), key, tokens=legal)]
+        written.append(int(legal))
         constraint.take(written[-1])
-        if not constraint.done:
-            rows.append(token)
     return written
 
 

@@ -56,4 +56,4 @@ def terse(lm: LanguageModel) -> Planning:
 @pytest.fixture(scope="session")
 def writer(lm: LanguageModel) -> TextWriter:
     """Its texts are short."""
-    return TextWriter(lm, Lm(caption_tokens=8, lyrics_tokens=12), Lyrics())
+    return TextWriter(lm, Lm(caption_tokens=8, lyrics_tokens=8), Lyrics())

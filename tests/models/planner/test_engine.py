@@ -8,11 +8,21 @@ from pathlib import Path
 import pytest
 
 from acestep_ray.planner.engines import make_planner
-from acestep_ray.planner.protocol import Plan, PlannerError, PlanProgress, PlanRequest
+from acestep_ray.planner.progress import Stage
+from acestep_ray.planner.protocol import (
+    Plan,
+    PlannerError,
+    PlanProgress,
+    PlanRequest,
+    SongText,
+    WriteRequest,
+)
 from acestep_ray.planner.transformers.engine import TransformersPlanner
+from acestep_ray.planner.transformers.language_model import LanguageModel
 from acestep_ray.planner.transformers.planning import Planning, Progress
 from acestep_ray.planner.transformers.writing import TextWriter
-from acestep_ray.settings import Settings
+from acestep_ray.settings import Lm, Lyrics, Settings
+from tests.models.planner.texts import text_request
 
 FORCED = {"bpm": 90, "key_scale": "C major", "time_signature": "4"}
 
@@ -160,11 +170,63 @@ async def test_a_job_behind_another_tells_that_it_waits(engine: TransformersPlan
     await second.aclose()
 
 
+async def test_a_text_has_its_progress_and_a_plan_waits_for_it(
+    engine: TransformersPlanner,
+) -> None:
+    first = engine.write(text_request(query="a sad song"))
+    begun = await anext(first)
+    assert isinstance(begun, PlanProgress)
+    assert (begun.stage, begun.step) == ("writing", 0)
+    second = engine.plan(request(**FORCED))
+    assert await anext(second) == PlanProgress(stage="waiting", step=0, total=1)
+    await first.aclose()
+    assert await anext(second) == PlanProgress(stage="waiting", step=1, total=1)
+    await second.aclose()
+    *progress, text = [event async for event in engine.write(text_request(query="a sad song"))]
+    assert isinstance(text, SongText)
+    assert (text.model, text.mock) == ("acestep-5Hz-lm-tiny", False)
+    assert progress[0] == begun
+    assert progress[-1] == begun.model_copy(update={"step": begun.total})
+
+
+async def test_closing_in_the_lyrics_stops_within_a_token(
+    lm: LanguageModel, terse: Planning
+) -> None:
+    tokens = wasted = 0
+    closed = False
+
+    class WatchedWriter(TextWriter):
+        def write(self, request: WriteRequest, progress: Progress) -> SongText:
+            def counted(stage: Stage, step: int, total: int) -> None:
+                nonlocal tokens, wasted
+                progress(stage, step, total)
+                tokens += 1
+                wasted += closed
+
+            return super().write(request, counted)
+
+    writer = WatchedWriter(lm, Lm(caption_tokens=8, lyrics_tokens=2048), Lyrics())
+    engine = TransformersPlanner(terse, writer)
+    async with aclosing(engine.write(text_request(query="a sad song"))) as events:
+        async for event in events:
+            # The metadata are never longer than that.
+            if isinstance(event, PlanProgress) and event.step > 200:
+                closed = True
+                break
+    assert wasted <= 40  # what ran between the event and the close
+    assert 200 < tokens < 2000
+    assert len((await plan_of(engine, request(**FORCED))).codes) == 50
+    await engine.close()
+
+
 async def test_a_refused_job_is_an_error_and_the_next_goes_on(engine: TransformersPlanner) -> None:
     with pytest.raises(PlannerError, match="there are: acestep-5Hz-lm-tiny"):
         await plan_of(engine, request(model="acestep-5Hz-lm-4B"))
     with pytest.raises(PlannerError, match="cannot fit"):
         await plan_of(engine, request(lyrics="la " * 9000))
+    for text in (text_request(model="acestep-5Hz-lm-4B"), text_request(query="la " * 9000)):
+        with pytest.raises(PlannerError, match=r"there are: acestep-5Hz-lm-tiny|cannot fit"):
+            await anext(engine.write(text))
     named = await plan_of(engine, request(model="acestep-5Hz-lm-tiny", **FORCED))
     assert len(named.codes) == 50
 

@@ -50,8 +50,8 @@ def text_of_pt(writer: TextWriter, asked: WriteRequest) -> SongText:
 
 
 async def test_texts_are_legal_every_time(engine: VllmPlanner) -> None:
-    """Two hundred of each kind, all kinds at once."""
-    wanted = [any_text(kind, number) for number in range(200) for kind in KINDS]
+    """Two hundred, of all kinds, as many at once as there are places."""
+    wanted = [any_text(KINDS[number % 3], number) for number in range(200)]
     places = asyncio.Semaphore(2 * PLANS)
 
     async def written(one: WriteRequest) -> SongText:
@@ -61,7 +61,7 @@ async def test_texts_are_legal_every_time(engine: VllmPlanner) -> None:
     texts = await asyncio.gather(*map(written, wanted))
     for one, text in zip(wanted, texts, strict=True):
         check_legal(one, text)
-    assert len({text.caption for text in texts}) > 300
+    assert len({text.caption for text in texts}) > 100
     await nothing_left(engine)
 
 
