@@ -20,7 +20,7 @@ test: $(VENV)/.installed-test $(VENV)/.installed-engines  ## every test, and wha
 	@HYPOTHESIS_PROFILE=ci $(BIN)/python scripts/test_tiers.py $(PYTEST_ARGS)
 
 test-quick: $(VENV)/.installed-test $(VENV)/.installed-engines  ## the unit tests but for slow ones
-	@HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
+	@HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder \
 		tests/unit $(SLOW:%=--ignore=tests/unit/%) $(PYTEST_ARGS)
 
 engines: $(VENV)/.installed-engines  ## the real engines' libraries, for the acestep-ray commands

@@ -100,7 +100,7 @@ async def compare(contest: Contest, at_once: list[int], rounds: int) -> None:
     """Print the table, line by line."""
     await contest.vllm.check()
     await contest.at_once(contest.pt, 1, guided=True)  # its first plan fills the caches
-    say(f"{'plans/s':<24}{'vllm':>8}{'pt':>8}{'ratio':>8}")
+    show(f"{'plans/s':<24}{'vllm':>8}{'pt':>8}{'ratio':>8}")
     for guided in (False, True):
         for count in at_once:
             ours, theirs = [], []
@@ -109,17 +109,17 @@ async def compare(contest: Contest, at_once: list[int], rounds: int) -> None:
                 theirs.append(1 / await contest.at_once(contest.pt, 1, guided))
             one, other = statistics.median(ours), statistics.median(theirs)
             name = f"{'guided' if guided else 'unguided'}, {count} at once"
-            say(f"{name:<24}{one:>8.3f}{other:>8.3f}{one / other:>8.2f}")
+            show(f"{name:<24}{one:>8.3f}{other:>8.3f}{one / other:>8.2f}")
     alone, loaded = [], []
     for _ in range(rounds):
         alone.append(await contest.first_metadata(0))
         loaded.append(await contest.first_metadata(max(at_once) - 1))
     one, other = statistics.median(alone), statistics.median(loaded)
-    say(f"seconds to metadata: alone {one:.2f}, beside {max(at_once) - 1} guided plans that write")
-    say(f"codes {other:.2f}, {other / one:.1f} times")
+    show(f"seconds to metadata: alone {one:.2f}, beside {max(at_once) - 1} guided plans that write")
+    show(f"codes {other:.2f}, {other / one:.1f} times")
 
 
-def say(line: str) -> None:
+def show(line: str) -> None:
     """Print it now: a run takes minutes."""
     print(line, flush=True)
 
@@ -142,7 +142,7 @@ async def main() -> None:
             folder = Path(scratch) / "acestep-5Hz-lm-random"
             make_tiny_lm(folder, hidden=given.hidden, layers=given.layers, head_dim=64)
         contest = Contest(folder, given.seconds, max(given.at_once), given.caption_tokens)
-        say(
+        show(
             f"{folder.name}, {given.threads} threads, songs of {given.seconds:g} s, captions of at "
             f"most {given.caption_tokens} tokens, median of {given.rounds}"
         )

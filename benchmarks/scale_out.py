@@ -84,8 +84,8 @@ class Sleeper:
             # On time, however late the last step was woken, as a device would.
             time.sleep(max(0.0, begun + self._seconds * step / STEPS - time.time()))
             report("diffusion", step, STEPS)
-        told = f"{os.getpid()} {begun} {time.time()}"
-        yield RenderedTake(0, 1, np.zeros((100, 2), np.float32), (told,))
+        times = f"{os.getpid()} {begun} {time.time()}"
+        yield RenderedTake(0, 1, np.zeros((100, 2), np.float32), (times,))
 
     def free_memory(self) -> None:
         """See DecoderEngine."""

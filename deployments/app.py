@@ -66,14 +66,16 @@ def build(args: Settings) -> Application:
         max_ongoing_requests=2000,
         graceful_shutdown_timeout_s=60,
         health_check_period_s=1,
-    )(Ingress).bind(settings, runner)
+    )(Ingress).bind(settings, runner, planners)
 
 
 def _planner(spec: PlannerSpec, most: int, drain: float) -> Application:
     """One language model on one backend, scaled separately."""
     return serve.deployment(
         name=spec.name,
-        max_ongoing_requests=spec.plans_at_once,
+        # Beside its plans, a replica has room for direct calls: they need not wait until no job
+        # does, and the engine takes both in the order in which they come.
+        max_ongoing_requests=spec.plans_at_once + spec.settings.limits.direct_calls,
         autoscaling_config=_autoscaling(spec.pair, most, spec.settings),
         ray_actor_options=_resources(spec.pair),
         request_router_config=ROUTING,

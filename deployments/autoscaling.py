@@ -1,10 +1,11 @@
 """Autoscaling: the number of planners and decoders follows the work that waits in the job store.
 
 Serve's own policy counts the requests of its handles, but waiting jobs are in the store
-(docs/adr/0012).
+(docs/adr/0012). Only requests for a song's text are at a handle alone.
 """
 
 import logging
+import math
 import time
 from concurrent.futures import Future
 from typing import Any
@@ -56,7 +57,9 @@ class FollowDemand:
         name = context.deployment_name
         if name == DECODER:
             return decoder_replicas(self._load, name, self._target_seconds), {}
-        return planner_replicas(self._load, name), {}
+        # Direct calls are not in the store: Serve counts those that wait for a replica.
+        waiting = math.ceil(context.total_queued_requests or 0)
+        return planner_replicas(self._load, name, waiting), {}
 
     def _ask(self, now: float) -> None:
         """Take the reply to the last request, if there is one, and send the next if it is time."""

@@ -6,6 +6,7 @@ from contextlib import aclosing
 from ray.serve import metrics
 
 from acestep_ray.artifacts.store import Artifacts
+from acestep_ray.audio.aac import writable_formats
 from acestep_ray.decoder.engines import make_decoder
 from acestep_ray.decoder.events import Decoded, DecodeEvent
 from acestep_ray.decoder.protocol import DecoderEngine, DecodeRequest
@@ -50,7 +51,8 @@ class Decoder:
             "acestep_decode_peak_memory_bytes",
             description="Most device memory while the last job ran.",
         )
-        self._registrar = ReplicaRegistrar(self._client, engine.describe())
+        description = engine.describe().model_copy(update={"audio_formats": writable_formats()})
+        self._registrar = ReplicaRegistrar(self._client, description)
 
     async def decode(self, request: DecodeRequest) -> AsyncGenerator[DecodeEvent, None]:
         """See DecodeWorker.decode."""

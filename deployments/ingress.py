@@ -1,5 +1,6 @@
 """The ingress deployment: the HTTP API in front of the job store actor."""
 
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -9,28 +10,52 @@ from ray.serve.handle import DeploymentHandle
 from acestep_ray.api.app import create_app
 from acestep_ray.api.store_service import JobStoreService
 from acestep_ray.artifacts.store import Artifacts
+from acestep_ray.planner.protocol import PlanProgress, SongText, WriteRequest
 from acestep_ray.replicas.planners import planners_of
 from acestep_ray.settings import Settings
+from deployments.engine_stream import stream_events
 from deployments.job_store_client import RayJobStoreClient
 from deployments.serve_status import ServeStatus
 from deployments.startup_checks import storage_ready, store_ready
 
 
+class HandleWriters:
+    """SongWriters over Serve's handles."""
+
+    def __init__(self, planners: Mapping[str, DeploymentHandle[Any]]) -> None:
+        self._planners = {
+            name: handle.options(method_name="write", stream=True)
+            for name, handle in planners.items()
+        }
+
+    def write(
+        self, planner: str, request: WriteRequest
+    ) -> AsyncGenerator[PlanProgress | SongText, None]:
+        """See SongWriters. A planner that is no longer deployed is replaced by the first one."""
+        first = next(iter(self._planners.values()))
+        return stream_events(self._planners.get(planner, first), request)
+
+
 @serve.ingress()
 class Ingress:
-    """Parses, checks and queues requests, and responds to polls. Holds no jobs itself.
+    """Parses, checks and queues requests, and responds to polls. Holds no jobs itself. It uses the
+    planners only for requests that wait for a song's text.
 
     The runner's handle is never called. It is an argument so that the application contains the
     runner.
     """
 
     async def __init__(  # type: ignore[misc]  # Serve awaits it
-        self, settings: Settings, runner: DeploymentHandle[Any]
+        self,
+        settings: Settings,
+        runner: DeploymentHandle[Any],
+        planners: Mapping[str, DeploymentHandle[Any]],
     ) -> None:
         await store_ready(settings)  # if it is unavailable, requests wait for it
         await storage_ready(settings)  # if it is unavailable, jobs can be polled nevertheless
         self._settings = settings
         self._runner = runner
+        self._planners = planners
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         client = RayJobStoreClient(self._settings)
@@ -39,4 +64,5 @@ class Ingress:
             self._settings,
             JobStoreService(client, planners_of(self._settings), ServeStatus()),
             artifacts,
+            HandleWriters(self._planners),
         )

@@ -34,7 +34,9 @@ class Planner:
             spec.name, needs_of_planner(settings), lambda: make_planner(settings, gpu_share())
         )
         description = self._engine.describe().model_copy(update={"deployment": spec.name})
-        self._registrar = ReplicaRegistrar(RayJobStoreClient(settings), description)
+        self._registrar = ReplicaRegistrar(
+            RayJobStoreClient(settings), description, reserved=settings.limits.direct_calls
+        )
 
     async def plan(self, request: PlanRequest) -> AsyncGenerator[PlanProgress | Plan, None]:
         """See plan_song. Raises EngineGone if the engine had died before: Serve needs a few seconds

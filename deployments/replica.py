@@ -28,13 +28,18 @@ PAUSE = 1.0
 
 
 class ReplicaRegistrar:
-    """Keeps this replica registered; it has one slot per request that it may have at a time."""
+    """Keeps this replica registered; it has one slot per request that it may have at a time, except
+    those that are ``reserved`` for other calls than those of jobs."""
 
     def __init__(
-        self, client: RayJobStoreClient, description: PlannerDescription | DecoderDescription
+        self,
+        client: RayJobStoreClient,
+        description: PlannerDescription | DecoderDescription,
+        reserved: int = 0,
     ) -> None:
         self._client = client
         self._description = description
+        self._reserved = reserved
         self._task = asyncio.create_task(self._keep_registered())
 
     def _registration(self) -> Registration:
@@ -45,7 +50,7 @@ class ReplicaRegistrar:
             replica=context.replica_id.to_full_id_str(),
             deployment=context.deployment,
             description=self._description,
-            slots=context._deployment_config.max_ongoing_requests,
+            slots=max(1, context._deployment_config.max_ongoing_requests - self._reserved),
             node=ray.get_runtime_context().get_node_id(),
             gpus=gpus(),
         )

@@ -1,18 +1,40 @@
-"""``python -m deployments.serve_run CONFIG``: ``serve run`` with a longer wait for busy machines.
+"""``serve run`` with a longer wait for busy machines, and if requested without Ray's dashboard.
 
 Ray waits 30 seconds until a new node has registered itself, and no setting changes that (Ray 2.60,
-``ray/_private/node.py``). The node waits as long for its agents. On a busy machine they take longer
-without any fault, because the agents load many Python modules.
+``ray/_private/node.py``). The node waits as long for its agents, and only 15 seconds for the files
+in which they write their ports (Ray's issue 65983). On a busy machine they take longer without any
+fault, because the agents load many Python modules.
+
+``serve run`` has no option to leave the dashboard out, but it uses a Ray that is started before it.
+
+``python -m deployments.serve_run [--no-dashboard] CONFIG``
 """
 
+import contextlib
 import os
+import random
+import socket
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
+import ray
 from ray._private import services
+from ray.serve._private.constants import SERVE_NAMESPACE
 from ray.serve.scripts import cli
 
+NO_DASHBOARD = "--no-dashboard"
+
+AGENT_PORTS = (
+    "metrics_agent_port",
+    "metrics_export_port",
+    "dashboard_agent_listen_port",
+    "runtime_env_agent_port",
+)
+"""Of these Ray's node waits for a file, unless they are given."""
+FREE_PORTS = range(20_000, 32_768)
+"""Above the ports of Ray's workers (to 19999), below those that Linux gives to connections."""
 PATIENCE = 300.0
 """Seconds that a new node may take to register itself. A node that has died is noticed in other
 ways."""
@@ -34,8 +56,40 @@ def wait_longer_for_nodes(seconds: float = PATIENCE) -> None:
                 time.sleep(0.5)
 
     services.get_node = repeatedly
+    start_raylet = services.start_raylet
+
+    def with_ports(*arguments: Any, **options: Any) -> Any:
+        missing = [name for name in AGENT_PORTS if not options.get(name)]
+        ports = dict(zip(missing, free_ports(len(missing)), strict=True))
+        return start_raylet(*arguments, **{**options, **ports})
+
+    services.start_raylet = with_ports
+
+
+def free_ports(count: int) -> list[int]:
+    """So many different ports on which no process of this machine listens."""
+    found: set[int] = set()
+    while len(found) < count:
+        port = random.SystemRandom().choice(FREE_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("", port))
+            found.add(port)
+    return list(found)
+
+
+def serve_run(arguments: Sequence[str]) -> None:
+    """Start Ray and the application of a Serve config, and return when they end.
+
+    ``arguments``: NO_DASHBOARD, if Ray is to start without its dashboard, and those of ``serve
+    run``.
+    """
+    wait_longer_for_nodes()
+    options = [one for one in arguments if one != NO_DASHBOARD]
+    if len(options) < len(arguments):
+        ray.init(address="local", namespace=SERVE_NAMESPACE, include_dashboard=False)
+        options = ["--address", "auto", *options]  # else RAY_ADDRESS makes `serve run` warn
+    cli(["run", *options])
 
 
 if __name__ == "__main__":
-    wait_longer_for_nodes()
-    cli(["run", *sys.argv[1:]])
+    serve_run(sys.argv[1:])

@@ -93,18 +93,18 @@ def main(what: str, *arguments: str) -> int:
     LOG.unlink(missing_ok=True)
     print(f"== installing {what}", flush=True)
     settings = pip_settings()
-    code, said = 1, ""
+    code, output = 1, ""
     if not settings.keys() & PIP_ONLY:
         if not UV.exists():
-            code, said = run([*PIP, "install", "uv"], Progress("getting uv, faster than pip"))
+            code, output = run([*PIP, "install", "uv"], Progress("getting uv, faster than pip"))
         if UV.exists():
             command = [str(UV), "pip", "install", "--python", sys.executable, *arguments]
-            code, said = run(command, Progress(), uv_environment(settings))
-    if code and not fault(said):
-        code, said = run([*PIP, "install", *arguments], Progress())
+            code, output = run(command, Progress(), uv_environment(settings))
+    if code and not fault(output):
+        code, output = run([*PIP, "install", *arguments], Progress())
     if code:
-        sys.stderr.write(f"{excerpt(said)}\n")
-        meaning = fault(said)
+        sys.stderr.write(f"{excerpt(output)}\n")
+        meaning = fault(output)
         sys.stderr.write(f"acestep-ray: {meaning}\n" if meaning else "")
         sys.stderr.write(f"acestep-ray: {what} could not be installed; all of it is in {LOG}\n")
     else:
@@ -155,12 +155,12 @@ def clock() -> str:
 
 def pip_settings() -> dict[str, str]:
     """The settings that pip gets from its files and variables."""
-    said = subprocess.run([*PIP, "config", "list"], capture_output=True, text=True, check=False)
+    output = subprocess.run([*PIP, "config", "list"], capture_output=True, text=True, check=False)
     found: dict[str, str] = {}
     # A variable (:env:) overrides pip's section (install), and that overrides the one for all
     # (global).
     for section in ("global", "install", ":env:"):
-        for line in said.stdout.splitlines():
+        for line in output.stdout.splitlines():
             key, _, value = line.partition("=")
             if key.startswith(f"{section}."):
                 found[key.removeprefix(f"{section}.")] = str(ast.literal_eval(value))
@@ -169,23 +169,23 @@ def pip_settings() -> dict[str, str]:
 
 def uv_environment(settings: Mapping[str, str]) -> dict[str, str]:
     """The environment with which uv searches the same places as pip."""
-    told = {UV_HAS[name]: value for name, value in settings.items() if name in UV_HAS}
+    variables = {UV_HAS[name]: value for name, value in settings.items() if name in UV_HAS}
     # As pip: the newest of all places, not only the first place's.
-    return {"UV_INDEX_STRATEGY": "unsafe-best-match", **told, **os.environ}
+    return {"UV_INDEX_STRATEGY": "unsafe-best-match", **variables, **os.environ}
 
 
-def fault(said: str) -> str:
+def fault(output: str) -> str:
     """A sentence with the cause and the cure, if the cause is clear; otherwise empty."""
     free = shutil.disk_usage(sys.prefix).free // 1_000_000
     for pattern, meaning in FAULTS.items():
-        if re.search(pattern, said):
+        if re.search(pattern, output):
             return meaning.format(free=free, prefix=sys.prefix)
     return ""
 
 
-def excerpt(said: str) -> str:
+def excerpt(output: str) -> str:
     """The installer's own error, without its output before that."""
-    lines = [line for line in said.splitlines() if not line.startswith("WARNING: Retrying")]
+    lines = [line for line in output.splitlines() if not line.startswith("WARNING: Retrying")]
     at = next((n for n, line in enumerate(lines) if re.match(r" *(error|ERROR|×)", line)), -15)
     return "\n".join(lines[at:][-30:])
 

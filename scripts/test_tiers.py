@@ -14,14 +14,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ENGINES = "tests/models/planner/vllm/engines"
-TWO_AT_A_TIME = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+TWO_AT_A_TIME = ("-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder")
 TIERS: dict[str, tuple[str, ...]] = {
     "unit: the library's parts": (*TWO_AT_A_TIME, "tests/unit"),
     "models: real engines": (*TWO_AT_A_TIME, "tests/models", f"--ignore={ENGINES}"),
-    # The tiers from this one run one at a time: each of them needs all of a small machine.
+    # These two run one at a time: each of them needs all of a small machine.
     "vllm: its engines, started": (ENGINES,),
     "services: with real engines": ("tests/serve_real",),
     "services: mock engines, drills": (
+        *TWO_AT_A_TIME,  # most of their time is spent on waiting
         "tests/integration",
         "tests/e2e",
         "tests/faults",

@@ -30,6 +30,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(
         key=lambda item: (FOLDERS.index(item.path.relative_to(here).parts[0]), _shares(item))
     )
+    for item in items:  # for xdist's loadgroup: only one process starts what a folder shares
+        group = item.path.parent if _shares(item) else item.path
+        item.add_marker(pytest.mark.xdist_group(str(group.relative_to(here))))
 
 
 def _shares(item: pytest.Item) -> bool:

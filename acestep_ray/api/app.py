@@ -14,17 +14,27 @@ from acestep_ray.api.middleware.cross_origin import add_cross_origin
 from acestep_ray.api.middleware.lingering_close import LingeringClose
 from acestep_ray.api.middleware.unhandled_errors import UnhandledErrors
 from acestep_ray.api.openapi import TITLE, openapi_document
+from acestep_ray.api.repeats import Repeats
 from acestep_ray.api.request.source_audio import SourceReader
 from acestep_ray.api.routes import ROUTERS
 from acestep_ray.api.service import JobService
+from acestep_ray.api.song_writer import DirectCalls, SongWriters
 from acestep_ray.api.upstream.routers import UPSTREAM_ROUTERS
 from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.planner.length_check import PlanFit
 from acestep_ray.settings import Settings
 
 
-def create_app(settings: Settings, service: JobService, artifacts: Artifacts) -> FastAPI:
-    """Build the application. Nothing runs and nothing is opened until the first request."""
+def create_app(
+    settings: Settings,
+    service: JobService,
+    artifacts: Artifacts,
+    writers: SongWriters | None = None,
+) -> FastAPI:
+    """Build the application. Nothing runs and nothing is opened until the first request.
+
+    ``writers``: the planners, for routes that use the language model directly; None: there is none.
+    """
     app = FastAPI(title=TITLE, version=__version__, redoc_url=None, redirect_slashes=False)
     own_head = {
         route.path
@@ -33,7 +43,13 @@ def create_app(settings: Settings, service: JobService, artifacts: Artifacts) ->
         if isinstance(route, APIRoute) and "HEAD" in route.methods
     }
     app.state.context = AppContext(
-        settings, service, artifacts, SourceReader(settings), PlanFit(settings)
+        settings,
+        service,
+        artifacts,
+        SourceReader(settings),
+        PlanFit(settings),
+        DirectCalls(settings, service, writers),
+        Repeats(settings.jobs.repeat_seconds),
     )
     for router in (*ROUTERS, *UPSTREAM_ROUTERS):
         app.include_router(router)

@@ -5,8 +5,10 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from acestep_ray.api.repeats import Repeats
 from acestep_ray.api.request.source_audio import SourceReader
 from acestep_ray.api.service import JobService
+from acestep_ray.api.song_writer import DirectCalls
 from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.planner.length_check import PlanFit
 from acestep_ray.settings import Settings
@@ -21,6 +23,8 @@ class AppContext:
     artifacts: Artifacts
     sources: SourceReader
     plans: PlanFit
+    direct: DirectCalls
+    repeats: Repeats
 
     def url(self, path: str) -> str:
         """An address for clients: absolute if the public address is known."""

@@ -33,7 +33,7 @@ _ABOUT = (
 _PROBLEMS = {
     400: "The body cannot be read: {codes}.",
     401: "The API key is missing or wrong: {codes}.",
-    403: "The path is not that of a take: {codes}.",
+    403: "Not allowed: {codes}.",
     404: "There is no such job or file: {codes}.",
     409: "The job has ended otherwise: {codes}.",
     410: "The job was deleted, or its time is over: {codes}.",
@@ -44,6 +44,7 @@ _PROBLEMS = {
     429: "The queue is full: {codes}. Retry-After says when to try again.",
     500: "The server failed unexpectedly: {codes}.",
     503: "Try again in a few seconds: {codes}.",
+    504: "The job goes on: {codes}. Location says where to look at it.",
 }
 _MAY_FAIL = {
     "generate": (400, 413, 415, 422, 429, 503),
@@ -63,11 +64,29 @@ _MAY_FAIL = {
     "model_inventory": (503,),
     "init_model": (400, 413, 415, 503),
     "head_take_audio": (403, 404, 410, 422, 503),
+    "format_input": (400, 413, 415, 422, 429, 503),
+    "create_sample": (400, 413, 415, 422, 429, 503),
+    "create_random_sample": (400, 413, 415),
+    "chat_completions": (400, 404, 413, 415, 422, 429, 503, 504),
 }
 _UPSTREAM_CODES = frozenset(
     {ProblemCode.PATH_REFUSED, ProblemCode.NOT_DEPLOYED, ProblemCode.OUTSIDE_AUDIO}
 )
 """Codes that only the operations of upstream's API return."""
+_CODES_OF = {
+    ProblemCode.PLANNER_BUSY: ("format_input", "create_sample"),
+    ProblemCode.JOB_FAILED: ("chat_completions",),
+    ProblemCode.STILL_RUNNING: ("chat_completions",),
+}
+"""Codes that only these operations return."""
+_BUSY = "The language model is busy: {codes}. Retry-After says when to try again."
+_NOT_THERE = "A take is no longer in storage: {codes}."
+_OTHER_PROBLEMS = {
+    ("format_input", 429): (_BUSY, (ProblemCode.PLANNER_BUSY,)),
+    ("create_sample", 429): (_BUSY, (ProblemCode.PLANNER_BUSY,)),
+    ("chat_completions", 404): (_NOT_THERE, (ProblemCode.AUDIO_NOT_FOUND,)),
+}
+"""What a status of an operation means if it is not what it usually means."""
 _FILES = {
     "src_audio": "Audio to repaint or cover; wins over src_audio_path.",
     "reference_audio": "Audio whose sound the takes follow; wins over reference_audio_path.",
@@ -80,11 +99,7 @@ _METAS = {
     "language": "en",
 }
 _REFUSED = {
-    "sample_query": ("string", "A song in a few words, for the LM to write. Alias: description."),
-    "sample_mode": ("boolean", "Have the LM invent the song."),
-    "use_format": ("boolean", "Have the LM rewrite caption and lyrics."),
     "global_caption": ("string", "The whole song, where caption is about one track of it."),
-    "instrumental": ("boolean", "Sing nothing; true beside lyrics contradicts them."),
     "analysis_only": ("boolean", "Have the LM write metadata, and make no song."),
     "full_analysis_only": ("boolean", "Tell what is in a source, and make no song."),
     "extract_codes_only": ("boolean", "Make audio codes of a source, and no song."),
@@ -98,7 +113,17 @@ _UPSTREAM_BODIES: dict[str, dict[str, Any]] = {
     "/release_task": {"prompt": "upbeat pop song", "lyrics": "Hello world", "thinking": True},
     "/v1/init": {"model": "acestep-v15-turbo", "slot": 1},
     "/query_result": {"task_id_list": ["550e8400-e29b-41d4-a716-446655440000"]},
+    "/format_input": {"prompt": "pop", "lyrics": "Hello world", "param_obj": {"bpm": 120}},
+    "/v1/create_sample": {"query": "a calm song about the sea", "instrumental": False},
+    "/create_random_sample": {"sample_type": "simple_mode"},
+    "/v1/chat/completions": {
+        "model": "acestep/acestep-v15-turbo",
+        "messages": [{"role": "user", "content": "<prompt>upbeat pop song</prompt>"}],
+        "audio_config": {"duration": 30, "format": "mp3"},
+        "stream": True,
+    },
 }
+_JSON_ONLY = frozenset({"/v1/chat/completions"})
 _EXAMPLE = {"caption": "upbeat pop song", "lyrics": "Hello world", "inference_steps": 16}
 _FORM_EXAMPLE = {"caption": "remix this song", "task_type": "repaint"}
 
@@ -124,8 +149,9 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
         "key": {"type": "http", "scheme": "bearer", "description": "Where the service has a key."}
     }
     for path, operations in document["paths"].items():
-        for operation in operations.values():
-            _finish(operation, open_path=path in OPEN_PATHS)
+        for method, operation in operations.items():
+            changes = method not in ("get", "head")
+            _finish(operation, open_path=path in OPEN_PATHS, changes=changes)
     submit = document["paths"]["/v1/music/generate"]["post"]
     submit["requestBody"] = _request_body()
     submit["responses"]["200"]["headers"] = {
@@ -133,33 +159,47 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
         "Retry-After": _header("Seconds until the first look is worth it."),
         "Idempotency-Replayed": _header("true where the key named an earlier job."),
     }
+    document["paths"]["/release_task"]["post"]["responses"]["200"]["headers"] = {
+        "Idempotency-Replayed": _header(
+            "true where the same client sent this task before, and did not get the answer."
+        ),
+    }
     for path in ("/v1/audio/{job_id}/{name}", "/v1/audio"):
         _describe_audio(document["paths"][path])
     for path, example in _UPSTREAM_BODIES.items():
-        document["paths"][path]["post"]["requestBody"] = _free_body(example)
+        body = _free_body(example, json_only=path in _JSON_ONLY)
+        document["paths"][path]["post"]["requestBody"] = body
+    _describe_stream(document["paths"]["/v1/chat/completions"]["post"])
     return document
 
 
-def _finish(operation: dict[str, Any], *, open_path: bool) -> None:
+def _finish(operation: dict[str, Any], *, open_path: bool, changes: bool) -> None:
     """Add the problems of an operation, and that it needs the key."""
     responses = operation["responses"]
     responses.pop("422", None)
     upstream = operation["tags"] == ["upstream"]
-    statuses = [*_MAY_FAIL[operation["operationId"]], 500, *(() if open_path else (401,))]
+    statuses = {*_MAY_FAIL[operation["operationId"]], 500}
+    statuses |= (set() if open_path else {401}) | ({403} if changes else set())
     for status in sorted(statuses):
+        name = operation["operationId"]
+        usual = (_PROBLEMS[status], _codes(status, name, upstream=upstream, changes=changes))
+        about, codes = _OTHER_PROBLEMS.get((name, status), usual)
         responses[str(status)] = {
-            "description": _PROBLEMS[status].format(codes=_codes(status, upstream=upstream)),
+            "description": about.format(codes=", ".join(codes)),
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemView"}}},
         }
     if not open_path:
         operation["security"] = [{"key": []}, {}]
 
 
-def _codes(status: int, *, upstream: bool) -> str:
+def _codes(
+    status: int, operation: str, *, upstream: bool, changes: bool
+) -> tuple[ProblemCode, ...]:
     """The codes of a status that an operation can return; NOT_FOUND is only for unknown routes."""
     others = {ProblemCode.NOT_FOUND} | (frozenset() if upstream else _UPSTREAM_CODES)
-    operations = (code for code in ProblemCode if code not in others)
-    return ", ".join(code for code in operations if code.status == status)
+    others |= {ProblemCode.OUTSIDE_AUDIO if changes else ProblemCode.FOREIGN_ORIGIN}
+    others |= {code for code, operations in _CODES_OF.items() if operation not in operations}
+    return tuple(c for c in ProblemCode if c.status == status and c not in others)
 
 
 def _request_schemas(settings: Settings) -> dict[str, Any]:
@@ -246,7 +286,7 @@ def _request_body() -> dict[str, Any]:
     }
 
 
-def _free_body(example: dict[str, Any]) -> dict[str, Any]:
+def _free_body(example: dict[str, Any], *, json_only: bool) -> dict[str, Any]:
     """A body that is read leniently: docs/upstream.md lists its fields."""
     media = {
         "schema": {
@@ -256,7 +296,19 @@ def _free_body(example: dict[str, Any]) -> dict[str, Any]:
         "example": example,
     }
     types = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")
-    return {"required": True, "content": dict.fromkeys(types, media)}
+    return {"required": True, "content": dict.fromkeys(types[:1] if json_only else types, media)}
+
+
+def _describe_stream(operation: dict[str, Any]) -> None:
+    """The other form of a chat completion."""
+    answer = operation["responses"]["200"]
+    answer["content"]["text/event-stream"] = {
+        "schema": {
+            "type": "string",
+            "description": "With stream: chunks (chat.completion.chunk), and [DONE] at the end.",
+        }
+    }
+    answer["headers"] = {"Location": _header("The job.")}
 
 
 def _describe_audio(operations: dict[str, Any]) -> None:

@@ -31,6 +31,7 @@ class ProblemCode(StrEnum):
     MISSING_API_KEY = "missing_api_key", 401
     INVALID_API_KEY = "invalid_api_key", 401
     OUTSIDE_AUDIO = "outside_audio", 403
+    FOREIGN_ORIGIN = "foreign_origin", 403
     NOT_FOUND = "not_found", 404
     JOB_NOT_FOUND = "job_not_found", 404
     AUDIO_NOT_FOUND = "audio_not_found", 404
@@ -45,10 +46,13 @@ class ProblemCode(StrEnum):
     INVALID_IDEMPOTENCY_KEY = "invalid_idempotency_key", 422
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused", 422
     QUEUE_FULL = "queue_full", 429
+    PLANNER_BUSY = "planner_busy", 429
     INTERNAL = "internal", 500
+    JOB_FAILED = "job_failed", 500
     NOT_READY = "not_ready", 503
     UNAVAILABLE = "unavailable", 503
     STORAGE_UNAVAILABLE = "storage_unavailable", 503
+    STILL_RUNNING = "still_running", 504
 
 
 @dataclass(frozen=True)
@@ -82,11 +86,13 @@ class Problem(Exception):
 
     def response(self) -> JSONResponse:
         """The HTTP response."""
+        detail = printable(self.detail)
         body: dict[str, Any] = {
             "type": "about:blank",
             "title": self.status.phrase,
             "status": self.status,
-            "detail": printable(self.detail),
+            "detail": detail,
+            "error": detail,  # upstream's VST plug-in and studio page show this one
             "code": self.code,
             **self.extra,
         }

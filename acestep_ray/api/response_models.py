@@ -30,7 +30,7 @@ class ProgressView(BaseModel):
     """How far a running job is."""
 
     stage: str = Field(
-        description="metadata, codes, waiting, encoding, diffusion, vae or storing.",
+        description="writing, metadata, codes, waiting, encoding, diffusion, vae or storing.",
         examples=["diffusion"],
     )
     step: int = Field(description="Steps of the stage that are done.", examples=[3])
@@ -89,8 +89,18 @@ class ResultView(BaseModel):
     )
     lm_caption: str | None = Field(
         description="The caption as the LM words it, which the decoder read; null where it wrote "
-        "none (use_cot_caption).",
+        "none (use_cot_caption, sample_query, use_format).",
         examples=["An upbeat pop song."],
+    )
+    lm_lyrics: str | None = Field(
+        description="The lyrics as the LM wrote them, which the decoder read; null where it wrote "
+        "none (sample_query, use_format).",
+        examples=["[Verse]\nRain on the roof"],
+    )
+    vocal_language: str = Field(
+        description="Language of the lyrics, as the decoder read it: the request's, or that of a "
+        "song that the LM wrote from sample_query.",
+        examples=["en"],
     )
 
 
@@ -196,6 +206,10 @@ class ProblemView(BaseModel):
     status: int = Field(description="The HTTP status.", examples=[422])
     detail: str = Field(
         description="What is wrong, in sentences that can be read alone.",
+        examples=["bpm must be a whole number from 30 to 300, or null; got 20."],
+    )
+    error: str = Field(
+        description="As detail, for clients of upstream's API.",
         examples=["bpm must be a whole number from 30 to 300, or null; got 20."],
     )
     code: str = Field(description="Stable name of the problem.", examples=["invalid_value"])

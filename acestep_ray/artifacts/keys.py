@@ -11,7 +11,7 @@ SOURCES = "sources"
 
 
 def take_key(job_id: str, attempt: int, index: int, format: str) -> str:
-    """Key of take ``index`` (0-based) in ``format`` (mp3, wav, flac, opus, ogg)."""
+    """Key of take ``index`` (0-based) in ``format``, a name of FORMATS."""
     return f"{attempt_prefix(job_id, attempt)}/{index + 1}.{FORMATS[format].extension}"
 
 

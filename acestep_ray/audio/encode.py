@@ -1,6 +1,7 @@
-"""Write a take to a file: blocks through soundfile, then tags, then its digest."""
+"""Write a take to a file: blocks through soundfile or ffmpeg, then tags, then its digest."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from acestep_ray.artifacts.errors import StorageError
+from acestep_ray.audio.aac import stated_samples, write_aac
 from acestep_ray.audio.ogg import set_serial
 from acestep_ray.audio.tags import Tags, write_tags
+from acestep_ray.audio.wav import clear_peak_time
 from acestep_ray.formats import FORMATS, AudioFormat
 from acestep_ray.timebase import SAMPLE_RATE, Samples
 
@@ -35,21 +38,29 @@ class Encoded:
 
 
 def encode_take(samples: Samples, path: Path, format: str, tags: Tags) -> Encoded:
-    """Write ``samples`` ([n, channels] float32 in [-1, 1], 48 kHz; other values clip) to ``path``.
+    """Write ``samples`` ([n, channels] float32 in [-1, 1], 48 kHz) to ``path``.
 
     ``format`` is one of ``FORMATS``. The same samples and tags make the same bytes, in every
-    format. Lossless formats hold ``round(x * 2**(bits - 1))``. Blocking, and the slowest CPU work
-    on a take: an mp3 costs one core about a second for 30 s of sound. Raises StorageError if the
-    file cannot be written, and UnusableSamples; then no file is left.
+    format. Formats of integers hold ``round(x * 2**(bits - 1))``, and wav32 the samples themselves;
+    except in wav32, values outside [-1, 1] clip. Blocking, and the slowest CPU work on a take: an
+    mp3 costs one core about a second for 30 s of sound. Raises StorageError if the file cannot be
+    written (also if it needs ffmpeg, and there is none), and UnusableSamples; then no file is left.
     """
     how = FORMATS[format]
     try:
-        _write(samples, path, how)
-        write_tags(path, format, tags)
+        if len(samples) == 0:
+            raise UnusableSamples("The decoder made a take without samples.")
+        if how.by_ffmpeg:
+            write_aac(_blocks(samples), samples.shape[1], path)
+        else:
+            _write(samples, path, how)
+        if how.subtype == "FLOAT":
+            clear_peak_time(path)
+        write_tags(path, format, tags, len(samples))
         if how.is_ogg:
             # The takes of a job have different seeds, so their files may be joined into one.
             set_serial(path, tags.seed)
-        if sf.info(str(path)).frames != len(samples):
+        if _length(path, how) != len(samples):
             raise StorageError(f"The {format} file came out short.")
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -63,8 +74,6 @@ def encode_take(samples: Samples, path: Path, format: str, tags: Tags) -> Encode
 
 
 def _write(samples: Samples, path: Path, how: AudioFormat) -> None:
-    if len(samples) == 0:
-        raise UnusableSamples("The decoder made a take without samples.")
     with sf.SoundFile(
         path,
         "w",
@@ -75,11 +84,23 @@ def _write(samples: Samples, path: Path, how: AudioFormat) -> None:
         compression_level=how.compression_level,
         bitrate_mode=how.bitrate_mode,
     ) as file:
-        for start in range(0, len(samples), BLOCK):
-            block = samples[start : start + BLOCK]
-            if not np.isfinite(block).all():
-                raise UnusableSamples("The decoder made samples that are not numbers.")
+        for block in _blocks(samples):
             file.write(block if how.bits is None else quantise(block, how.bits))
+
+
+def _blocks(samples: Samples) -> Iterator[Samples]:
+    for start in range(0, len(samples), BLOCK):
+        block = samples[start : start + BLOCK]
+        if not np.isfinite(block).all():
+            raise UnusableSamples("The decoder made samples that are not numbers.")
+        yield block
+
+
+def _length(path: Path, how: AudioFormat) -> int:
+    """Samples per channel that the file states."""
+    if how.by_ffmpeg:
+        return stated_samples(path)
+    return int(sf.info(str(path)).frames)
 
 
 def quantise(block: Samples, bits: int) -> NDArray[np.int16] | NDArray[np.int32]:

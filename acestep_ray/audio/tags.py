@@ -11,11 +11,13 @@ from typing import Any
 from mutagen.flac import FLAC
 from mutagen.id3 import COMM, ID3, TBPM, TIT2, TKEY, TSSE, TXXX
 from mutagen.mp3 import MP3
+from mutagen.mp4 import MP4, MP4Tags
 from mutagen.oggopus import OggOpus
 from mutagen.oggvorbis import OggVorbis
 from mutagen.wave import WAVE
 
 from acestep_ray import __version__
+from acestep_ray.audio.aac import gapless
 
 TITLE_CHARACTERS = 120
 SOFTWARE = f"acestep-ray {__version__}"
@@ -24,10 +26,14 @@ MOCK_COMMENT = "mock: made by the mock engine, not by a model"
 OPEN: Mapping[str, Callable[[Path], Any]] = {
     "mp3": MP3,
     "wav": WAVE,
+    "wav32": WAVE,
     "flac": FLAC,
     "ogg": OggVorbis,
     "opus": OggOpus,
+    "aac": MP4,
 }
+_MP4_NAMES = {"title": "\xa9nam", "description": "desc", "comment": "\xa9cmt", "encoder": "\xa9too"}
+_MP4_OTHER = "----:com.apple.iTunes:"
 
 
 @dataclass(frozen=True)
@@ -47,16 +53,19 @@ class Tags:
     mock: bool = False
 
 
-def write_tags(path: Path, format: str, tags: Tags) -> None:
-    """Put ``tags`` into the file at ``path``: ID3v2.4 for mp3 and wav, otherwise Vorbis comments.
+def write_tags(path: Path, format: str, tags: Tags, samples: int) -> None:
+    """Put ``tags`` into the file at ``path``: ID3v2.4 for mp3 and wav, iTunes' atoms for aac,
+    otherwise Vorbis comments. ``samples``: the length of the sound, per channel.
 
     The same tags always make the same bytes. Raises mutagen.MutagenError and OSError.
     """
     audio = OPEN[format](path)
     if audio.tags is None:
         audio.add_tags()
-    if format in ("mp3", "wav"):
+    if isinstance(audio.tags, ID3):
         _fill_id3(audio.tags, tags)
+    elif isinstance(audio.tags, MP4Tags):
+        _fill_mp4(audio.tags, tags, samples)
     else:
         for name, value in _pairs(tags):
             audio.tags[name] = value
@@ -78,6 +87,18 @@ def _fill_id3(id3: ID3, tags: Tags) -> None:
                 id3.add(COMM(encoding=3, lang="eng", desc="", text=value))
             case _:
                 id3.add(TXXX(encoding=3, desc=name, text=value))
+
+
+def _fill_mp4(atoms: MP4Tags, tags: Tags, samples: int) -> None:
+    atoms.clear()
+    for name, value in _pairs(tags):
+        if name == "bpm":
+            atoms["tmpo"] = [int(value)]
+        elif name in _MP4_NAMES:
+            atoms[_MP4_NAMES[name]] = [value]
+        else:
+            atoms[_MP4_OTHER + name] = [value.encode()]
+    atoms[_MP4_OTHER + "iTunSMPB"] = [gapless(samples)]
 
 
 def _pairs(tags: Tags) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from acestep_ray.decoder.protocol import DecoderDescription
+from acestep_ray.formats import FORMATS
 
 OFF_DEVICE = frozenset({"reading", "waiting", "storing"})
 """Phases of a job in which other jobs can use the device."""
@@ -16,10 +17,15 @@ class Take(BaseModel):
     index: int = Field(description="0-based.")
     key: str = Field(description="Where it lies in artifact storage.")
     seed: int
-    format: str = Field(description="mp3, wav, flac, opus, ogg.")
+    format: str = Field(description="A name of formats.FORMATS.")
     bytes: int
     sha256: str
     samples: int = Field(description="Samples a channel at 48 kHz.")
+
+    @property
+    def name(self) -> str:
+        """Its file name in URLs, such as ``1.mp3``; the number begins at 1."""
+        return f"{self.index + 1}.{FORMATS[self.format].extension}"
 
 
 class DecodeProgress(BaseModel):

@@ -6,7 +6,7 @@ from typing import Literal, Protocol, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from acestep_ray.formats import AudioFormatName
+from acestep_ray.formats import ALWAYS_WRITTEN, AudioFormatName
 from acestep_ray.settings.engine_names import DecoderBackend
 from acestep_ray.timebase import Samples
 
@@ -130,6 +130,9 @@ class DecoderDescription(BaseModel):
     turbo: bool = Field(description="Ignores guidance_scale; warns above 20 steps.")
     mock: bool
     device: str
+    audio_formats: tuple[AudioFormatName, ...] = Field(
+        ALWAYS_WRITTEN, description="What its machine can write."
+    )
 
     @property
     def recommended_steps(self) -> int:

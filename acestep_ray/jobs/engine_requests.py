@@ -1,5 +1,7 @@
 """Makes the requests to planner and decoder from a JobSpec."""
 
+from typing import NamedTuple
+
 from acestep_ray.decoder.protocol import DecodeRequest
 from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.planner.protocol import Plan, PlanRequest
@@ -26,12 +28,46 @@ def plan_request(job_id: str, attempt: int, spec: JobSpec, settings: Settings) -
     )
 
 
+_NOT_CHOSEN = ("en", "unknown")
+"""Languages with which the LM chooses that of the lyrics that it writes."""
+
+
+class SongWords(NamedTuple):
+    """The words of a song, as the decoder reads them."""
+
+    caption: str
+    lyrics: str
+    vocal_language: str
+
+
+def song_words(spec: JobSpec, plan: Plan | None) -> SongWords:
+    """The request's words, or those that the language model (LM) wrote instead.
+
+    The language is the request's, also if the LM detected another one, as in upstream's server.
+    Only if the LM wrote the lyrics, in a language that it chose itself, the language is that one.
+    """
+    asked = spec.decode
+    words = SongWords(asked.caption, asked.lyrics, asked.vocal_language)
+    if spec.plan is None or plan is None:
+        return words
+    if plan.text is None:
+        new_caption = spec.plan.use_cot_caption and plan.metadata.caption
+        return words._replace(caption=new_caption) if new_caption else words
+    text = plan.text
+    words = words._replace(caption=text.caption or asked.caption, lyrics=text.lyrics)
+    language = text.metadata.language
+    # "en" is the default, and clients send it as one: with it the LM chose the language.
+    if spec.from_description and language != "unknown" and words.vocal_language in _NOT_CHOSEN:
+        return words._replace(vocal_language=language)
+    return words
+
+
 def decode_request(
     job_id: str, attempt: int, spec: JobSpec, plan: Plan | None, settings: Settings
 ) -> DecodeRequest:
     """The decoder's request: the user's values first, then those of the plan, then the defaults."""
     asked = spec.decode
-    parameters = dict(asked)
+    parameters = {**dict(asked), **song_words(spec, plan)._asdict()}
     if plan:
         metadata = plan.metadata
         parameters |= {
@@ -40,8 +76,6 @@ def decode_request(
             "time_signature": asked.time_signature or metadata.timesignature,
             "codes": (plan.codes,) if plan.codes else asked.codes,
         }
-        if spec.plan and spec.plan.use_cot_caption and metadata.caption:
-            parameters["caption"] = metadata.caption
     return DecodeRequest(
         **parameters,
         job_id=job_id,

@@ -1,6 +1,9 @@
 """Which share of a job each stage is: for the progress that clients see, and for the ETA."""
 
+from collections.abc import Mapping
+
 from acestep_ray.jobs.result import Progress
+from acestep_ray.planner.protocol import PlanParameters
 
 WAITING = "waiting"
 """The stage of a job that no engine works on: step 0 of 1 while it waits for a worker or for its
@@ -16,12 +19,25 @@ PLANNED_SPANS = {
     "vae": (0.85, 0.95),
     "storing": (0.95, 1.0),
 }
+# A song whose text the LM writes first: then it has no metadata left to write.
+WRITTEN_SPANS = PLANNED_SPANS | {
+    "writing": (0.0, 0.1),
+    "metadata": (0.1, 0.12),
+    "codes": (0.12, 0.4),
+}
 UNPLANNED_SPANS = {
     "encoding": (0.0, 0.02),
     "diffusion": (0.02, 0.8),
     "vae": (0.8, 0.93),
     "storing": (0.93, 1.0),
 }
+
+
+def spans_of(plan: PlanParameters | None) -> Mapping[str, tuple[float, float]]:
+    """The table of a job with this plan; None: without one."""
+    if plan is None:
+        return UNPLANNED_SPANS
+    return WRITTEN_SPANS if plan.writing else PLANNED_SPANS
 
 
 def decode_left(progress: Progress) -> float:

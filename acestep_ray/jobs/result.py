@@ -25,7 +25,9 @@ class Progress(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    stage: str = Field(description="metadata, codes, waiting, encoding, diffusion, vae, storing.")
+    stage: str = Field(
+        description="writing, metadata, codes, waiting, encoding, diffusion, vae, storing."
+    )
     step: int = Field(description="Steps of the stage that are done.")
     total: int = Field(description="All steps of the stage.")
     fraction: float = Field(ge=0, le=1, description="Share of the whole job that is done.")

@@ -27,6 +27,13 @@ class JobSpec(BaseModel):
         """Whether a planner has to make a plan."""
         return self.plan is not None
 
+    @property
+    def from_description(self) -> bool:
+        """Whether the LM writes caption and lyrics from a description. ``decode.caption`` is then
+        that description, and ``decode.lyrics`` at most "[Instrumental]"."""
+        writing = self.plan.writing if self.plan else None
+        return writing is not None and writing.kind == "sample"
+
     # The stored form is flat: the decoder's parameters at the top, those of the LM under "lm", and
     # use_cot_caption, which is the LM's, at the top as well. Earlier releases read no other form.
     # Their jobs are still in stores, and during an upgrade a cluster of an earlier release shares

@@ -1,11 +1,13 @@
-"""Checks, before a job is queued, whether its plan fits into the deployed LM's context."""
+"""Checks, before a job is queued, whether its text and plan fit into the deployed LM's context."""
 
 import logging
 from functools import cached_property
 
 from acestep_ray.errors import CheckpointError
 from acestep_ray.planner.checkpoint_folder import find_lm
+from acestep_ray.planner.plan_song import write_request
 from acestep_ray.planner.prepared_request import prepare_request
+from acestep_ray.planner.prepared_text import prepare_text
 from acestep_ray.planner.protocol import PlannerError, PlanRequest
 from acestep_ray.planner.tokens import LmTokenizer
 from acestep_ray.settings import Settings
@@ -30,11 +32,20 @@ class PlanFit:
             return None
 
     def refusal(self, request: PlanRequest) -> str:
-        """Why the request cannot be planned, as a sentence; empty if it can. Blocks."""
+        """Why the request cannot be planned, as a sentence; empty if it can. Blocks.
+
+        The length of a text that the LM writes is not known before. A song from a description is
+        measured without its text, one in a better form with the text that was sent.
+        """
+        lm = self._settings.lm
         if self._tokenizer is None:
             return ""
         try:
-            prepare_request(request, self._tokenizer, self._settings.lm.context)
+            if request.writing:
+                prepare_text(write_request(request), self._tokenizer, lm)
+                if request.writing.kind == "sample":
+                    request = request.model_copy(update={"caption": "", "lyrics": ""})
+            prepare_request(request, self._tokenizer, lm.context)
         except PlannerError as error:
             return str(error)
         return ""

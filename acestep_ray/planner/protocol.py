@@ -84,8 +84,8 @@ class CheckedRequest(BaseModel):
         try:
             return self.model_validate(dict(self), strict=True)
         except ValidationError as error:
-            (field, *_), said = error.errors()[0]["loc"], error.errors()[0]["msg"]
-            raise PlannerError(f"{self.refused}: {field}: {said}.") from None
+            (field, *_), message = error.errors()[0]["loc"], error.errors()[0]["msg"]
+            raise PlannerError(f"{self.refused}: {field}: {message}.") from None
 
 
 class PlanRequest(PlanParameters, CheckedRequest):

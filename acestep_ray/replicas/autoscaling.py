@@ -21,12 +21,14 @@ class AutoscalingLoad:
     slots: Mapping[str, int] = field(default_factory=dict)
 
 
-def planner_replicas(load: AutoscalingLoad, planner: str) -> int:
+def planner_replicas(load: AutoscalingLoad, planner: str, waiting: int = 0) -> int:
     """Enough replicas to begin every waiting plan at once; 0 if there is none.
 
-    At most 1 until a replica has registered: how many plans it makes at a time is not known yet.
+    ``waiting``: calls that wait for a replica; those of plans are among them, so the larger number
+    counts. At most 1 until a replica has registered: how many plans it makes at a time is not known
+    yet.
     """
-    plans = load.plans.get(planner, 0)
+    plans = max(load.plans.get(planner, 0), waiting)
     slots = load.slots.get(planner)
     return math.ceil(plans / slots) if slots else min(plans, 1)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from acestep_ray.decoder.protocol import DecoderDescription
+from acestep_ray.formats import ALWAYS_WRITTEN, FORMATS, AudioFormatName
 from acestep_ray.planner.protocol import PlannerDescription
 from acestep_ray.replicas.planners import DECODER, PlannerSpec
 from acestep_ray.replicas.registry import RegistrySnapshot
@@ -22,6 +23,13 @@ class Deployed:
     reasons: tuple[str, ...] = ()
     planner_slots: Mapping[str, int] = field(default_factory=dict)
     starting: frozenset[str] = frozenset()
+
+    def audio_formats(self) -> tuple[AudioFormatName, ...]:
+        """The formats that every decoder can write, in the order of FORMATS."""
+        # The description of a replica of earlier code lacks the field.
+        known = [getattr(one, "audio_formats", ALWAYS_WRITTEN) for one in self.decoders]
+        common = set(ALWAYS_WRITTEN if not known else FORMATS).intersection(*known)
+        return tuple(format.name for format in FORMATS.values() if format.name in common)
 
     def state(self, planner: PlannerDescription) -> Literal["ready", "starting", "idle"]:
         """Whether a planner has a live replica, is being started, or has no replica."""

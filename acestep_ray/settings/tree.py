@@ -62,6 +62,25 @@ class Limits(Group):
         1_000_000, ge=1, description="Largest body without files, and largest form field, bytes."
     )
     queue: int = Field(200, ge=1, description="Most jobs that may wait; above it: 429.")
+    direct_calls: int = Field(
+        2,
+        ge=1,
+        le=64,
+        description="Texts of songs that the LM writes at a time for requests that wait for them, "
+        "per ingress replica; each planner replica has room for them in addition to its plans.",
+    )
+    direct_wait: float = Field(
+        30.0,
+        gt=0,
+        description="Longest time that such a request waits for the LM to begin, seconds; then "
+        "429, or 503 if no planner is up.",
+    )
+    completion_wait: float = Field(
+        600.0,
+        gt=0,
+        description="Longest time that a chat completion without streaming waits for its job, "
+        "seconds; then 504.",
+    )
 
 
 class Defaults(Group):
@@ -169,6 +188,12 @@ class Jobs(Group):
     )
     keep_idempotency: float = Field(
         86400.0, gt=0, description="An Idempotency-Key is kept for this time."
+    )
+    repeat_seconds: float = Field(
+        600.0,
+        ge=0,
+        description="A request of POST /release_task whose client disconnected before the response "
+        "is the same job if it is repeated within this time. 0: every request is a new job.",
     )
     purge_every: float = Field(60.0, gt=0, description="Time between two purges.")
     search_every: float = Field(
@@ -293,6 +318,11 @@ class Settings(BaseSettings):
         300, ge=1, le=604_800, description="How long a signed URL is valid, seconds."
     )
     port: int = Field(8001, ge=1, le=65535, description="HTTP port; used by `make serve`.")
+    dashboard: bool = Field(
+        True,
+        description="`acestep-ray serve` starts Ray's dashboard. Without it a start takes less "
+        "processor time; `serve status` and `serve deploy` cannot be used then.",
+    )
     public_url: str = Field(
         "", description="Address that clients use; if set, audio paths are absolute URLs under it."
     )

@@ -72,6 +72,8 @@ def serve(
     show_line(f"config {config.absolute()}, data folder {settings.data}")
     # Not the program `serve`: it may belong to another Python (pip install --user).
     run = [sys.executable, "-m", "deployments.serve_run"]
+    if not settings.dashboard:
+        run.append("--no-dashboard")
     return keep_serving(
         lambda: RayNode(run, document, environment() | without_gpus, verbose),
         url_of(host, http["port"]),

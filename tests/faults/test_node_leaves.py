@@ -79,17 +79,17 @@ def test_a_request_ends_on_the_node_that_leaves(cluster: Cluster, tmp_path: Path
     assert hook.poll() is None
     (tmp_path / "old").touch()
     assert running.result() == first.node_id
-    said = end(hook)
-    assert hook.returncode == 0, said
+    output = end(hook)
+    assert hook.returncode == 0, output
     cluster.remove_node(first)
 
     # If the time is too short, the output lists what would be lost, and the request continues.
     running = handle.remote("long")
     until((tmp_path / "long.began").exists, "the request did not begin")
     hook = leave(cluster, second, 0)
-    said = end(hook)
+    output = end(hook)
     assert hook.returncode == 1
-    assert "ray::ServeReplica:" in said
+    assert "ray::ServeReplica:" in output
     (tmp_path / "long").touch()
     assert running.result() == second.node_id
 

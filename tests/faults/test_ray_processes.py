@@ -43,6 +43,7 @@ def service(
     """A service whose node dies several times; started as on a machine with other Ray clusters."""
     folder = tmp_path_factory.mktemp("a folder too long for sockets")
     environment = {
+        "ACESTEP_DASHBOARD": "true",
         "ACESTEP_RESTARTS__HEALTHY_SECONDS": "1e-9",
         "RAY_ADDRESS": "192.0.2.1:6379",
         "TMPDIR": str(folder),

@@ -29,7 +29,7 @@ def test_redeploy(
     app["args"]["defaults"] = {"batch_size": 1}  # args are part of the code's version
     app["args"]["scaling"]["decoder"] = {"min_replicas": 1, "max_replicas": 1}
 
-    with running(own_data, environment, config) as service:
+    with running(own_data, environment | {"ACESTEP_DASHBOARD": "true"}, config) as service:
         until(lambda: len(service.processes("acestep:Decoder")) == 2, "two decoders did not come")
         before = set(service.processes("ray::ServeReplica"))
         changed["http_options"]["port"] = service.port

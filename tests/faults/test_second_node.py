@@ -69,7 +69,7 @@ async def test_a_second_node(
     assert caplog.text == ""
     add_node(cluster)
     line = "set ACESTEP_STORE=redis://HOST:PORT/DB. Jobs and audio"
-    await asyncio.to_thread(until, lambda: caplog.text.count(line) >= 2, "nothing is said")
+    await asyncio.to_thread(until, lambda: caplog.text.count(line) >= 2, "nothing is logged")
     watch.cancel()
 
     with pytest.raises(SingleNodeStorage, match="2 nodes, and a SQLite job store"):

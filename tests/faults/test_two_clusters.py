@@ -87,12 +87,12 @@ def each_answers_for_the_other(old: Service, new: Service) -> None:
         jobs = {job_id: service.job(job_id) for job_id in ids}
         return {job_id for job_id, job in jobs.items() if job["progress"]}
 
-    def both_tell() -> set[str] | None:
+    def both_report() -> set[str] | None:
         """Each decoder of both clusters has one job on its device."""
         reported = running(old), running(new)
         return reported[0] if reported[0] == reported[1] and len(reported[0]) == SLOTS else None
 
-    watched = until(both_tell, "not both tell how far all jobs are").pop()
+    watched = until(both_report, "not both report how far all jobs are").pop()
     for service in (old, new):
         assert service.http.get("/v1/stats").json()["capacity"]["decode_slots"] == 2 * SLOTS
     with ThreadPoolExecutor(2) as pool:

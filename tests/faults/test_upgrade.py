@@ -20,7 +20,9 @@ from tests.service import PATIENCE
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
     os.environ["RAY_AUTH_MODE"] = "disabled"
-    ray.init(num_cpus=1, include_dashboard=False, namespace="elsewhere", log_to_driver=False)
+    ray.init(
+        "local", num_cpus=1, include_dashboard=False, namespace="elsewhere", log_to_driver=False
+    )
     yield
     ray.shutdown()
 

@@ -54,3 +54,12 @@ def test_a_job_waits_in_the_queue_while_an_engine_starts(service: Service) -> No
     assert seen["eta_seconds"] > 0
     assert service.finish(waiting)["attempts"] == 1
     assert service.job(cancelled)["attempts"] == 0
+
+
+def test_a_request_for_a_text_wakes_a_planner(service: Service) -> None:
+    """It waits at the planner's handle: no job is in the store for it."""
+    for _ in range(2):
+        until(lambda: gone(service, "Planner"), "the planner did not rest")
+        answer = service.http.post("/v1/create_sample", json={"query": "a calm song"})
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["data"]["lyrics"]

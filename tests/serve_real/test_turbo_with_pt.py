@@ -11,6 +11,7 @@ import soundfile
 
 from tests.serve_real.songs import request, serving, song, wav
 from tests.service import Service
+from tests.upstream_client import RATE, UpstreamClient
 
 
 @pytest.fixture(scope="module")
@@ -160,3 +161,30 @@ def test_a_prompt_that_cannot_fit_is_refused_at_submit(turbo: Service) -> None:
     assert answer.status_code == 422, answer.text
     assert [entry["field"] for entry in answer.json()["errors"]] == ["lyrics"]
     assert "context" in answer.json()["detail"]
+
+
+def test_the_agent_skill_of_upstreams_api(turbo: Service) -> None:
+    """Its request as it sends it by default: the language model writes the song, then plans it."""
+    client = UpstreamClient(turbo.url)
+    with client.http:
+        assert client.get("/health")["llm_initialized"] is True
+        assert client.http.get(f"{client.url}/v1/models").json()["data"][0]["id"]
+        body = {
+            "prompt": "",
+            "lyrics": "",
+            "sample_query": "a sad song about rain",
+            "thinking": True,
+            "use_format": True,
+            "use_cot_caption": True,
+            "use_cot_language": True,
+            "vocal_language": "en",
+            "audio_format": "mp3",
+            "use_random_seed": True,
+            "audio_duration": 10,
+            "batch_size": 1,
+            "inference_steps": 2,
+        }
+        (take,) = client.takes(client.release(body))
+        assert take["prompt"] and take["lyrics"] and take["metas"]["duration"] == 10
+        assert 30 <= take["metas"]["bpm"] <= 300
+        assert abs(len(client.audio(take)) - 10 * RATE) < RATE // 10

@@ -1,7 +1,9 @@
 """Requires the API key on every route except the probes, before a byte of a body is read.
 
 Upstream's clients send the key in other ways, too. On the routes that they use, it may be sent
-without a scheme, as X-API-Key, or in the body, which two routes then check (``require_body_key``).
+without a scheme, as X-API-Key, or in the body, which the routes of BODY_KEY_PATHS then check
+(``require_body_key``). One valid key is enough: an Authorization header may be that of a proxy in
+front of the service.
 """
 
 import hashlib
@@ -17,13 +19,19 @@ from acestep_ray.api.problems import Problem, ProblemCode
 from acestep_ray.settings import Limits, Settings
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
-BODY_KEY_PATHS = frozenset({"/release_task", "/query_result"})
+BODY_KEY_PATHS = frozenset(
+    {
+        *("/release_task", "/query_result", "/format_input", "/create_random_sample"),
+        *("/v1/create_sample", "/v1/chat/completions"),
+    }
+)
 UPSTREAM_PATHS = BODY_KEY_PATHS | {
     *("/v1/audio", "/v1/models", "/v1/model_inventory", "/v1/stats", "/v1/init")
 }
 BODY_KEY = "ai_token"
 """The field of a body that holds the key."""
-_IN_BODY = "acestep_ray.key_in_body"
+_SENT_IN_HEADERS = "acestep_ray.key_sent_in_headers"
+"""Set if no header held a valid key, so that the body has to: whether a header held any key."""
 
 
 def key_digest(settings: Settings) -> str:
@@ -49,15 +57,15 @@ class Authentication:
         if any(_fits(key.encode("latin-1", "replace"), self._digest) for key in keys):
             await self._app(scope, receive, send)
             return
-        if not sent and path in BODY_KEY_PATHS and scope["method"] == "POST":
-            await self._app({**scope, _IN_BODY: True}, receive, send)
+        if path in BODY_KEY_PATHS and scope["method"] == "POST":
+            await self._app({**scope, _SENT_IN_HEADERS: sent}, receive, send)
             return
         await _refusal(wrong=sent).response()(scope, receive, send)
 
 
 def key_is_in_body(request: Request) -> bool:
-    """Whether no header held a key, so that the body has to."""
-    return bool(request.scope.get(_IN_BODY))
+    """Whether no header held a valid key, so that the body has to."""
+    return _SENT_IN_HEADERS in request.scope
 
 
 def limits_before_the_key(limits: Limits) -> Limits:
@@ -65,12 +73,12 @@ def limits_before_the_key(limits: Limits) -> Limits:
     return limits.model_copy(update={"upload_bytes": min(limits.upload_bytes, limits.text_bytes)})
 
 
-def require_body_key(fields: Mapping[str, object], settings: Settings) -> None:
-    """Check the key in the body. Raises Problem 401."""
+def require_body_key(request: Request, fields: Mapping[str, object], settings: Settings) -> None:
+    """Check the key in the body of a request. Raises Problem 401."""
     key = fields.get(BODY_KEY)
     text = key.strip() if isinstance(key, str) else ""
     if not _fits(text.encode("utf-8", "backslashreplace"), key_digest(settings)):
-        raise _refusal(wrong=bool(text))
+        raise _refusal(wrong=bool(text) or request.scope[_SENT_IN_HEADERS])
 
 
 def _keys(headers: Headers, *, upstream: bool) -> tuple[list[str], bool]:
@@ -89,9 +97,9 @@ def _fits(key: bytes, digest: str) -> bool:
     return hmac.compare_digest(hashlib.sha256(key).hexdigest(), digest)
 
 
-def missing_key() -> Problem:
-    """The 401 of a request without a key."""
-    return _refusal(wrong=False)
+def no_valid_key(request: Request) -> Problem:
+    """The 401 of a request without a valid key in its headers."""
+    return _refusal(wrong=request.scope[_SENT_IN_HEADERS])
 
 
 def _refusal(*, wrong: bool) -> Problem:

@@ -1,8 +1,14 @@
-"""CORS: which web pages may call the service from a browser."""
+"""Which web pages may call the service from a browser: CORS, and what CORS does not prevent."""
+
+import re
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from acestep_ray.api.problems import Problem, ProblemCode
 from acestep_ray.settings import Settings
 
 LOOPBACK = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?"
@@ -14,11 +20,60 @@ EXPOSED = (
 """Headers of responses that a page may read."""
 
 
+class ForeignPages:
+    """ASGI middleware: refuses requests of web pages that are not allowed to change anything.
+
+    CORS does not prevent them. A browser sends a form, or text, of any page without asking first,
+    and only keeps the response from the page: so any page could fill the queue of a service without
+    a key.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._origins = frozenset({*settings.cors_origins, _origin(settings.public_url)})
+        self._loopback = "loopback" in settings.cors_origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD", "OPTIONS"):
+            headers = Headers(scope=scope)
+            origin = headers.get("origin", "")
+            if origin and not self._allows(origin, headers):
+                await _refusal().response()(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _allows(self, origin: str, headers: Headers) -> bool:
+        if "*" in self._origins or origin in self._origins:
+            return True
+        if self._loopback and re.fullmatch(LOOPBACK, origin):
+            return True
+        # Browsers say themselves whether it is the service's own page. Older ones do not, and none
+        # does on plain HTTP; a proxy may change the host.
+        site = headers.get("sec-fetch-site")
+        if site is not None:
+            return site in ("same-origin", "none")
+        return urlsplit(origin).netloc == headers.get("host", "")
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _refusal() -> Problem:
+    return Problem(
+        ProblemCode.FOREIGN_ORIGIN,
+        "This web page may not use the service: its origin is not one that the server's setting "
+        "ACESTEP_CORS_ORIGINS names.",
+    )
+
+
 def add_cross_origin(app: FastAPI, settings: Settings) -> None:
-    """Let pages of the origins in the settings call the service.
+    """Let pages of the origins in the settings call the service, and no others.
 
     It runs before the check of the key, because a browser sends no key with a preflight.
     """
+    app.add_middleware(ForeignPages, settings=settings)
     origins = [one for one in settings.cors_origins if one not in ("loopback", "none")]
     loopback = "loopback" in settings.cors_origins
     if not (origins or loopback):

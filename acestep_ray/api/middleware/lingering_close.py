@@ -45,8 +45,8 @@ class LingeringClose:
                 # When the client is gone, Serve cancels its own reading task: TaskCancelledError.
                 expected = "Cancelled" in type(error).__name__
                 level = logging.DEBUG if expected else logging.WARNING
-                said = "%s %s: the rest of the body cannot be had: %r"
-                logger.log(level, said, scope["method"], scope["path"], error)
+                line = "%s %s: the rest of the body cannot be had: %r"
+                logger.log(level, line, scope["method"], scope["path"], error)
                 message = {"type": "http.disconnect"}
             if message["type"] != "http.request" or not message.get("more_body"):
                 unread = False

@@ -9,16 +9,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from acestep_ray.api.request.coercion import FALSE, TRUE
 from acestep_ray.api.request.generate_request import FIELDS, GenerateRequest
 from acestep_ray.api.request.unsupported_fields import (
     IGNORED,
     REFUSED,
-    REFUSED_ALIASES,
     asks,
     is_lost,
 )
 from acestep_ray.audio.ingest.ffmpeg import READABLE, READABLE_BY_FFMPEG
-from acestep_ray.planner.duration import is_sung
 
 NESTED = ("param_obj", "metas", "meta", "metadata", "user_metadata")
 """Objects, or the JSON text of one, whose fields are used if the request itself has none."""
@@ -37,6 +36,8 @@ LEGAL = {
 
 _OTHER_NAMES = {
     "caption": ("prompt", "tags"),
+    "sample_query": ("description", "desc"),
+    "use_format": ("format",),
     "use_5hz_lm": ("thinking", "use5HzLm"),
     "audio_duration": ("duration", "target_duration"),
     "key_scale": ("keyscale", "key"),
@@ -46,6 +47,7 @@ _OTHER_NAMES = {
     "audio_code_string": ("audio_codes",),
     "track_classes": ("instruments",),
     "use_cot_caption": ("cot_caption", "cot-caption"),
+    "use_cot_language": ("cot_language", "cot-language"),
     "reference_audio_path": ("ref_audio_path",),
     "src_audio_path": ("ctx_audio_path", "source_audio_path"),
     "model": ("model_name", "dit_model"),
@@ -70,11 +72,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
 """Field -> its other names; the first one that was sent is used."""
 FILE_NAMES = {spelling: name for name in FILES for spelling in _spellings(name, _OTHER_FILES[name])}
 """Every accepted name of a file -> its own name."""
-REFUSED_NAMES = {
-    spelling: name
-    for name in REFUSED
-    for spelling in _spellings(name, *REFUSED_ALIASES.get(name, ()))
-}
+REFUSED_NAMES = {spelling: name for name in REFUSED for spelling in _spellings(name)}
 IGNORED_NAMES = {spelling: name for name in IGNORED for spelling in _spellings(name)}
 NESTED_NAMES = {spelling: name for name in NESTED for spelling in _spellings(name)}
 TEXT_NAMES = frozenset(
@@ -92,7 +90,11 @@ _LISTS = [
     for name, schema in GenerateRequest.model_json_schema()["properties"].items()
     if any(kind.get("type") == "array" for kind in schema.get("anyOf", ()))
 ]
-LIST_NAMES = frozenset(spelling for name in _LISTS for spelling in (name, *ALIASES[name]))
+TASK_LISTS = ("task_id_list", "taskIdList", "task_ids", "task_id")
+"""Names of the list of tasks in POST /query_result."""
+LIST_NAMES = frozenset(
+    (*(spelling for name in _LISTS for spelling in (name, *ALIASES[name])), *TASK_LISTS)
+)
 """Every accepted name of the fields that may hold a list."""
 
 
@@ -126,24 +128,23 @@ def resolve(fields: Mapping[str, object], *, form: bool) -> Resolved:
     ]
     _resolve_level(found, left, "")
     for spelling, inner in nested:
-        said = {str(k): v for k, v in inner.items() if not (not_given(v, form=form) or _unknown(v))}
-        _resolve_level(found, said, f"{spelling}.")
-    if not is_sung(str(found.values.get("lyrics", ""))):
-        found.errors.pop("instrumental", None)  # without lyrics the song is instrumental anyway
+        given = {
+            str(k): v for k, v in inner.items() if not (not_given(v, form=form) or _unknown(v))
+        }
+        _resolve_level(found, given, f"{spelling}.")
     return found
 
 
 def _resolve_level(found: Resolved, left: dict[str, object], path: str) -> None:
     """Put the request's own fields (``path`` is empty), or those of a nested object, into
     ``found``."""
+    if is_file_type(left.get("format")):
+        del left["format"]
+        found.unknown.append(f"{path}format")
     for name, others in ALIASES.items():
         _take(found, left, name, (name, *others), path)
     for spelling in [spelling for spelling in REFUSED_NAMES if spelling in left]:
-        asking = asks(spelling, left[spelling])
-        if asking is None:
-            continue
-        del left[spelling]
-        if asking:
+        if asks(left.pop(spelling)):
             name = REFUSED_NAMES[spelling]
             sentence = f"{path}{spelling} is not served yet: {REFUSED[name]}."
             found.errors.setdefault(name, sentence)
@@ -187,6 +188,12 @@ def _object(found: Resolved, spelling: str, value: object) -> Mapping[object, ob
     name = NESTED_NAMES[spelling]
     found.errors[name] = f"{spelling} must be {LEGAL[name]}."
     return {}
+
+
+def is_file_type(value: object) -> bool:
+    """Whether a value of ``format``, another name of use_format, is the type of a file: every text
+    except the words for true and false."""
+    return isinstance(value, str) and value.strip().lower() not in TRUE | FALSE | {""}
 
 
 def not_given(value: object, *, form: bool) -> bool:

@@ -57,19 +57,24 @@ async def read_body(
     bytes were read. Raises Problem (400, 413, 415) and Starlette's ClientDisconnect.
     """
     media = read_media(request.headers.get("content-type"))
+    refuse_compressed(request)
+    async with aclosing(_limited(request, media, limits)) as chunks:
+        if media.kind == "multipart":
+            form = await read_multipart(chunks, media, limits, folder, also)
+            digest = fingerprint(form.fields, form.files)
+            return Body(form.fields, True, form.files, digest, form.ignored, form.repeated)
+        data = b"".join([chunk async for chunk in chunks])
+    return _read_text(data, media, also)
+
+
+def refuse_compressed(request: Request) -> None:
+    """Raise Problem 415 if the body is compressed."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         raise Problem(
             ProblemCode.UNSUPPORTED_MEDIA_TYPE,
             "Compressed bodies are not supported; send it as it is.",
         )
-    async with aclosing(_limited(request, media, limits)) as chunks:
-        if media.kind == "multipart":
-            form = await read_multipart(chunks, media, limits, folder, also)
-            digest = _fingerprint(form.fields, form.files)
-            return Body(form.fields, True, form.files, digest, form.ignored, form.repeated)
-        data = b"".join([chunk async for chunk in chunks])
-    return _read_text(data, media, also)
 
 
 async def _limited(request: Request, media: Media, limits: Limits) -> AsyncGenerator[bytes, None]:
@@ -82,6 +87,16 @@ async def _limited(request: Request, media: Media, limits: Limits) -> AsyncGener
     too_large = (
         unsupported_type(media) if media.is_audio else Problem(ProblemCode.BODY_TOO_LARGE, why)
     )
+    async with aclosing(chunks_below(request, most, too_large)) as chunks:
+        async for chunk in chunks:
+            yield chunk
+
+
+async def chunks_below(
+    request: Request, most: int, too_large: Problem
+) -> AsyncGenerator[bytes, None]:
+    """The body's chunks. Raises ``too_large`` if there are more than ``most`` bytes, before the
+    first chunk if Content-Length says so."""
     length = request.headers.get("content-length", "")
     if length.isascii() and length.isdecimal() and (len(length) > 18 or int(length) > most):
         raise too_large
@@ -96,10 +111,10 @@ async def _limited(request: Request, media: Media, limits: Limits) -> AsyncGener
 def _read_text(data: bytes, media: Media, also: frozenset[str]) -> Body:
     start = data[:1000].lstrip()
     if start.startswith(b"--") and b"content-disposition:" in start.lower():
-        said = f"The Content-Type is {media.type or 'missing'}, but the body is a multipart form."
-        raise Problem(ProblemCode.MALFORMED_BODY, f"{said} {HEADER_CURE}")
+        found = f"The Content-Type is {media.type or 'missing'}, but the body is a multipart form."
+        raise Problem(ProblemCode.MALFORMED_BODY, f"{found} {HEADER_CURE}")
     if media.kind == "json":
-        fields = _json(media.decode(data))
+        fields = parse_json(media.decode(data))
         if not isinstance(fields, dict):
             raise Problem(ProblemCode.MALFORMED_BODY, "The body must be a JSON object.")
         return _of_json(fields)
@@ -113,7 +128,7 @@ def _read_text(data: bytes, media: Media, also: frozenset[str]) -> Body:
     if looks_json:
         # `curl -d '{...}'` sends JSON with the Content-Type of a form. A real form writes { as %7B.
         try:
-            fields = _json(text)
+            fields = parse_json(text)
         except Problem as bad:
             if media.kind == "form":
                 raise
@@ -136,10 +151,11 @@ def _names_a_field(text: str, also: frozenset[str]) -> bool:
 
 
 def _of_json(fields: Mapping[str, object]) -> Body:
-    return Body(fields, False, {}, _fingerprint(fields, {}))
+    return Body(fields, False, {}, fingerprint(fields, {}))
 
 
-def _json(text: str) -> Any:
+def parse_json(text: str) -> Any:
+    """The value of a JSON text. Raises Problem 400."""
     try:
         return json.loads(text, parse_int=_whole)
     except RecursionError:
@@ -173,10 +189,10 @@ def _of_pairs(text: str, media: Media) -> Body:
         raise Problem(ProblemCode.MALFORMED_BODY, f"The form is not {codec} text.") from None
     bare = [f"{unquote_plus(piece)} (no =)" for piece in pieces if "=" not in piece]
     fields, repeated = gather((name, value) for name, value in pairs if name != CHARSET)
-    return Body(fields, True, {}, _fingerprint(fields, {}), tuple(bare), repeated)
+    return Body(fields, True, {}, fingerprint(fields, {}), tuple(bare), repeated)
 
 
-def _fingerprint(fields: Mapping[str, object], files: Mapping[str, Upload]) -> str:
+def fingerprint(fields: Mapping[str, object], files: Mapping[str, Upload]) -> str:
     """Digest of the fields and files. It does not depend on how the client writes them as bytes."""
     asked = [fields, {name: upload.sha256 for name, upload in files.items()}]
     try:

@@ -1,14 +1,20 @@
 """Which of the deployed engines serve a request."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from acestep_ray.api.problems import Problem, ProblemCode
 from acestep_ray.api.request.generate_request import GenerateRequest
+from acestep_ray.api.request.song_writing import writing_field, writing_of
 from acestep_ray.api.request.validation import ValidationReport
 from acestep_ray.decoder.protocol import DecoderDescription, Task
 from acestep_ray.planner.prompts import has_content
 from acestep_ray.planner.protocol import PlannerDescription, PlanParameters
 from acestep_ray.replicas.deployed import Deployed
+
+_FOR_CODES = frozenset({"lm_cfg_scale", "lm_negative_prompt", "lm_repetition_penalty"})
+"""Fields that change only how audio codes are written."""
+_CHOICES_OF_TEXT = ("use_cot_caption", "use_cot_language")
+"""Fields that let the LM choose what it chooses anyway if it writes the song's text."""
 
 
 class NoSuchModel(Exception):
@@ -50,16 +56,16 @@ def choose_decoder(deployed: Deployed, model: str | None, task: Task) -> Decoder
 
 
 def choose_planner(
-    deployed: Deployed, model: str | None, backend: str | None
+    deployed: Deployed, model: str | None, backend: str | None, needed_by: str = ""
 ) -> tuple[PlannerDescription, str]:
     """The first planner that serves that LM checkpoint (None: any), if possible with that backend
     (None: any).
 
     Returns it with the deployed name of the checkpoint ("" for None). Raises NoSuchModel, or
-    Problem 503 if no planner is ready yet.
+    Problem 503 if no planner is ready yet; its text names the field ``needed_by``.
     """
     if not deployed.planners:
-        raise _not_ready("planner", deployed)
+        raise _not_ready("planner", deployed, needed_by)
     found = [
         (planner, name if model is not None else "")
         for planner in deployed.planners
@@ -82,11 +88,12 @@ def one_of(words: Iterable[str]) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
-def _not_ready(engine: str, deployed: Deployed) -> Problem:
+def _not_ready(engine: str, deployed: Deployed, needed_by: str = "") -> Problem:
     why = " ".join(deployed.reasons)
+    need = f"{needed_by} needs the language model. " if needed_by else ""
     return Problem(
         ProblemCode.NOT_READY,
-        f"No {engine} is up yet; try again in a few seconds. {why}".rstrip(),
+        f"{need}No {engine} is up yet; try again in a few seconds. {why}".rstrip(),
         headers={"Retry-After": "5"},
     )
 
@@ -109,8 +116,9 @@ def plan_with(
 ) -> PlanParameters | None:
     """How the LM has to plan; None if it does not plan, with a warning if the client asked for it.
 
-    It plans only new songs, as in the reference server; codes in the request replace its plan.
-    Raises Problem 503 if it is needed and no planner is ready yet.
+    It plans only new songs, as in the reference server; codes in the request replace its plan. If
+    it only has to write the song's text, the plan has metadata and no codes. Raises Problem 503 if
+    it is needed and no planner is ready yet.
     """
     new_song = request.task == "text2music"
     if request.infer_type == "llm_dit" and new_song and not (has_codes or request.use_5hz_lm):
@@ -119,7 +127,8 @@ def plan_with(
             "infer_type llm_dit needs audio codes: give audio_code_string, or set use_5hz_lm to "
             "true.",
         )
-    runs = request.use_5hz_lm and new_song and not has_codes
+    writing = writing_of(request, has_codes, found)
+    runs = bool(writing) or (request.use_5hz_lm and new_song and not has_codes)
     chosen = None
     if runs or (request.lm_model_path is not None and deployed.planners):
         chosen = _choose(request, sent, deployed, found)  # a wrong name is always refused
@@ -135,10 +144,18 @@ def plan_with(
             f"lm_backend {request.lm_backend} is not deployed{where}; "
             f"{planner.engine} serves the LM."
         )
-    if request.lm_cfg_scale <= 1 and has_content(request.lm_negative_prompt):
+    if not request.use_5hz_lm:
+        _warn_not_used(sent & _FOR_CODES, found)
+    elif request.lm_cfg_scale <= 1 and has_content(request.lm_negative_prompt):
         found.warn("lm_negative_prompt is not used: lm_cfg_scale is not above 1.")
     metadata = (request.bpm, request.key_scale, request.time_signature, request.duration)
-    if request.use_cot_caption and all(metadata):
+    if writing:
+        if made := [name for name in _CHOICES_OF_TEXT if getattr(request, name)]:
+            found.warn(
+                f"Not used with {writing_field(request)}, where the LM writes the whole text: "
+                f"{', '.join(made)}."
+            )
+    elif request.use_cot_caption and all(metadata):
         found.warn(
             "use_cot_caption is not used: with bpm, key_scale, time_signature and audio_duration "
             "given the LM writes no caption."
@@ -149,8 +166,10 @@ def plan_with(
             "model": name,
             "backend": planner.engine,
             "planner": planner.deployment,
-            "infer_type": request.infer_type or "llm_dit",
-            "use_cot_caption": request.use_cot_caption,
+            "infer_type": (request.infer_type or "llm_dit") if request.use_5hz_lm else "dit",
+            "writing": writing,
+            "use_cot_caption": request.use_cot_caption and not writing,
+            "use_cot_language": request.use_cot_language,
             "cfg_scale": max(1.0, request.lm_cfg_scale),
             "top_k": request.lm_top_k or None,
             "top_p": None
@@ -169,8 +188,9 @@ def _choose(
     request: GenerateRequest, sent: frozenset[str], deployed: Deployed, found: ValidationReport
 ) -> tuple[PlannerDescription, str] | None:
     backend = request.lm_backend if "lm_backend" in sent else None
+    needed_by = "" if request.use_5hz_lm else writing_field(request)
     try:
-        return choose_planner(deployed, request.lm_model_path, backend)
+        return choose_planner(deployed, request.lm_model_path, backend, needed_by)
     except NoSuchModel as error:
         found.refuse(error.field, str(error), error.legal)
         return None
@@ -183,6 +203,9 @@ def _warn_unused(
         why = "audio codes came" if has_codes else f"it plans nothing for {request.task}"
         found.warn(f"The LM is skipped (use_5hz_lm): {why}.")
         return
-    given = sorted(name for name in sent if name.startswith("lm_") or name == "use_cot_caption")
-    if given:
-        found.warn(f"Not used without use_5hz_lm: {', '.join(given)}.")
+    _warn_not_used({name for name in sent if name.startswith(("lm_", "use_cot_"))}, found)
+
+
+def _warn_not_used(names: Collection[str], found: ValidationReport) -> None:
+    if names:
+        found.warn(f"Not used without use_5hz_lm: {', '.join(sorted(names))}.")

@@ -3,6 +3,7 @@
 Like the validators in coercion.py, each function raises ValueError if the value is not legal.
 """
 
+import re
 import secrets
 
 from pydantic import ValidationInfo
@@ -13,6 +14,7 @@ from acestep_ray.settings import Limits
 from acestep_ray.timebase import codes_of_seconds
 
 MAX_SEED = 2**32 - 1
+JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 RANDOM = -1
 TRACKS: tuple[str, ...] = (
     "woodwinds", "brass", "fx", "synth", "strings", "percussion", "keyboard", "guitar", "bass",
@@ -82,6 +84,14 @@ def read_tracks(value: object) -> tuple[str, ...]:
     if not set(names) <= set(TRACKS):
         raise ValueError("unknown track")
     return names
+
+
+def read_job_id(value: object) -> str:
+    """The id of a job as it is stored, in lower case."""
+    job_id = text(value).strip().lower()
+    if not JOB_ID.fullmatch(job_id):
+        raise ValueError("not an id")
+    return job_id
 
 
 def read_repaint_end(value: object) -> float | None:

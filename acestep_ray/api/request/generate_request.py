@@ -28,6 +28,7 @@ from acestep_ray.api.request.field_values import (
     read_batch,
     read_codes,
     read_duration,
+    read_job_id,
     read_repaint_end,
     read_seed,
     read_tracks,
@@ -57,6 +58,8 @@ _PATH = _legal(
     "the absolute path of an audio file under a folder that the server allows (its setting "
     "ACESTEP_AUDIO_ROOTS)"
 )
+_JOB = _legal("the job_id of a succeeded job whose audio is still stored, or null")
+_TAKE = _legal("the number of a take of that job, from 1")
 _TRACKS = ", ".join(TRACKS)
 
 
@@ -89,9 +92,12 @@ class GenerateRequest(BaseModel):
     )
     audio_format: Annotated[AudioFormatName, choice(*FORMATS)] = Field(
         "mp3",
-        description="File type of the takes.",
+        description="File type of the takes: wav has 16 bits, wav32 32-bit floats, and aac is an "
+        "M4A file.",
         examples=["mp3"],
-        json_schema_extra=_legal("mp3, wav, flac, opus or ogg"),
+        json_schema_extra=_legal(
+            "mp3, wav, wav32, flac, opus or ogg; with ffmpeg on the server also aac"
+        ),
     )
     bpm: Annotated[int, Ge(30), Le(300), WHOLE] | None = Field(
         None,
@@ -172,6 +178,33 @@ class GenerateRequest(BaseModel):
         examples=[2],
         json_schema_extra=_legal("a whole number from 1 to {batch_size}, or null"),
     )
+    sample_query: Annotated[str, MaxLen(4000), TEXT] = Field(
+        "",
+        description="A song in a few words: the language model (LM) writes caption, lyrics and "
+        "metadata from it. Instead of caption and lyrics, and only for text2music. Aliases: "
+        "description, desc.",
+        examples=["a sad song about rain"],
+        json_schema_extra=_legal("text of up to 4,000 characters"),
+    )
+    sample_mode: Annotated[bool, FLAG] = Field(
+        False,
+        description="Let the LM write a song, from sample_query; without one it invents it.",
+        examples=[False],
+        json_schema_extra=_FLAG,
+    )
+    use_format: Annotated[bool, FLAG] = Field(
+        False,
+        description="Let the LM rewrite caption and lyrics in the form that suits the models. Only "
+        "for text2music. Alias: format.",
+        examples=[False],
+        json_schema_extra=_FLAG,
+    )
+    instrumental: Annotated[bool, FLAG] = Field(
+        False,
+        description="A song without words: the LM writes no lyrics. It contradicts lyrics.",
+        examples=[False],
+        json_schema_extra=_FLAG,
+    )
     use_5hz_lm: Annotated[bool, FLAG] = Field(
         False,
         description="Let the 5Hz language model plan the song first. Alias: thinking.",
@@ -241,6 +274,30 @@ class GenerateRequest(BaseModel):
         "src_audio instead.",
         examples=["/srv/acestep/inputs/song.mp3"],
         json_schema_extra=_PATH,
+    )
+    src_job_id: Annotated[str, BeforeValidator(read_job_id)] | None = Field(
+        None,
+        description="An earlier job whose take is the audio to repaint or cover.",
+        examples=["550e8400-e29b-41d4-a716-446655440000"],
+        json_schema_extra=_JOB,
+    )
+    src_take: Annotated[int, Ge(1), Le(8), WHOLE] = Field(
+        1,
+        description="Which take of src_job_id.",
+        examples=[1],
+        json_schema_extra=_TAKE,
+    )
+    reference_job_id: Annotated[str, BeforeValidator(read_job_id)] | None = Field(
+        None,
+        description="An earlier job whose take is the audio whose sound the takes follow.",
+        examples=["550e8400-e29b-41d4-a716-446655440000"],
+        json_schema_extra=_JOB,
+    )
+    reference_take: Annotated[int, Ge(1), Le(8), WHOLE] = Field(
+        1,
+        description="Which take of reference_job_id.",
+        examples=[1],
+        json_schema_extra=_TAKE,
     )
     task: Annotated[Task, choice(*TASKS)] = Field(
         "text2music",
@@ -338,6 +395,14 @@ class GenerateRequest(BaseModel):
         "it both go by yours.",
         examples=[False],
         json_schema_extra=_FLAG,
+    )
+    use_cot_language: Annotated[bool, FLAG] | None = Field(
+        None,
+        description="Whether the LM chooses the language that its codes follow: true always, false "
+        "never (it is vocal_language), null where vocal_language is en. Aliases: cot_language, "
+        "cot-language.",
+        examples=[True],
+        json_schema_extra=_legal(f"{_FLAG['x-legal']}, or null"),
     )
     track_name: Annotated[str, choice(*TRACKS)] = Field(
         "",

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from acestep_ray.api.request.engine_choice import NoSuchModel, choose_decoder, plan_with
+from acestep_ray.api.request.engine_choice import NoSuchModel, choose_decoder, one_of, plan_with
 from acestep_ray.api.request.field_values import RANDOM, fix_seeds
 from acestep_ray.api.request.generate_request import GenerateRequest
+from acestep_ray.api.request.song_writing import writing_field
 from acestep_ray.api.request.validation import ValidatedRequest, ValidationReport
 from acestep_ray.decoder.instruction import own_instruction
 from acestep_ray.decoder.protocol import SOURCE_TASKS, WINDOW_TASKS, DecodeParameters
@@ -65,7 +66,8 @@ class _Admission:
         wants_source = self.source(codes)
         self.duration(codes, plan)
         self.unused(codes, plan)
-        self.nothing_said(codes)
+        self.nothing_given(codes, plan)
+        self.audio_format()
         if request.cfg_interval_start > request.cfg_interval_end:
             self.found.refuse(
                 "cfg_interval_end",
@@ -79,6 +81,7 @@ class _Admission:
                 **dict(request),
                 "cfg_interval": request.cfg_interval,
                 "instruction": own_instruction(request.instruction),
+                "caption": self.caption(plan),
                 "duration": None if codes else request.duration,
                 "codes": codes,
                 "seeds": self.seeds(takes),
@@ -88,6 +91,12 @@ class _Admission:
         warnings = tuple(dict.fromkeys(self.found.warnings))
         spec = JobSpec(decode=decode, plan=plan, warnings=warnings)
         return JobDraft(spec, wants_source, self.has_reference), self.found
+
+    def caption(self, plan: PlanParameters | None) -> str:
+        """The caption of the request. A song that is to be written from a description has none: the
+        description stands for it in lists of jobs, and where an older release runs the job."""
+        written_from = plan.writing.query if plan and plan.writing else ""
+        return self.request.caption or written_from
 
     def codes(self) -> tuple[tuple[int, ...], ...]:
         """The codes that are used: they replace a plan, so only if a plan would be used."""
@@ -136,15 +145,15 @@ class _Admission:
         takes = request.batch_size or max(seeds, len(codes))
         if seeds == 1 and len(codes) <= 1 and request.batch_size is None:
             return min(settings.defaults.batch_size, settings.limits.batch_size)
-        said = f"batch_size is {takes}" if request.batch_size else f"there are {takes} takes"
+        count = f"batch_size is {takes}" if request.batch_size else f"there are {takes} takes"
         if seeds not in (1, takes):
             self.found.refuse(
-                "seed", f"seed lists {seeds} seeds, but {said}; give one seed, or one a take."
+                "seed", f"seed lists {seeds} seeds, but {count}; give one seed, or one a take."
             )
         if len(codes) not in (0, 1, takes):
             self.found.refuse(
                 "audio_code_string",
-                f"audio_code_string lists {len(codes)} code sequences, but {said}; "
+                f"audio_code_string lists {len(codes)} code sequences, but {count}; "
                 "give one, or one a take.",
             )
         return takes
@@ -167,12 +176,13 @@ class _Admission:
             if self.has_source:
                 self.found.warn("The source audio is not used: audio codes came, and they win.")
             return False
-        if not self.has_source and "src_audio" not in self.found.errors:
+        named = {"src_audio", "src_job_id", "src_take"} & self.found.errors.keys()
+        if not self.has_source and not named:
             codes_too = ", or audio_code_string" if task == "cover" else ""
             self.found.refuse(
                 "src_audio_path",
                 f"task_type {task} needs source audio: the file src_audio of a multipart form, "
-                f"or src_audio_path{codes_too}.",
+                f"src_job_id, or src_audio_path{codes_too}.",
             )
         return self.has_source
 
@@ -181,12 +191,13 @@ class _Admission:
         request = self.request
         seconds = request.duration
         shortest = DURATION_RANGE[0]
+        asked = "use_5hz_lm" if request.use_5hz_lm else writing_field(request)
         if seconds is not None:
             if plan and seconds < shortest:
                 self.found.refuse(
                     "audio_duration",
                     f"audio_duration must be from {shortest} to {self.settings.limits.duration:g} "
-                    f"seconds with use_5hz_lm; got {seconds:g}.",
+                    f"seconds with {asked}; got {seconds:g}.",
                 )
             if codes and abs(len(codes[0]) / 5 - seconds) > 0.2:
                 self.found.warn(
@@ -203,9 +214,24 @@ class _Admission:
                     f"repainting_end ({end:g}) must lie after repainting_start ({start:g}).",
                 )
 
-    def nothing_said(self, codes: tuple[tuple[int, ...], ...]) -> None:
+    def audio_format(self) -> None:
+        """Refuse a format that some decoder cannot write: it may get the job."""
+        asked, possible = self.request.audio_format, self.deployed.audio_formats()
+        if asked not in possible:
+            self.found.refuse(
+                "audio_format",
+                f"audio_format {asked} needs ffmpeg on every machine with a decoder: install it "
+                f"there and restart the service, or send {one_of(possible)}.",
+                one_of(possible),
+            )
+
+    def nothing_given(
+        self, codes: tuple[tuple[int, ...], ...], plan: PlanParameters | None
+    ) -> None:
         """Warn if nothing describes a new song: often the name of a field was wrong."""
         request = self.request
+        if plan and plan.writing and plan.writing.kind == "sample":
+            return
         words = request.caption.strip() or request.lyrics.strip()
         if request.task == "text2music" and not (words or codes or self.has_reference):
             self.found.warn(

@@ -25,11 +25,13 @@ _HEAD = 4096
 
 @dataclass(frozen=True)
 class Upload:
-    """A file of the form, unchanged."""
+    """A file of the form, unchanged; or a take that stands for one, named by the field
+    ``named_by``."""
 
     path: Path
     size: int
     sha256: str
+    named_by: str = ""
 
 
 @dataclass(frozen=True)

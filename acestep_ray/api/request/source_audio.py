@@ -49,7 +49,7 @@ class SourceReader:
         Returns a FieldError if it is not audio, or may not be used.
         """
         upload = body.files.get(field)
-        name = field if upload else f"{field}_path"
+        name = (upload.named_by or field) if upload else f"{field}_path"
         out = folder / f"{role}.flac"
         try:
             if upload:
@@ -80,6 +80,10 @@ class SourceReader:
         """Copy stored audio to ``out``, where ``bring_in`` reads it. Raises StorageError."""
         async with self._slots:
             await artifacts.fetch(key, out)
+
+    def slot(self) -> asyncio.Semaphore:
+        """Held while one of a few files is read; for other work that needs much memory."""
+        return self._slots
 
     def _refused(self, name: str, why: str) -> FieldError:
         return field_error(name, f"{name} is refused: {why}", self._settings.limits)

@@ -9,27 +9,15 @@ from collections.abc import Mapping
 
 from acestep_ray.api.request.coercion import FALSE, TRUE
 
-_WRITE_IT = "send caption, and lyrics for what is sung"
 _NO_ANALYSIS = "songs are made here, not analysed"
 
 REFUSED: Mapping[str, str] = {
-    "sample_query": _WRITE_IT,
-    "sample_mode": _WRITE_IT,
-    "use_format": "send caption and lyrics as the model is to read them (a file type is "
-    "audio_format)",
     "global_caption": "say it in caption",
-    "instrumental": "leave lyrics empty for a song without words",
     "analysis_only": _NO_ANALYSIS,
     "full_analysis_only": _NO_ANALYSIS,
     "extract_codes_only": _NO_ANALYSIS,
 }
 """Fields that are refused if they ask for something -> what to send instead."""
-
-REFUSED_ALIASES: Mapping[str, tuple[str, ...]] = {
-    "sample_query": ("description", "desc"),
-    "use_format": ("format",),
-}
-"""Other names of these fields in the reference server."""
 
 _ANY = None
 _ZERO = frozenset({"0", "0.0"})
@@ -54,7 +42,6 @@ IGNORED: Mapping[str, frozenset[str] | None] = {
     "chunk_mask_mode": frozenset({"explicit"}),
     "cover_noise_strength": _ZERO,
     "constrained_decoding": TRUE,
-    "use_cot_language": TRUE,
     # These have no effect in the reference server either.
     "repaint_latent_crossfade_frames": _ANY,
     "repaint_wav_crossfade_sec": _ANY,
@@ -66,15 +53,12 @@ IGNORED: Mapping[str, frozenset[str] | None] = {
 values do."""
 
 
-def asks(spelling: str, value: object) -> bool | None:
-    """Whether a field of REFUSED, sent as ``spelling``, asks for anything: every value does, except
-    false, "no", 0, "" and empty lists. None if the client means another field."""
+def asks(value: object) -> bool:
+    """Whether a value of a field of REFUSED asks for anything: every value does, except false,
+    "no", 0, "" and empty lists."""
     if not isinstance(value, str):
         return bool(value)
-    word = value.strip().lower()
-    if spelling == "format" and word not in TRUE | FALSE:
-        return None  # a file type, which the reference server reads as false
-    return word not in FALSE | {""}
+    return value.strip().lower() not in FALSE | {""}
 
 
 def is_lost(name: str, value: object) -> bool:

@@ -9,16 +9,17 @@ from uuid import uuid4
 
 from acestep_ray.api.dependencies import AppContext
 from acestep_ray.api.middleware.authentication import key_digest
-from acestep_ray.api.problems import FieldError, ProblemCode, invalid_values
+from acestep_ray.api.problems import FieldError, Problem, ProblemCode, invalid_values
 from acestep_ray.api.request.body import Body
 from acestep_ray.api.request.job_rules import JobDraft, admit
 from acestep_ray.api.request.multipart import no_room
 from acestep_ray.api.request.source_audio import SourceFile, check_length
 from acestep_ray.api.request.validation import ValidatedRequest, ValidationReport
-from acestep_ray.api.routes.submit import submit
+from acestep_ray.api.routes.submit import OnHangUp, submit
 from acestep_ray.jobs.engine_requests import plan_request
 from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.jobs.store.records import Submitted
+from acestep_ray.replicas.deployed import Deployed
 
 
 async def queue_job(
@@ -29,11 +30,13 @@ async def queue_job(
     context: AppContext,
     *,
     idempotency_key: str | None = None,
+    on_hang_up: OnHangUp | None = None,
 ) -> tuple[Submitted, JobSpec]:
     """Read the audio of an admitted request, and queue its job. Returns what was queued, and the
     job's spec.
 
-    ``folder`` holds the request's files. Raises Problem (422, 503) and what ``submit`` raises.
+    ``folder`` holds the request's files; ``on_hang_up`` is as in ``submit``. Raises Problem (422,
+    503) and what ``submit`` raises.
     """
     await _refuse_what_cannot_be_planned(admitted, context)
     brought = await _bring_in(admitted, checked, body, folder, context)
@@ -47,19 +50,26 @@ async def queue_job(
         owner=key_digest(context.settings),
         idempotency_key=idempotency_key,
         fingerprint=body.fingerprint,
+        on_hang_up=on_hang_up,
     )
     return submitted, spec
 
 
 async def _refuse_what_cannot_be_planned(admitted: JobDraft, context: AppContext) -> None:
-    """Raise Problem 422 if prompt and codes of a song are longer than the language model's context;
-    the mock has no limit."""
-    plan = admitted.spec.plan
-    if plan is None or plan.backend == "mock":
-        return
-    request = plan_request("", 0, admitted.spec, context.settings)
-    if refusal := await asyncio.to_thread(context.plans.refusal, request):
-        raise invalid_values([FieldError("lyrics", refusal)])
+    """Raise Problem 422 if prompt and codes of a song are longer than the language model's
+    context."""
+    if refusal := await plan_refusal(admitted.spec, context):
+        field = "sample_query" if admitted.spec.from_description else "lyrics"
+        raise invalid_values([FieldError(field, refusal)])
+
+
+async def plan_refusal(spec: JobSpec, context: AppContext) -> str:
+    """Why the song cannot be planned, as a sentence; empty if it can, or if no plan is needed. The
+    mock has no limit."""
+    if spec.plan is None or spec.plan.backend == "mock":
+        return ""
+    request = plan_request("", 0, spec, context.settings)
+    return await asyncio.to_thread(context.plans.refusal, request)
 
 
 @contextmanager
@@ -81,13 +91,28 @@ async def admit_request(
     Raises Problem 422 if a value is wrong with any engine, else 503 if an engine that the request
     needs is not ready yet.
     """
+    deployed = await deployed_for(checked, context)
     try:
-        deployed = await context.service.deployed()
         return admit(checked, context.settings, deployed, frozenset(body.files))
-    except Exception:
-        if checked.errors:  # these values are wrong with any engine
-            raise invalid_values(checked.errors) from None
+    except Problem:
+        _refuse_wrong_values(checked)
         raise
+
+
+async def deployed_for(checked: ValidatedRequest, context: AppContext) -> Deployed:
+    """What is deployed. If that cannot be found out: raises Problem 422 if a value is wrong with
+    any engine, else what JobService.deployed raises."""
+    try:
+        return await context.service.deployed()
+    except Exception:
+        _refuse_wrong_values(checked)
+        raise
+
+
+def _refuse_wrong_values(checked: ValidatedRequest) -> None:
+    """Raise Problem 422 if values are wrong with any engine, instead of an error about engines."""
+    if checked.errors:
+        raise invalid_values(checked.errors) from None
 
 
 async def _bring_in(
@@ -114,7 +139,7 @@ async def _bring_in(
             seconds = one.audio.samples / one.audio.sample_rate
             limits = context.settings.limits
             if role == "source" and (
-                wrong := check_length(admitted.spec.decode, seconds, limits, name)
+                wrong := check_length(admitted.spec.decode, seconds, limits, one.name)
             ):
                 errors.append(wrong)
     if errors:

@@ -83,7 +83,7 @@ async def find_take(job_id: str, name: str, context: AppContext) -> tuple[JobSpe
     except ValueError:  # pydantic's
         raise Problem(ProblemCode.AUDIO_NOT_FOUND, UNREADABLE) from None
     for take in result.takes:
-        if name == f"{take.index + 1}.{take.format}":
+        if name == take.name:
             return spec, take
     raise Problem(ProblemCode.AUDIO_NOT_FOUND, "The job has no such take.")
 

@@ -1,20 +1,17 @@
 """``POST /v1/music/generate``: from the first byte of a body to a queued job."""
 
-import re
-from typing import Annotated
-
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from acestep_ray.api.dependencies import ContextDep
-from acestep_ray.api.problems import Problem, ProblemCode, invalid_values
+from acestep_ray.api.problems import invalid_values
 from acestep_ray.api.request.body import read_body
-from acestep_ray.api.request.validation import check
+from acestep_ray.api.request.idempotency import IdempotencyKey, check_key
+from acestep_ray.api.request.validation import check, field_error
 from acestep_ray.api.response_models import SubmittedView
 from acestep_ray.api.routes.accept import admit_request, queue_job, request_folder
+from acestep_ray.api.routes.source_takes import TakeGone, copy_takes, find_takes, with_takes
 
 router = APIRouter(tags=["music"])
-
-_KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
 
 
 @router.post(
@@ -27,31 +24,27 @@ async def generate(
     request: Request,
     response: Response,
     context: ContextDep,
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            description="Names this request: the same key with the same request answers the first "
-            "job again, with another request it is a 422. Kept for a day.",
-            examples=["b4d2f0c6"],
-        ),
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> SubmittedView:
     """Queue a job. Its audio is fetched once GET /v1/jobs/{job_id} says succeeded.
 
     The body is JSON, a urlencoded form, or a multipart form with the files src_audio and
     reference_audio; the fields are the same in all three.
     """
-    if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
-        raise Problem(
-            ProblemCode.INVALID_IDEMPOTENCY_KEY,
-            "Idempotency-Key must be 1 to 255 printable ASCII characters.",
-        )
+    check_key(idempotency_key)
+    limits = context.settings.limits
     with request_folder() as folder:
-        body = await read_body(request, context.settings.limits, folder)
-        checked = check(body, context.settings.limits)
+        body = await read_body(request, limits, folder)
+        checked = check(body, limits)
+        checked, takes = await find_takes(checked, body.files, context)
+        body = with_takes(body, takes, folder)
         admitted, found = await admit_request(checked, body, context)
         if found.errors:
             raise invalid_values(list(found.errors.values()))
+        try:
+            body = await copy_takes(takes, admitted, body, context)
+        except TakeGone as gone:
+            raise invalid_values([field_error(gone.named_by, str(gone), limits)]) from None
         submitted, spec = await queue_job(
             admitted, checked, body, folder, context, idempotency_key=idempotency_key
         )

@@ -8,8 +8,9 @@ from pydantic import ValidationError
 
 from acestep_ray.api.dependencies import AppContext
 from acestep_ray.api.response_models import JobSummaryView, JobView, ProgressView, ResultView
+from acestep_ray.jobs.engine_requests import song_words
 from acestep_ray.jobs.job import Status
-from acestep_ray.jobs.result import JobResult
+from acestep_ray.jobs.result import JobResult, Take
 from acestep_ray.jobs.snapshot import Snapshot
 from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.planner.codes import format_code_string
@@ -91,15 +92,16 @@ def poll_headers(view: JobView) -> dict[str, str]:
     return headers
 
 
-def audio_path(job_id: str, index: int, extension: str) -> str:
-    """Path of a take; ``index`` begins at 0, the number in the path at 1."""
-    return f"/v1/audio/{job_id}/{index + 1}.{extension}"
+def audio_path(job_id: str, take: Take) -> str:
+    """Path of a take, without a host."""
+    return f"/v1/audio/{job_id}/{take.name}"
 
 
 def _result(job_id: str, spec: JobSpec, result: JobResult, context: AppContext) -> ResultView:
     takes = sorted(result.takes, key=lambda take: take.index)
-    paths = [context.url(audio_path(job_id, take.index, take.format)) for take in takes]
+    paths = [context.url(audio_path(job_id, take)) for take in takes]
     plan = result.plan
+    text = plan.text if plan else None
     return ResultView(
         audio_paths=paths,
         first_audio_path=paths[0] if paths else None,
@@ -114,7 +116,9 @@ def _result(job_id: str, spec: JobSpec, result: JobResult, context: AppContext) 
         keyscale=(spec.decode.key_scale or plan.metadata.keyscale) if plan else None,
         timesignature=(spec.decode.time_signature or plan.metadata.timesignature) if plan else None,
         audio_codes=format_code_string(plan.codes) if plan and plan.codes else None,
-        lm_caption=plan.metadata.caption if plan else None,
+        lm_caption=((text and text.caption) or plan.metadata.caption) if plan else None,
+        lm_lyrics=text.lyrics if text else None,
+        vocal_language=song_words(spec, plan).vocal_language,
     )
 
 

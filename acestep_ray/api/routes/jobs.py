@@ -3,7 +3,6 @@
 import base64
 import binascii
 import logging
-import re
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
@@ -13,6 +12,7 @@ from acestep_ray.api.dependencies import ContextDep
 from acestep_ray.api.error_handlers import job_not_found
 from acestep_ray.api.problems import invalid_values
 from acestep_ray.api.query_parameters import LEGAL, LONGEST_WAIT, MOST_JOBS, parameter_error
+from acestep_ray.api.request.field_values import JOB_ID
 from acestep_ray.api.response_models import JobListView, JobView
 from acestep_ray.api.routes.job_view import job_summary, job_view, poll_headers
 from acestep_ray.artifacts.keys import sources_prefix, takes_prefix
@@ -24,14 +24,13 @@ logger = logging.getLogger(__name__)
 
 router = APIRouter(tags=["jobs"])
 
-_JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MAX_PLACE = 2**63
 _EXAMPLE_ID = "550e8400-e29b-41d4-a716-446655440000"
 
 
 def is_job_id(text: str) -> bool:
     """Whether a text can be the id of a job."""
-    return _JOB_ID.fullmatch(text.lower()) is not None
+    return JOB_ID.fullmatch(text.lower()) is not None
 
 
 async def known_id(

@@ -28,7 +28,6 @@ from acestep_ray.api.upstream.inventory import (
 )
 from acestep_ray.api.upstream.views import HealthData, JobCountsView, StatsData
 from acestep_ray.decoder.protocol import DecoderDescription
-from acestep_ray.formats import FORMATS
 from acestep_ray.planner.metadata import LANGUAGES
 from acestep_ray.replicas.deployed import Deployed
 from acestep_ray.replicas.planners import planners_of
@@ -131,7 +130,7 @@ async def models(context: ContextDep) -> ModelsView:
             )
             for index, (name, planner) in enumerate(checkpoints)
         ],
-        audio_formats=list(FORMATS),
+        audio_formats=list(deployed.audio_formats()),
         languages=list(LANGUAGES),
         tracks=list(TRACKS),
         limits=LimitsView(**limits.model_dump()),

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from acestep_ray.api.dependencies import AppContext
 from acestep_ray.api.request.source_audio import SourceFile
@@ -18,7 +18,8 @@ from acestep_ray.shared_work import start_task
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
+OnHangUp = Callable[[asyncio.Future[Submitted]], None]
+"""Called with the submit of a client that has disconnected; it continues."""
 
 LOOKS = 20
 LOOK_PAUSE = 3.0
@@ -37,8 +38,10 @@ async def submit(
     owner: str,
     idempotency_key: str | None,
     fingerprint: str,
+    on_hang_up: OnHangUp | None = None,
 ) -> Submitted:
     """Store the audio and queue the job. If no new job is made, the audio is removed again.
+    ``on_hang_up`` is called if the client disconnects before this returns.
 
     Raises what JobService.submit raises, and StorageError.
     """
@@ -62,7 +65,7 @@ async def submit(
         planner=spec.plan.planner if spec.plan else "",
         work=decoder_work(spec, length_of(spec, context.settings)),
     )
-    return await _to_the_end(_store_and_queue(order, brought, context))
+    return await _to_the_end(_store_and_queue(order, brought, context), on_hang_up)
 
 
 async def _store_and_queue(
@@ -113,13 +116,17 @@ async def _remove(job_id: str, context: AppContext) -> None:
         logger.exception("The audio of job %s, which was not queued, could not be removed", job_id)
 
 
-async def _to_the_end(work: Coroutine[Any, Any, T]) -> T:
+async def _to_the_end(
+    work: Coroutine[Any, Any, Submitted], on_hang_up: OnHangUp | None
+) -> Submitted:
     """Await the end of ``work`` even if the client disconnects: a job is queued completely or not
     at all."""
     task = start_task(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
+        if on_hang_up is not None:
+            on_hang_up(task)
         await asyncio.wait([task])
         if not task.cancelled() and (error := task.exception()):
             logger.debug("The submit of a client that hung up failed: %s", error)

@@ -3,17 +3,16 @@
 import asyncio
 import os
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Container
 from dataclasses import replace
-from pathlib import Path
 from urllib.parse import unquote
 
 from acestep_ray.api.dependencies import AppContext
 from acestep_ray.api.problems import Problem, ProblemCode
 from acestep_ray.api.request.aliases import FILES
-from acestep_ray.api.request.multipart_parts import Upload
 from acestep_ray.api.request.validation import ValidatedRequest
 from acestep_ray.api.routes.audio import find_take
+from acestep_ray.api.routes.source_takes import SourceTake
 from acestep_ray.audio.ingest.allowed_paths import PathRefused, open_under
 from acestep_ray.jobs.result import Take
 from acestep_ray.jobs.store.errors import JobExpired, JobNotFound
@@ -34,15 +33,15 @@ def take_of(path: str) -> tuple[str, str] | None:
     return match["job"].lower(), match["name"]
 
 
-async def find_takes(
+async def find_takes_by_path(
     checked: ValidatedRequest, files: Container[str], context: AppContext
-) -> tuple[ValidatedRequest, dict[str, Take]]:
+) -> tuple[ValidatedRequest, dict[str, SourceTake]]:
     """The takes that paths name, by the field of the file. The request no longer has these paths,
     nor those of fields whose file was sent: the file is used.
 
     Other paths are checked. Raises Problem 400.
     """
-    takes: dict[str, Take] = {}
+    takes: dict[str, SourceTake] = {}
     for field in FILES:
         name = f"{field}_path"
         path = getattr(checked.request, name)
@@ -52,15 +51,10 @@ async def find_takes(
             take = await _take(name, path, context)
             if take is None:
                 continue
-            takes[field] = take
+            takes[field] = SourceTake(name, take)
         request = checked.request.model_copy(update={name: None})
         checked = replace(checked, request=request, sent=checked.sent - {name})
     return checked, takes
-
-
-def uploads(takes: Mapping[str, Take], folder: Path) -> dict[str, Upload]:
-    """The takes as files of the form; each is copied to its place in ``folder`` later."""
-    return {field: Upload(folder / field, take.bytes, take.sha256) for field, take in takes.items()}
 
 
 async def _take(name: str, path: str, context: AppContext) -> Take | None:

@@ -35,3 +35,16 @@ class Envelope(EnvelopeFields, Generic[T]):
     """A response of upstream's API."""
 
     data: T = Field(description="What was asked for.")
+
+
+class LateEnvelope(EnvelopeFields, Generic[T]):
+    """A response that may be an error with HTTP status 200: upstream's way to report what was found
+    only when the language model worked."""
+
+    data: T | None = Field(description="What was asked for; null if there is an error.")
+    code: int = Field(200, description="200, or 500 if the language model failed.", examples=[200])
+    error: str | None = Field(
+        None,
+        description="Why the language model failed; null if it did not.",
+        examples=[None, "No language model is deployed."],
+    )

@@ -9,14 +9,14 @@ from acestep_ray.api.dependencies import AppContext
 from acestep_ray.api.middleware.authentication import (
     key_is_in_body,
     limits_before_the_key,
-    missing_key,
+    no_valid_key,
     require_body_key,
 )
 from acestep_ray.api.problems import Problem
 from acestep_ray.api.request.body import Body, read_body
 
 SECONDS = 60.0
-"""Longest time that a body without a key in the headers may take."""
+"""Longest time that a body without a valid key in the headers may take."""
 
 
 async def read_keyed_body(
@@ -33,6 +33,6 @@ async def read_keyed_body(
         async with asyncio.timeout(SECONDS):
             body = await read_body(request, limits_before_the_key(limits), folder, names)
     except (Problem, TimeoutError):
-        raise missing_key() from None
-    require_body_key(body.fields, context.settings)
+        raise no_valid_key(request) from None
+    require_body_key(request, body.fields, context.settings)
     return body

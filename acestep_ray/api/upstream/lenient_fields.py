@@ -10,24 +10,21 @@ from dataclasses import dataclass, field
 
 from acestep_ray.api.middleware.authentication import BODY_KEY
 from acestep_ray.api.request.aliases import ALIASES, IGNORED_NAMES, NESTED_NAMES, REFUSED_NAMES
-from acestep_ray.api.request.coercion import FALSE, TRUE, Reason, real
+from acestep_ray.api.request.coercion import TRUE, Reason, real
 from acestep_ray.api.request.generate_request import GenerateRequest
 from acestep_ray.api.request.unsupported_fields import asks
 
-TEXT_NAMES = frozenset({BODY_KEY, "cot_language", "cot-language"})
+TEXT_NAMES = frozenset({BODY_KEY})
 """Text fields that upstream has and the native request does not."""
 
 _NOTHING = frozenset({"", "null", "undefined", "none", "n/a"})
 _AUTOMATIC = frozenset({"bpm", "key_scale", "time_signature", "audio_duration", "batch_size"})
 """Fields where 0, a negative number or "auto" means that the service chooses."""
 _YES_NO = {"y": "true", "n": "false", "t": "true", "f": "false"}
-_OTHER_SPELLINGS = {"cot_language": "use_cot_language", "cot-language": "use_cot_language"}
-_OTHER_FORMATS = {"wav32": "wav", "aac": "mp3"}
 _FLAGS = frozenset(
     (
         *(name for name, one in GenerateRequest.model_fields.items() if one.annotation is bool),
         *("constrained_decoding", "use_cot_language", "dcw_enabled"),
-        *("sample_mode", "use_format", "instrumental"),
         *("analysis_only", "full_analysis_only", "extract_codes_only"),
     )
 )
@@ -67,14 +64,13 @@ def read_fields(raw: Mapping[str, object]) -> LenientFields:
 def _level(found: LenientFields, raw: Mapping[str, object]) -> dict[str, object]:
     """The fields of the body itself, or of one object in it."""
     kept: dict[str, object] = {}
-    for came_as, sent in raw.items():
-        spelling = _OTHER_SPELLINGS.get(came_as, came_as)
+    for spelling, sent in raw.items():
         name = _CANONICAL.get(spelling, spelling)
         if name == BODY_KEY or is_nothing(name, sent):
             continue
-        value = _rewritten(found, name, sent)
-        if name in REFUSED_NAMES.values() and (asking := _asks(name, spelling, value)) is not None:
-            if asking:
+        value = _rewritten(name, sent)
+        if name in REFUSED_NAMES.values():
+            if _asks(name, value):
                 found.asked.setdefault(name, value)
             continue
         kept.setdefault(spelling, value)
@@ -97,25 +93,20 @@ def is_nothing(name: str, value: object) -> bool:
     return word == "auto" or (number is not None and number <= 0)
 
 
-def _rewritten(found: LenientFields, name: str, value: object) -> object:
+def _rewritten(name: str, value: object) -> object:
     word = value.strip().lower() if isinstance(value, str) else ""
     if name in _FLAGS and word in _YES_NO:
         return _YES_NO[word]
     if name == "vocal_language" and word == "auto":
         return "unknown"
-    if name == "audio_format" and word in _OTHER_FORMATS:
-        written = _OTHER_FORMATS[word]
-        found.warnings.append(f"audio_format {word} is not written yet; the takes are {written}.")
-        return written
     return value
 
 
-def _asks(name: str, spelling: str, value: object) -> bool | None:
+def _asks(name: str, value: object) -> bool:
     """As ``asks``, but of texts only the words for true mean true, as in upstream's API."""
-    asking = asks(spelling, value)
-    if asking and name in _FLAGS and isinstance(value, str):
-        return value.strip().lower() in TRUE - FALSE
-    return asking
+    if name in _FLAGS and isinstance(value, str):
+        return value.strip().lower() in TRUE
+    return asks(value)
 
 
 def _object(value: object) -> Mapping[str, object] | None:

@@ -14,25 +14,28 @@ from acestep_ray.api.request.body import Body
 from acestep_ray.api.request.generate_request import GenerateRequest, api_name
 from acestep_ray.api.request.job_rules import JobDraft
 from acestep_ray.api.request.validation import ValidatedRequest, check, field_error
-from acestep_ray.api.routes.accept import admit_request
-from acestep_ray.api.upstream.audio_paths import find_takes, no_such_take, uploads
+from acestep_ray.api.routes.accept import admit_request, deployed_for, plan_refusal
+from acestep_ray.api.routes.source_takes import TakeGone, copy_takes, find_takes, with_takes
+from acestep_ray.api.upstream.audio_paths import find_takes_by_path, no_such_take
+from acestep_ray.api.upstream.language_model import (
+    completes_metadata,
+    settle_texts,
+    with_defaults,
+)
 from acestep_ray.api.upstream.lenient_fields import LenientFields, read_fields
-from acestep_ray.artifacts.errors import ArtifactMissing
 from acestep_ray.decoder.protocol import WINDOW_TASKS
-from acestep_ray.planner.duration import is_sung
 from acestep_ray.settings import Limits
 
 _DECISIVE = frozenset(
     (
-        *("caption", "lyrics", "instruction", "task_type", "audio_code_string"),
+        *("caption", "lyrics", "sample_query", "instruction", "task_type", "audio_code_string"),
         *("track_name", "track_classes"),
         *("src_audio", "reference_audio", "src_audio_path", "reference_audio_path"),
+        *("src_job_id", "src_take", "reference_job_id", "reference_take"),
     )
 )
 """Without the values of these fields it would be another song: an error in them stays an error."""
 _OTHER_WORK = ("analysis_only", "full_analysis_only", "extract_codes_only")
-_LM_DEFAULTS = {"lm_temperature": 0.85, "lm_cfg_scale": 2.5, "lm_top_p": 0.9}
-"""Upstream's defaults that differ from those of the native request."""
 _TASK = ("task_type", "taskType")
 _FOR_WINDOWS = frozenset(
     {
@@ -42,14 +45,6 @@ _FOR_WINDOWS = frozenset(
     }
 )
 _FOR_COVERS = frozenset({"cover_noise_strength", "coverNoiseStrength"})
-_NOT_WRITTEN = {
-    "sample_query": "The language model does not write songs from a description yet (sample_query):"
-    " {instead}.",
-    "sample_mode": "The language model does not invent songs yet (sample_mode): the song is made "
-    "from what was sent.",
-    "use_format": "use_format is not done yet: caption and lyrics are used as they were sent.",
-    "global_caption": "global_caption is not used yet: {instead}.",
-}
 
 
 @dataclass(frozen=True)
@@ -69,49 +64,49 @@ async def admit_task(body: Body, folder: Path, context: AppContext) -> AdmittedT
     """
     limits = context.settings.limits
     lenient = read_fields(body.fields)
-    instead = _use_description(lenient)
+    _use_global_caption(lenient)
     body = replace(body, fields=_for_task(lenient.fields), form=False)
     checked = _fit_seeds(_soften(check(body, limits)))
-    checked = _report_unwritten(checked, lenient, instead, limits)
+    checked = _with_reports(checked, lenient, limits)
     checked, takes = await find_takes(checked, body.files, context)
-    body = replace(body, files={**body.files, **uploads(takes, folder)})
+    checked, by_path = await find_takes_by_path(checked, {*body.files, *takes}, context)
+    takes |= by_path
+    body = with_takes(body, takes, folder)
+    deployed = await deployed_for(checked, context)
+    checked = settle_texts(checked, deployed)
     for _ in GenerateRequest.model_fields:
-        draft, found = await admit_request(_with_defaults(checked), body, context)
+        draft, found = await admit_request(with_defaults(checked, deployed), body, context)
         left_out = [one for one in found.errors.values() if _may_be_left_out(one, checked)]
         if not left_out:
             break
         checked = _leave_out(checked, left_out)
     if found.errors:
         raise invalid_values(list(found.errors.values()))
-    # A client may send a source with every request; one that is not used need not be audio. A take
-    # that is not used is not copied.
-    wanted = {"src_audio": draft.wants_source, "reference_audio": draft.wants_reference}
-    optional = {"src_audio", *takes}
-    files = {k: v for k, v in body.files.items() if wanted[k] or k not in optional}
-    for field in takes.keys() & files.keys():
-        try:
-            await context.sources.fetch(context.artifacts, takes[field].key, files[field].path)
-        except ArtifactMissing:
-            raise no_such_take(f"{field}_path") from None
+    if completes_metadata(checked, deployed) and await plan_refusal(draft.spec, context):
+        # Nobody asked for this plan: a song that is too long for it is made without it.
+        draft = replace(draft, spec=draft.spec.model_copy(update={"plan": None}))
+    try:
+        body = await copy_takes(takes, draft, body, context)
+    except TakeGone as gone:
+        if gone.named_by.endswith("_path"):
+            raise no_such_take(gone.named_by) from None
+        raise invalid_values([field_error(gone.named_by, str(gone), limits)]) from None
+    # A client may send a source with every request; one that is not used need not be audio.
+    files = {k: v for k, v in body.files.items() if draft.wants_source or k != "src_audio"}
     return AdmittedTask(draft, checked, replace(body, files=files))
 
 
-def _use_description(lenient: LenientFields) -> dict[str, str]:
-    """Use a description as the caption if there is no caption: it describes the song.
-
-    Returns what is done instead, for the warnings.
-    """
-    instead = {}
-    for name in ("sample_query", "global_caption"):
-        text = lenient.asked.get(name)
-        if text is None:
-            continue
-        instead[name] = "the caption is used"
-        if "caption" not in lenient.sent:
-            lenient.fields["caption"] = text
-            lenient.sent.add("caption")
-            instead[name] = "its text is used as the caption"
-    return instead
+def _use_global_caption(lenient: LenientFields) -> None:
+    """Use a global caption as the caption if there is no caption: it describes the song."""
+    text = lenient.asked.get("global_caption")
+    if text is None:
+        return
+    instead = "the caption is used"
+    if "caption" not in lenient.sent:
+        lenient.fields["caption"] = text
+        lenient.sent.add("caption")
+        instead = "its text is used as the caption"
+    lenient.warnings.append(f"global_caption is not used yet: {instead}.")
 
 
 def _for_task(fields: dict[str, object]) -> dict[str, object]:
@@ -126,19 +121,11 @@ def _for_task(fields: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in fields.items() if name not in unheard}
 
 
-def _report_unwritten(
-    checked: ValidatedRequest, lenient: LenientFields, instead: dict[str, str], limits: Limits
+def _with_reports(
+    checked: ValidatedRequest, lenient: LenientFields, limits: Limits
 ) -> ValidatedRequest:
-    """Warn about what the language model cannot do yet. Fields that ask for something other than a
-    song are errors."""
-    warnings = list(lenient.warnings)
-    for name, sentence in _NOT_WRITTEN.items():
-        if name in lenient.asked:
-            warnings.append(sentence.format(instead=instead.get(name, "")))
-    request = checked.request
-    if "instrumental" in lenient.asked and is_sung(request.lyrics):
-        warnings.append("The lyrics are not sung: instrumental is true.")
-        request = request.model_copy(update={"lyrics": ""})
+    """With the warnings of the lenient reading. Fields that ask for something other than a song are
+    errors."""
     errors = [
         field_error(name, f"{name} asks for something other than a song.", limits)
         for name in _OTHER_WORK
@@ -146,9 +133,8 @@ def _report_unwritten(
     ]
     return replace(
         checked,
-        request=request,
         errors=(*checked.errors, *errors),
-        warnings=(*warnings, *checked.warnings),
+        warnings=(*lenient.warnings, *checked.warnings),
     )
 
 
@@ -194,17 +180,3 @@ def _fit_seeds(checked: ValidatedRequest) -> ValidatedRequest:
         request=request.model_copy(update={"seed": fitted}),
         warnings=(*checked.warnings, text),
     )
-
-
-def _with_defaults(checked: ValidatedRequest) -> ValidatedRequest:
-    """Upstream's defaults for what was not sent. They do not count as sent: no warning names
-    them."""
-    request = checked.request
-    if not request.use_5hz_lm:
-        return checked
-    update: dict[str, object] = {n: v for n, v in _LM_DEFAULTS.items() if n not in checked.sent}
-    if "use_cot_caption" not in checked.sent:
-        # If all metadata are given, the language model writes no text and so no caption.
-        metadata = (*(request.bpm, request.key_scale, request.time_signature, request.duration),)
-        update["use_cot_caption"] = not all(metadata)
-    return replace(checked, request=request.model_copy(update=update))

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from acestep_ray.api.dependencies import AppContext, ContextDep
 from acestep_ray.api.middleware.authentication import BODY_KEY
 from acestep_ray.api.problems import Problem, ProblemCode, printable
+from acestep_ray.api.request.aliases import TASK_LISTS
 from acestep_ray.api.request.body import Body
 from acestep_ray.api.routes.accept import request_folder
 from acestep_ray.api.routes.jobs import is_job_id
@@ -24,14 +25,15 @@ MOST_TASKS = 500
 LONGEST_RESULT = 16_000_000
 """Characters of all results together: each take repeats the lyrics of its job."""
 _UNKNOWN = "There is no such task."
-_NAMES = ("task_id_list", "taskIdList", "task_id_list[]", "task_ids", "task_id")
+_NAMES = (*TASK_LISTS, "task_id_list[]")
 
 
 @router.post("/query_result", operation_id="query_result", summary="Look at tasks (upstream's API)")
 async def query_result(
     request: Request, response: Response, context: ContextDep
 ) -> Envelope[list[TaskStateView]]:
-    """The state of each task in ``task_id_list`` (a list, or its JSON text), in the same order; of
+    """The state of each task in ``task_id_list`` (a list, its JSON text, or the form field several
+    times), in the same order; of
     a task that is listed twice, once."""
     with request_folder() as folder:
         body = await read_keyed_body(request, context, folder, frozenset({*_NAMES, BODY_KEY}))

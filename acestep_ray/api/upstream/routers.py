@@ -1,5 +1,19 @@
 """The routes of upstream's API."""
 
-from acestep_ray.api.upstream import models, query_result, release_task, take_audio
+from acestep_ray.api.upstream import (
+    chat_completions,
+    models,
+    query_result,
+    release_task,
+    song_text,
+    take_audio,
+)
 
-UPSTREAM_ROUTERS = (release_task.router, query_result.router, take_audio.router, models.router)
+UPSTREAM_ROUTERS = (
+    release_task.router,
+    query_result.router,
+    take_audio.router,
+    models.router,
+    song_text.router,
+    chat_completions.router,
+)

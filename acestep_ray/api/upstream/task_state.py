@@ -10,8 +10,9 @@ from acestep_ray.api.response_models import JobView
 from acestep_ray.api.routes.job_view import UNKNOWN, job_view
 from acestep_ray.api.upstream.views import TaskStateView
 from acestep_ray.decoder.protocol import DecodeParameters
+from acestep_ray.jobs.engine_requests import song_words
 from acestep_ray.jobs.job import Status
-from acestep_ray.jobs.result import JobResult
+from acestep_ray.jobs.result import JobResult, Take
 from acestep_ray.jobs.snapshot import Snapshot
 from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.replicas.deployed import Deployed
@@ -21,9 +22,9 @@ RUNNING, SUCCEEDED, FAILED = 0, 1, 2
 _ENV = "development"
 
 
-def audio_url(job_id: str, index: int, extension: str) -> str:
+def audio_url(job_id: str, take: Take) -> str:
     """Path of a take in upstream's form, without a host: clients put their base URL before it."""
-    return "/v1/audio?path=" + quote(f"{job_id}/{index + 1}.{extension}")
+    return "/v1/audio?path=" + quote(f"{job_id}/{take.name}")
 
 
 def no_task(task_id: str, why: str) -> TaskStateView:
@@ -44,7 +45,7 @@ def task_state(
     if record.status is Status.SUCCEEDED:
         if view.result is None:
             return _failed(task_id, " ".join(view.warnings), created=created, view=view)
-        items = _takes(snapshot, view, deployed)
+        items = take_items(snapshot, view, deployed)
         return _state(task_id, SUCCEEDED, items, "succeeded")
     progress = view.progress
     stage = progress.stage if progress else str(record.status)
@@ -85,18 +86,23 @@ def _failed(task_id: str, why: str, *, created: int, view: JobView | None = None
     return _state(task_id, FAILED, [item], why)
 
 
-def _takes(snapshot: Snapshot, view: JobView, deployed: Deployed) -> list[dict[str, Any]]:
-    """One item per take."""
+def take_items(snapshot: Snapshot, view: JobView, deployed: Deployed) -> list[dict[str, Any]]:
+    """One item per take of a job that succeeded; ``view`` has its result."""
     record = snapshot.record
     assert view.result is not None and record.result is not None
-    song = JobSpec.model_validate_json(record.spec).decode
+    spec = JobSpec.model_validate_json(record.spec)
+    song = spec.decode
     result = JobResult.model_validate_json(record.result)
     plan = result.plan
+    words = song_words(spec, plan)
+    without_caption = spec.from_description or not song.caption.strip()
     default = deployed.decoders[0].model if deployed.decoders else ""
     shared = {
-        "prompt": (plan and plan.metadata.caption) or song.caption,
-        "lyrics": song.lyrics,
-        "metas": _metas(song, view),
+        "prompt": words.caption,
+        "lyrics": words.lyrics,
+        "metas": {**_metas(song, view), "prompt": song.caption, "lyrics": song.lyrics},
+        "cot_caption": words.caption if without_caption else "",
+        "cot_lyrics": "" if song.lyrics.strip() else words.lyrics,
         "generation_info": view.result.generation_info,
         "seed_value": view.result.seed_value,
         "lm_model": plan.model if plan else "",
@@ -108,7 +114,7 @@ def _takes(snapshot: Snapshot, view: JobView, deployed: Deployed) -> list[dict[s
     return [
         {
             **_item(SUCCEEDED, int(record.created_at)),
-            "file": audio_url(record.job_id, take.index, take.format),
+            "file": audio_url(record.job_id, take),
             **shared,
         }
         for take in sorted(result.takes, key=lambda take: take.index)
@@ -116,7 +122,7 @@ def _takes(snapshot: Snapshot, view: JobView, deployed: Deployed) -> list[dict[s
 
 
 def _metas(song: DecodeParameters, view: JobView) -> dict[str, Any]:
-    """The metadata of the takes, and the caption and lyrics as they were sent."""
+    """The metadata of the takes: those of the plan, else those that were sent."""
     assert view.result is not None
     sent = {
         "bpm": song.bpm or UNKNOWN,
@@ -125,4 +131,4 @@ def _metas(song: DecodeParameters, view: JobView) -> dict[str, Any]:
         "keyscale": song.key_scale or UNKNOWN,
         "timesignature": song.time_signature or UNKNOWN,
     }
-    return {**sent, **view.result.metas, "prompt": song.caption, "lyrics": song.lyrics}
+    return sent | view.result.metas

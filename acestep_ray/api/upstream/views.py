@@ -136,3 +136,108 @@ class InitView(BaseModel):
     models: list[InventoryModelView] = Field(description="Decoder models; the default first.")
     lm_models: list[InventoryLmView] = Field(description="Language models; the default first.")
     llm_initialized: bool = Field(description="Whether a planner is up.", examples=[True])
+
+
+class _SongMetadata(BaseModel):
+    """Caption, lyrics and metadata. Two names have two spellings: upstream's routes differ."""
+
+    caption: str = Field(description="What the music is like.", examples=["Bright indie pop."])
+    lyrics: str = Field(
+        description="[Instrumental] for a song without words.", examples=["[Verse]\nLast tram home"]
+    )
+    bpm: int = Field(description="Beats a minute.", examples=[118])
+    key_scale: str = Field(description="The key.", examples=["G major"])
+    keyscale: str = Field(description="As key_scale.", examples=["G major"])
+    time_signature: str = Field(description="Beats a bar.", examples=["4"])
+    timesignature: str = Field(description="As time_signature.", examples=["4"])
+    duration: int = Field(description="Length, seconds.", examples=[110])
+    vocal_language: str = Field(description="Language of the lyrics.", examples=["en"])
+
+
+class SongTextView(_SongMetadata):
+    """A song's text, as the language model wrote it."""
+
+    lm_model: str = Field(
+        description="Language model that wrote it.", examples=["acestep-5Hz-lm-1.7B"]
+    )
+    mock: bool = Field(description="Whether a mock engine wrote it.", examples=[False])
+    warnings: list[str] = Field(
+        description="Values that were read as something else, or are not used.",
+        examples=[["bpm must be a whole number from 30 to 300, or null; got 20. Left out."]],
+    )
+
+
+class ExampleDescriptionView(BaseModel):
+    """A description of a song, for POST /v1/create_sample."""
+
+    description: str = Field(
+        description="The song in one sentence.",
+        examples=["a cheerful indie pop song about the last tram home"],
+    )
+    instrumental: bool = Field(description="Whether nothing is sung.", examples=[False])
+    vocal_language: str = Field(
+        description="Language of the lyrics; unknown if there are none.", examples=["en"]
+    )
+
+
+class ExampleSongView(_SongMetadata):
+    """The text of an example song."""
+
+    language: str = Field(description="As vocal_language.", examples=["en"])
+
+
+class AudioUrlView(BaseModel):
+    """Where the bytes of a take are."""
+
+    url: str = Field(description="A data: URL.", examples=["data:audio/mpeg;base64,SUQz"])
+
+
+class AudioPartView(BaseModel):
+    """A take."""
+
+    type: str = Field(description="Always audio_url.", examples=["audio_url"])
+    audio_url: AudioUrlView = Field(description="The take.")
+
+
+class ChatMessageView(BaseModel):
+    """The answer."""
+
+    role: str = Field(description="Always assistant.", examples=["assistant"])
+    content: str = Field(
+        description="Metadata and lyrics, in Markdown.",
+        examples=["## Metadata\n**Caption:** upbeat pop song"],
+    )
+    audio: list[AudioPartView] = Field(description="All takes, in order.")
+
+
+class ChatChoiceView(BaseModel):
+    """The only choice."""
+
+    index: int = Field(description="Always 0.", examples=[0])
+    message: ChatMessageView = Field(description="Text and takes.")
+    finish_reason: str = Field(description="Always stop.", examples=["stop"])
+
+
+class ChatUsageView(BaseModel):
+    """No tokens are counted."""
+
+    prompt_tokens: int = Field(description="Always 0.", examples=[0])
+    completion_tokens: int = Field(description="Always 0.", examples=[0])
+    total_tokens: int = Field(description="Always 0.", examples=[0])
+
+
+class ChatCompletionView(BaseModel):
+    """A song as a chat completion. With stream, the response is server-sent events instead."""
+
+    id: str = Field(
+        description="Of the completion.", examples=["chatcmpl-550e8400e29b41d4a7164466"]
+    )
+    object: str = Field(description="Always chat.completion.", examples=["chat.completion"])
+    created: int = Field(description="Epoch seconds.", examples=[1700000000])
+    model: str = Field(description="As in GET /v1/models.", examples=["acestep/acestep-v15-turbo"])
+    choices: list[ChatChoiceView] = Field(description="Always one.")
+    usage: ChatUsageView = Field(description="Always zero.")
+    job_id: str = Field(description="The job that made the song.", examples=[_TASK_ID])
+    warnings: list[str] = Field(
+        description="Values that were read as something else, or are not used.", examples=[[]]
+    )

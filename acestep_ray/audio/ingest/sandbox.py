@@ -54,17 +54,22 @@ async def run_confined(
             watching.add_done_callback(lambda _: os.close(stop))
 
 
-def _start(command: Sequence[str], stdin: int, passed: Sequence[int]) -> "subprocess.Popen[bytes]":
+def plain_environment() -> dict[str, str]:
+    """The environment of a program that must not have ours, which holds keys."""
     environment = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
     # ffmpeg may be linked to a BLAS that starts one thread per core, and each needs address space.
     environment["OPENBLAS_NUM_THREADS"] = "1"
+    return environment
+
+
+def _start(command: Sequence[str], stdin: int, passed: Sequence[int]) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         command,
         stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         pass_fds=passed,
-        env=environment,
+        env=plain_environment(),
         start_new_session=True,
         bufsize=0,
     )

@@ -18,10 +18,10 @@ def convert(
     target: Path,
     model: str = "",
     dtype: str = "bf16",
-    say: Callable[[str], None] = print,
+    show: Callable[[str], None] = print,
 ) -> None:
     """Convert, and print what is being written. Raises CheckpointError."""
-    converting.convert_checkpoint(source, target, model, DTYPES[dtype], report=say)
+    converting.convert_checkpoint(source, target, model, DTYPES[dtype], report=show)
 
 
 def make_tiny_checkpoint(
@@ -31,8 +31,8 @@ def make_tiny_checkpoint(
     seed: int = 0,
     *,
     size: str = "tiny",
-    say: Callable[[str], None] = print,
+    show: Callable[[str], None] = print,
 ) -> None:
     """Make a checkpoint of random weights, and print what is written. Raises CheckpointError."""
-    model = tiny.make_tiny_checkpoint(folder, layout, not base, seed, size=SIZES[size], report=say)
-    say(f"wrote {model}")
+    model = tiny.make_tiny_checkpoint(folder, layout, not base, seed, size=SIZES[size], report=show)
+    show(f"wrote {model}")

@@ -20,6 +20,8 @@ def generation_info(
         f"Decoder: {engine.engine} ({engine.model}) on {engine.device}"
         + (" - mock audio from a test synthesiser, not from ACE-Step" if engine.mock else ""),
     ]
+    if plan and plan.text:
+        lines.append(f"Text: caption and lyrics written by {plan.text.model}")
     if plan:
         lines.append(
             f"Planner: {plan.model}, {len(plan.codes)} codes"

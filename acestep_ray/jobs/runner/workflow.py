@@ -13,7 +13,7 @@ from acestep_ray.decoder.protocol import DecodeRequest
 from acestep_ray.jobs.decode_cost import decoder_work
 from acestep_ray.jobs.engine_requests import decode_request, plan_request
 from acestep_ray.jobs.job import ErrorCode
-from acestep_ray.jobs.progress_spans import PLANNED_SPANS, UNPLANNED_SPANS, WAITING
+from acestep_ray.jobs.progress_spans import WAITING, spans_of
 from acestep_ray.jobs.result import JobResult, Progress
 from acestep_ray.jobs.runner.generation_info import generation_info
 from acestep_ray.jobs.spec import JobSpec
@@ -128,6 +128,10 @@ class Workflow:
         async with aclosing(self._engines.plan(request)) as events:
             async for event in events:
                 if isinstance(event, Plan):
+                    if request.writing and event.text is None:
+                        # During an upgrade it may be one of earlier code. A song from this plan
+                        # would have no words.
+                        raise NoWorker("the planner that took it does not write texts")
                     await self._check(
                         SavePlan(
                             self._job_id,
@@ -171,9 +175,8 @@ class Workflow:
             self._progress(event.stage, event.step, event.total)
 
     def _progress(self, stage: str, step: int, total: int) -> None:
-        spans = PLANNED_SPANS if self._spec.plan else UNPLANNED_SPANS
         # A stage that is not in the table (of a single engine) gets the end of the last stage.
-        start, end = spans.get(stage, (self._fraction, self._fraction))
+        start, end = spans_of(self._spec.plan).get(stage, (self._fraction, self._fraction))
         self._fraction = max(self._fraction, start + (end - start) * (step / max(total, 1)))
         self._writer.progress(
             self._job_id,

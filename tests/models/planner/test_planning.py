@@ -176,7 +176,7 @@ def test_a_longer_song_begins_like_a_shorter_one_with_the_same_prompt(terse: Pla
 
 
 @pytest.mark.parametrize("infer_type", ["dit", "llm_dit"])
-def test_progress_tells_stages_and_steps(
+def test_progress_has_stages_and_steps(
     infer_type: Literal["dit", "llm_dit"], terse: Planning
 ) -> None:
     reported: list[tuple[str, int, int]] = []
@@ -211,7 +211,7 @@ def test_a_song_that_does_not_fit_the_context_is_refused(lm: LanguageModel) -> N
     assert plan(small, lyrics="la la " * 50, temperature=0).seconds < 60
 
 
-def test_values_that_the_door_let_through_are_refused(terse: Planning) -> None:
+def test_values_that_the_api_let_through_are_refused(terse: Planning) -> None:
     for field, wrong in (("bpm", 301), ("key_scale", "H major"), ("duration", math.inf)):
         unchecked = request().model_copy(update={field: wrong})
         with pytest.raises(PlannerError, match=rf"The plan cannot be made: .*{field[:3]}"):

@@ -1,5 +1,5 @@
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Protocol
@@ -8,16 +8,16 @@ import httpx
 import pytest
 
 from acestep_ray.api.app import create_app
+from acestep_ray.api.song_writer import SongWriters
 from acestep_ray.artifacts.store import Artifacts
-from acestep_ray.jobs.store.sqlite import SqliteStore
 from acestep_ray.settings import Settings
-from tests.unit.api.harness import ApiHarness, JobStoreService
+from tests.unit.api.harness import ApiHarness, LocalService
 
 
 class MakeHarness(Protocol):
-    """Starts an app; keyword arguments are settings."""
+    """Starts an app; keyword arguments are settings. ``writers``: the planners of direct calls."""
 
-    async def __call__(self, **settings: Any) -> ApiHarness: ...
+    async def __call__(self, writers: SongWriters | None = None, **settings: Any) -> ApiHarness: ...
 
 
 @pytest.fixture(autouse=True)
@@ -32,25 +32,21 @@ async def make_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
-    undo: list[Callable[[], object]] = []
-
     async with AsyncExitStack() as stack:
 
-        async def make(**kwargs: Any) -> ApiHarness:
+        async def make(writers: SongWriters | None = None, **kwargs: Any) -> ApiHarness:
             settings = Settings(data=tmp_path / "data", **kwargs)
-            service = JobStoreService(SqliteStore(tmp_path / "data" / "jobs.sqlite"))
-            undo.append(service.store.close)
+            service = LocalService(tmp_path / "data" / "jobs.sqlite", settings)
+            await stack.enter_async_context(service.opened())
             artifacts = Artifacts(settings.artifacts_url)
-            app = create_app(settings, service, artifacts)
+            app = create_app(settings, service, artifacts, writers)
             transport = httpx.ASGITransport(app)
             http = await stack.enter_async_context(
                 httpx.AsyncClient(transport=transport, base_url="http://music")
             )
-            return ApiHarness(settings, service, artifacts, http, tmp_path)
+            return ApiHarness(settings, service, artifacts, http, tmp_path, app)
 
         yield make
-    for close in undo:
-        close()
     # Whatever a test did: every request deletes its files.
     assert list(temporary.iterdir()) == []
 

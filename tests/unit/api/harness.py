@@ -1,45 +1,45 @@
-"""Used by the API's tests: a JobService over a real SQLite store, and a stand-in for the runner."""
+"""Used by the API's tests: the library's JobStoreService without Ray, and an app over it."""
 
-import asyncio
-import contextlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import httpx
+from starlette.types import ASGIApp
 
+from acestep_ray.api.store_service import JobStoreService
 from acestep_ray.artifacts.keys import take_key
 from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.decoder.events import Take
 from acestep_ray.decoder.protocol import DecoderDescription
+from acestep_ray.jobs.client import PATIENCE
+from acestep_ray.jobs.coordinator.coordinator import JobCoordinator
 from acestep_ray.jobs.job import ErrorCode, Status
 from acestep_ray.jobs.result import JobResult, Progress
 from acestep_ray.jobs.snapshot import QueueStats, Snapshot
 from acestep_ray.jobs.spec import JobSpec
-from acestep_ray.jobs.store.answers import Stored, stored
+from acestep_ray.jobs.store.answers import Answer
 from acestep_ray.jobs.store.operations import (
-    Cancel,
-    Delete,
     Finish,
     Get,
     KeepAlive,
     Lease,
-    ListJobs,
     Operation,
     Start,
-    Stats,
     Submit,
 )
 from acestep_ray.jobs.store.records import JobRecord, Submitted
 from acestep_ray.jobs.store.sqlite import SqliteStore
-from acestep_ray.planner.protocol import Metadata, Plan, PlannerDescription
-from acestep_ray.replicas.capacity import Capacity
+from acestep_ray.planner.protocol import Metadata, Plan, PlannerDescription, SongText
 from acestep_ray.replicas.deployed import Deployed
+from acestep_ray.replicas.registry import Registration
 from acestep_ray.settings import Settings
+from tests.unit.jobs.local_client import LocalClient
 
 MOCK_LM = PlannerDescription(
     engine="mock",
@@ -80,94 +80,145 @@ PLAN = Plan(
     elapsed=0.5,
     mock=True,
 )
+WRITTEN = PLAN.model_copy(
+    update={
+        "text": SongText(
+            caption="A calm, warm tune.",
+            lyrics="[Verse]\nRain on the roof",
+            metadata=PLAN.metadata.model_copy(update={"caption": "A calm, warm tune."}),
+            model=PLAN.model,
+            elapsed=0.2,
+            mock=True,
+        )
+    }
+)
+"""The plan of a song whose text the LM wrote."""
 URL = "/v1/music/generate"
 
 
-class JobStoreService:
-    """JobService without Ray. Tests set ``deploy`` and ``fail``."""
+class FailingClient(LocalClient):
+    """A JobStoreClient whose calls raise ``fail``, if that is set."""
 
-    def __init__(self, store: SqliteStore) -> None:
-        self.store = store
-        self.deploy = READY
-        self.fail: Exception | None = None
-        self.submits: list[Submit] = []
-        self.progress: Progress | None = None
-        self._changed = asyncio.Condition()
+    fail: Exception | None = None
 
-    def apply(self, op: Operation[Stored, object]) -> Stored:
-        """One operation; raises its StoreError."""
-        if self.fail:
-            raise self.fail
-        answer = self.store.apply([op], time.time())[0]
-        return stored(op, answer)
-
-    async def submit(self, submit: Submit) -> Submitted:
-        self.submits.append(submit)
-        return self.apply(submit)
-
-    async def get(self, job_id: str) -> Snapshot:
-        return self._snapshot(self.apply(Get(job_id)))
-
-    async def wait(self, job_id: str, seen: Status, seconds: float) -> Snapshot:
-        async with self._changed:
-            change = self._changed.wait_for(lambda: self.apply(Get(job_id)).status is not seen)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await change
-        return await self.get(job_id)
-
-    async def list(self, query: ListJobs) -> list[Snapshot]:
-        return [self._snapshot(record) for record in self.apply(query)]
-
-    async def cancel(self, job_id: str) -> Snapshot:
-        return self._snapshot(self.apply(Cancel(job_id)))
-
-    async def delete(self, job_id: str) -> None:
-        self.apply(Delete(job_id))
+    async def apply(self, op: Operation[object, Answer], patience: float = PATIENCE) -> Answer:
+        self._check()
+        return await super().apply(op, patience)
 
     async def stats(self) -> QueueStats:
-        return QueueStats(self.apply(Stats()), Capacity(1, 2, 4, 2), job_seconds=5.0)
+        self._check()
+        return await super().stats()
+
+    def _check(self) -> None:
+        if self.fail:
+            raise self.fail
+
+
+class NoServe:
+    """The ServeState of a service that does not run on Serve."""
+
+    async def look(self) -> None:
+        """See ServeState."""
+
+    def starting(self) -> frozenset[str]:
+        """See ServeState."""
+        return frozenset()
+
+    def idle(self) -> frozenset[str]:
+        """See ServeState."""
+        return frozenset()
+
+
+class LocalService(JobStoreService):
+    """A JobStoreService over a coordinator in this process; its jobs are in a SQLite file.
+
+    Tests set what is deployed (``deploy``), what every call raises (``fail``), and how many seconds
+    the coordinator's clock is ``ahead``. ``submits`` and ``waits`` record the calls.
+    """
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        self.ahead = 0.0
+        self.coordinator = JobCoordinator(
+            lambda: SqliteStore(path), settings, clock=lambda: time.time() + self.ahead
+        )
+        self.client = FailingClient(self.coordinator)
+        super().__init__(self.client, planners=(), serve=NoServe())
+        self.deploy = READY
+        self.submits: list[Submit] = []
+        self.waits: list[str] = []
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Its jobs can be used until the block ends."""
+        await self.coordinator.open()
+        try:
+            yield
+        finally:
+            await self.coordinator.close()
+
+    @property
+    def fail(self) -> Exception | None:
+        """What every call raises; None: calls succeed."""
+        return self.client.fail
+
+    @fail.setter
+    def fail(self, error: Exception | None) -> None:
+        self.client.fail = error
+
+    async def submit(self, submit: Submit) -> Submitted:
+        """Record it, and submit it."""
+        self.submits.append(submit)
+        return await super().submit(submit)
+
+    async def wait(self, job_id: str, seen: Status, seconds: float) -> Snapshot:
+        """Record it, and wait."""
+        self.waits.append(job_id)
+        return await super().wait(job_id, seen, seconds)
 
     async def deployed(self) -> Deployed:
+        """What the test has set."""
         if self.fail:
             raise self.fail
         return self.deploy
 
-    async def start(self) -> JobRecord:
-        """Lease the next job and start it."""
-        self.apply(KeepAlive("runner", 60))
-        record = self.apply(Lease("runner", str(time.monotonic()), 1, 1))[0]
-        self.apply(Start(record.job_id, record.attempt))
-        await self._tell()
-        return self.apply(Get(record.job_id))
+    def register(self, planners: list[int], decoders: list[int]) -> None:
+        """Register replicas that have so many slots. They count once a job was started."""
+        now = time.monotonic()
+        for number, slots in enumerate(planners):
+            one = Registration(f"planner {number}", "Planner", MOCK_LM, slots)
+            self.coordinator.registry.register(one, now)
+        for number, slots in enumerate(decoders):
+            one = Registration(f"decoder {number}", "Decoder", TURBO, slots)
+            self.coordinator.registry.register(one, now)
+
+    async def start(self, progress: Progress | None = None) -> JobRecord:
+        """Lease the next job with a plan and the next without one, if there are both; start the
+        first of them, and report its progress."""
+        await self.client.apply(KeepAlive("runner", 60))
+        lease = Lease("runner", str(time.monotonic()), plan_slots=1, decode_slots=1)
+        record = (await self.client.apply(lease))[0]
+        assert await self.client.apply(Start(record.job_id, record.attempt))
+        if progress:
+            await self.report(record, progress)
+        return (await self.client.apply(Get(record.job_id))).record
+
+    async def report(self, record: JobRecord, progress: Progress) -> None:
+        """Report how far a started job is."""
+        await self.client.report([(record.job_id, record.attempt, progress)])
 
     async def finish(self, record: JobRecord, result: JobResult | None) -> None:
         """End a started job: with a result, or as failed."""
-        if result:
-            self.apply(Finish(record.job_id, record.attempt, result=result.model_dump_json()))
-        else:
-            self.apply(
-                Finish(
-                    record.job_id,
-                    record.attempt,
-                    error="The decoder ran out of memory.",
-                    error_code=ErrorCode.OUT_OF_MEMORY,
-                )
+        end = (
+            Finish(record.job_id, record.attempt, result=result.model_dump_json())
+            if result
+            else Finish(
+                record.job_id,
+                record.attempt,
+                error="The decoder ran out of memory.",
+                error_code=ErrorCode.OUT_OF_MEMORY,
             )
-        await self._tell()
-
-    async def _tell(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
-
-    def _snapshot(self, record: JobRecord) -> Snapshot:
-        queued = record.status is Status.QUEUED
-        return Snapshot(
-            record,
-            progress=self.progress,
-            eta_seconds=record.position * 5.0 if queued else None,
-            expires_at=record.finished_at + 100 if record.finished_at else None,
         )
+        await self.client.apply(end)
 
 
 @dataclass
@@ -175,10 +226,11 @@ class ApiHarness:
     """A running app, and everything behind it."""
 
     settings: Settings
-    service: JobStoreService
+    service: LocalService
     artifacts: Artifacts
     http: httpx.AsyncClient
     folder: Path
+    app: ASGIApp
 
     async def submit(self, **fields: object) -> httpx.Response:
         """POST the fields as JSON, with a caption unless they have one (or null for none)."""
@@ -190,25 +242,31 @@ class ApiHarness:
         """The stored spec of a good request."""
         answer = await self.submit(**fields)
         assert answer.status_code == 200, answer.text
-        return self.stored(answer.json()["job_id"])
+        return await self.stored(answer.json()["job_id"])
 
-    def stored(self, job_id: str) -> JobSpec:
+    async def stored(self, job_id: str) -> JobSpec:
         """The spec of a job."""
-        return JobSpec.model_validate_json(self.service.apply(Get(job_id)).spec)
+        return JobSpec.model_validate_json((await self.service.get(job_id)).record.spec)
 
-    def queued(self) -> int:
+    async def queued(self) -> int:
         """How many jobs wait."""
-        return self.service.apply(Stats()).queued
+        return (await self.service.stats()).store.queued
 
     async def stored_keys(self) -> list[str]:
         """The keys in artifact storage."""
         return sorted([stored.key async for stored in self.artifacts.list()])
 
     async def succeed(
-        self, takes: Sequence[bytes] = (b"one", b"two"), plan: Plan | None = None, ext: str = "mp3"
+        self,
+        takes: Sequence[bytes] = (b"one", b"two"),
+        plan: Plan | None = None,
+        ext: str = "mp3",
+        seconds: float = 0.0,
     ) -> str:
-        """Run the next job; its takes hold these bytes. Returns its id."""
+        """Run the next job, for so many ``seconds`` more than it takes; its takes hold these bytes.
+        Returns its id."""
         record = await self.service.start()
+        self.service.ahead += seconds
         stored = []
         for index, data in enumerate(takes):
             path = self.folder / "take"

@@ -21,9 +21,8 @@ from acestep_ray.api.request.multipart_parts import PartHeaders
 from acestep_ray.api.request.unsupported_fields import REFUSED
 from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.jobs.spec import JobSpec
-from acestep_ray.jobs.store.sqlite import SqliteStore
 from acestep_ray.settings import Limits, Settings
-from tests.unit.api.harness import URL, JobStoreService
+from tests.unit.api.harness import URL, LocalService
 
 NAMES = [*ALIASES, *(a for names in ALIASES.values() for a in names), *NESTED, *REFUSED, *FILES]
 NUMBERS = st.one_of(st.integers(), st.floats(), st.sampled_from([0, -1, 1, 8, 30, 120, 600, 2**32]))
@@ -48,14 +47,16 @@ CONTENT_TYPES = st.sampled_from(
      "multipart/form-data; boundary=b", "application/json; charset=utf-16"]
 )  # fmt: skip
 QUICK = settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=2 * settings().max_examples,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 
 class Poster:
     """One app with its own event loop, because hypothesis calls plain functions."""
 
-    def __init__(self, runner: asyncio.Runner, http: httpx.AsyncClient, service: JobStoreService):
+    def __init__(self, runner: asyncio.Runner, http: httpx.AsyncClient, service: LocalService):
         self._runner, self._http, self._service = runner, http, service
 
     def __call__(self, content: bytes, content_type: str) -> None:
@@ -78,13 +79,14 @@ class Poster:
 @pytest.fixture
 def post(tmp_path: Path) -> Iterator[Poster]:
     settings = Settings(data=tmp_path, limits=Limits(queue=10_000))
-    service = JobStoreService(SqliteStore(tmp_path / "jobs.sqlite"))
+    service = LocalService(tmp_path / "jobs.sqlite", settings)
     app = create_app(settings, service, Artifacts(settings.artifacts_url))
     http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://music")
     with asyncio.Runner() as runner:
+        runner.run(service.coordinator.open())
         yield Poster(runner, http, service)
         runner.run(http.aclose())
-    service.store.close()
+        runner.run(service.coordinator.close())
 
 
 @QUICK

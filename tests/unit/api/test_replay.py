@@ -10,17 +10,20 @@ from acestep_ray.decoder.protocol import Sources
 from acestep_ray.jobs.engine_requests import decode_request, plan_request
 from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.planner.mock.engine import MockPlanner
+from acestep_ray.planner.plan_song import plan_song
 from acestep_ray.planner.protocol import Plan
 from acestep_ray.settings import Mock
 from acestep_ray.timebase import Samples
 from tests.unit.api.harness import ApiHarness
 
+SAMPLE: dict[str, Any] = {"caption": None, "lyrics": None}
 FAST = Mock(token_seconds=0, step_seconds=0)
 
 
 async def planned(api: ApiHarness, spec: JobSpec) -> Plan:
     planner = MockPlanner(FAST, api.settings.lyrics, api.settings.defaults.duration)
-    events = [e async for e in planner.plan(plan_request("job", 1, spec, api.settings))]
+    request = plan_request("job", 1, spec, api.settings)
+    events = [event async for event in plan_song(planner, request)]
     assert isinstance(events[-1], Plan)
     return events[-1]
 
@@ -40,6 +43,11 @@ def takes(api: ApiHarness, spec: JobSpec, plan: Plan | None) -> list[Samples]:
         {"bpm": 77, "audio_duration": 10.5},
         {"infer_type": "dit", "audio_duration": 10.5},
         {"infer_type": "dit", "key_scale": "A minor", "audio_duration": None},
+        {"use_format": True},
+        {"use_format": True, "use_5hz_lm": False, "bpm": 99},
+        {**SAMPLE, "sample_query": "a sad French song"},
+        {**SAMPLE, "sample_query": "rain", "vocal_language": "ja", "use_5hz_lm": False},
+        {**SAMPLE, "sample_mode": True, "instrumental": True, "audio_duration": None},
     ],
 )
 async def test_the_plan_that_is_sent_back(
@@ -68,9 +76,17 @@ async def test_the_plan_that_is_sent_back(
             "key_scale": result["keyscale"],
             "time_signature": result["timesignature"],
         }
-    assert bool(result["lm_caption"]) is asked.get("use_cot_caption", False)
+    written = asked.keys() & {"use_format", "sample_query", "sample_mode"}
+    assert bool(result["lm_lyrics"]) is bool(written)
+    assert bool(result["lm_caption"]) is bool(written or asked.get("use_cot_caption"))
     if result["lm_caption"]:
         replay["caption"] = result["lm_caption"]
+    if result["lm_lyrics"]:
+        replay["lyrics"] = result["lm_lyrics"]
+    replay = {
+        name: value for name, value in replay.items() if name not in (*written, "instrumental")
+    }
+    replay["vocal_language"] = result["vocal_language"]
     again = takes(api, await api.spec(**replay), None)
     assert len(first) == len(again) == 2
     for ours, theirs in zip(first, again, strict=True):

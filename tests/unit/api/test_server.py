@@ -19,9 +19,8 @@ from starlette.types import Message
 from acestep_ray.api.app import create_app
 from acestep_ray.api.middleware import lingering_close as lingering
 from acestep_ray.artifacts.store import Artifacts
-from acestep_ray.jobs.store.sqlite import SqliteStore
 from acestep_ray.settings import Limits, Settings
-from tests.unit.api.harness import URL, ApiHarness, JobStoreService
+from tests.unit.api.harness import URL, ApiHarness, LocalService
 
 MEGABYTE = 1_000_000
 BLOCK = b"x" * 65_536
@@ -40,7 +39,7 @@ class Server:
     """The app on a port of loopback; at most 2 MB per body."""
 
     port: int
-    service: JobStoreService
+    service: LocalService
     temporary: Path
 
     def connect(self) -> socket.socket:
@@ -71,18 +70,27 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         api_key=SecretStr("k"),
         limits=Limits(upload_bytes=2 * MEGABYTE, text_bytes=MEGABYTE),
     )
-    service = JobStoreService(SqliteStore(tmp_path / "jobs.sqlite"))
+    service = LocalService(tmp_path / "jobs.sqlite", settings)
     app = create_app(settings, service, Artifacts(settings.artifacts_url))
     listener = socket.create_server(("127.0.0.1", 0))
-    running = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
+    config = uvicorn.Config(app, log_config=None, lifespan="off")
+    running = uvicorn.Server(config)
+
+    async def serve() -> None:
+        async with service.opened():
+            await running.serve([listener])
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            runner.run(serve())
+
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     until(lambda: running.started)
     yield Server(listener.getsockname()[1], service, temporary)
     running.should_exit = True
     thread.join(20)
     assert not thread.is_alive()
-    service.store.close()
 
 
 def read_all(client: socket.socket) -> bytes:

@@ -12,8 +12,8 @@ def test_a_take_lies_under_its_attempt_and_that_under_its_job() -> None:
 
 
 def test_the_extension_is_the_formats() -> None:
-    made = [keys.take_key("j", 1, 1, name) for name in ("wav", "flac", "opus", "ogg")]
-    assert made == ["takes/j/1/2.wav", "takes/j/1/2.flac", "takes/j/1/2.opus", "takes/j/1/2.ogg"]
+    made = [keys.take_key("j", 1, 1, name) for name in ("wav", "wav32", "opus", "aac")]
+    assert made == ["takes/j/1/2.wav", "takes/j/1/2.wav", "takes/j/1/2.opus", "takes/j/1/2.m4a"]
 
 
 def test_sources_lie_under_their_job() -> None:

@@ -1,18 +1,24 @@
 """A take must be read back from its file: whole, at its level, the same bytes every time."""
 
 import hashlib
+import json
+import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
+import mutagen
 import numpy as np
 import pytest
 import soundfile as sf
 
 from acestep_ray.artifacts.errors import StorageError
+from acestep_ray.audio import aac
+from acestep_ray.audio.aac import FRAME
 from acestep_ray.audio.encode import UnusableSamples, encode_take, quantise
 from acestep_ray.audio.tags import Tags
-from acestep_ray.formats import FORMATS
+from acestep_ray.formats import ALWAYS_WRITTEN, FORMATS
 from acestep_ray.timebase import Samples
 
 TAGS = Tags(caption="a song", seed=7, bpm=120, key="C major", mock=True)
@@ -31,17 +37,33 @@ def _music(seconds: float = 3.0) -> Samples:
     return both.astype(np.float32)
 
 
+def _read_back(path: Path, name: str) -> Samples:
+    """The samples in a take's file, as many as it states."""
+    if not FORMATS[name].by_ffmpeg:
+        back, rate = sf.read(path, dtype="float32", always_2d=True)
+        assert rate == 48_000
+        return np.asarray(back)
+    probe = ["ffprobe", "-v", "error", "-of", "json", "-show_streams", str(path)]
+    (stream,) = json.loads(subprocess.check_output(probe))["streams"]
+    assert (stream["codec_name"], stream["profile"]) == ("aac", "LC")
+    assert (stream["sample_rate"], stream["start_pts"]) == ("48000", 0)
+    command = ["ffmpeg", "-v", "error", "-i", str(path), "-f", "f32le", "pipe:1"]
+    back = np.frombuffer(subprocess.check_output(command), "<f4").reshape(-1, 2)
+    # ffmpeg leaves out the priming, and returns the silence in the last block.
+    assert 0 <= len(back) - stream["duration_ts"] < FRAME
+    return back[: stream["duration_ts"]]
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_take_comes_back_whole_and_alike(name: str, tmp_path: Path) -> None:
     samples = _music()
     path = tmp_path / "take"  # no extension: the format is given, not guessed
     encoded = encode_take(samples, path, name, TAGS)
-    back, rate = sf.read(path, dtype="float32", always_2d=True)
-    assert rate == 48_000
+    back = _read_back(path, name)
     assert back.shape == samples.shape
-    noise = np.mean((back - samples) ** 2)
+    noise = np.mean((back - samples) ** 2) + 1e-30
     decibels = 10 * np.log10(np.mean(samples**2) / noise)
-    assert decibels > {"wav": 85, "flac": 130}.get(name, 20)
+    assert decibels > {"wav": 85, "wav32": 200, "flac": 130}.get(name, 20)
     assert encoded.samples == len(samples)
     assert encoded.bytes == path.stat().st_size
     assert encoded.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -74,13 +96,86 @@ def test_the_same_take_is_the_same_file_in_every_format(tmp_path: Path) -> None:
     assert again.stdout.split() == first
 
 
-@pytest.mark.parametrize("name", [f.name for f in FORMATS.values() if f.lossless])
-def test_lossless_formats_hold_the_rounded_samples_exactly(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [f.name for f in FORMATS.values() if f.bits])
+def test_formats_of_integers_hold_the_rounded_samples_exactly(name: str, tmp_path: Path) -> None:
     samples = _music(1.0)
     encode_take(samples, tmp_path / "take", name, TAGS)
     back, _ = sf.read(tmp_path / "take", dtype="float64", always_2d=True)
     full = 2.0 ** (FORMATS[name].bits or 0) / 2
     assert np.array_equal(back * full, np.rint(samples.astype(np.float64) * full))
+
+
+def test_floats_are_kept_as_they_are(tmp_path: Path) -> None:
+    """Also those beyond full scale, and those that 24 bits would round."""
+    samples = _music(1.0) * np.float32(1.7)
+    samples[:100] *= np.float32(1e-9)
+    encode_take(samples, tmp_path / "take", "wav32", TAGS)
+    back, _ = sf.read(tmp_path / "take", dtype="float32", always_2d=True)
+    assert np.array_equal(back, samples)
+    assert sf.info(tmp_path / "take").subtype == "FLOAT"
+
+
+def test_a_file_of_floats_has_no_date(tmp_path: Path) -> None:
+    """libsndfile writes the time of writing: two files of one take would differ."""
+    encode_take(_music(1.0), tmp_path / "take", "wav32", TAGS)
+    data = (tmp_path / "take").read_bytes()
+    peak = data.index(b"PEAK")
+    assert data[peak + 12 : peak + 16] == bytes(4)
+
+
+@pytest.mark.parametrize("count", [1, 1023, 1024, 47_104, 48_001])
+def test_an_aac_file_states_its_exact_length(count: int, tmp_path: Path) -> None:
+    """For players that play songs without a gap: in its edit list, and as iTunes writes it."""
+    path = tmp_path / "take"
+    encode_take(_music(1.0)[:count], path, "aac", TAGS)
+    assert _read_back(path, "aac").shape == (count, 2)
+    tags = mutagen.File(path).tags
+    text = bytes(tags["----:com.apple.iTunes:iTunSMPB"][0]).decode()
+    priming, silence, length = (int(part, 16) for part in text.split()[1:4])
+    assert (priming, length) == (1024, count)
+    assert (priming + silence + length) % FRAME == 0
+
+
+def test_an_aac_file_can_be_played_while_it_arrives(tmp_path: Path) -> None:
+    """Its index comes before its sound, also after the tags were written."""
+    encode_take(_music(1.0), tmp_path / "take", "aac", Tags(caption="x" * 4000, seed=1))
+    data = (tmp_path / "take").read_bytes()
+    assert data[4:8] == b"ftyp" and data.index(b"moov") < data.index(b"mdat")
+
+
+def _replace_ffmpeg(folder: Path, script: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make ``script`` the only ffmpeg on the PATH; None: there is none."""
+    folder.mkdir()
+    if script is not None:
+        (folder / "ffmpeg").write_text(f"#!/bin/sh\n{script}\n")
+        (folder / "ffmpeg").chmod(0o755)
+        for tool in ("head", "sh"):
+            (folder / tool).symlink_to(shutil.which(tool) or tool)
+    monkeypatch.setenv("PATH", str(folder))
+
+
+@pytest.mark.parametrize("script", [None, "exit 1", "exec /nowhere", "echo Encoder mp3"])
+def test_without_a_usable_ffmpeg_only_aac_is_not_written(
+    script: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aac, "_options", cache(aac._options.__wrapped__))
+    _replace_ffmpeg(tmp_path / "bin", script, monkeypatch)
+    assert aac.writable_formats() == ALWAYS_WRITTEN
+    with pytest.raises(StorageError, match="no ffmpeg"):
+        encode_take(_music(1.0), tmp_path / "take", "aac", TAGS)
+    assert not (tmp_path / "take").exists()
+
+
+@pytest.mark.parametrize("script", [None, "exit 1", "head -c 100 > /dev/null; exit 3"])
+def test_an_ffmpeg_that_stops_working_is_a_storage_error(
+    script: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if it ends before it has read everything."""
+    assert "aac" in aac.writable_formats()
+    _replace_ffmpeg(tmp_path / "bin", script, monkeypatch)
+    with pytest.raises(StorageError, match="aac file could not be written"):
+        encode_take(_music(3.0), tmp_path / "take", "aac", TAGS)
+    assert not (tmp_path / "take").exists()
 
 
 def test_rounding_has_no_offset_and_clips_at_full_scale() -> None:
@@ -109,14 +204,17 @@ def test_ogg_streams_of_one_job_differ_in_their_serial(name: str, tmp_path: Path
     assert serials == {b"\xff\xff\xff\xff", b"\0\0\0\0"}
 
 
+@pytest.mark.parametrize("name", ["mp3", "wav32", "aac"])
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_samples_that_are_not_numbers_are_the_decoders_fault(bad: float, tmp_path: Path) -> None:
+def test_samples_that_are_not_numbers_are_the_decoders_fault(
+    name: str, bad: float, tmp_path: Path
+) -> None:
     samples = _music(1.0)
     samples[40_000, 1] = bad
     with pytest.raises(UnusableSamples, match="not numbers"):
-        encode_take(samples, tmp_path / "take", "mp3", TAGS)
+        encode_take(samples, tmp_path / "take", name, TAGS)
     with pytest.raises(UnusableSamples, match="without samples"):
-        encode_take(samples[:0], tmp_path / "take", "mp3", TAGS)
+        encode_take(samples[:0], tmp_path / "take", name, TAGS)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -5,6 +5,8 @@ ends, one job's memory error that stops the replica, half of a job's takes in st
 """
 
 import asyncio
+import json
+import subprocess
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
@@ -126,6 +128,22 @@ async def test_takes_are_stored_and_told(worker: DecodeWorker, artifacts: Artifa
     ]
     assert set(done.seconds) >= {"diffusion", "vae", "storing"}
     assert done.peak_memory == 3 << 30
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "codec"), [("wav32", "1.wav", "pcm_f32le"), ("aac", "1.m4a", "aac")]
+)
+async def test_a_take_in_each_later_format(
+    worker: DecodeWorker, artifacts: Artifacts, tmp_path: Path, name: str, file: str, codec: str
+) -> None:
+    events = await collect(worker.decode(request(audio_format=name, seeds=(1,)), ours))
+    assert isinstance(events[-1], Decoded)
+    (take,) = events[-1].takes
+    assert (take.name, take.format, take.key) == (file, name, f"takes/job/1/{file}")
+    await artifacts.fetch(take.key, tmp_path / file)
+    probe = ["ffprobe", "-v", "error", "-of", "json", "-show_streams", str(tmp_path / file)]
+    (stream,) = json.loads(subprocess.check_output(probe))["streams"]
+    assert (stream["codec_name"], stream["duration_ts"]) == (codec, take.samples)
 
 
 async def test_one_job_at_a_time_has_the_device(worker: DecodeWorker, engine: Engine) -> None:

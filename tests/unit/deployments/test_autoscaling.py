@@ -8,7 +8,7 @@ from ray.serve._private.common import DeploymentID
 from ray.serve.config import AutoscalingConfig, AutoscalingContext
 
 from acestep_ray.replicas.autoscaling import AutoscalingLoad
-from acestep_ray.replicas.planners import DECODER
+from acestep_ray.replicas.planners import DECODER, planners_of
 from acestep_ray.settings import Settings
 from deployments import autoscaling
 from deployments.app import build
@@ -51,11 +51,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def context(deployment: str, target: int) -> AutoscalingContext:
+def context(deployment: str, target: int, queued: float = 0.0) -> AutoscalingContext:
     fields: dict[str, Any] = dict.fromkeys(AutoscalingContext.__init__.__annotations__)
     fields.pop("return", None)
     fields |= {"deployment_id": DeploymentID(deployment, "acestep"), "deployment_name": deployment}
-    return AutoscalingContext(**(fields | {"target_num_replicas": target}))
+    fields |= {"target_num_replicas": target, "total_queued_requests": queued}
+    return AutoscalingContext(**fields)
 
 
 def test_replicas_stay_as_they_are_until_the_store_has_answered(store: Store, clock: Clock) -> None:
@@ -68,15 +69,25 @@ def test_replicas_stay_as_they_are_until_the_store_has_answered(store: Store, cl
 
 
 def test_each_deployment_reads_its_own_demand(store: Store, clock: Clock) -> None:
-    demand = AutoscalingLoad(
+    load = AutoscalingLoad(
         plans={"Planner": 9}, decode_seconds=100.0, slots={"Planner": 4, DECODER: 2}
     )
     decoder, planner = FollowDemand(target_seconds=10.0), FollowDemand()
     for policy, name in ((decoder, DECODER), (planner, "Planner")):
         policy(context(name, 1))
-        store.questions[-1].set_result(demand)
+        store.questions[-1].set_result(load)
     assert decoder(context(DECODER, 1)) == (10, {})
     assert planner(context("Planner", 1)) == (3, {})
+
+
+def test_a_call_that_waits_at_its_handle_starts_a_planner(store: Store, clock: Clock) -> None:
+    """It is not in the store. Serve reports an average."""
+    policy = FollowDemand()
+    policy(context("Planner", 0))
+    store.questions[0].set_result(AutoscalingLoad(slots={"Planner": 4, DECODER: 2}))
+    assert policy(context("Planner", 0, queued=0.2)) == (1, {})
+    assert policy(context("Planner", 0)) == (0, {})
+    assert policy(context(DECODER, 0, queued=9)) == (0, {})  # its jobs are in the store
 
 
 def test_it_asks_once_a_second_and_one_question_at_a_time(store: Store, clock: Clock) -> None:
@@ -153,3 +164,11 @@ def test_the_builder_scales_by_the_settings() -> None:
     config = planners["Planner"]._bound_deployment._deployment_config.autoscaling_config
     assert (config.min_replicas, config.max_replicas) == (1, 2)
     assert "num_gpus" not in planners["Planner"]._bound_deployment.ray_actor_options
+
+
+def test_a_planner_has_room_for_calls_beside_its_jobs() -> None:
+    settings = Settings.model_validate({"limits": {"direct_calls": 3}, "api_key": "key"})
+    app: Any = build(settings)
+    planners = app._bound_deployment.init_args[2]
+    config = planners["Planner"]._bound_deployment._deployment_config
+    assert config.max_ongoing_requests == planners_of(settings)[0].plans_at_once + 3

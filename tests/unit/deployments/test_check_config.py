@@ -76,7 +76,7 @@ def test_an_engine_scaled_without_our_policy_is_found(config: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "said"),
+    ("variable", "value", "message"),
     [
         ("SCALING__DECODER__NUM_GPU", "1", "unknown setting; known here are max_replicas"),
         ("SCALING__DECODER__MIN_REPLICAS", "3", "must not be above max_replicas"),
@@ -89,10 +89,10 @@ def test_an_engine_scaled_without_our_policy_is_found(config: dict[str, Any]) ->
     ],
 )
 def test_a_variable_is_blamed_for_what_came_from_it(
-    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
 ) -> None:
     """The file contains none of it, so a reader of the file would not find it."""
     monkeypatch.setenv(f"ACESTEP_{variable}", value)
     (mistake,) = mistakes(config)
     assert mistake.startswith(f"environment variable ACESTEP_{variable}")
-    assert said in mistake
+    assert message in mistake

@@ -22,8 +22,8 @@ from acestep_ray.planner.protocol import (
     PlannerError,
     PlanRequest,
 )
+from deployments.engine_stream import stream_events
 from deployments.planner import Planner
-from deployments.runner import _stream
 
 
 class Stream:
@@ -45,7 +45,7 @@ class Stream:
 
 
 async def read(stream: Stream) -> None:
-    async for event in _stream(cast("DeploymentHandle[Any]", stream), "request"):
+    async for event in stream_events(cast("DeploymentHandle[Any]", stream), "request"):
         assert event == "event"
 
 

@@ -1,11 +1,14 @@
-"""If a node starts slowly, the service waits for it; if it never starts, the service gives up."""
+"""How `acestep-ray serve` starts Ray: it waits for slow nodes, and can leave the dashboard out."""
 
-from collections.abc import Iterator
+import socket
+from collections.abc import Iterator, Sequence
 
 import pytest
+import ray
 from ray._private import services
 
-from deployments.serve_run import wait_longer_for_nodes
+from deployments import serve_run as module
+from deployments.serve_run import serve_run, wait_longer_for_nodes
 
 
 @pytest.fixture
@@ -20,6 +23,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         return gcs_address
 
     monkeypatch.setattr(services, "get_node", get_node)
+    monkeypatch.setattr(services, "start_raylet", lambda address, **options: options)
     monkeypatch.setenv("RAY_agent_register_timeout_ms", "1000")  # and restored afterwards
     yield calls
 
@@ -34,3 +38,53 @@ def test_a_node_that_never_comes_is_given_up(calls: list[str]) -> None:
     wait_longer_for_nodes(seconds=0)
     with pytest.raises(RuntimeError, match="No node with this id"):
         services.get_node("address", "node")  # type: ignore[no-untyped-call]
+
+
+def test_a_node_need_not_wait_until_its_agents_write_their_ports(calls: list[str]) -> None:
+    wait_longer_for_nodes()
+    options = services.start_raylet(  # type: ignore[call-arg]
+        "address", metrics_export_port=8080, metrics_agent_port=0, huge_pages=False
+    )
+    assert options["metrics_export_port"] == 8080  # the user's
+    assert options["huge_pages"] is False
+    ports = [options[name] for name in module.AGENT_PORTS]
+    assert len({*ports}) == 4
+    assert all(port in module.FREE_PORTS for port in ports if port != 8080)
+
+
+def test_a_port_that_is_used_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    used, free = module.free_ports(2)
+    monkeypatch.setattr(module, "FREE_PORTS", [used, free])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", used))
+        listener.listen()
+        assert {module.free_ports(1)[0] for _ in range(20)} == {free}
+
+
+@pytest.fixture
+def started(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Replaces Ray and `serve run`: records with what they are started, in this order."""
+    started: list[object] = []
+
+    def init(*, address: str, namespace: str, include_dashboard: bool) -> None:
+        started.append((address, namespace, include_dashboard))
+
+    def cli(arguments: Sequence[str]) -> None:
+        started.append(list(arguments))
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(module, "cli", cli)
+    return started
+
+
+def test_serve_run_starts_ray_by_itself(started: list[object]) -> None:
+    serve_run(["config.yaml"])
+    assert started == [["run", "config.yaml"]]
+
+
+def test_without_the_dashboard_ray_runs_before_serve_run(started: list[object]) -> None:
+    serve_run(["--no-dashboard", "config.yaml"])
+    assert started == [
+        ("local", "serve", False),
+        ["run", "--address", "auto", "config.yaml"],
+    ]

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable
 
 from acestep_ray.decoder.events import Decoded, DecodeEvent, DecodeProgress, Take
 from acestep_ray.decoder.protocol import DecoderDescription, DecodeRequest
-from acestep_ray.planner.protocol import Metadata, Plan, PlanProgress, PlanRequest
+from acestep_ray.planner.protocol import Metadata, Plan, PlanProgress, PlanRequest, SongText
 
 DESCRIPTION = DecoderDescription(
     engine="mock", model="mock", tasks=("text2music",), turbo=True, mock=True, device="cpu"
@@ -39,7 +39,12 @@ def plan_of(request: PlanRequest) -> Plan:
         language="en",
         timesignature=request.time_signature or "3",
     )
-    return Plan(metadata=metadata, codes=(7,) * 200, seconds=40.0, model="lm", elapsed=0.1)
+    text = None
+    if request.writing:
+        text = SongText(caption="written", lyrics="la", metadata=metadata, model="lm", elapsed=0.05)
+    return Plan(
+        metadata=metadata, codes=(7,) * 200, seconds=40.0, model="lm", elapsed=0.1, text=text
+    )
 
 
 class FakeEngines:
@@ -62,6 +67,9 @@ class FakeEngines:
         self.words: Callable[[PlanRequest | DecodeRequest], int] = lambda request: 0
         self.die: Callable[[PlanRequest | DecodeRequest], None] = lambda request: None
         self.last: Callable[[DecodeRequest], DecodeEvent] = decoded
+        self.last_of_plan: Callable[[PlanRequest], Plan] = plan_of
+        self.written = asyncio.Event()  # cleared: no song's text is written to its end
+        self.written.set()
 
     async def plan(self, request: PlanRequest) -> AsyncGenerator[PlanProgress | Plan, None]:
         """See Engines."""
@@ -69,10 +77,13 @@ class FakeEngines:
         for step in range(self.words(request)):
             yield PlanProgress(stage="waiting", step=step, total=1)
         self.die(request)
+        if request.writing:
+            yield PlanProgress(stage="writing", step=50, total=100)
+            await self.written.wait()
         yield PlanProgress(stage="metadata", step=0, total=1)
         self.on_plan(request)
         yield PlanProgress(stage="codes", step=100, total=200)
-        yield plan_of(request)
+        yield self.last_of_plan(request)
 
     async def decode(self, request: DecodeRequest) -> AsyncGenerator[DecodeEvent, None]:
         """See Engines."""

@@ -28,7 +28,7 @@ def environment(service: Manifest) -> list[Manifest]:
 
 
 @pytest.mark.parametrize(
-    ("broken", "said"),
+    ("broken", "message"),
     [
         (lambda s: s["metadata"].update(name="a" * 42), "DNS label"),
         (lambda s: s["spec"].update(managedBy="me"), "managedBy"),
@@ -53,10 +53,10 @@ def environment(service: Manifest) -> list[Manifest]:
         (lambda s: cluster_of(s).update(rayVersion="2.51.0"), "2.52.0"),
     ],
 )
-def test_a_broken_rule_is_found(broken: Break, said: str) -> None:
+def test_a_broken_rule_is_found(broken: Break, message: str) -> None:
     service = rayservice("ha")
     broken(service)
-    assert any(said in refusal for refusal in refusals(service))
+    assert any(message in refusal for refusal in refusals(service))
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

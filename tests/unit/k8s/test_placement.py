@@ -44,7 +44,7 @@ def replicas_of(overlay: str, deployment: dict[str, Any]) -> tuple[int, int]:
     return stage.min_replicas, stage.max_replicas
 
 
-def demand(deployment: dict[str, Any]) -> dict[str, float]:
+def needs(deployment: dict[str, Any]) -> dict[str, float]:
     """What one replica requests, by Ray's names of resources."""
     options = deployment["ray_actor_options"]
     asked = {"CPU": options.get("num_cpus", 1), "GPU": options.get("num_gpus", 0)}
@@ -65,7 +65,7 @@ def test_a_replica_fits_its_group_and_no_other(overlay: str) -> None:
     types = node_types(overlay)
     assert set(types) == {"headgroup", "ingress", "planner", "decoder"}
     for deployment in deployments(overlay):
-        asked = demand(deployment)
+        asked = needs(deployment)
         found = {name for name, t in types.items() if fits(asked, t["resources"])}
         assert found == {group_of(deployment)}, (deployment["name"], asked)
 
@@ -87,11 +87,11 @@ def test_there_may_be_pods_for_all_replicas(overlay: str) -> None:
     for deployment in deployments(overlay):
         group = group_of(deployment)
         replicas = replicas_of(overlay, deployment)[1]
-        holds = fits(demand(deployment), types[group]["resources"])
+        holds = fits(needs(deployment), types[group]["resources"])
         holds = min(holds, deployment.get("max_replicas_per_node") or holds)
         pods = -(-replicas // holds)
         # GPU replicas of all deployments have a pod each; the others share pods.
-        most[group] = most[group] + pods if "GPU" in demand(deployment) else max(most[group], pods)
+        most[group] = most[group] + pods if "GPU" in needs(deployment) else max(most[group], pods)
     for group, pods in most.items():
         assert pods <= types[group]["max_workers"], group
 

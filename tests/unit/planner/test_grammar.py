@@ -98,7 +98,7 @@ def test_what_is_written_follows_the_grammar(song: Given) -> None:
 
 
 @given(st.from_regex(FREE, fullmatch=True))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=settings().max_examples // 2)
 def test_whatever_the_grammar_allows_reads_as_legal_metadata(text: str) -> None:
     read = parse(text)
     song = Given(**read)  # type: ignore[arg-type]  # refuses what is illegal

@@ -15,8 +15,8 @@ def test_no_work_is_worth_no_replica() -> None:
 
 @pytest.mark.parametrize(("plans", "replicas"), [(1, 1), (4, 1), (5, 2), (17, 5)])
 def test_planners_hold_every_plan_at_once(plans: int, replicas: int) -> None:
-    demand = AutoscalingLoad(plans={"P": plans, "Q": 99}, slots={"P": 4, "Q": 1})
-    assert planner_replicas(demand, "P") == replicas
+    load = AutoscalingLoad(plans={"P": plans, "Q": 99}, slots={"P": 4, "Q": 1})
+    assert planner_replicas(load, "P") == replicas
 
 
 def test_a_planner_that_was_never_seen_gets_one_replica() -> None:
@@ -24,10 +24,17 @@ def test_a_planner_that_was_never_seen_gets_one_replica() -> None:
     assert planner_replicas(AutoscalingLoad(plans={"P": 40}), "P") == 1
 
 
+@pytest.mark.parametrize(("plans", "waiting", "replicas"), [(0, 1, 1), (0, 9, 3), (9, 2, 3)])
+def test_calls_that_wait_for_a_replica_count(plans: int, waiting: int, replicas: int) -> None:
+    """Requests for a text at once are not in the store; plans that wait there are in both."""
+    demand = AutoscalingLoad(plans={"P": plans}, slots={"P": 4})
+    assert planner_replicas(demand, "P", waiting) == replicas
+
+
 @pytest.mark.parametrize(("seconds", "replicas"), [(0.001, 1), (60, 1), (61, 2), (600, 10)])
 def test_decoders_do_what_waits_in_the_target_time(seconds: float, replicas: int) -> None:
-    demand = AutoscalingLoad(decode_seconds=seconds, slots={"Decoder": 2})
-    assert decoder_replicas(demand, "Decoder", 60) == replicas
+    load = AutoscalingLoad(decode_seconds=seconds, slots={"Decoder": 2})
+    assert decoder_replicas(load, "Decoder", 60) == replicas
 
 
 def test_a_decoder_that_was_never_seen_gets_one_replica_even_without_work() -> None:
@@ -39,11 +46,11 @@ def test_a_decoder_that_was_never_seen_gets_one_replica_even_without_work() -> N
 def test_decoders_are_never_fewer_than_hold_the_jobs_in_hand() -> None:
     """And no more: a decoder takes a second job while it stores the first, and each new replica
     would otherwise get jobs that cause the next one."""
-    demand = AutoscalingLoad(decodes=6, decode_seconds=0.5, slots={"Decoder": 2})
-    assert decoder_replicas(demand, "Decoder", 60) == 3
+    load = AutoscalingLoad(decodes=6, decode_seconds=0.5, slots={"Decoder": 2})
+    assert decoder_replicas(load, "Decoder", 60) == 3
 
 
-def test_demand_is_read_from_the_picture() -> None:
+def test_the_load_comes_from_the_totals() -> None:
     def job(place: int, planner: str | None, **fields: object) -> BacklogItem:
         known = {"status": Status.QUEUED, "work": 200.0, "leased": False, "cluster": ""} | fields
         return BacklogItem(f"{place}", place, planner=planner, **known)  # type: ignore[arg-type]
@@ -57,12 +64,12 @@ def test_demand_is_read_from_the_picture() -> None:
         job(6, "Q"),
     ]
     left = {"1": 0.5, "3": 1.0}
-    picture = BacklogTotals(
+    totals = BacklogTotals(
         backlog, Throughput(5.0, work_per_second=10.0), left.__getitem__, cluster="a"
     )
-    assert picture.planned_places == {"P": [3, 5], "Q": [6]}
-    assert picture.decodes == 2
-    assert picture.decode_seconds == pytest.approx(10 + 20 + 20 + 20 + 20)
+    assert totals.planned_places == {"P": [3, 5], "Q": [6]}
+    assert totals.decodes == 2
+    assert totals.decode_seconds == pytest.approx(10 + 20 + 20 + 20 + 20)
 
 
 def test_before_anything_was_measured_each_job_counts_as_a_usual_one() -> None:
@@ -70,6 +77,6 @@ def test_before_anything_was_measured_each_job_counts_as_a_usual_one() -> None:
         BacklogItem(f"{place}", place, Status.QUEUED, None, 12_345.0, False, "")
         for place in range(30)
     ]
-    picture = BacklogTotals(jobs, Throughput(5.0))
-    demand = AutoscalingLoad(decode_seconds=picture.decode_seconds)
-    assert decoder_replicas(demand, "Decoder", 60) == 3
+    totals = BacklogTotals(jobs, Throughput(5.0))
+    load = AutoscalingLoad(decode_seconds=totals.decode_seconds)
+    assert decoder_replicas(load, "Decoder", 60) == 3

@@ -63,7 +63,7 @@ def test_presets_hold_what_they_promise(preset: str, gpu: int, lm: str, xl: bool
     assert scaling["planner"]["num_gpus"] + scaling["decoder"]["num_gpus"] <= 2
 
 
-def test_what_does_not_fit_is_told_with_its_sum() -> None:
+def test_memory_that_is_too_small_is_reported_with_the_sum() -> None:
     with pytest.raises(GpuMemoryError) as refusal:
         check_share("Decoder", decoder_needs(DECODER_2B, DIT_2B, 600), 0.6, 12 * GIB)
     assert str(refusal.value) == (
@@ -78,9 +78,9 @@ def test_what_does_not_fit_is_told_with_its_sum() -> None:
 def test_a_gpu_of_8_gb_is_told_that_it_does_not_do(preset: str) -> None:
     """The error is the message of the first replica that starts there, with the smallest preset."""
     share = PRESETS[preset]["scaling"]["decoder"]["num_gpus"]
-    as_cuda_tells = 8_360_000_000  # the driver reserves some of the 8 GiB
+    as_cuda_reports = 8_360_000_000  # the driver reserves some of the 8 GiB
     with pytest.raises(GpuMemoryError) as refusal:
-        check_share("Decoder", decoder_needs(DECODER_2B, DIT_2B, 600), share, as_cuda_tells)
+        check_share("Decoder", decoder_needs(DECODER_2B, DIT_2B, 600), share, as_cuda_reports)
     assert str(refusal.value).endswith(
         f"its num_gpus {share:g} of 8.4 GB is {share * 8.36:.1f} GB: a GPU of this size is not "
         "served yet (the smallest preset, ACESTEP_PRESET=12gb, is for one of 12 to 16 GB; "

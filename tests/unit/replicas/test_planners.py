@@ -61,7 +61,7 @@ def test_the_list_can_come_from_the_environment(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(
-    ("pair", "said"),
+    ("pair", "message"),
     [
         ({"backend": "pt"}, "name the model on pt"),
         ({"model": "x", "backend": "onnx"}, "'mock', 'pt' or 'vllm'"),
@@ -69,8 +69,8 @@ def test_the_list_can_come_from_the_environment(monkeypatch: pytest.MonkeyPatch)
         ({"backend": "mock", "replicas": 2}, "Extra inputs"),
     ],
 )
-def test_a_pair_that_cannot_be_deployed_is_refused(pair: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
+def test_a_pair_that_cannot_be_deployed_is_refused(pair: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         settings(planners=[pair])
 
 

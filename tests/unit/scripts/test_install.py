@@ -190,7 +190,7 @@ Collecting numpy>=1.26 (from acestep-ray==0.1.0)
 
 
 @pytest.mark.parametrize(
-    ("said", "far"),
+    ("output", "far"),
     [
         ("", "finding out what is needed"),
         (UV_SAYS, "downloading, 84 packages, 0 of 76 MB"),
@@ -200,15 +200,15 @@ Collecting numpy>=1.26 (from acestep-ray==0.1.0)
         (f"{PIP_SAYS}Installing collected packages: a, b, c\n", "unpacking, 3 packages"),
     ],
 )
-def test_how_far_it_is(said: str, far: str) -> None:
+def test_how_far_it_is(output: str, far: str) -> None:
     progress = Progress()
-    for line in said.splitlines(keepends=True):
+    for line in output.splitlines(keepends=True):
         progress.read(line)
     assert str(progress) == far
 
 
 @pytest.mark.parametrize(
-    ("said", "sentence"),
+    ("output", "sentence"),
     [
         ("OSError: [Errno 28] No space left on device", "the disk is full"),
         ("cause: failed to copy file: No space left on device (os error 28)", "the disk is full"),
@@ -218,18 +218,18 @@ def test_how_far_it_is(said: str, far: str) -> None:
         ("ERROR: No matching distribution found for raylib", ""),
     ],
 )
-def test_what_an_error_means(said: str, sentence: str) -> None:
-    assert sentence in fault(said) and bool(sentence) == bool(fault(said))
+def test_what_an_error_means(output: str, sentence: str) -> None:
+    assert sentence in fault(output) and bool(sentence) == bool(fault(output))
 
 
 def test_pips_error_begins_where_it_begins() -> None:
-    said = [
+    output = [
         "Collecting x",
         "WARNING: Retrying (Retry(total=4",
         "  error: subprocess failed",
         "  why",
     ]
-    assert excerpt("\n".join(said)) == "  error: subprocess failed\n  why"
+    assert excerpt("\n".join(output)) == "  error: subprocess failed\n  why"
     assert excerpt("\n".join(map(str, range(40)))) == "\n".join(map(str, range(25, 40)))
 
 

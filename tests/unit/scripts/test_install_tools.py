@@ -40,9 +40,14 @@ def install(path: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_where_all_are_there_nothing_is_done_or_said(bare: Path) -> None:
+def with_needed(path: Path) -> None:
     for name in NEEDED:
-        write(bare / name, "")
+        write(path / name, "")
+
+
+def test_where_all_are_there_nothing_is_done_or_said(bare: Path) -> None:
+    with_needed(bare)
+    write(bare / "google-chrome", "")
     done = install(bare)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -57,10 +62,14 @@ def test_what_is_missing_is_installed_from_a_fresh_list_of_packages(bare: Path) 
     )
     done = install(bare)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "== installing ffmpeg openssl redis-server sox (apt-get)\n"
-    update, installed = (bare / "asked").read_text().splitlines()
+    assert done.stdout == (
+        "== installing ffmpeg openssl redis-server sox (apt-get)\n"
+        "== installing chromium (apt-get)\n"
+    )
+    update, installed, _, browser = (bare / "asked").read_text().splitlines()
     assert update == "update"
     assert installed.endswith("ffmpeg openssl redis-server sox")
+    assert browser.endswith(" chromium")
     assert install(bare).stdout == ""
 
 
@@ -85,4 +94,29 @@ def test_what_cannot_be_installed_is_named_in_a_sentence(
     assert last.startswith("acestep-ray: the tests need curl ffmpeg openssl redis-server sox, ")
     assert sentence in last
     assert before == (["Temporary failure resolving"] if "Temporary" in (apt_get or "") else [])
+    assert not list(bare.glob("tmp*"))
+
+
+@pytest.mark.parametrize(
+    ("apt_get", "user", "sentence"),
+    [
+        (None, 0, "there is no apt-get"),
+        ("exit 0", 1000, "only root may install them: sudo apt-get install chromium"),
+        ("echo No such package; exit 100", 0, "apt-get could not install chromium"),
+        ("exit 0", 0, "did not bring one"),
+    ],
+)
+def test_without_a_browser_the_other_tests_can_run(
+    bare: Path, apt_get: str | None, user: int, sentence: str
+) -> None:
+    with_needed(bare)
+    write(bare / "id", f"echo {user}")
+    if apt_get is not None:
+        write(bare / "apt-get", apt_get)
+    done = install(bare)
+    assert done.returncode == 0
+    *before, last = done.stderr.splitlines()
+    assert last.startswith("acestep-ray: the tests of web pages need chromium or google-chrome, ")
+    assert sentence in last
+    assert before == (["No such package"] if "No such" in (apt_get or "") else [])
     assert not list(bare.glob("tmp*"))

@@ -35,9 +35,9 @@ def make(clone: Path, python: object = sys.executable, **environment: str) -> st
         text=True,
         check=False,
     )
-    said = [line for line in done.stderr.splitlines() if not line.startswith("make: ***")]
-    assert bool(said) == bool(done.returncode), done.stderr
-    return "\n".join(said)
+    output = [line for line in done.stderr.splitlines() if not line.startswith("make: ***")]
+    assert bool(output) == bool(done.returncode), done.stderr
+    return "\n".join(output)
 
 
 def program(folder: Path, name: str, script: str) -> Path:
@@ -50,8 +50,8 @@ def program(folder: Path, name: str, script: str) -> Path:
 
 
 def test_a_python_that_is_not_there(clone: Path) -> None:
-    said = make(clone, "python9")
-    assert said.startswith("acestep-ray: there is no program 'python9': install Python 3.11 to")
+    output = make(clone, "python9")
+    assert output.startswith("acestep-ray: there is no program 'python9': install Python 3.11 to")
 
 
 @pytest.mark.parametrize("version", ["2.7", "3.10", "3.15"])
@@ -59,17 +59,17 @@ def test_a_python_that_ray_has_no_package_for(clone: Path, tmp_path: Path, versi
     bin_folder = tmp_path / "bin"
     program(bin_folder, "python3.14", "exit 0")
     python = program(bin_folder, "python", f"echo {version}")
-    said = make(clone, python, PATH=f"{bin_folder}:{os.environ['PATH']}")
-    assert f"is Python {version}, and Ray runs on 3.11 to 3.14: " in said
-    assert said.endswith("python3.14 is here, so try make PYTHON=python3.14")
+    output = make(clone, python, PATH=f"{bin_folder}:{os.environ['PATH']}")
+    assert f"is Python {version}, and Ray runs on 3.11 to 3.14: " in output
+    assert output.endswith("python3.14 is here, so try make PYTHON=python3.14")
     assert not (clone / ".venv").exists()
 
 
 def test_a_python_without_its_venv_module(clone: Path, tmp_path: Path) -> None:
     """As Debian splits the package."""
     script = 'case "$2" in *ensurepip*) exit 1;; *) echo 3.11;; esac'
-    said = make(clone, program(tmp_path / "bin", "python", script))
-    assert "sudo apt-get install python3.11-venv" in said
+    output = make(clone, program(tmp_path / "bin", "python", script))
+    assert "sudo apt-get install python3.11-venv" in output
 
 
 def test_a_folder_that_cannot_be_written(clone: Path) -> None:
@@ -79,8 +79,10 @@ def test_a_folder_that_cannot_be_written(clone: Path) -> None:
 
 def test_what_python_itself_says_is_shown(clone: Path, tmp_path: Path) -> None:
     script = 'case "$*" in *"-m venv"*) echo its own words >&2; exit 1;; *) echo 3.11;; esac'
-    said = make(clone, program(tmp_path / "bin", "python", script))
-    assert said == "its own words\nacestep-ray: the virtual environment could not be made (above)."
+    output = make(clone, program(tmp_path / "bin", "python", script))
+    assert (
+        output == "its own words\nacestep-ray: the virtual environment could not be made (above)."
+    )
 
 
 def test_it_is_made_once_and_anew_after_a_move(clone: Path, tmp_path: Path) -> None:

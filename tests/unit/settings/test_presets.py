@@ -45,7 +45,7 @@ def test_listed_planners_take_the_presets_gpu() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scaling", "said"),
+    ("scaling", "message"),
     [
         ({"decoder": {"num_gpus": 1.5}}, "whole number"),
         ({"decoder": {"min_replicas": 3, "max_replicas": 2}}, "min_replicas (3)"),
@@ -53,7 +53,7 @@ def test_listed_planners_take_the_presets_gpu() -> None:
         ({"target_seconds": 0}, "greater than 0"),
     ],
 )
-def test_what_cannot_be_is_refused(scaling: dict[str, object], said: str) -> None:
+def test_what_cannot_be_is_refused(scaling: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError) as refusal:
         Settings.model_validate({"scaling": scaling})
-    assert said in str(refusal.value)
+    assert message in str(refusal.value)

@@ -26,6 +26,6 @@ def test_loopback_needs_no_key(host: str, open_settings: Settings) -> None:
     assert public_without_key(host, open_settings) is None
 
 
-def test_a_key_or_leave_opens_the_door() -> None:
+def test_a_key_or_permission_allows_a_public_bind() -> None:
     assert public_without_key("0.0.0.0", Settings(api_key=SecretStr("k"))) is None
     assert public_without_key("0.0.0.0", Settings(allow_public=True)) is None

@@ -24,10 +24,10 @@ FOLDER = "has 3 nodes, and the audio in file:///a is .* set ACESTEP_ARTIFACTS .*
 )
 def test_data_on_one_node(store: str, artifacts: str, shared: bool, why: str | None) -> None:
     settings = Settings(store=SecretStr(store), artifacts=artifacts, artifacts_shared=shared)
-    said = bound_to_one_node(settings, nodes=3)
+    reason = bound_to_one_node(settings, nodes=3)
     if why is None:
-        assert said is None
+        assert reason is None
     else:
-        assert said is not None
-        assert re.search(why, said)
+        assert reason is not None
+        assert re.search(why, reason)
     assert bound_to_one_node(settings, nodes=1) is None

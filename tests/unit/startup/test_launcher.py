@@ -2,6 +2,7 @@
 
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 import yaml
 
 from acestep_ray.cli import main
+from acestep_ray.startup import launcher
 from acestep_ray.startup.launcher import refuse_used_port, url_of
+from acestep_ray.startup.ray_node import RayNode
 from tests.redis_server import RedisServer
 from tests.service import free_port
 
@@ -28,7 +31,7 @@ def write(tmp_path: Path, config: dict[str, Any]) -> str:
     return str(file)
 
 
-def test_a_used_port_is_said_at_once(
+def test_a_used_port_is_reported_at_once(
     tmp_path: Path, config: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with socket.socket() as other:
@@ -49,7 +52,7 @@ def test_a_port_that_is_none_is_refused(
     assert f"port {port} on 127.0.0.1 cannot be used (a port is" in capsys.readouterr().err
 
 
-def test_a_port_that_localhost_leads_past_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_that_localhost_leads_past_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     """As if a container has the port on ::1, which most programs try first for localhost."""
     with socket.socket(socket.AF_INET6) as other:
         other.bind(("::1", 0))
@@ -74,7 +77,7 @@ def test_the_service_is_asked_where_it_listens(host: str, url: str) -> None:
     assert url_of(host, 8001) == url
 
 
-def test_an_engine_whose_libraries_are_missing_is_said_at_once(
+def test_an_engine_whose_libraries_are_missing_is_reported_at_once(
     tmp_path: Path,
     config: dict[str, Any],
     capsys: pytest.CaptureFixture[str],
@@ -161,7 +164,7 @@ def test_a_config_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str
     assert "nowhere.yaml" in capsys.readouterr().err
 
 
-def test_a_job_store_that_cannot_be_used_is_said_at_once(
+def test_a_job_store_that_cannot_be_used_is_reported_at_once(
     tmp_path: Path,
     config: dict[str, Any],
     capsys: pytest.CaptureFixture[str],
@@ -175,3 +178,27 @@ def test_a_job_store_that_cannot_be_used_is_said_at_once(
     assert main(["serve", write(tmp_path, config)]) == 2
     assert "set appendonly yes in its configuration" in capsys.readouterr().err
     server.kill()
+
+
+@pytest.mark.parametrize(("setting", "option"), [(None, []), ("false", ["--no-dashboard"])])
+def test_the_dashboard_is_left_out_only_on_request(
+    tmp_path: Path,
+    config: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    setting: str | None,
+    option: list[str],
+) -> None:
+    nodes: list[RayNode] = []
+
+    def keep_serving(new_node: Callable[[], RayNode], *_: object) -> int:
+        nodes.append(new_node())
+        return 0
+
+    monkeypatch.setattr(launcher, "keep_serving", keep_serving)
+    monkeypatch.setenv("ACESTEP_DATA", str(tmp_path))
+    monkeypatch.delenv("ACESTEP_DASHBOARD", raising=False)
+    if setting:
+        monkeypatch.setenv("ACESTEP_DASHBOARD", setting)
+    assert main(["serve", write(tmp_path, config), "--port", str(free_port())]) == 0
+    (node,) = nodes
+    assert node._command == [sys.executable, "-m", "deployments.serve_run", *option]

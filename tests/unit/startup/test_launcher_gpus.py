@@ -44,4 +44,4 @@ def test_the_models_run_on_the_cpu_where_no_gpu_is_shown(
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     application = yaml.safe_load(CONFIG.read_text())["applications"][0]
     assert _leave_out_gpus(application, Settings.model_validate(application["args"])) == changes
-    assert why in (said := "".join(capsys.readouterr())) and bool(said) == bool(why)
+    assert why in (output := "".join(capsys.readouterr())) and bool(output) == bool(why)

@@ -39,7 +39,7 @@ def test_a_traceback_that_ends_in_our_sentence_is_left_out(
     assert log.failed.is_set()
 
 
-def test_a_token_that_ray_misses_is_told_in_its_own_sentence(
+def test_a_token_that_ray_misses_is_shown_in_its_own_message(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """This happens to users who have set RAY_AUTH_MODE=token for another cluster."""

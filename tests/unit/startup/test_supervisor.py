@@ -161,7 +161,7 @@ def test_a_first_start_that_fails_is_the_end(supervise: Callable[..., Supervised
     ]
 
 
-def test_a_sentence_of_ours_is_all_that_is_said_of_a_failed_start(
+def test_a_sentence_of_ours_is_all_that_is_shown_of_a_failed_start(
     supervise: Callable[..., Supervised],
 ) -> None:
     supervised = supervise(document={"starting": True, "prints": "SettingError: It is so."})
@@ -247,7 +247,7 @@ def test_a_service_that_comes_back_is_left_alone(supervise: Callable[..., Superv
     assert "/health" not in supervised.shown()
 
 
-def test_a_part_that_can_be_done_without_is_told_of_once(
+def test_a_part_that_can_be_done_without_is_reported_once(
     supervise: Callable[..., Supervised],
 ) -> None:
     parts = ["gcs_server", "monitor.py", "dashboard.py", "log_monitor.py", "raylet"]

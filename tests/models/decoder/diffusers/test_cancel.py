@@ -68,10 +68,10 @@ def test_between_the_tiles_of_a_long_piece(turbo: Tiny) -> None:
         if reports.count(("vae", 0, 1)) == 2:
             raise DecodeCancelled
 
-    turbo.voice.heard.clear()
+    turbo.voice.received.clear()
     with pytest.raises(DecodeCancelled):
         list(turbo.engine.generate(request(seconds=40.0, steps=1), Sources(), report))
-    assert len(turbo.voice.heard) == 1, "the second tile was decoded after all"
+    assert len(turbo.voice.received) == 1, "the second tile was decoded after all"
 
 
 def test_closing_the_takes_early(turbo: Tiny) -> None:

@@ -45,6 +45,6 @@ def test_a_part_of_a_piece(
 
 
 def test_a_part_in_tiles_costs_only_its_tiles(turbo: Tiny, latents: torch.Tensor) -> None:
-    turbo.voice.heard.clear()
+    turbo.voice.received.clear()
     decode(turbo.pipeline.vae, latents, 500, 510, tiled=True, tick=lambda: None)
-    assert [heard.shape[1] for heard in turbo.voice.heard] == [10 + 2 * 64]
+    assert [latents.shape[1] for latents in turbo.voice.received] == [10 + 2 * 64]

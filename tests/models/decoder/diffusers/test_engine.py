@@ -57,7 +57,7 @@ def test_takes(turbo: Tiny, values: dict[str, Any], sources: Sources, frames: in
 def test_reports(turbo: Tiny) -> None:
     reports: list[tuple[str, int, int]] = []
     asked = request(steps=3, seeds=(1, 2))
-    for take in turbo.engine.generate(asked, Sources(), lambda *said: reports.append(said)):
+    for take in turbo.engine.generate(asked, Sources(), lambda *report: reports.append(report)):
         assert reports[-1] == ("vae", take.index + 1, 2)
     diffusion = [("diffusion", step, 3) for step in range(4)]
     vae = [("vae", 0, 2), ("vae", 1, 2), ("vae", 2, 2)]
@@ -67,7 +67,7 @@ def test_reports(turbo: Tiny) -> None:
 def test_a_long_piece_is_tiled_and_reported_between_tiles(turbo: Tiny) -> None:
     reports: list[tuple[str, int, int]] = []
     asked = request(steps=1, seconds=40.0)
-    (take,) = turbo.engine.generate(asked, Sources(), lambda *said: reports.append(said))
+    (take,) = turbo.engine.generate(asked, Sources(), lambda *report: reports.append(report))
     assert reports.count(("vae", 0, 1)) == 3
     assert take.samples.shape == (40 * 48_000, 2)
     assert take.warnings == ()
@@ -75,13 +75,13 @@ def test_a_long_piece_is_tiled_and_reported_between_tiles(turbo: Tiny) -> None:
 
 def test_tiles_are_left_out_on_request_but_not_for_the_longest(turbo: Tiny) -> None:
     asked = request(steps=1, seconds=40.0, use_tiled_decode=False)
-    turbo.voice.heard.clear()
+    turbo.voice.received.clear()
     turbo.takes(asked)
-    assert [len(heard[0]) for heard in turbo.voice.heard] == [1000]
+    assert [len(latents[0]) for latents in turbo.voice.received] == [1000]
     strict = DiffusersDecoder(turbo.loaded, DEVICE, whole_seconds=30)
-    turbo.voice.heard.clear()
+    turbo.voice.received.clear()
     (take,) = strict.generate(asked, Sources(), lambda *_: None)
-    assert len(turbo.voice.heard) == 3
+    assert len(turbo.voice.received) == 3
     assert take.warnings == ("Pieces longer than 30 s are always decoded in tiles.",)
 
 
@@ -109,7 +109,7 @@ def test_codes_win_over_a_source(turbo: Tiny) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "sources", "said"),
+    ("values", "sources", "message"),
     [
         ({"task": "lego"}, source(100_000), "acestep-v15-turbo does not do lego"),
         ({"model": "another"}, Sources(), "This is acestep-v15-turbo, not another"),
@@ -127,8 +127,8 @@ def test_codes_win_over_a_source(turbo: Tiny) -> None:
         ),
     ],
 )
-def test_refusals(turbo: Tiny, values: dict[str, Any], sources: Sources, said: str) -> None:
-    with pytest.raises(DecoderError, match=said):
+def test_refusals(turbo: Tiny, values: dict[str, Any], sources: Sources, message: str) -> None:
+    with pytest.raises(DecoderError, match=message):
         turbo.takes(request(**values), sources)
 
 

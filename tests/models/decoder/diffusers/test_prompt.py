@@ -136,20 +136,20 @@ def test_where_a_caption_is_cut(turbo: Tiny) -> None:
     (warning,) = cuts(turbo, caption=" ".join(["drum"] * 299 + ["END"]))
     assert "256 tokens" in warning
     assert 'of 300 ("…' in warning
-    said = int(warning.split("up to word ")[1].split(" ")[0])
+    word = int(warning.split("up to word ")[1].split(" ")[0])
     # As many as fit beside the instruction and headings.
-    assert 225 < said < 250
+    assert 225 < word < 250
     assert 'drum")' in warning
 
 
 def test_where_lyrics_are_cut(turbo: Tiny) -> None:
     words = [f"word{n}" for n in range(1500)]
     (warning,) = cuts(turbo, lyrics="\n".join(words))
-    said = int(warning.split("up to word ")[1].split(" ")[0])
+    word = int(warning.split("up to word ")[1].split(" ")[0])
     assert f"of {len(words)}" in warning
-    assert words[said - 1][:4] in warning
-    assert 400 < said < 1500
-    sung = " ".join(words[: said - 1])
+    assert words[word - 1][:4] in warning
+    assert 400 < word < 1500
+    sung = " ".join(words[: word - 1])
     assert len(turbo.pipeline.tokenizer(sung)["input_ids"]) <= 2048
 
 

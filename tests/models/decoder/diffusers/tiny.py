@@ -44,10 +44,10 @@ class Voice(nn.Module):
         self.conv = nn.ConvTranspose1d(
             CHANNELS, 2, 3 * SAMPLES_PER_FRAME, stride=SAMPLES_PER_FRAME, padding=SAMPLES_PER_FRAME
         )
-        self.heard: list[torch.Tensor] = []
+        self.received: list[torch.Tensor] = []
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
-        self.heard.append(latents.transpose(1, 2).clone())
+        self.received.append(latents.transpose(1, 2).clone())
         audio: torch.Tensor = self.conv(latents)
         return audio
 
@@ -88,11 +88,11 @@ class Tiny:
 
     def latents(self, request: DecodeRequest, sources: Sources | None = None) -> torch.Tensor:
         """What the VAE got to decode, [takes, frames, 64]; for pieces too short for tiles."""
-        self.voice.heard.clear()
+        self.voice.received.clear()
         self.takes(request, sources)
-        heard = torch.cat(self.voice.heard)
-        assert len(heard) == len(request.seeds), "the piece was decoded in tiles"
-        return heard
+        received = torch.cat(self.voice.received)
+        assert len(received) == len(request.seeds), "the piece was decoded in tiles"
+        return received
 
     def called(self, **inputs: Any) -> torch.Tensor:
         """Latents of a plain call of diffusers' pipeline."""

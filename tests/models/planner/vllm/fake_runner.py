@@ -270,7 +270,7 @@ class FakeRunner:
     def _receive(self, name: str, tokens: list[int], reason: FinishReason | None) -> None:
         job = self.jobs.get(name)
         if job is None:
-            raise BrokenPromise(f"the client hears of {name}")
+            raise BrokenPromise(f"the client receives {name}")
         if job.ended:
             raise BrokenPromise(f"{name} goes on after its end")
         job.got += tokens

@@ -36,7 +36,7 @@ def test_an_order_survives_its_journey(order: RowOrder) -> None:
     PlanProcessor.validate_params(params)
 
 
-def test_every_request_that_the_door_lets_through_makes_an_order() -> None:
+def test_every_request_that_the_api_lets_through_makes_an_order() -> None:
     for fields in (
         {"temperature": 2, "cfg_scale": 20, "top_k": 2**31 - 1, "repetition_penalty": 2},
         {"temperature": 0, "cfg_scale": 0.5, "top_k": 0, "top_p": 0, "repetition_penalty": 1e-9},

@@ -161,7 +161,7 @@ class ForeignHashes(PairScheduler):
         (SmallOnesFirst, "overtook"),
         (NobodyRefused, "waits since"),
         (HalvesAborted, "lives on"),
-        (ShadowsShown, "the client hears of"),
+        (ShadowsShown, "the client receives"),
         (ForeignHashes, "reads another's KV"),
     ],
 )

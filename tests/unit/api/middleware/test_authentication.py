@@ -63,4 +63,4 @@ async def test_without_a_key_all_is_open(make_api: MakeHarness) -> None:
     for key in (None, ""):
         api = await make_api(api_key=key)
         assert (await api.http.get("/v1/jobs")).status_code == 200
-        api.service.store.close()
+        await api.service.coordinator.close()

@@ -111,3 +111,59 @@ def test_the_setting_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None
 def test_settings_that_are_none(value: str) -> None:
     with pytest.raises(ValidationError, match="cors_origins"):
         Settings(cors_origins=value)  # as the environment has it
+
+
+SENT_UNASKED = (
+    "text/plain",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=b",
+)
+
+
+@pytest.mark.parametrize("content_type", SENT_UNASKED)
+@pytest.mark.parametrize("path", [URL, "/release_task", "/api/release_task", "/v1/jobs/j/cancel"])
+@pytest.mark.parametrize(
+    "browser",
+    [
+        {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
+        {
+            "Origin": "http://music.example:81",
+            "Host": "music.example",
+            "Sec-Fetch-Site": "same-site",
+        },
+        {"Origin": "http://music.example:81", "Host": "music.example"},
+    ],
+)
+async def test_a_foreign_page_changes_nothing(
+    api: ApiHarness, path: str, browser: dict[str, str], content_type: str
+) -> None:
+    """A browser sends these without a preflight."""
+    headers = {**browser, "Content-Type": content_type}
+    problem = problem_of(
+        await api.http.post(path, content=b"caption=x", headers=headers), 403, "foreign_origin"
+    )
+    assert "ACESTEP_CORS_ORIGINS" in problem["detail"]
+    assert (await api.http.get("/v1/jobs")).json()["jobs"] == []
+
+
+@pytest.mark.parametrize(
+    "browser",
+    [
+        {},
+        {"Origin": PAGE, "Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://music.example", "Sec-Fetch-Site": "same-origin"},
+        {"Origin": "http://10.0.0.5:8001", "Host": "10.0.0.5:8001"},
+        {"Origin": "https://public.example", "Host": "inner:8001"},
+        {"Origin": "https://friend.example", "Sec-Fetch-Site": "cross-site"},
+    ],
+)
+async def test_own_pages_and_allowed_ones_submit(
+    make_api: MakeHarness, browser: dict[str, str]
+) -> None:
+    api = await make_api(
+        cors_origins="loopback,https://friend.example", public_url="https://public.example/music"
+    )
+    answer = await api.http.post(URL, json={"caption": "x"}, headers=browser)
+    assert answer.status_code == 200, answer.text

@@ -31,7 +31,7 @@ async def send(api: ApiHarness, content: bytes, content_type: str | None) -> tup
     headers = {"Content-Type": content_type} if content_type is not None else {}
     answer = await api.http.post(URL, content=content, headers=headers)
     assert answer.status_code == 200, answer.text
-    spec = api.stored(answer.json()["job_id"])
+    spec = await api.stored(answer.json()["job_id"])
     return spec.decode.caption, spec.decode.bpm
 
 
@@ -94,7 +94,7 @@ async def test_forms_without_fields_are_requests_for_defaults(api: ApiHarness) -
 async def test_malformed_json(api: ApiHarness, content: bytes) -> None:
     answer = await api.http.post(URL, content=content, headers={"Content-Type": "application/json"})
     problem_of(answer, 400, "malformed_body")
-    assert api.queued() == 0
+    assert await api.queued() == 0
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ async def test_malformed_multipart(api: ApiHarness, boundary: str, content: byte
         URL, content=content, headers={"Content-Type": f"multipart/form-data{boundary}"}
     )
     problem_of(answer, 400, "malformed_body")
-    assert api.queued() == 0
+    assert await api.queued() == 0
 
 
 @pytest.mark.parametrize("content_type", [None, "text/plain", "image/png"])
@@ -207,7 +207,7 @@ async def test_a_caption_of_two_megabytes(api: ApiHarness) -> None:
     problem_of(await api.http.post(URL, data={"caption": caption}), 413, "body_too_large")
     form = await api.http.post(URL, files={"caption": (None, caption)})
     problem_of(form, 413, "body_too_large")
-    assert api.queued() == 0
+    assert await api.queued() == 0
 
 
 async def test_many_fields_are_large_together(api: ApiHarness) -> None:
@@ -290,7 +290,7 @@ async def test_text_fields_that_are_sent_as_files(api: ApiHarness) -> None:
     }
     answer = await api.http.post(URL, files=files)
     assert warnings_of(answer) == ""
-    spec = api.stored(answer.json()["job_id"])
+    spec = await api.stored(answer.json()["job_id"])
     assert (spec.decode.lyrics, spec.decode.bpm, spec.decode.caption) == (
         "[verse]\nÄpfel",
         120,
@@ -313,7 +313,7 @@ async def test_parts_that_come_twice(api: ApiHarness) -> None:
     parts = [("caption", (None, b"a")), ("caption", ("c.txt", b"b")), ("bpm", (None, b"90"))]
     answer = await api.http.post(URL, files=parts)
     assert warnings_of(answer) == "Sent more than once, only the first is used: caption."
-    assert api.stored(answer.json()["job_id"]).decode.caption == "a"
+    assert (await api.stored(answer.json()["job_id"])).decode.caption == "a"
 
 
 async def test_malformed_forms_are_no_news(
@@ -336,4 +336,4 @@ async def test_a_text_where_a_file_belongs(api: ApiHarness) -> None:
 
 async def test_parameters_of_the_url_are_no_fields(api: ApiHarness) -> None:
     answer = await api.http.post(f"{URL}?caption=other", json={"caption": "mine"})
-    assert api.stored(answer.json()["job_id"]).decode.caption == "mine"
+    assert (await api.stored(answer.json()["job_id"])).decode.caption == "mine"

@@ -25,7 +25,7 @@ async def specs(api: ApiHarness, pairs: Pairs) -> list[JobSpec]:
     """The stored form of both kinds of form."""
     answers = [await urlencoded(api, pairs), await multipart(api, pairs)]
     assert all("Unknown" not in warnings_of(answer) for answer in answers)
-    return [api.stored(answer.json()["job_id"]) for answer in answers]
+    return [await api.stored(answer.json()["job_id"]) for answer in answers]
 
 
 @pytest.mark.parametrize(
@@ -131,4 +131,4 @@ async def test_the_url_parsers_own_charset_field(api: ApiHarness) -> None:
     for content in (b"_charset_=iso-8859-1&caption=caf%E9", b"caption=caf%E9&_charset_=latin1"):
         answer = await api.http.post(URL, content=content, headers=FORM)
         assert "warnings" not in answer.json()
-        assert api.stored(answer.json()["job_id"]).decode.caption == "café"
+        assert (await api.stored(answer.json()["job_id"])).decode.caption == "café"

@@ -24,11 +24,20 @@ def numbers(*others: Any) -> list[Any]:
     return [*NOT_NUMBERS, *NOT_FINITE, *others]
 
 
+A_JOB = "550e8400-e29b-41d4-a716-446655440000"
+NOT_JOBS = [
+    "job",
+    " ",
+    "550e8400-e29b-41d4-a716-44665544000",
+    "550e8400-e29b-41d4-a716-44665544000g",
+]
+
+
 BAD: dict[str, list[Any]] = {
     "caption": [*NOT_TEXT, "x" * 4001],
     "lyrics": [*NOT_TEXT, "x" * 20_001],
     "vocal_language": [*NOT_TEXT, "xx", "english", "e", " "],
-    "audio_format": [*NOT_CHOICES, "aac", ".mp3"],
+    "audio_format": [*NOT_CHOICES, "m4a", ".mp3"],
     "bpm": numbers(29, 301, 120.5, -1, 0, "29", "120.5"),
     "key_scale": [*NOT_TEXT, "H major", "X", "C blues", "C major minor", " "],
     "time_signature": [0, 5, 4.5, True, [], {}, "5", "5/4", "4/8", "four", " ", "a\0b", 10**400],
@@ -39,6 +48,10 @@ BAD: dict[str, list[Any]] = {
     "seed": [v for v in numbers() if v != [1]]
     + [-2, 2**32, 1.5, "1,,2", "1,x", [1, -2], [1, None], [[1]], [1] * 9, ","],
     "batch_size": numbers(0, 9, -1, 1.5),
+    "sample_query": [*NOT_TEXT, "x" * 4001],
+    "sample_mode": NOT_FLAGS,
+    "use_format": NOT_FLAGS,
+    "instrumental": NOT_FLAGS,
     "use_5hz_lm": NOT_FLAGS,
     "lm_model_path": [*NOT_TEXT, "x" * 201],
     "lm_backend": [*NOT_CHOICES, "nano-vllm", "mlx"],
@@ -50,6 +63,10 @@ BAD: dict[str, list[Any]] = {
     "lm_repetition_penalty": numbers(0, -1, 2.1),
     "reference_audio_path": [*NOT_TEXT, "x" * 4097],
     "src_audio_path": [*NOT_TEXT, "x" * 4097],
+    "src_job_id": [*NOT_TEXT, *NOT_JOBS],
+    "src_take": numbers(0, 9, -1, 1.5),
+    "reference_job_id": [*NOT_TEXT, *NOT_JOBS],
+    "reference_take": numbers(0, 9, -1, 1.5),
     "task_type": [*NOT_CHOICES, "text-to-music"],
     "instruction": [*NOT_TEXT, "x" * 4001],
     "repainting_start": [*NOT_NUMBERS, *NOT_FINITE[:4]],
@@ -66,6 +83,7 @@ BAD: dict[str, list[Any]] = {
     "shift": numbers(0.9, 5.1, 0),
     "use_tiled_decode": NOT_FLAGS,
     "use_cot_caption": NOT_FLAGS,
+    "use_cot_language": NOT_FLAGS,
     "track_name": [*NOT_CHOICES, "piano"],
     "track_classes": [5, True, {}, "piano", ["drums", "piano"], [5], "drums;bass", "a\0b"],
     "model": [*NOT_TEXT, "x" * 201],
@@ -77,7 +95,7 @@ GOOD: dict[str, list[tuple[Any, Any]]] = {
     "lyrics": [("x" * 20_000, "x" * 20_000), ("[verse]\n\tla\r\n", "[verse]\n\tla\r\n")],
     "vocal_language": [("zh-CN", "zh"), ("EN", "en"), ("yue", "yue"), ("unknown", "unknown")],
     "audio_format": [("mp3", "mp3"), ("WAV", "wav"), ("flac", "flac"), ("opus", "opus"),
-                     ("ogg", "ogg"), ("", "mp3")],
+                     ("ogg", "ogg"), ("wav32", "wav32"), ("", "mp3")],
     "bpm": [(30, 30), (300, 300), ("120", 120), (" 120 ", 120), (120.0, 120), ("120.0", 120),
             ("1.2e2", 120)],
     "key_scale": [("C Major", "C major"), ("f# minor", "F# minor"), ("Am", "A minor"), ("", "")],
@@ -89,6 +107,10 @@ GOOD: dict[str, list[tuple[Any, Any]]] = {
     "seed": [(0, (0,)), ("", (-1,)), (2**32 - 1, (2**32 - 1,)), ("7", (7,)), ("1, 2,3", (1, 2, 3)),
              ([4, "5"], (4, 5)), (-1, (-1,))],
     "batch_size": [(1, 1), (8, 8), ("3", 3)],
+    "sample_query": [("x" * 4000, "x" * 4000), ("", "")],
+    "sample_mode": [(True, True), ("no", False)],
+    "use_format": [(True, True), ("off", False)],
+    "instrumental": [(True, True), ("0", False)],
     "use_5hz_lm": [(True, True), ("Yes", True), ("on", True), ("0", False)],
     "lm_model_path": [("acestep-5Hz-lm-4B", "acestep-5Hz-lm-4B")],
     "lm_backend": [("pt", "pt"), ("VLLM", "vllm"), ("", "vllm")],
@@ -114,11 +136,16 @@ GOOD: dict[str, list[tuple[Any, Any]]] = {
     "shift": [(1, 1.0), (5, 5.0)],
     "use_tiled_decode": [("false", False)],
     "use_cot_caption": [("true", True)],
+    "use_cot_language": [("true", True), (False, False), ("", None)],
     "track_name": [("Vocals", "vocals"), ("backing_vocals", "backing_vocals"), ("", "")],
     "track_classes": [("drums | Bass", ("drums", "bass")), (["fx", "fx"], ("fx",)), ("", ()),
                       ([], ())],
     "model": [("acestep-v15-turbo", "acestep-v15-turbo")],
     "use_adg": [("yes", True)],
+    "src_job_id": [(A_JOB.upper(), A_JOB), (f" {A_JOB} ", A_JOB), ("", None)],
+    "src_take": [(1, 1), (8, 8), ("2", 2)],
+    "reference_job_id": [(A_JOB, A_JOB)],
+    "reference_take": [(1, 1), ("8", 8)],
 }  # fmt: skip
 
 
@@ -139,14 +166,21 @@ async def test_bad_values_in_json(api: ApiHarness, field: str) -> None:
         assert errors[field].startswith(f"{field} must be {legal}; got "), value
         assert legal in answer.json()["detail"]
         assert answer.json()["errors"][0]["legal"] == legal
-    assert api.queued() == 0
+    assert await api.queued() == 0
 
 
 @pytest.mark.parametrize("field", BAD)
 async def test_bad_values_in_forms(api: ApiHarness, field: str) -> None:
     texts = [v for v in BAD[field] if isinstance(v, str) and v and "\ud83d" not in v]
     texts += [str(v) for v in BAD[field] if type(v) in (int, float) and abs(v) < 1e30]
-    if field in ("caption", "lyrics", "instruction", "lm_negative_prompt", "time_signature"):
+    if field in (
+        "caption",
+        "lyrics",
+        "sample_query",
+        "instruction",
+        "lm_negative_prompt",
+        "time_signature",
+    ):
         texts = [t for t in texts if len(t) > 10 or "\0" in t]  # numbers are texts there
     if field.endswith(("_path", "model")):
         texts = [t for t in texts if len(t) > 10 or "\0" in t]
@@ -158,7 +192,7 @@ async def test_bad_values_in_forms(api: ApiHarness, field: str) -> None:
         multipart = await api.http.post(URL, files={field: (None, text)})
         for answer in (urlencoded, multipart):
             assert field in field_errors(answer), f"{text!r}"
-    assert api.queued() == 0
+    assert await api.queued() == 0
 
 
 @pytest.mark.parametrize("field", GOOD)
@@ -187,7 +221,7 @@ async def test_values_that_mean_the_default(api: ApiHarness, field: str) -> None
         answers.append(await api.http.post(URL, files={field: (None, nothing)}))
     for answer in answers:
         assert answer.status_code == 200, answer.text
-        stored = api.stored(answer.json()["job_id"])
+        stored = await api.stored(answer.json()["job_id"])
         assert stored.model_dump() | {"seeds": ()} == plain
 
 
@@ -280,7 +314,7 @@ def test_a_parameter_is_read_by_the_name_that_the_engines_have() -> None:
     made = {"seeds", "source", "reference"}
     assert set(DecodeParameters.model_fields) - made <= read
     of_lm = {name.removeprefix("lm_") for name in read}
-    assert set(PlanParameters.model_fields) - {"planner"} <= of_lm
+    assert set(PlanParameters.model_fields) - {"planner", "writing"} <= of_lm
 
 
 async def test_a_plain_request_has_no_warnings(api: ApiHarness) -> None:

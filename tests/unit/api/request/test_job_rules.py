@@ -38,7 +38,7 @@ async def test_the_default_instructions_mean_that_none_is_given(api: ApiHarness)
         for more in ({}, {"audio_code_string": CODES}, {"use_5hz_lm": True}):
             answer = await api.submit(instruction=sentence, **more)
             assert warnings_of(answer) == ""
-            assert api.stored(answer.json()["job_id"]).decode.instruction == ""
+            assert (await api.stored(answer.json()["job_id"])).decode.instruction == ""
 
 
 async def test_codes_have_the_covers_instruction_and_the_job_says_so(api: ApiHarness) -> None:
@@ -49,7 +49,7 @@ async def test_codes_have_the_covers_instruction_and_the_job_says_so(api: ApiHar
     for without in ({}, {"use_5hz_lm": True, "infer_type": "dit"}):
         answer = await api.submit(**own, **without)
         assert warnings_of(answer) == ""
-        assert api.stored(answer.json()["job_id"]).decode.instruction == "Sing it low:"
+        assert (await api.stored(answer.json()["job_id"])).decode.instruction == "Sing it low:"
     cover = await api.submit(task_type="cover", audio_code_string=CODES, **own)
     assert warnings_of(cover) == ""
 
@@ -64,7 +64,7 @@ async def test_llm_dit_needs_codes_from_somewhere(api: ApiHarness) -> None:
 async def test_codes(api: ApiHarness) -> None:
     answer = await api.submit(audio_code_string=CODES, audio_duration=10)
     assert "warnings" not in answer.json()
-    spec = api.stored(answer.json()["job_id"])
+    spec = await api.stored(answer.json()["job_id"])
     assert (spec.decode.task, spec.decode.codes, spec.plan) == ("text2music", ((1,) * 50,), None)
     assert spec.decode.duration is None and len(spec.decode.seeds) == 2
     reported = warnings_of(await api.submit(audio_code_string=CODES, audio_duration=30))
@@ -88,7 +88,7 @@ async def test_codes_a_take(api: ApiHarness) -> None:
 
 async def test_codes_that_do_not_count(api: ApiHarness) -> None:
     answer = await api.submit(audio_code_string=CODES, infer_type="dit", use_5hz_lm=True)
-    spec = api.stored(answer.json()["job_id"])
+    spec = await api.stored(answer.json()["job_id"])
     assert spec.decode.codes == () and spec.plan and spec.plan.infer_type == "dit"
     assert warnings_of(answer) == "audio_code_string is not used with infer_type dit."
     errors = field_errors(await api.submit(audio_code_string=CODES, task_type="repaint"))
@@ -101,7 +101,7 @@ async def test_what_a_turbo_model_does_not_do(api: ApiHarness) -> None:
         "acestep-v15-turbo is a turbo model, made for 8 steps; 21 are run as asked.",
         "Not used by acestep-v15-turbo, a turbo model: guidance_scale, cfg_interval_end.",
     ]
-    assert api.stored(reported["job_id"]).decode.steps == 21
+    assert (await api.stored(reported["job_id"])).decode.steps == 21
     api.service.deploy = Deployed((MOCK_LM,), (BASE,), ready=True)
     base = await api.submit(guidance_scale=7, cfg_interval_end=0.5, inference_steps=50)
     assert "warnings" not in base.json()
@@ -116,7 +116,7 @@ async def test_a_base_model_is_told_of_its_steps(api: ApiHarness, model: str) ->
         f"{model} is made for 50 steps, and inference_steps was not sent: its default, 8, is run; "
         "send inference_steps: 50."
     ]
-    assert api.stored(answer.json()["job_id"]).decode.steps == 8
+    assert (await api.stored(answer.json()["job_id"])).decode.steps == 8
     for steps in (8, 50):  # a client that sends a value gets it
         assert "warnings" not in (await api.submit(inference_steps=steps)).json()
     api.service.deploy = Deployed((MOCK_LM,), (TURBO, decoder), ready=True)
@@ -191,7 +191,7 @@ async def test_tasks_without_their_source(api: ApiHarness, task: str) -> None:
     error = field_errors(await api.submit(task_type=task))["src_audio_path"]
     assert "src_audio" in error
     assert ("audio_code_string" in error) == (task == "cover")
-    assert api.queued() == 0
+    assert await api.queued() == 0
 
 
 @pytest.mark.parametrize(("start", "end"), [(5, 5), (5, 4.9), (0, 0), (0, -0.5), (-2, -3)])

@@ -22,7 +22,7 @@ async def test_the_lm_as_documented(api: ApiHarness) -> None:
         lm_cfg_scale=1.0, lm_top_k=0, lm_top_p=1.0, lm_repetition_penalty=1.0, lm_backend="vllm",
     )  # fmt: skip
     assert "warnings" not in answer.json()
-    lm = api.stored(answer.json()["job_id"]).plan
+    lm = (await api.stored(answer.json()["job_id"])).plan
     assert lm and lm.model_dump() == {
         "model": "",
         "backend": "mock",
@@ -31,6 +31,8 @@ async def test_the_lm_as_documented(api: ApiHarness) -> None:
         "cfg_scale": 1.0,
         "negative_prompt": "NO USER INPUT",
         "use_cot_caption": False,
+        "use_cot_language": None,
+        "writing": None,
         "top_k": None,
         "top_p": None,
         "repetition_penalty": 1.0,
@@ -69,7 +71,7 @@ async def test_the_lm_is_skipped_where_there_is_nothing_to_plan(api: ApiHarness,
         lm_temperature=1,
     )
     assert answer.json()["warnings"] == ["The LM is skipped (use_5hz_lm): audio codes came."]
-    assert api.stored(answer.json()["job_id"]).plan is None
+    assert (await api.stored(answer.json()["job_id"])).plan is None
 
 
 @pytest.mark.parametrize(
@@ -110,7 +112,7 @@ async def test_a_backend_that_is_not_deployed_is_served_with_a_warning(api: ApiH
     api.service.deploy = Deployed((pt,), (BASE,), ready=True)
     answer = await api.submit(use_5hz_lm=True, lm_backend="vllm", inference_steps=50)
     assert warnings_of(answer) == "lm_backend vllm is not deployed; pt serves the LM."
-    lm = api.stored(answer.json()["job_id"]).plan
+    lm = (await api.stored(answer.json()["job_id"])).plan
     assert lm and lm.backend == "pt"
     quiet = await api.submit(use_5hz_lm=True, inference_steps=50)
     assert "warnings" not in quiet.json()  # not requested

@@ -24,7 +24,7 @@ async def assert_cover(api: ApiHarness, answer: httpx.Response) -> None:
     """The song arrived complete, as the source of a cover."""
     assert answer.status_code == 200, answer.text
     assert "warnings" not in answer.json()
-    spec = api.stored(answer.json()["job_id"])
+    spec = await api.stored(answer.json()["job_id"])
     assert spec.decode.task == "cover"
     assert spec.decode.source and spec.decode.source.samples == 16_000
 
@@ -76,7 +76,7 @@ async def test_files_that_were_left_empty_are_not_sent(api: ApiHarness) -> None:
     for content in empty:
         answer = await post(api, named("name=caption", b"x") + content + END)
         assert "warnings" not in answer.json(), content
-        assert api.stored(answer.json()["job_id"]).decode.source is None
+        assert (await api.stored(answer.json()["job_id"])).decode.source is None
     song = named('name="src_audio"; filename="song.wav"', SONG)
     await assert_cover(api, await post(api, TASK + empty[0] + song + END))
 
@@ -234,7 +234,7 @@ CAPTION = named('name="caption"', LATIN)
 async def test_texts_that_say_how_they_are_written(api: ApiHarness, content: bytes) -> None:
     answer = await post(api, content + END)
     assert warnings_of(answer) == ""
-    assert api.stored(answer.json()["job_id"]).decode.caption == "café"
+    assert (await api.stored(answer.json()["job_id"])).decode.caption == "café"
 
 
 @pytest.mark.parametrize(

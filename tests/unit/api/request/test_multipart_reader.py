@@ -63,7 +63,7 @@ PIECES = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=settings().max_examples * 3 // 2)
 @given(
     content=st.lists(PIECES, max_size=12).map(lambda pieces: b"".join(pieces) + b"\r\n--b--\r\n"),
     sizes=st.lists(st.integers(1, 40), max_size=12),
@@ -74,7 +74,7 @@ def test_where_the_network_cuts_makes_no_difference(content: bytes, sizes: list[
     assert outcome(content, [1] * len(content)) == whole
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=settings().max_examples * 3 // 2)
 @given(
     caption=st.text(st.characters(exclude_categories=["Cs"]), max_size=50),
     song=st.lists(

@@ -50,7 +50,7 @@ async def test_an_uploaded_source(api: ApiHarness) -> None:
     answer = await send(api, {"src_audio": SONG}, caption="remix this song", task_type="repaint")
     assert "warnings" not in answer.json()
     job_id = answer.json()["job_id"]
-    spec = api.stored(job_id)
+    spec = await api.stored(job_id)
     assert spec.decode.source and spec.decode.reference is None
     assert (
         spec.decode.source.sample_rate,
@@ -86,7 +86,7 @@ async def test_a_wav_whose_writer_streamed(api: ApiHarness, inputs: Path) -> Non
     content = SONG[:4] + struct.pack("<I", 2_000_000_036) + SONG[8:40]
     content += struct.pack("<I", 2_000_000_000) + SONG[44:]
     answer = await send(api, {"src_audio": content}, task_type="repaint")
-    spec = api.stored(answer.json()["job_id"])
+    spec = await api.stored(answer.json()["job_id"])
     assert spec.decode.source and spec.decode.source.samples == 16_000
     assert warnings_of(answer).startswith("src_audio: its header names 125000.0 seconds, more than")
     (inputs / "song.wav").write_bytes(content)
@@ -111,7 +111,7 @@ async def test_audio_whose_oddness_is_not_heard_is_not_spoken_of(api: ApiHarness
 async def test_both_files(api: ApiHarness) -> None:
     files = {"src_audio": SONG, "reference_audio": song(format="FLAC")}
     answer = await send(api, files, task_type="cover")
-    spec = api.stored(answer.json()["job_id"])
+    spec = await api.stored(answer.json()["job_id"])
     assert (
         spec.decode.source
         and spec.decode.reference
@@ -122,7 +122,7 @@ async def test_both_files(api: ApiHarness) -> None:
 
 async def test_a_reference_for_a_new_song(api: ApiHarness) -> None:
     answer = await send(api, {"reference_audio": SONG})
-    spec = api.stored(answer.json()["job_id"])
+    spec = await api.stored(answer.json()["job_id"])
     assert spec.decode.reference and spec.decode.source is None
 
 
@@ -158,7 +158,7 @@ async def test_paths_that_are_refused(api: ApiHarness, inputs: Path, path: str) 
     errors = field_errors(answer, "invalid_audio")
     assert set(errors) == {"src_audio_path"}
     assert str(api.settings.data) not in answer.text and "root:" not in answer.text
-    assert api.queued() == 0 and await api.stored_keys() == []
+    assert await api.queued() == 0 and await api.stored_keys() == []
 
 
 async def test_a_path_elsewhere_names_the_folders_and_the_setting(make_api: MakeHarness) -> None:
@@ -201,7 +201,7 @@ async def test_uploads_that_are_not_audio(api: ApiHarness, data: bytes) -> None:
         answer = await send(api, {field: data}, task_type=task)
         errors = field_errors(answer, "invalid_audio")
         assert set(errors) == {field} and errors[field].startswith(f"{field} is refused: ")
-    assert api.queued() == 0 and await api.stored_keys() == []
+    assert await api.queued() == 0 and await api.stored_keys() == []
 
 
 async def test_both_files_are_looked_at(api: ApiHarness) -> None:
@@ -252,7 +252,7 @@ async def test_windows(make_api: MakeHarness, start: float, end: float) -> None:
     answer = await send(
         api, {"src_audio": SONG}, task_type="repaint", repainting_start=start, repainting_end=end
     )
-    spec = api.stored(answer.json()["job_id"])
+    spec = await api.stored(answer.json()["job_id"])
     assert spec.decode.repaint_start == start
     assert spec.decode.repaint_end == (None if end in (-1, "") else end)
 
@@ -264,7 +264,7 @@ async def test_audio_that_is_not_needed_is_not_kept(api: ApiHarness) -> None:
         api, {"src_audio": SONG}, task_type="cover", audio_code_string="<|audio_code_1|>"
     )
     assert warnings_of(codes) == "The source audio is not used: audio codes came, and they win."
-    assert api.stored(codes.json()["job_id"]).decode.source is None
+    assert (await api.stored(codes.json()["job_id"])).decode.source is None
     assert await api.stored_keys() == []
 
 
@@ -274,7 +274,7 @@ async def test_audio_that_is_not_needed_is_still_not_just_anything(api: ApiHarne
         assert set(field_errors(answer, "invalid_audio")) == {"src_audio"}
         path = await api.submit(src_audio_path="/etc/passwd", **fields)
         assert set(field_errors(path, "invalid_audio")) == {"src_audio_path"}
-    assert api.queued() == 0
+    assert await api.queued() == 0
 
 
 async def test_unknown_and_empty_files(api: ApiHarness) -> None:
@@ -300,7 +300,7 @@ async def test_a_full_queue_leaves_nothing(make_api: MakeHarness) -> None:
     answer = await send(api, {"src_audio": SONG}, task_type="repaint")
     problem_of(answer, 429, "queue_full")
     assert int(answer.headers["retry-after"]) > 0
-    assert await api.stored_keys() == [] and api.queued() == 1
+    assert await api.stored_keys() == [] and await api.queued() == 1
 
 
 async def test_storage_that_fails(api: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,7 +310,7 @@ async def test_storage_that_fails(api: ApiHarness, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(api.artifacts, "put_file", broken)
     answer = await send(api, {"src_audio": SONG}, task_type="repaint")
     problem = problem_of(answer, 503, "storage_unavailable")
-    assert "could not be stored" in problem["detail"] and api.queued() == 0
+    assert "could not be stored" in problem["detail"] and await api.queued() == 0
 
 
 async def test_a_disk_that_is_full(
@@ -325,7 +325,7 @@ async def test_a_disk_that_is_full(
     assert "/srv" not in answer.text and "/srv/tmp" in caplog.text
     monkeypatch.setattr("tempfile.tempdir", str(api.folder / "none"))
     problem_of(await api.submit(), 503, "storage_unavailable")
-    assert api.queued() == 0
+    assert await api.queued() == 0
 
 
 @pytest.mark.parametrize("queued", [False, True])
@@ -345,7 +345,7 @@ async def test_a_store_that_does_not_answer(
     answer = await send(api, {"src_audio": SONG}, task_type="repaint")
     problem_of(answer, 503, "unavailable")
     await asyncio.gather(*submitting._settling)
-    assert (len(await api.stored_keys()), api.queued()) == ((1, 1) if queued else (0, 0))
+    assert (len(await api.stored_keys()), await api.queued()) == ((1, 1) if queued else (0, 0))
 
 
 async def test_a_client_that_hangs_up_while_its_job_is_queued(
@@ -366,4 +366,4 @@ async def test_a_client_that_hangs_up_while_its_job_is_queued(
     go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await request
-    assert api.queued() == 1 and len(await api.stored_keys()) == 1
+    assert await api.queued() == 1 and len(await api.stored_keys()) == 1

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acestep_ray.api.routes.byte_range import Span, Unsatisfiable, choose_span
+from acestep_ray.formats import FORMATS
 from tests.unit.api.conftest import MakeHarness
 from tests.unit.api.harness import ApiHarness, problem_of
 
@@ -23,7 +24,7 @@ async def api(request: pytest.FixtureRequest, make_api: MakeHarness) -> ApiHarne
 async def take(api: ApiHarness, caption: str = "upbeat pop song", ext: str = "mp3") -> str:
     """URL of a take that contains DATA."""
     await api.submit(caption=caption)
-    return f"/v1/audio/{await api.succeed([DATA, b'other'], ext=ext)}/1.{ext}"
+    return f"/v1/audio/{await api.succeed([DATA, b'other'], ext=ext)}/1.{FORMATS[ext].extension}"
 
 
 async def get(api: ApiHarness, url: str, **headers: str) -> httpx.Response:
@@ -33,12 +34,16 @@ async def get(api: ApiHarness, url: str, **headers: str) -> httpx.Response:
 
 
 @pytest.mark.parametrize(
-    ("ext", "media_type"),
-    [("mp3", "audio/mpeg"), ("wav", "audio/wav"), ("flac", "audio/flac"), ("opus", "audio/ogg"),
-     ("ogg", "audio/ogg")],
+    ("format", "ext", "media_type"),
+    [("mp3", "mp3", "audio/mpeg"), ("wav", "wav", "audio/wav"), ("wav32", "wav", "audio/wav"),
+     ("flac", "flac", "audio/flac"), ("opus", "opus", "audio/ogg"), ("ogg", "ogg", "audio/ogg"),
+     ("aac", "m4a", "audio/mp4")],
 )  # fmt: skip
-async def test_the_whole_take(api: ApiHarness, ext: str, media_type: str) -> None:
-    url = await take(api, ext=ext)
+async def test_the_whole_take(api: ApiHarness, format: str, ext: str, media_type: str) -> None:
+    url = await take(api, ext=format)
+    assert url.endswith(f"/1.{ext}")
+    job = (await api.http.get(f"/v1/jobs/{url.split('/')[3]}")).json()
+    assert job["result"]["first_audio_path"] == url
     answer = await get(api, url)
     assert (answer.status_code, answer.content) == (200, DATA)
     assert answer.headers["content-type"] == media_type
@@ -50,6 +55,9 @@ async def test_the_whole_take(api: ApiHarness, ext: str, media_type: str) -> Non
     head = await api.http.head(url)
     assert (head.status_code, head.content) == (200, b"")
     assert dict(head.headers) == dict(answer.headers)
+    part = await get(api, url, Range="bytes=5-", If_Range=answer.headers["etag"])
+    assert (part.status_code, part.content) == (206, DATA[5:])
+    assert part.headers["content-type"] == media_type
     other = await get(api, url.replace("/1.", "/2."))
     assert other.content == b"other"
 

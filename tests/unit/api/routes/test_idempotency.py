@@ -21,7 +21,7 @@ async def test_the_same_request_is_the_same_job(api: ApiHarness) -> None:
     assert "idempotency-replayed" not in first.headers
     other = await send(api, "two", {"caption": "x", "seed": 1})
     assert other.json()["job_id"] != first.json()["job_id"]
-    assert api.queued() == 2
+    assert await api.queued() == 2
 
 
 async def test_the_answer_follows_the_job(api: ApiHarness) -> None:
@@ -67,7 +67,7 @@ async def test_keys_that_are_none(api: ApiHarness, key: str) -> None:
         URL, json={}, headers=[(b"Idempotency-Key", key.encode("latin-1"))]
     )
     problem_of(answer, 422, "invalid_idempotency_key")
-    assert api.queued() == 0
+    assert await api.queued() == 0
 
 
 async def test_keys_are_the_api_keys_own(make_api: MakeHarness) -> None:

@@ -11,7 +11,7 @@ from acestep_ray.api.routes.job_view import UNREADABLE
 from acestep_ray.jobs.result import Progress
 from acestep_ray.jobs.store.operations import Submit
 from tests.unit.api.conftest import MakeHarness
-from tests.unit.api.harness import PLAN, ApiHarness, field_errors, problem_of
+from tests.unit.api.harness import PLAN, WRITTEN, ApiHarness, field_errors, problem_of
 
 FIELDS = {
     "job_id", "status", "created_at", "started_at", "finished_at", "queue_position", "eta_seconds",
@@ -49,7 +49,8 @@ async def test_a_queued_job(api: ApiHarness) -> None:
     await submit(api)
     answer = await api.http.get(f"/v1/jobs/{await submit(api)}")
     found = answer.json()
-    assert (found["status"], found["queue_position"], found["eta_seconds"]) == ("queued", 2, 10.0)
+    wait = 2 * api.settings.defaults.job_seconds  # nothing was measured yet
+    assert (found["status"], found["queue_position"], found["eta_seconds"]) == ("queued", 2, wait)
     assert found["started_at"] is found["finished_at"] is found["result"] is found["error"] is None
     assert found["created_at"] > 1.7e9 and found["attempts"] == 0
     assert int(answer.headers["retry-after"]) >= 1
@@ -58,8 +59,7 @@ async def test_a_queued_job(api: ApiHarness) -> None:
 
 async def test_a_running_job(api: ApiHarness) -> None:
     job_id = await submit(api)
-    api.service.progress = Progress(stage="diffusion", step=2, total=8, fraction=0.3)
-    await api.service.start()
+    await api.service.start(Progress(stage="diffusion", step=2, total=8, fraction=0.3))
     found = await job(api, job_id)
     assert (found["status"], found["queue_position"], found["eta_seconds"]) == ("running", 0, None)
     assert found["progress"] == {"stage": "diffusion", "step": 2, "total": 8, "fraction": 0.3}
@@ -73,7 +73,7 @@ async def test_a_succeeded_job(api: ApiHarness) -> None:
     found = answer.json()
     assert (found["status"], found["queue_position"], found["error"]) == ("succeeded", 0, None)
     assert found["finished_at"] >= found["started_at"] and found["progress"] is None
-    assert found["expires_at"] == found["finished_at"] + 100
+    assert found["expires_at"] == found["finished_at"] + api.settings.jobs.keep
     assert "retry-after" not in answer.headers
     paths = [f"/v1/audio/{job_id}/1.mp3", f"/v1/audio/{job_id}/2.mp3"]
     assert found["result"] == {
@@ -91,6 +91,8 @@ async def test_a_succeeded_job(api: ApiHarness) -> None:
         "timesignature": None,
         "audio_codes": None,
         "lm_caption": None,
+        "lm_lyrics": None,
+        "vocal_language": "en",
     }
 
 
@@ -99,6 +101,19 @@ async def test_one_take(api: ApiHarness) -> None:
     await api.succeed([b"one"])
     result = (await job(api, job_id))["result"]
     assert result["second_audio_path"] is None and len(result["audio_paths"]) == 1
+
+
+async def test_what_the_lm_wrote(api: ApiHarness) -> None:
+    job_id = await submit(api, caption=None, sample_query="rain", bpm=90, use_5hz_lm=True)
+    text = WRITTEN.text
+    assert text
+    metadata = text.metadata.model_copy(update={"language": "fr"})
+    french = text.model_copy(update={"metadata": metadata})
+    await api.succeed(plan=WRITTEN.model_copy(update={"text": french}))
+    result = (await job(api, job_id))["result"]
+    assert (result["lm_caption"], result["lm_lyrics"]) == (text.caption, text.lyrics)
+    assert result["vocal_language"] == "fr"
+    assert (result["metas"]["bpm"], result["metas"]["keyscale"]) == (90, "D minor")
 
 
 async def test_what_the_lm_planned(api: ApiHarness) -> None:
@@ -112,7 +127,7 @@ async def test_what_the_lm_planned(api: ApiHarness) -> None:
     assert (result["bpm"], result["duration"], result["genres"]) == (97, 30.0, None)
     assert (result["keyscale"], result["timesignature"]) == ("D minor", "3")
     assert result["audio_codes"] == "<|audio_code_5|><|audio_code_63999|>"
-    assert result["lm_caption"] == "A calm tune."
+    assert (result["lm_caption"], result["lm_lyrics"]) == ("A calm tune.", None)
     assert found["warnings"] == ["Memory ran short."]
     replay = await api.spec(audio_code_string=result["audio_codes"], metas=result["metas"])
     assert replay.decode.codes == (PLAN.codes,) and replay.decode.key_scale == "D minor"
@@ -195,16 +210,15 @@ async def test_ids_in_capitals(api: ApiHarness) -> None:
 async def test_waiting_for_a_change(api: ApiHarness) -> None:
     job_id = await submit(api)
     waiting = asyncio.create_task(job(api, job_id, "?wait=60"))
-    while not api.service._changed._waiters:
+    while len(api.service.waits) < 1:
         await asyncio.sleep(0)
     await api.service.start()
     async with asyncio.timeout(10):
         assert (await waiting)["status"] == "running"
     waiting = asyncio.create_task(job(api, job_id, "?wait=60"))
-    while not api.service._changed._waiters:
+    while len(api.service.waits) < 2:
         await asyncio.sleep(0)
     await api.http.post(f"/v1/jobs/{job_id}/cancel")
-    await api.service._tell()
     async with asyncio.timeout(10):
         assert (await waiting)["status"] == "failed"
         assert (await job(api, job_id, "?wait=60"))["status"] == "failed"

@@ -92,7 +92,7 @@ async def test_models(api: ApiHarness) -> None:
     assert base["recommended_steps"] == 50
     assert [lm["name"] for lm in answer["planners"]] == list(MOCK_LM.models)
     assert [lm["default"] for lm in answer["planners"]] == [True, False, False]
-    assert answer["audio_formats"] == ["mp3", "wav", "flac", "opus", "ogg"]
+    assert answer["audio_formats"] == ["mp3", "wav", "wav32", "flac", "opus", "ogg"]
     assert len(answer["languages"]) == 51 and len(answer["tracks"]) == 12
     assert answer["limits"]["duration"] == 600 and answer["defaults"]["batch_size"] == 2
 
@@ -105,18 +105,20 @@ async def test_models_before_anything_is_up(api: ApiHarness) -> None:
 
 
 async def test_stats(api: ApiHarness) -> None:
+    api.service.register(planners=[4], decoders=[2, 3])
     await api.submit(use_5hz_lm=True)
     await api.submit()
-    await api.succeed()
+    job = (await api.http.get(f"/v1/jobs/{await api.succeed(seconds=20)}")).json()
+    assert job["finished_at"] - job["started_at"] >= 20
     assert without_envelope((await api.http.get("/v1/stats")).json()) == {
         "queued": 1,
         "queued_for_plan": 0,
         "running": 0,
         "succeeded": 1,
         "failed": 0,
-        "avg_job_seconds": 5.0,
+        "avg_job_seconds": pytest.approx(job["finished_at"] - job["started_at"]),
         "queue_maxsize": 200,
-        "capacity": {"planners": 1, "decoders": 2, "plan_slots": 4, "decode_slots": 2},
+        "capacity": {"planners": 1, "decoders": 2, "plan_slots": 4, "decode_slots": 5},
     }
 
 

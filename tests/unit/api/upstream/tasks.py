@@ -32,14 +32,14 @@ def data_of(answer: httpx.Response) -> Any:
 
 async def release(api: ApiHarness, **fields: object) -> Engines:
     """Send a task as JSON."""
-    return engines(api, await api.http.post("/release_task", json=fields))
+    return await engines(api, await api.http.post("/release_task", json=fields))
 
 
-def engines(api: ApiHarness, answer: httpx.Response) -> Engines:
+async def engines(api: ApiHarness, answer: httpx.Response) -> Engines:
     """What the engines would get of a released task."""
     data = data_of(answer)
     assert data["status"] == "queued" and data["queue_position"] >= 1
-    spec = api.stored(data["task_id"])
+    spec = await api.stored(data["task_id"])
     assert list(spec.warnings) == data["warnings"], "the job has the warnings of the response"
     plan = plan_request("", 0, spec, api.settings) if spec.needs_plan else None
     decode = decode_request("", 0, spec, None, api.settings)

@@ -40,7 +40,7 @@ async def test_foreign_paths(api: ApiHarness, task: str, name: str, path: str) -
     fields = {"task_type": task, "src_audio_path": "/x", name: path, "prompt": "jazz"}
     problem = problem_of(await api.http.post("/release_task", json=fields), 400, "path_refused")
     assert "multipart/form-data" in problem["detail"]
-    assert api.queued() == 0
+    assert await api.queued() == 0
 
 
 async def test_a_missing_file_of_an_allowed_folder(api: ApiHarness) -> None:

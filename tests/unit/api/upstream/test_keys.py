@@ -18,6 +18,17 @@ ROUTES = [
     ("GET", "/v1/models"),
     ("GET", "/v1/stats"),
     ("POST", "/v1/init"),
+    ("POST", "/format_input"),
+    ("POST", "/v1/create_sample"),
+    ("POST", "/create_random_sample"),
+]
+BODY_KEY_ROUTES = [
+    "/release_task",
+    "/query_result",
+    "/format_input",
+    "/v1/create_sample",
+    "/create_random_sample",
+    "/v1/chat/completions",
 ]
 HEADERS = [
     {"Authorization": f"Bearer {KEY}"},
@@ -69,23 +80,64 @@ async def test_the_key_in_the_body(locked: ApiHarness, kind: str) -> None:
         "no type": lambda: locked.http.post("/release_task", content=json.dumps(fields)),
     }[kind]()
     task_id = data_of(answer)["task_id"]
-    assert KEY not in locked.stored(task_id).model_dump_json()
+    assert KEY not in (await locked.stored(task_id)).model_dump_json()
     sent = {"task_id_list": json.dumps([task_id]), "ai_token": KEY}
     assert data_of(await locked.http.post("/query_result", data=sent))[0]["status"] == 0
 
 
 @pytest.mark.parametrize("token", ["wrong", "", None, 5, [KEY]])
-@pytest.mark.parametrize("path", ["/release_task", "/query_result"])
+@pytest.mark.parametrize("path", BODY_KEY_ROUTES)
 async def test_a_wrong_key_in_the_body(locked: ApiHarness, path: str, token: object) -> None:
     answer = await locked.http.post(path, json={"prompt": "jazz", "ai_token": token})
-    assert answer.status_code == 401 and locked.queued() == 0
+    assert answer.status_code == 401 and await locked.queued() == 0
     assert "secret" not in answer.text
 
 
-async def test_a_wrong_header_is_not_healed_by_the_body(locked: ApiHarness) -> None:
-    fields = {"prompt": "jazz", "ai_token": KEY}
-    answer = await locked.http.post("/release_task", json=fields, headers={"X-API-Key": "wrong"})
-    problem_of(answer, 401, "invalid_api_key")
+PROXY = "Basic dXNlcjpwYXNz"
+
+
+@pytest.mark.parametrize("prefix", ["", "/api"])
+@pytest.mark.parametrize("path", ["/release_task", "/query_result"])
+@pytest.mark.parametrize(
+    ("headers", "token"),
+    [
+        ({"Authorization": PROXY}, KEY),
+        ({"Authorization": PROXY, "X-API-Key": KEY}, None),
+        ({"Authorization": PROXY, "X-API-Key": KEY}, "wrong"),
+        ({"Authorization": PROXY, "X-API-Key": "wrong"}, KEY),
+        ({"Authorization": "Bearer wrong", "X-API-Key": KEY}, None),
+        ({"Authorization": f"Bearer {KEY}", "X-API-Key": "wrong"}, "wrong"),
+        ({"X-API-Key": "wrong"}, KEY),
+    ],
+)
+async def test_one_valid_key_is_enough(
+    locked: ApiHarness, prefix: str, path: str, headers: dict[str, str], token: str | None
+) -> None:
+    """A proxy in front of the service may have an Authorization header of its own."""
+    fields = {"prompt": "jazz", "ai_token": token}
+    answer = await locked.http.post(prefix + path, json=fields, headers=headers)
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("path", ["/release_task", "/query_result"])
+@pytest.mark.parametrize("token", [None, "", "wrong"])
+@pytest.mark.parametrize(
+    "headers", [{"Authorization": PROXY}, {"Authorization": PROXY, "X-API-Key": "wrong"}]
+)
+async def test_only_wrong_keys(
+    locked: ApiHarness, path: str, token: str | None, headers: dict[str, str]
+) -> None:
+    for fields in ({"prompt": "jazz", "ai_token": token}, {"x": "y" * 1_200_000, "ai_token": KEY}):
+        answer = await locked.http.post(path, json=fields, headers=headers)
+        problem_of(answer, 401, "invalid_api_key")
+    assert await locked.queued() == 0
+
+
+async def test_the_header_of_a_proxy_opens_nothing(locked: ApiHarness) -> None:
+    answer = await locked.http.post(
+        URL, json={"ai_token": KEY}, headers={"Authorization": PROXY, "X-API-Key": KEY}
+    )
+    assert answer.status_code == 401
 
 
 async def test_large_files_need_the_key_in_a_header(make_api: MakeHarness) -> None:
@@ -99,7 +151,7 @@ async def test_large_files_need_the_key_in_a_header(make_api: MakeHarness) -> No
     assert data_of(answer)["status"] == "queued"
 
 
-@pytest.mark.parametrize("path", ["/release_task", "/query_result"])
+@pytest.mark.parametrize("path", BODY_KEY_ROUTES)
 @pytest.mark.parametrize(
     ("content", "type"),
     [

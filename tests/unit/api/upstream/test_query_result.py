@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -32,9 +33,10 @@ async def test_a_queued_task(api: ApiHarness) -> None:
 
 async def test_a_running_task(api: ApiHarness) -> None:
     task_id = await released(api)
-    await api.service.start()
+    started = await api.service.start()
     assert (await query(api, task_id))[0]["items"][0]["stage"] == "running"
-    api.service.progress = Progress(stage="diffusion", step=3, total=8, fraction=0.5)
+    progress = Progress(stage="diffusion", step=3, total=8, fraction=0.5)
+    await api.service.report(started, progress)
     (state,) = await query(api, task_id)
     assert (state["status"], state["progress_text"]) == (0, "diffusion 3/8")
     assert (state["items"][0]["progress"], state["items"][0]["stage"]) == (0.5, "diffusion")
@@ -128,6 +130,39 @@ async def test_the_list_in_a_multipart_form(api: ApiHarness) -> None:
     task_id = await released(api)
     files = {"task_id_list": (None, json.dumps([task_id]))}
     assert data_of(await api.http.post("/query_result", files=files))[0]["status"] == 0
+
+
+@pytest.mark.parametrize("multipart", [True, False])
+@pytest.mark.parametrize(
+    "names",
+    [["task_id_list[]"] * 3, ["task_id_list"] * 3, ["taskIdList[]"] * 3, ["task_id"] * 3,
+     ["task_id_list[0]", "task_id_list[1]", "task_id_list[2]"]],
+)  # fmt: skip
+async def test_the_list_as_a_field_several_times(
+    api: ApiHarness, names: list[str], multipart: bool
+) -> None:
+    """As PHP, jQuery and HTML forms write a list."""
+    ids = [await released(api), UNKNOWN, await released(api)]
+    answer = (
+        await api.http.post(
+            "/query_result", files=[(n, (None, i)) for n, i in zip(names, ids, strict=True)]
+        )
+        if multipart
+        else await api.http.post(
+            "/query_result",
+            content=urlencode(list(zip(names, ids, strict=True))),
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+        )
+    )
+    assert [state["task_id"] for state in data_of(answer)] == ids
+
+
+async def test_one_task_in_brackets(api: ApiHarness) -> None:
+    task_id = await released(api)
+    for name in ("task_id_list[]", "task_id"):
+        for sent in (task_id, json.dumps([task_id])):
+            (state,) = data_of(await api.http.post("/query_result", data={name: sent}))
+            assert (state["task_id"], state["status"]) == (task_id, 0)
 
 
 async def test_no_list(api: ApiHarness) -> None:

@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from tests.unit.api.conftest import MakeHarness
-from tests.unit.api.harness import PLAN, ApiHarness
+from tests.unit.api.harness import PLAN, WRITTEN, ApiHarness
 from tests.unit.api.request.test_source_audio import SONG
-from tests.unit.api.upstream.tasks import data_of, engines
+from tests.unit.api.upstream.tasks import data_of, engines, query
 
 DAW_TEXTS = {
     "prompt": "upbeat pop song",
@@ -52,7 +52,7 @@ async def test_the_daw(api: ApiHarness) -> None:
         files={"src_audio": ("src.wav", b"RIFF, but no audio: it is not used", "audio/wav")},
         headers=page,
     )
-    sent = engines(api, answer)
+    sent = await engines(api, answer)
     assert (sent.plan["bpm"], sent.plan["duration"], sent.plan["cfg_scale"]) == (120, 30, 2.5)
     assert (sent.decode["audio_format"], len(sent.decode["seeds"])) == ("wav", 1)
     assert sent.decode["source"] is None and "source audio is not used" in sent.warnings
@@ -73,7 +73,7 @@ async def test_the_daw_repaints(api: ApiHarness) -> None:
     answer = await api.http.post(
         "/api/release_task", data=texts, files={"src_audio": ("src.wav", SONG, "audio/wav")}
     )
-    sent = engines(api, answer)
+    sent = await engines(api, answer)
     assert (sent.decode["repaint_start"], sent.decode["repaint_end"]) == (0.5, 1)
     assert sent.decode["source"].samples == 16_000
     assert "repaint_mode" in sent.warnings and "chunk_mask_mode" in sent.warnings
@@ -84,7 +84,7 @@ async def test_the_daw_repaints(api: ApiHarness) -> None:
 async def test_files_under_both_names(api: ApiHarness, name: str, reference: str) -> None:
     files = {name: ("a.wav", SONG), reference: ("b.wav", SONG)}
     data = {"task_type": "cover", "prompt": "jazz"}
-    sent = engines(api, await api.http.post("/release_task", data=data, files=files))
+    sent = await engines(api, await api.http.post("/release_task", data=data, files=files))
     assert sent.decode["source"] and sent.decode["reference"] and sent.warnings == ""
 
 
@@ -105,22 +105,36 @@ async def test_the_skill(make_api: MakeHarness) -> None:
         "vocal_language": "en",
     }
     answer = await api.http.post("/release_task", content=json.dumps(body), headers=key)
-    sent = engines(api, answer)
-    assert sent.plan["caption"] == "a calm piano piece" and "use_format" in sent.warnings
-    await api.succeed([b"take"], plan=PLAN)
+    sent = await engines(api, answer)
+    assert (sent.plan["kind"], sent.plan["infer_type"]) == ("format", "llm_dit")
+    assert sent.plan["caption"] == "a calm piano piece" and sent.warnings == ""
+    await api.succeed([b"take"], plan=WRITTEN)
     # It sends the list as JSON text.
     asked = json.dumps({"task_id_list": json.dumps([data_of(answer)["task_id"]])})
     state = data_of(await api.http.post("/query_result", content=asked, headers=key))[0]
     (item,) = json.loads(state["result"])
-    assert item["metas"]["bpm"] == 97 and item["prompt"] == "A calm tune."
+    assert item["metas"]["bpm"] == 97 and item["prompt"] == "A calm, warm tune."
+    assert item["lyrics"] == "[Verse]\nRain on the roof"
+    assert item["metas"]["lyrics"] == "[verse]\nHello world"
     take = await api.http.get(item["file"], headers={"Authorization": "Bearer k"})
     assert take.content == b"take"
 
 
 async def test_the_skill_with_a_description(api: ApiHarness) -> None:
-    body = {"sample_query": "a sad song about rain", "thinking": True, "batch_size": 1}
-    sent = engines(api, await api.http.post("/release_task", json=body))
-    assert sent.plan["caption"] == "a sad song about rain" and "sample_query" in sent.warnings
+    body = {
+        "sample_query": "a sad song about rain",
+        "use_format": True,
+        "thinking": True,
+        "batch_size": 1,
+    }
+    sent = await engines(api, await api.http.post("/release_task", json=body))
+    assert (sent.plan["kind"], sent.plan["query"]) == ("sample", "a sad song about rain")
+    assert sent.warnings == ""
+    await api.succeed([b"take"], plan=WRITTEN)
+    (item,) = (await query(api, api.service.submits[-1].job_id))[0]["items"]
+    assert (item["prompt"], item["cot_caption"]) == ("A calm, warm tune.",) * 2
+    assert (item["lyrics"], item["cot_lyrics"]) == ("[Verse]\nRain on the roof",) * 2
+    assert item["metas"]["prompt"] == "a sad song about rain" and item["metas"]["lyrics"] == ""
 
 
 async def test_the_vst(api: ApiHarness) -> None:
@@ -139,7 +153,7 @@ async def test_the_vst(api: ApiHarness) -> None:
     }
     answer = await api.http.post("/release_task", json=body)
     assert (answer.status_code, answer.json()["code"]) == (200, 200)
-    sent = engines(api, answer)
+    sent = await engines(api, answer)
     assert (sent.decode["seconds"], sent.decode["lyrics"]) == (12.0, "[Instrumental]")
     await api.succeed(ext="wav")
     asked = {"task_id_list": [data_of(answer)["task_id"]]}
@@ -162,7 +176,7 @@ async def test_the_studio_page(make_api: MakeHarness) -> None:
     body = {"prompt": "jazz", "lyrics": "", "key_scale": "", "bpm": None, "audio_duration": -1}
     answer = await api.http.post("/release_task", json=body, headers=page)
     assert answer.headers["access-control-allow-origin"] == "null"
-    assert engines(api, answer).warnings == ""
+    assert (await engines(api, answer)).warnings == ""
 
 
 async def test_an_mcp_server(api: ApiHarness) -> None:
@@ -177,7 +191,7 @@ async def test_an_mcp_server(api: ApiHarness) -> None:
         "ai_token": "",
     }
     answer = await api.http.post("/release_task", json=body)
-    sent = engines(api, answer)
+    sent = await engines(api, answer)
     assert (sent.decode["steps"], sent.decode["audio_format"]) == (50, "ogg")
     await api.service.finish(await api.service.start(), None)
     asked = {"task_id_list": [data_of(answer)["task_id"], "gone"]}
@@ -205,7 +219,7 @@ async def test_a_web_ui_that_sends_everything_empty(api: ApiHarness) -> None:
         "timesteps": "",
         "vocal_language": "undefined",
     }
-    sent = engines(api, await api.http.post("/release_task", json=body))
+    sent = await engines(api, await api.http.post("/release_task", json=body))
     assert len(sent.decode["seeds"]) == 2 and "batch_size" in sent.warnings
     assert sent.warnings.count("The default is used.") == 1
 
@@ -230,7 +244,7 @@ async def post(api: ApiHarness, content: bytes, media_type: str) -> httpx.Respon
 @pytest.mark.parametrize("kind", BODIES)
 async def test_bodies_of_every_type(api: ApiHarness, kind: str) -> None:
     body = BODIES[kind]
-    sent = engines(api, await post(api, body["content"], body["type"]))
+    sent = await engines(api, await post(api, body["content"], body["type"]))
     assert (sent.decode["caption"], sent.decode["bpm"]) == ("jazz", 90)
 
 

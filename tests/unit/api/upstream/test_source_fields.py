@@ -13,7 +13,7 @@ async def with_source(api: ApiHarness, **fields: object) -> Engines:
     """Send a task as a multipart form, with source audio of two seconds."""
     data = {name: str(value) for name, value in fields.items()}
     files = {"src_audio": ("song.wav", SONG)}
-    return engines(api, await api.http.post("/release_task", data=data, files=files))
+    return await engines(api, await api.http.post("/release_task", data=data, files=files))
 
 
 @pytest.mark.parametrize(

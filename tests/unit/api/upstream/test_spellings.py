@@ -52,7 +52,8 @@ async def test_words_for_nothing(api: ApiHarness, nothing: object) -> None:
              "thinking", "lm_top_k", "task_type", "src_audio_path", "track_classes", "lyrics",
              "src_audio", "inference_steps", "sample_query", "timesteps")  # fmt: skip
     sent = await release(api, prompt="jazz", **dict.fromkeys(names, nothing))
-    assert sent.warnings == "" and sent.decode["steps"] == 8 and sent.plan == {}
+    assert sent.warnings == "" and sent.decode["steps"] == 8
+    assert sent.plan["infer_type"] == "dit"
 
 
 @pytest.mark.parametrize(
@@ -63,4 +64,4 @@ async def test_words_for_nothing(api: ApiHarness, nothing: object) -> None:
 )  # fmt: skip
 async def test_booleans(api: ApiHarness, word: object, meant: bool) -> None:
     sent = await release(api, prompt="jazz", thinking=word)
-    assert bool(sent.plan) is meant and sent.warnings == ""
+    assert sent.plan["infer_type"] == ("llm_dit" if meant else "dit") and sent.warnings == ""

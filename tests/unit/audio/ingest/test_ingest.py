@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from acestep_ray.audio.aac import FRAME
+from acestep_ray.audio.encode import encode_take
 from acestep_ray.audio.ingest.child import AudioRejected
 from acestep_ray.audio.ingest.ffmpeg import READABLE
 from acestep_ray.audio.ingest.ingest import Ingested, ingest
+from acestep_ray.audio.tags import Tags
+from acestep_ray.formats import FORMATS
 from acestep_ray.settings import Ingest
 from acestep_ray.timebase import Samples
 
@@ -32,6 +36,17 @@ async def _refusal(source: int | Path, out: Path, limits: Ingest = LIMITS) -> tu
     assert "/" not in reason
     assert "Traceback" not in reason
     return caught.value.code, reason
+
+
+@pytest.mark.parametrize("name", FORMATS)
+async def test_a_take_of_every_format_can_be_a_source(name: str, tmp_path: Path, out: Path) -> None:
+    samples = 0.5 * np.random.default_rng(2).uniform(-1, 1, (50_001, 2)).astype(np.float32)
+    encode_take(samples, tmp_path / "take", name, Tags(caption="a song", seed=1))
+    found = await ingest(tmp_path / "take", out, LIMITS)
+    assert (found.sample_rate, found.channels, found.warning) == (48_000, 2, "")
+    # ffmpeg also decodes the silence in the last block.
+    most = FRAME if FORMATS[name].by_ffmpeg else 1
+    assert 0 <= found.samples - len(samples) < most
 
 
 @pytest.mark.parametrize(

@@ -136,14 +136,14 @@ def test_guidance_and_steps_change_nothing_that_is_heard() -> None:
 
 
 def test_it_reports_before_the_first_step_and_after_each_then_for_each_take() -> None:
-    heard: list[tuple[str, int, int]] = []
+    reports: list[tuple[str, int, int]] = []
     engine = MockDecoder(Mock())
     asked = request(steps=3, seeds=(1, 2), seconds=25.0)
-    for _ in engine.generate(asked, Sources(), lambda *event: heard.append(event)):
+    for _ in engine.generate(asked, Sources(), lambda *event: reports.append(event)):
         pass
-    assert heard[:4] == [("diffusion", step, 3) for step in range(4)]
-    assert all(stage == "vae" and total == 2 for stage, _, total in heard[4:])
-    done = [step for _, step, _ in heard[4:]]
+    assert reports[:4] == [("diffusion", step, 3) for step in range(4)]
+    assert all(stage == "vae" and total == 2 for stage, _, total in reports[4:])
+    done = [step for _, step, _ in reports[4:]]
     assert done == sorted(done) and set(done) == {0, 1, 2}
     # Long takes can be cancelled half-way.
     assert done.count(0) > 1
@@ -151,17 +151,17 @@ def test_it_reports_before_the_first_step_and_after_each_then_for_each_take() ->
 
 @pytest.mark.parametrize("stop", [("diffusion", 0), ("diffusion", 2), ("vae", 0), ("vae", 1)])
 def test_what_report_raises_ends_the_work(stop: tuple[str, int]) -> None:
-    heard: list[tuple[str, int]] = []
+    reports: list[tuple[str, int]] = []
 
     def report(stage: str, step: int, _total: int) -> None:
-        heard.append((stage, step))
+        reports.append((stage, step))
         if (stage, step) == stop:
             raise DecodeCancelled
 
     asked = request(steps=4, seeds=(1, 2), seconds=2.0)
     with pytest.raises(DecodeCancelled):
         list(MockDecoder(Mock()).generate(asked, Sources(), report))
-    assert heard[-1] == stop
+    assert reports[-1] == stop
 
 
 def test_steps_take_the_time_that_is_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ ONE = Capacity(decoders=1, decode_slots=1)
 # What clients see
 
 
-async def test_queued_jobs_are_told_their_wait(harness: CoordinatorHarness) -> None:
+async def test_queued_jobs_have_an_estimated_wait(harness: CoordinatorHarness) -> None:
     coordinator = await harness.open()
     await submit(coordinator, "a", "b")
     first, second = await ask(coordinator, Get("a")), await ask(coordinator, Get("b"))
@@ -102,7 +102,7 @@ async def test_history_is_known_again_after_a_restart(harness: CoordinatorHarnes
     assert (await ask(await harness.open(), Get("b"))).eta_seconds == 30.0
 
 
-async def test_ended_jobs_are_told_when_they_expire(harness: CoordinatorHarness) -> None:
+async def test_ended_jobs_have_a_time_when_they_expire(harness: CoordinatorHarness) -> None:
     coordinator = await harness.open(keep=100.0)
     await submit(coordinator, "a")
     harness.ahead = 7
@@ -204,7 +204,7 @@ async def test_many_callers_cost_few_transactions(harness: CoordinatorHarness) -
 # The change log
 
 
-async def test_the_feed_tells_what_is_committed(harness: CoordinatorHarness) -> None:
+async def test_the_change_log_has_what_is_committed(harness: CoordinatorHarness) -> None:
     coordinator = await harness.open()
     start = await now_of(coordinator)
     waiter = asyncio.create_task(coordinator.changes(start, IN_TIME))
@@ -241,7 +241,7 @@ async def test_closing_answers_waiters_and_lets_go_of_the_store(
     SqliteStore(harness.path, lock_wait=0).close()
 
 
-async def test_a_coordinator_that_cannot_open_says_so_and_another_can(
+async def test_a_coordinator_that_cannot_open_raises_and_another_can_open(
     harness: CoordinatorHarness,
 ) -> None:
     owner = SqliteStore(harness.path)
@@ -284,9 +284,9 @@ async def test_the_wait_and_the_demand_follow_the_measured_pace(
     await coordinator.report([("b", attempt, half)])
     harness.ahead += BACKLOG_SECONDS
     assert (await ask(coordinator, Get("c"))).eta_seconds == pytest.approx(0.8 + 8)
-    demand = await coordinator.load()
-    assert demand.decodes == 1
-    assert demand.decode_seconds == pytest.approx(0.8 + 8)
+    load = await coordinator.load()
+    assert load.decodes == 1
+    assert load.decode_seconds == pytest.approx(0.8 + 8)
 
 
 async def test_polls_do_not_read_every_job_each_time(harness: CoordinatorHarness) -> None:
@@ -296,8 +296,8 @@ async def test_polls_do_not_read_every_job_each_time(harness: CoordinatorHarness
         await asyncio.gather(
             ask(coordinator, Get("a")), ask(coordinator, ListJobs()), coordinator.load()
         )
-    looks = [batch for batch in harness.store.batches if Backlog() in batch]
-    assert len(looks) == 1
+    reads = [batch for batch in harness.store.batches if Backlog() in batch]
+    assert len(reads) == 1
     harness.ahead += BACKLOG_SECONDS
     await ask(coordinator, Get("a"))
     assert len([batch for batch in harness.store.batches if Backlog() in batch]) == 2
@@ -312,7 +312,7 @@ async def test_demand_counts_the_plans_of_each_planner(harness: CoordinatorHarne
     assert (await coordinator.load()).plans == {"P": 2, "Q": 1}
 
 
-async def test_a_store_that_is_away_tells_no_demand(harness: CoordinatorHarness) -> None:
+async def test_a_store_that_is_away_reports_no_load(harness: CoordinatorHarness) -> None:
     """Autoscaling then leaves the replicas as they are."""
     coordinator = await harness.open()
     await submit(coordinator, "a")

@@ -73,12 +73,12 @@ def test_decoders_share_the_wait_and_none_counts_as_one() -> None:
 
 def test_the_pace_is_all_work_over_all_seconds() -> None:
     """Not the mean of the jobs' own throughputs: a long job counts more than a short one."""
-    paces = (
+    timings = (
         JobTiming(100.0, 1.0, None),
         JobTiming(2900.0, 29.0, 7.0),
         JobTiming(1000.0, 10.0, 9.0),
     )
-    stats = StoreStats(0, 0, 0, 0, 0, (10.0, 20.0, 60.0), paces)
+    stats = StoreStats(0, 0, 0, 0, 0, (10.0, 20.0, 60.0), timings)
     assert measured(stats, 5.0) == Throughput(
         job_seconds=30.0, work_per_second=100.0, plan_seconds=8.0
     )
@@ -115,7 +115,7 @@ def test_a_job_that_does_not_end_in_time_counts_what_little_is_left() -> None:
     assert WaitEstimates(totals, ONE).eta_seconds(record(2, 400)) == pytest.approx(4.0)
 
 
-def test_a_job_that_came_after_the_picture_stands_behind_all_in_it() -> None:
+def test_a_job_that_came_after_the_totals_waits_behind_all_in_them() -> None:
     totals = BacklogTotals([unfinished(1, 960), unfinished(2, 480)], SPEED)
     assert WaitEstimates(totals, ONE).eta_seconds(record(9, 100)) == pytest.approx(15.4)
 

@@ -85,7 +85,7 @@ async def test_the_store_lives_in_one_thread_that_is_not_the_loops(setup: Setup)
     assert threading.get_ident() not in setup.store.threads
 
 
-async def test_an_unavailable_store_is_told_to_everybody_and_nothing_has_happened(
+async def test_an_unavailable_store_is_reported_to_everybody_and_nothing_has_happened(
     setup: Setup,
 ) -> None:
     def full(batch: Sequence[Op]) -> None:
@@ -158,7 +158,7 @@ async def test_closing_finishes_what_was_asked_and_lets_go(setup: Setup) -> None
     SqliteStore(setup.path, lock_wait=0).close()
 
 
-async def test_an_opening_that_fails_is_told(tmp_path: Path) -> None:
+async def test_an_opening_that_fails_raises(tmp_path: Path) -> None:
     owner = SqliteStore(tmp_path / "jobs.sqlite")
     commit = GroupCommit(
         lambda: SqliteStore(tmp_path / "jobs.sqlite", lock_wait=0), lambda: 0.0, lambda _: None

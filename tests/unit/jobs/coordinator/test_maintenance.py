@@ -166,7 +166,7 @@ async def test_maintenance_that_fails_is_logged_and_goes_on(
     await until_job(coordinator, "a", status=Status.QUEUED)
 
 
-async def test_maintenance_that_ended_is_told_to_everybody(harness: CoordinatorHarness) -> None:
+async def test_maintenance_that_ended_is_reported_to_everybody(harness: CoordinatorHarness) -> None:
     """The jobs of lost runners would stay leased, so the actor must be replaced."""
     coordinator = await harness.open()
     coordinator.check()

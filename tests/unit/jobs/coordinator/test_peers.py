@@ -44,7 +44,7 @@ async def coordinators(server: RedisServer) -> AsyncIterator[list[JobCoordinator
     server.kill()
 
 
-async def heard_of_each_other(here: JobCoordinator, there: JobCoordinator) -> None:
+async def know_each_other(here: JobCoordinator, there: JobCoordinator) -> None:
     """Each has reported to its readers once that they must read everything, as it does at first."""
     for coordinator in (here, there):
         await ask(coordinator, KeepAlive("r", 1e6))
@@ -55,7 +55,7 @@ async def test_a_change_at_one_wakes_who_waits_at_the_other(
     coordinators: list[JobCoordinator],
 ) -> None:
     here, there = coordinators
-    await heard_of_each_other(here, there)
+    await know_each_other(here, there)
     await submit(here, "a")
     await take(here, "a")
     await until_job(there, "a", status=Status.RUNNING)
@@ -67,7 +67,7 @@ async def test_a_change_at_one_wakes_who_waits_at_the_other(
     assert await ask(here, IsOwner("a", 1)) is False
 
 
-async def test_progress_and_the_wait_are_told_by_both(coordinators: list[JobCoordinator]) -> None:
+async def test_both_report_progress_and_the_wait(coordinators: list[JobCoordinator]) -> None:
     here, there = coordinators
     await submit(here, "a", "b")
     attempt = await take(here, "a")
@@ -176,11 +176,11 @@ async def test_no_runner_of_either_lapses_because_redis_was_away(
     assert await ask(there, IsOwner("b", b.attempt)) is True
 
 
-async def test_after_redis_was_away_everybody_looks_at_everything(
+async def test_after_redis_was_away_everybody_reads_everything(
     coordinators: list[JobCoordinator], server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     here, there = coordinators
-    await heard_of_each_other(here, there)
+    await know_each_other(here, there)
     since = await now_of(here)
     waiter = asyncio.create_task(here.changes(since, IN_TIME))
     server.kill()

@@ -8,10 +8,11 @@ from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.snapshot import Snapshot
 from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.jobs.store.operations import Get, Submit
-from acestep_ray.planner.protocol import PlanParameters
+from acestep_ray.planner.protocol import PlanParameters, Writing
 from tests.unit.jobs.local_client import LocalClient
 
 LM = PlanParameters(backend="mock")
+SAMPLE = PlanParameters(backend="mock", writing=Writing(kind="sample", query="rain"))
 
 
 async def submit(client: LocalClient, job: JobSpec) -> str:

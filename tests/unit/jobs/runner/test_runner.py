@@ -19,9 +19,9 @@ from acestep_ray.jobs.store.operations import Cancel, Submit
 from acestep_ray.jobs.store.sqlite import SqliteStore
 from acestep_ray.planner.protocol import PlannerError, PlanRequest
 from acestep_ray.settings import Settings
-from tests.unit.jobs.engines import FakeEngines
+from tests.unit.jobs.engines import FakeEngines, plan_of
 from tests.unit.jobs.local_client import LocalClient
-from tests.unit.jobs.runner.submitting import LM, reaches, see, submit, until
+from tests.unit.jobs.runner.submitting import LM, SAMPLE, reaches, see, submit, until
 from tests.unit.jobs.specs import spec
 
 
@@ -43,7 +43,7 @@ async def test_a_job_is_planned_decoded_and_finished(
     assert record.starts == 1
 
 
-async def test_progress_is_told_while_it_runs(
+async def test_progress_is_reported_while_it_runs(
     client: LocalClient, engines: FakeEngines, runner: Runner
 ) -> None:
     engines.gate.clear()
@@ -59,6 +59,42 @@ async def test_progress_is_told_while_it_runs(
     assert snapshot.progress.fraction == pytest.approx(0.42)
     engines.gate.set()
     await reaches(client, job_id, Status.SUCCEEDED)
+
+
+async def test_a_song_whose_text_the_lm_writes(
+    client: LocalClient, engines: FakeEngines, runner: Runner
+) -> None:
+    engines.written.clear()
+    job_id = await submit(client, spec(SAMPLE, caption="rain"))
+
+    async def writing() -> bool:
+        progress = (await see(client, job_id)).progress
+        return progress is not None and progress.stage == "writing"
+
+    await until(writing)
+    progress = (await see(client, job_id)).progress
+    assert progress and progress.fraction == pytest.approx(0.05)
+    engines.written.set()
+    record = (await reaches(client, job_id, Status.SUCCEEDED)).record
+    assert record.result
+    result = JobResult.model_validate_json(record.result)
+    assert result.plan and result.plan.text and result.plan.text.lyrics == "la"
+    assert "Text: caption and lyrics written by lm" in result.generation_info
+    (request,) = engines.decodes
+    assert (request.caption, request.lyrics) == ("written", "la")
+
+
+async def test_a_plan_without_the_text_that_was_asked_for_is_not_used(
+    client: LocalClient, engines: FakeEngines, runner: Runner
+) -> None:
+    """During an upgrade a planner may be of earlier code: its song would have no words."""
+    engines.last_of_plan = lambda request: plan_of(
+        request if len(engines.plans) > 4 else request.model_copy(update={"writing": None})
+    )
+    job_id = await submit(client, spec(SAMPLE, caption="rain"))
+    record = (await reaches(client, job_id, Status.SUCCEEDED)).record
+    assert len(engines.plans) == 5 and record.starts == 1, "those attempts do not count"
+    assert [request.lyrics for request in engines.decodes] == ["la"]
 
 
 async def test_no_more_is_leased_than_the_engines_can_start(

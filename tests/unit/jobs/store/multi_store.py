@@ -34,11 +34,11 @@ class MultiStore:
         """See JobStore."""
         reported: list[tuple[str, Status]] = []
         while True:
-            heard = self._peers.exchange("", 0)
-            assert not heard.missed
-            if not heard.changes:
+            received = self._peers.exchange("", 0)
+            assert not received.missed
+            if not received.changes:
                 return reported
-            reported += heard.changes
+            reported += received.changes
 
     def peers(self) -> Peers | None:
         """See JobStore."""

@@ -66,7 +66,7 @@ class StoreModel(RuleBasedStateMachine):
             self.store.apply([ListJobs(limit=1000), Stats(), ListGarbage(limit=1000)], self.now)
         )
 
-    def tell(self, op: Op, times: str) -> object:
+    def repeat(self, op: Op, times: str) -> object:
         """Apply a mutating operation, perhaps twice, with the effect and the result of one call."""
         if times == "twice in a batch":
             answer, again = self.store.apply([op, op], self.now)
@@ -95,12 +95,12 @@ class StoreModel(RuleBasedStateMachine):
 
     # What is always true
 
-    def told_now(self) -> None:
+    def read_now(self) -> None:
         self.reported.update(self.store.take_changes())
 
     @invariant()
     def all_is_well(self) -> None:
-        self.told_now()
+        self.read_now()
         jobs = self.ask(ListJobs(limit=1000))
         assert isinstance(jobs, list)
         now = {job.job_id: job for job in jobs}

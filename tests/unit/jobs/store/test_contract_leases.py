@@ -159,7 +159,7 @@ def test_a_job_that_comes_back_stands_where_it_stood(harness: StoreHarness) -> N
     assert harness.get("a").attempt == attempt + 1
 
 
-def test_goodbye_gives_jobs_back_uncounted(harness: StoreHarness) -> None:
+def test_a_runner_that_deregisters_gives_its_jobs_back_uncounted(harness: StoreHarness) -> None:
     harness.submit("a", "b", "c")
     harness.take("a")
     harness.lease(decode_slots=2)

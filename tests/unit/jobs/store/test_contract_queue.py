@@ -308,18 +308,18 @@ def test_stats_count_by_status(harness: StoreHarness) -> None:
     assert harness.do(Stats()) == expected
 
 
-def test_stats_tell_the_last_fifty_durations(harness: StoreHarness) -> None:
+def test_stats_have_the_last_fifty_durations(harness: StoreHarness) -> None:
     for number in range(60):
         harness.succeed(f"job {number}", seconds=number)
     assert harness.do(Stats()).recent_seconds == tuple(range(59, 9, -1))
 
 
-def test_stats_tell_what_jobs_took(harness: StoreHarness) -> None:
+def test_stats_have_the_times_of_jobs(harness: StoreHarness) -> None:
     harness.do(Submit("a", "spec", needs_plan=True, work=100.0))
     (record,) = harness.lease(plan_slots=1)
     harness.do(SavePlan("a", record.attempt, "plan", seconds=1.5, work=240.0))
     harness.do(Finish("a", record.attempt, result="result", device_seconds=3.0))
-    harness.succeed("untold")
+    harness.succeed("without times")
     assert harness.do(Stats()).recent_paces == (JobTiming(240.0, 3.0, 1.5),)
 
 
@@ -343,7 +343,7 @@ def test_the_backlog_is_what_has_not_ended(harness: StoreHarness) -> None:
     assert harness.do(Backlog())[2] == BacklogItem("c", 3, queued, None, 30.0, False, "")
 
 
-def test_changes_tell_every_change_of_a_job(harness: StoreHarness) -> None:
+def test_every_change_of_a_job_is_among_the_changes(harness: StoreHarness) -> None:
     harness.submit("a", "b")
     harness.take("a")
     harness.do(SavePlan("a", 1, "plan"))

@@ -208,12 +208,12 @@ def test_an_interrupted_migration_is_run_again(
         store.apply([Deregister("r"), Deregister("s"), Cancel("0")], NOW)
         if store is not given_back:
             store.close()
-    said: list[str] = []
-    migrate(file, server.url, report=said.append)
+    output: list[str] = []
+    migrate(file, server.url, report=output.append)
     redis = RedisStore(server.url)
     assert totals(redis) == totals(given_back)
     redis.close()
-    assert "10 of 11 jobs" in said
+    assert "10 of 11 jobs" in output
 
 
 def test_the_command(
@@ -233,9 +233,9 @@ def test_the_command(
         assert main(["migrate-store", *arguments]) == 2
         assert sentence in capsys.readouterr().err
     assert main(["migrate-store", source, server.url]) == 0
-    said = capsys.readouterr().out
-    assert "11 of 11 jobs" in said
-    assert "All 11 jobs are there, 8 of them queued. Start the service with ACESTEP_STORE" in said
-    assert "The audio stays where it is" in said
+    output = capsys.readouterr().out
+    assert "11 of 11 jobs" in output
+    assert "All 11 jobs are there, 8 of them queued. Start the service with ACESTEP_STORE" in output
+    assert "The audio stays where it is" in output
     assert main(["migrate-store", source, server.url]) == 2
     assert "name an empty database" in capsys.readouterr().err

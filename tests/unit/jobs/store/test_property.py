@@ -94,7 +94,7 @@ class StoreMachine(StoreModel):
             max_queued=limit,
             planner=planner,
         )
-        answer = self.tell(op, t)
+        answer = self.repeat(op, t)
         if isinstance(answer, Submitted) and answer.created:
             assert queued < limit
             assert (answer.job_id, answer.position) == (job_id, queued + 1)
@@ -128,7 +128,7 @@ class StoreMachine(StoreModel):
         cluster = self.cluster_of[name] = f"cluster {runner % 2}"
         request = self.name("request")
         op = Lease(name, request, plan_slots, decode_slots, planner_slots, cluster)
-        answer = self.tell(op, t)
+        answer = self.repeat(op, t)
         assert isinstance(answer, list)
         if self.alive_until.get(name, 0) < self.now:
             assert answer == []
@@ -165,7 +165,7 @@ class StoreMachine(StoreModel):
             assert (job.attempt, job.runner) == (before.attempt + 1, name)
             self.attempts.append(Attempt(job.job_id, job.attempt, name))
             if begin:
-                assert self.tell(Start(job.job_id, job.attempt), t) is True
+                assert self.repeat(Start(job.job_id, job.attempt), t) is True
 
     @precondition(lambda self: self.attempts)
     @rule(what=st.sampled_from(sorted(ACTS)), pick=PICK, stale=STALE, t=TWICE)
@@ -176,12 +176,12 @@ class StoreMachine(StoreModel):
         attempt = among[pick % len(among)]
         holds, before = self.holds(attempt), self.seen.get(attempt.job_id)
         op = ACTS[what](attempt.job_id, attempt.number)
-        answer = self.tell(op, t)
+        answer = self.repeat(op, t)
         now = self.ask(Get(attempt.job_id))
         if not holds:
             if answer is True:  # it ended or released the job before, and repeats that
                 assert isinstance(op, Finish | Release)
-                assert any(type(old) is type(op) for old, _ in self.told_of(attempt)[:-1])
+                assert any(type(old) is type(op) for old, _ in self.operations_of(attempt)[:-1])
             return
         assert answer is True
         assert isinstance(now, JobRecord)
@@ -200,7 +200,7 @@ class StoreMachine(StoreModel):
                 assert now.status is (Status.FAILED if given_up else Status.QUEUED)
                 assert now.error_code is (ErrorCode.WORKER_LOST if given_up else None)
 
-    def told_of(self, attempt: Attempt) -> list[tuple[Op, object]]:
+    def operations_of(self, attempt: Attempt) -> list[tuple[Op, object]]:
         return [
             (op, answer)
             for op, answer in self.history
@@ -214,7 +214,7 @@ class StoreMachine(StoreModel):
     def end(self, op: type[Cancel] | type[Delete], pick: int, t: str) -> None:
         """A client cancels or deletes a job, living, ended or gone."""
         job_id = self.submitted[pick % len(self.submitted)]
-        answer = self.tell(op(job_id), t)
+        answer = self.repeat(op(job_id), t)
         assert isinstance(answer, JobExpired) is (job_id in self.gone)
         if isinstance(answer, JobRecord):
             assert answer.error_code is ErrorCode.CANCELLED
@@ -247,16 +247,20 @@ class StoreMachine(StoreModel):
 
     def keep_alive(self, runner: int, t: str) -> None:
         name = self.runners[runner]
-        self.tell(KeepAlive(name, 5), t)
+        self.repeat(KeepAlive(name, 5), t)
         self.alive_until[name] = self.now + 5
 
-    @rule(what=st.sampled_from(["goodbye", "grace", "purge", "restart"]), runner=RUNNERS, t=TWICE)
+    @rule(
+        what=st.sampled_from(["deregister", "extend leases", "purge", "restart"]),
+        runner=RUNNERS,
+        t=TWICE,
+    )
     def housekeep(self, what: str, runner: int, t: str) -> None:
         """A runner leaves, or the owner of the store does its maintenance."""
         match what:
-            case "goodbye":
-                self.goodbye(runner, t)
-            case "grace":
+            case "deregister":
+                self.deregister(runner, t)
+            case "extend leases":
                 self.ask(ExtendLeases(3))
                 for name, until in self.alive_until.items():
                     self.alive_until[name] = max(until, self.now + 3)
@@ -265,10 +269,10 @@ class StoreMachine(StoreModel):
             case "restart":
                 self.restart()
 
-    def goodbye(self, runner: int, t: str) -> None:
+    def deregister(self, runner: int, t: str) -> None:
         name = self.runners[runner]
         before = dict(self.seen)
-        assert self.tell(Deregister(name), t) is None
+        assert self.repeat(Deregister(name), t) is None
         self.alive_until.pop(name, None)
         for record in before.values():
             if record.runner == name:  # queued again, its start not counted
@@ -290,7 +294,7 @@ class StoreMachine(StoreModel):
 
     def restart(self) -> None:
         before = self.totals()
-        self.told_now()
+        self.read_now()
         self.store.close()
         self.store = self.factory()
         assert self.totals() == before

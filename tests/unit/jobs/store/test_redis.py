@@ -20,7 +20,7 @@ PASSWORD = "open sesame: #1?"
 # How it is reached
 
 
-def test_a_password_is_needed_and_never_told(
+def test_a_password_is_needed_and_never_shown(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = RedisServer(tmp_path, requirepass=PASSWORD)
@@ -57,7 +57,7 @@ def test_a_socket_will_do(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_database_that_is_not_there_is_told_in_a_sentence(server: RedisServer) -> None:
+def test_a_database_that_is_not_there_is_reported_in_a_sentence(server: RedisServer) -> None:
     with pytest.raises(StoreUnavailable, match="has no database of that number"):
         RedisStore(server.url.replace("/0", "/99"))
 
@@ -117,7 +117,7 @@ def test_a_redis_that_evicts_is_refused(server: RedisServer) -> None:
         ("ACL SETUSER default -config", "has appendfsync unknown: "),
     ],
 )
-def test_what_a_power_cut_may_lose_is_said(
+def test_what_a_power_cut_may_lose_is_reported(
     server: RedisServer, caplog: pytest.LogCaptureFixture, command: str, warned: str
 ) -> None:
     server.do(*command.split())

@@ -42,12 +42,12 @@ def test_a_store_finds_the_node_that_has_the_jobs(nodes: list[RedisServer]) -> N
     harness.reopen()
     peers = harness.store.peers()
     assert peers is not None
-    peers.exchange("board", 0)
+    peers.exchange("state", 0)
     harness.submit("b")
     assert (first.do("DBSIZE"), second.do("DBSIZE") > 0) == (0, True)
     other = RedisStore(second.url).peers()
     other.exchange("", 0)
-    assert other.exchange("", 0).states == ("board",)
+    assert other.exchange("", 0).states == ("state",)
 
     second.kill()
     with pytest.raises(StoreUnavailable):

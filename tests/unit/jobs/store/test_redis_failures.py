@@ -35,7 +35,7 @@ def test_a_restart_is_not_noticed(server: RedisServer, store: RedisStore) -> Non
     assert ids(store) == ["a", "b"]
 
 
-def test_a_redis_that_is_gone_is_told_and_healed_by_its_return(
+def test_a_redis_that_is_gone_is_reported_and_healed_by_its_return(
     server: RedisServer, store: RedisStore
 ) -> None:
     store.apply(submit("a"), 1.0)
@@ -70,7 +70,7 @@ def test_a_batch_without_an_answer_may_be_repeated(server: RedisServer, store: R
     assert [(job.job_id, job.attempt) for job in leased] == [("a", 1)]
 
 
-def test_a_redis_that_loads_its_data_is_told(server: RedisServer, store: RedisStore) -> None:
+def test_a_redis_that_loads_its_data_is_reported(server: RedisServer, store: RedisStore) -> None:
     for first in range(0, 1000, 100):
         store.apply(submit(*(f"{first + n}" for n in range(100)), spec="x"), 1.0)
     server.do("CONFIG SET", "appendonly", "no")  # on again, it rewrites its file as a snapshot

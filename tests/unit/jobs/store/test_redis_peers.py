@@ -36,57 +36,59 @@ def there(server: RedisServer) -> Iterator[RedisStore]:
 
 
 @pytest.fixture
-def ear(here: RedisStore) -> Iterator[RedisPeers]:
+def listener(here: RedisStore) -> Iterator[RedisPeers]:
     """What ``here`` receives, from now on."""
-    ear = here.peers()
-    first = ear.exchange("", 0)
+    listener = here.peers()
+    first = listener.exchange("", 0)
     assert (first.missed, first.changes) == (True, [])
-    yield ear
-    ear.close()
+    yield listener
+    listener.close()
 
 
-def test_changes_of_others_are_heard_in_order_and_own_ones_are_not(
-    here: RedisStore, there: RedisStore, ear: RedisPeers
+def test_changes_of_others_are_received_in_order_and_own_ones_are_not(
+    here: RedisStore, there: RedisStore, listener: RedisPeers
 ) -> None:
     there.apply([KeepAlive("r", 100)], 1.0)  # changes no job
     submit(there, "a", "b")
     submit(here, "c")
     there.apply([Lease("r", "1", 0, 1), Start("a", 1)], 1.0)
     there.apply([Finish("a", 1, result="{}"), Cancel("b")], 2.0)
-    heard = ear.exchange("", 0)
-    assert heard.changes == [
+    received = listener.exchange("", 0)
+    assert received.changes == [
         ("a", Status.QUEUED),
         ("b", Status.QUEUED),
         ("a", Status.RUNNING),
         ("a", Status.SUCCEEDED),
         ("b", Status.FAILED),
     ]
-    assert not heard.missed
-    assert ear.exchange("", 0).changes == []
+    assert not received.missed
+    assert listener.exchange("", 0).changes == []
     assert here.take_changes() == [("c", Status.QUEUED)]
 
 
-def test_a_change_ends_the_wait(there: RedisStore, ear: RedisPeers, server: RedisServer) -> None:
+def test_a_change_ends_the_wait(
+    there: RedisStore, listener: RedisPeers, server: RedisServer
+) -> None:
     with ThreadPoolExecutor(1) as pool:
         # Longer than a connection waits for a reply, so it cannot be received just by waiting.
-        heard = pool.submit(ear.exchange, "", 0.9)
+        received = pool.submit(listener.exchange, "", 0.9)
         until(lambda: server.do("INFO", "clients")["blocked_clients"] == 1, "nobody waits")
         submit(there, "a")
-        assert heard.result(IN_TIME).changes == [("a", Status.QUEUED)]
+        assert received.result(IN_TIME).changes == [("a", Status.QUEUED)]
 
 
-def test_whoever_comes_too_late_is_told(
-    there: RedisStore, ear: RedisPeers, server: RedisServer
+def test_whoever_reads_too_late_has_missed_changes(
+    there: RedisStore, listener: RedisPeers, server: RedisServer
 ) -> None:
     for number in range(5):
         submit(there, f"{number}")
     server.do("XTRIM", "{acestep}:changes", "MAXLEN", 2)
-    heard = ear.exchange("", 0)
-    assert heard.missed
-    assert heard.changes == [("3", Status.QUEUED), ("4", Status.QUEUED)]
+    received = listener.exchange("", 0)
+    assert received.missed
+    assert received.changes == [("3", Status.QUEUED), ("4", Status.QUEUED)]
     submit(there, "5")
-    heard = ear.exchange("", 0)
-    assert (heard.missed, heard.changes) == (False, [("5", Status.QUEUED)])
+    received = listener.exchange("", 0)
+    assert (received.missed, received.changes) == (False, [("5", Status.QUEUED)])
 
 
 def test_the_stream_does_not_grow_for_ever(
@@ -100,25 +102,25 @@ def test_the_stream_does_not_grow_for_ever(
 
 
 def test_after_a_restart_everything_is_looked_at(
-    there: RedisStore, ear: RedisPeers, server: RedisServer
+    there: RedisStore, listener: RedisPeers, server: RedisServer
 ) -> None:
     submit(there, "a")
     server.kill()
     with pytest.raises(StoreUnavailable):
-        ear.exchange("", 0)
+        listener.exchange("", 0)
     server.start()
-    assert ear.exchange("", 0).missed
+    assert listener.exchange("", 0).missed
     submit(there, "b")
-    assert ear.exchange("", 0).changes == [("b", Status.QUEUED)]
+    assert listener.exchange("", 0).changes == [("b", Status.QUEUED)]
 
 
-def test_a_batch_without_an_answer_is_told_though_nobody_knows_what_it_did(
-    here: RedisStore, ear: RedisPeers, server: RedisServer
+def test_a_batch_without_an_answer_is_published_though_nobody_knows_what_it_did(
+    here: RedisStore, listener: RedisPeers, server: RedisServer
 ) -> None:
     """Otherwise a caller that waits for the job here would not be woken."""
     submit(here, "before")
     here.take_changes()
-    ear.exchange("", 0)
+    listener.exchange("", 0)
     server.pause()
     with pytest.raises(StoreUnavailable):
         submit(here, "a")
@@ -126,22 +128,22 @@ def test_a_batch_without_an_answer_is_told_though_nobody_knows_what_it_did(
     until(lambda: server.do("EXISTS", "{acestep}:job:a") == 1, "it is not carried out")
     submit(here, "a")  # repeated, and nothing changes
     assert here.take_changes() == []
-    assert ear.exchange("", 0).missed
+    assert listener.exchange("", 0).missed
 
 
 def test_an_emptied_redis_is_listened_to_anew(
-    here: RedisStore, there: RedisStore, ear: RedisPeers, server: RedisServer
+    here: RedisStore, there: RedisStore, listener: RedisPeers, server: RedisServer
 ) -> None:
     submit(there, "a", "b")
-    ear.exchange("", 0)
+    listener.exchange("", 0)
     server.do("FLUSHALL")
     submit(here, "c")
-    assert ear.exchange("", 0).missed
+    assert listener.exchange("", 0).missed
     submit(there, "d")
-    assert ear.exchange("", 0).changes == [("d", Status.QUEUED)]
+    assert listener.exchange("", 0).changes == [("d", Status.QUEUED)]
 
 
-def test_boards_are_seen_by_the_others_while_they_are_renewed(
+def test_states_are_seen_by_the_others_while_they_are_renewed(
     here: RedisStore, there: RedisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(peers, "STATE_SECONDS", 0.3)
@@ -157,7 +159,7 @@ def test_boards_are_seen_by_the_others_while_they_are_renewed(
         assert theirs.exchange("theirs, too", 0).states in (("mine",), ())
         return theirs.exchange("theirs, too", 0).states == ()
 
-    until(gone, "a board hangs for ever")
+    until(gone, "a state that is not renewed stays for ever")
     assert mine.exchange("mine", 0).states == ("theirs, too",)  # it was renewed all the time
     mine.close()
     theirs.close()

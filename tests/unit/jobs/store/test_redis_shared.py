@@ -72,7 +72,7 @@ def test_many_threads_each_with_a_store_share_one_queue() -> None:
     store.close()
 
 
-def test_a_coordinator_that_was_away_gives_no_grace_where_others_heard_the_runners() -> None:
+def test_a_coordinator_that_was_away_extends_no_lease_if_others_received_the_runners() -> None:
     url = empty_redis().url
     here, there = RedisStore(url), RedisStore(url)
     here.apply([KeepAlive("r", 3), *submit("a"), Lease("r", "1", 0, 1), Sweep()], 10.0)

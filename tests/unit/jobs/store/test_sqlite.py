@@ -70,7 +70,7 @@ def assert_nothing_happened(store: SqliteStore, before: list[object]) -> None:
     assert store.take_changes() == []
 
 
-def test_a_foreign_lock_is_told_and_healed_by_a_retry(store: SqliteStore, path: Path) -> None:
+def test_a_foreign_lock_is_reported_and_healed_by_a_retry(store: SqliteStore, path: Path) -> None:
     store.apply(submit("a"), 1.0)
     store.take_changes()
     before = store.apply([ListJobs(), Stats()], 1.0)
@@ -90,7 +90,7 @@ def test_a_foreign_lock_is_told_and_healed_by_a_retry(store: SqliteStore, path: 
     assert record.position == 1
 
 
-def test_a_full_database_is_told_and_healed_by_room(store: SqliteStore) -> None:
+def test_a_full_database_is_reported_and_healed_by_room(store: SqliteStore) -> None:
     store.apply(submit("a"), 1.0)
     store.take_changes()
     before = store.apply([ListJobs(), Stats()], 1.0)
@@ -117,7 +117,7 @@ def largest_file(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-def test_a_disk_that_takes_no_more_is_told_and_healed_by_room(
+def test_a_disk_that_takes_no_more_is_reported_and_healed_by_room(
     store: SqliteStore, path: Path
 ) -> None:
     store.apply(submit("a"), 1.0)
@@ -137,7 +137,7 @@ def test_a_disk_that_takes_no_more_is_told_and_healed_by_room(
     assert [job.job_id for job in jobs] == ["d", "c", "b", "a"]
 
 
-def test_a_batch_at_fault_is_undone_and_told_as_its_own_fault(store: SqliteStore) -> None:
+def test_a_batch_at_fault_is_undone_and_reported_as_its_own_fault(store: SqliteStore) -> None:
     """A retry would not solve it, so the error must not suggest one."""
     before = store.apply([ListJobs(), Stats()], 1.0)
     bad = Submit("b", "\ud800 is half a character", needs_plan=False)

@@ -84,7 +84,7 @@ async def test_fifty_seeds_give_legal_plans(caption: str, with_caption: bool) ->
 
 
 @given(st.text(), st.text(), st.sampled_from(("en", "no", "unknown")))
-@hypothesis_settings(deadline=None, max_examples=50)
+@hypothesis_settings(max_examples=hypothesis_settings().max_examples // 2)
 async def test_any_text_gives_a_legal_plan(caption: str, lyrics: str, language: str) -> None:
     made = await plan(request(caption, lyrics, vocal_language=language, use_cot_caption=True))
     text = cot_text(Given.all_of(made.metadata))
@@ -105,7 +105,7 @@ REQUESTS = st.builds(
 
 
 @given(REQUESTS)
-@hypothesis_settings(deadline=None, max_examples=60)
+@hypothesis_settings(max_examples=hypothesis_settings().max_examples * 3 // 5)
 async def test_what_the_user_gave_comes_back_as_given(asked: PlanRequest) -> None:
     made = await plan(asked)
     given = Given.of(asked)

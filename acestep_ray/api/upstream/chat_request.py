@@ -1,0 +1,182 @@
+"""A chat completion's fields -> the fields and files of POST /release_task."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from acestep_ray.api.middleware.authentication import BODY_KEY
+from acestep_ray.api.problems import Problem, ProblemCode
+from acestep_ray.api.request.coercion import TRUE
+from acestep_ray.api.request.multipart_parts import Upload
+from acestep_ray.api.upstream.lenient_fields import is_nothing
+from acestep_ray.decoder.protocol import SOURCE_TASKS
+
+INSTRUMENTAL = "[inst]"
+_UNUSED = frozenset(
+    (
+        *("messages", "audio_config", "stream", "stream_options", "modalities", "audio", "n"),
+        *("max_tokens", "max_completion_tokens", "stop", "user", "metadata", "store", "tools"),
+        *("tool_choice", "response_format", "presence_penalty", "frequency_penalty", "logit_bias"),
+        *("logprobs", "top_logprobs", "reasoning", "provider", "transforms", "models", BODY_KEY),
+    )
+)
+"""Fields of chat completions that say nothing about a song, or that are read here."""
+_RENAMED = {"temperature": "lm_temperature", "top_p": "lm_top_p", "top_k": "lm_top_k"}
+_CONFIG_NAMES = {"duration": "audio_duration", "format": "audio_format"}
+_MODEL_PREFIX = "acestep/"
+_DESCRIBING = (
+    *("caption", "prompt", "tags", "lyrics", "sample_query", "description", "desc"),
+    *("sample_mode", "audio_code_string", "audio_codes"),
+)
+"""Fields that describe a song, if the message does not."""
+_PROMPT = re.compile(r"<prompt>(.*?)</prompt>", re.DOTALL | re.IGNORECASE)
+_LYRICS = re.compile(r"<lyrics>(.*?)</lyrics>", re.DOTALL | re.IGNORECASE)
+_SECTION = re.compile(
+    r"\[(verse|chorus|bridge|intro|outro|hook|pre-chorus|refrain|inst)", re.IGNORECASE
+)
+_LYRIC_LINES = 4
+_LYRIC_LINE_LENGTH = 60
+"""A text of so many lines, shorter than this on average, is taken for lyrics, as upstream does."""
+
+
+@dataclass(frozen=True)
+class ChatTask:
+    """``fields`` and ``files``: as of a body of POST /release_task."""
+
+    fields: dict[str, object]
+    files: dict[str, Upload]
+    stream: bool
+
+
+def chat_task(fields: Mapping[str, object], audio_of: Callable[[object], Upload]) -> ChatTask:
+    """Read a completion's request. ``audio_of`` makes a file of the data of an audio part.
+
+    Raises Problem 400 if nothing describes a song, or if parts cannot be read.
+    """
+    texts, sounds = _content(fields.get("messages"))
+    task = {
+        _RENAMED.get(name, name): value
+        for name, value in fields.items()
+        if name not in _UNUSED and not is_nothing(name, value)
+    }
+    config = fields.get("audio_config")
+    if isinstance(config, dict):
+        for name, value in config.items():
+            if not is_nothing(str(name), value):
+                task.setdefault(_CONFIG_NAMES.get(str(name), str(name)), value)
+    task.setdefault("batch_size", 1)
+    _read_model(task)
+    _read_seed(task)
+    kind = str(task.get("task_type") or "text2music").strip().lower()
+    files = _files(kind, [audio_of(sound) for sound in sounds])
+    task |= _said("\n".join(texts).strip(), task, edits=kind in SOURCE_TASKS)
+    if not files and not any(task.get(name) for name in _DESCRIBING):
+        raise Problem(
+            ProblemCode.MALFORMED_BODY,
+            "The request has no prompt, lyrics, description or audio: write what the song is about "
+            'in the last message of role "user".',
+        )
+    return ChatTask(task, files, is_yes(fields.get("stream")))
+
+
+def is_yes(value: object) -> bool:
+    """Whether a boolean, or a word for one, is true."""
+    return str(value).strip().lower() in TRUE
+
+
+def looks_like_lyrics(text: str) -> bool:
+    """Whether a text without tags is lyrics rather than a description of a song."""
+    if _SECTION.search(text):
+        return True
+    lines = [line for line in text.splitlines() if line.strip()]
+    length = sum(map(len, lines))
+    return len(lines) >= _LYRIC_LINES and length < _LYRIC_LINE_LENGTH * len(lines)
+
+
+def _content(messages: object) -> tuple[list[str], list[object]]:
+    """Texts and audio of the last message of a user."""
+    if not isinstance(messages, list):
+        raise Problem(ProblemCode.MALFORMED_BODY, "messages must be a list of messages.")
+    asked = [m for m in messages if isinstance(m, dict) and m.get("role", "user") == "user"]
+    content = asked[-1].get("content") if asked else None
+    if isinstance(content, str):
+        return [content], []
+    texts: list[str] = []
+    sounds: list[object] = []
+    for part in content if isinstance(content, list) else []:
+        if not isinstance(part, dict):
+            continue
+        kind = part.get("type")
+        inner = part.get(str(kind))
+        if kind == "text" and isinstance(inner, str):
+            texts.append(inner)
+        elif kind == "input_audio":
+            sounds.append(inner.get("data") if isinstance(inner, dict) else inner)
+        elif kind == "audio_url":
+            sounds.append(_data_url(inner.get("url") if isinstance(inner, dict) else inner))
+        else:
+            raise Problem(
+                ProblemCode.MALFORMED_BODY,
+                "A part of a message must be of type text, input_audio or audio_url.",
+            )
+    return texts, sounds
+
+
+def _data_url(url: object) -> object:
+    if isinstance(url, str) and re.match(r"https?:", url.strip(), re.IGNORECASE):
+        raise Problem(
+            ProblemCode.MALFORMED_BODY,
+            "Audio is not fetched from other servers: send it as input_audio, or as a data: URL.",
+        )
+    return url
+
+
+def _files(kind: str, uploads: list[Upload]) -> dict[str, Upload]:
+    """The first file is the source if the task edits one; the next is the reference."""
+    names = ("src_audio", "reference_audio") if kind in SOURCE_TASKS else ("reference_audio",)
+    if len(uploads) > len(names):
+        raise Problem(
+            ProblemCode.MALFORMED_BODY,
+            f"task_type {kind} takes {len(names)} audio part(s) at most; there are {len(uploads)}.",
+        )
+    return dict(zip(names, uploads, strict=False))
+
+
+def _read_model(task: dict[str, object]) -> None:
+    model = task.get("model")
+    if isinstance(model, str):
+        task["model"] = model.strip().removeprefix(_MODEL_PREFIX)
+
+
+def _read_seed(task: dict[str, object]) -> None:
+    """A seed that is sent is used; in POST /release_task that needs another field."""
+    if "seed" in task:
+        task.setdefault("use_random_seed", False)
+
+
+def _said(text: str, task: Mapping[str, object], *, edits: bool) -> dict[str, object]:
+    """What the user's text is: prompt, lyrics or a description of a song."""
+    prompt, lyrics = _PROMPT.search(text), _LYRICS.search(text)
+    said: dict[str, object] = {}
+    if prompt or lyrics:
+        said = {"prompt": prompt[1].strip() if prompt else ""}
+        if lyrics:
+            said["lyrics"] = lyrics[1].strip()
+    elif text and (edits or task.get("lyrics")):
+        said = {"prompt": text}
+    elif text and looks_like_lyrics(text):
+        said = {"lyrics": text}
+    elif text:
+        said = {"sample_query": text}
+    # Fields that were sent by their names are what the client means.
+    said = {name: value for name, value in said.items() if value and not task.get(name)}
+    if is_yes(task.get("instrumental")) and not (said.keys() | _given(task)) & {
+        "lyrics",
+        "sample_query",
+    }:
+        said["lyrics"] = INSTRUMENTAL
+    return said
+
+
+def _given(task: Mapping[str, object]) -> set[str]:
+    return {name for name, value in task.items() if value}
