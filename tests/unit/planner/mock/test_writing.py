@@ -57,7 +57,7 @@ def check_legal(text: SongText) -> None:
     st.sampled_from(("", "en", "no", "unknown")),
     st.integers(0, 2**32 - 1),
 )
-@hypothesis_settings(deadline=None, max_examples=200)
+@hypothesis_settings(max_examples=hypothesis_settings().max_examples * 2)
 async def test_any_words_give_a_legal_text(
     kind: str, words: str, lyrics: str, instrumental: bool, language: str, seed: int
 ) -> None:
