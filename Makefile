@@ -25,8 +25,10 @@ test-quick: $(VENV)/.installed-test $(VENV)/.installed-engines  ## the unit test
 
 engines: $(VENV)/.installed-engines  ## the real engines' libraries, for the acestep-ray commands
 
-gpu-check: $(VENV)/.installed-test $(VENV)/.installed-engines  ## real engines, tiny weights, CUDA
-	@ACESTEP_TEST_DEVICE=cuda $(BIN)/python -m pytest tests/models tests/serve_real $(PYTEST_ARGS)
+# GPU_PYTHON=python3: with that Python as it is, where nothing can be installed (no Ray, no vLLM).
+gpu-check: $(if $(GPU_PYTHON),,$(VENV)/.installed-test $(VENV)/.installed-engines)  ## real engines, tiny weights, CUDA
+	@ACESTEP_TEST_DEVICE=cuda $(or $(GPU_PYTHON),$(BIN)/python) -m pytest tests/models \
+		$(if $(GPU_PYTHON),--ignore=tests/models/planner/vllm,tests/serve_real) $(PYTEST_ARGS)
 
 faults: $(VENV)/.installed-test  ## the fault drills in full, with a table of recovery times
 	@FAULTS=full $(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)

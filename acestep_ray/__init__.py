@@ -10,6 +10,9 @@ if not TYPE_CHECKING:
         """The version, read only on request: the child that reads an upload does not need it."""
         if name != "__version__":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib.metadata import version  # noqa: PLC0415
+        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
 
-        return version("acestep-ray")
+        try:
+            return version("acestep-ray")
+        except PackageNotFoundError:  # a checkout that is run without being installed
+            return "0"

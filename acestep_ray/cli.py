@@ -92,7 +92,7 @@ def _add_checkpoint_commands(
     tiny.add_argument("--layout", choices=("upstream", "diffusers"), default="upstream")
     tiny.add_argument("--base", action="store_true", help="a base model (default: turbo)")
     tiny.add_argument("--seed", type=int, default=0)
-    tiny.add_argument("--size", choices=("tiny", "full-2b"), default="tiny")
+    tiny.add_argument("--size", choices=("tiny", "full-2b", "full-xl"), default="tiny")
 
 
 def _checkpoints(options: argparse.Namespace) -> int:

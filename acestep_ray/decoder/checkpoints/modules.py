@@ -40,8 +40,9 @@ def build(name: str, config: Mapping[str, Any], folder: Path) -> nn.Module:
             module: nn.Module = _CLASSES[name].from_config(dict(config))
             return module
     except Exception as error:  # diffusers and transformers raise many types for a wrong value
+        said = " ".join(str(error).split())  # torch lists the arguments it takes line by line
         raise CheckpointError(
-            f"{folder / 'config.json'} makes no {name} ({error}): download that folder again."
+            f"{folder / 'config.json'} makes no {name} ({said}): download that folder again."
         ) from error
 
 

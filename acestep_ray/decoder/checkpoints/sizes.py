@@ -126,4 +126,22 @@ FULL_2B = Size(
 )
 """The published 2B models, Qwen3-Embedding-0.6B and the published VAE."""
 
-SIZES = {"tiny": TINY, "full-2b": FULL_2B}
+FULL_XL = Size(
+    dit=FULL_2B.dit
+    | {
+        "hidden_size": 2560,
+        "intermediate_size": 9728,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "layer_types": _layer_types(32),
+        "encoder_hidden_size": 2048,
+        "encoder_intermediate_size": 6144,
+        "encoder_num_attention_heads": 16,
+        "encoder_num_key_value_heads": 8,
+    },
+    text_encoder=FULL_2B.text_encoder,
+    vae=FULL_2B.vae,
+)
+"""The published XL models: a wider DiT over the same encoders."""
+
+SIZES = {"tiny": TINY, "full-2b": FULL_2B, "full-xl": FULL_XL}

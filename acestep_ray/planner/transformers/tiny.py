@@ -25,15 +25,18 @@ def make_tiny_lm(
     hidden: int = 32,
     layers: int = 2,
     head_dim: int = HEAD_DIM,
+    heads: int | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> None:
     """Write a checkpoint in the published layout to ``folder``, with weights fixed by ``seed``.
 
-    Float32 with tied embeddings, which take 28 MB at hidden size 32. The weights are so large that
-    the next token depends on the earlier ones: probabilities are far from equal, and differ at each
+    Tied embeddings, which take 28 MB at hidden size 32, stored as ``dtype``. ``heads`` of queries:
+    None is twice as wide as the stream, as in the published 0.6B. The weights are so large that the
+    next token depends on the earlier ones: probabilities are far from equal, and differ at each
     step.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    config = lm_config(hidden, layers, head_dim)
+    config = lm_config(hidden, layers, head_dim, heads)
     (folder / "config.json").write_text(json.dumps(config, indent=2))
     real_vocabulary().save(str(folder / "tokenizer.json"))
     tokenizer = {
@@ -43,12 +46,16 @@ def make_tiny_lm(
         "model_max_length": 131_072,
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer, indent=2))
-    save_file(random_weights(config, seed), folder / "model.safetensors", {"format": "pt"})
+    weights = {name: one.to(dtype) for name, one in random_weights(config, seed).items()}
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
 
 
-def lm_config(hidden: int, layers: int, head_dim: int) -> dict[str, object]:
-    """A ``config.json`` like the published ones, for a model of another size."""
-    heads = 2 * hidden // head_dim  # twice as wide as the stream, as in the published ones
+def lm_config(
+    hidden: int, layers: int, head_dim: int, heads: int | None = None
+) -> dict[str, object]:
+    """A ``config.json`` like the published ones, for a model of another size; ``heads``: see
+    make_tiny_lm."""
+    heads = heads or 2 * hidden // head_dim
     return {
         "architectures": ["Qwen3ForCausalLM"],
         "model_type": "qwen3",

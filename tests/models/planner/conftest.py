@@ -1,6 +1,8 @@
 """A tiny language model with the real vocabulary, made once per session."""
 
+import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,11 +11,13 @@ import torch
 from acestep_ray.planner.transformers.language_model import LanguageModel
 from acestep_ray.planner.transformers.load import load_lm
 from acestep_ray.planner.transformers.planning import Planning
+from acestep_ray.planner.transformers.static_step import StaticSteps
 from acestep_ray.planner.transformers.tiny import make_tiny_lm
 from acestep_ray.planner.transformers.writing import TextWriter
 from acestep_ray.settings import Lm, Lyrics
 
 TINY = "acestep-5Hz-lm-tiny"
+DEVICE = os.environ.get("ACESTEP_TEST_DEVICE", "cpu")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -39,7 +43,12 @@ def folder(checkpoints: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def lm(folder: Path) -> LanguageModel:
-    return load_lm(folder, Lm(device="cpu"))
+    """With the same float32 weights on a GPU, where it also uses CUDA graphs: tests compare."""
+    lm = load_lm(folder, Lm(device="cpu"))
+    if DEVICE == "cpu":
+        return lm
+    lm.model.to(DEVICE)
+    return replace(lm, static=StaticSteps(lm.model, lm.context))
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,11 @@ CPU = Lm(device="cpu")
 EMBEDDING = "model.embed_tokens.weight"
 
 
+@pytest.fixture(scope="module")
+def lm(folder: Path) -> LanguageModel:
+    return load_lm(folder, CPU)
+
+
 @pytest.fixture
 def copy(folder: Path, tmp_path: Path) -> Path:
     """The checkpoint, to be damaged; large files are links."""

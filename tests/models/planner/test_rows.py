@@ -1,6 +1,9 @@
 """Rows that are written side by side get the same result as each row alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 import torch
@@ -8,9 +11,15 @@ from torch import Tensor
 from transformers import Qwen3ForCausalLM
 
 from acestep_ray.planner.tokens import VOCABULARY
+from acestep_ray.planner.transformers.key_values import KeyValues
 from acestep_ray.planner.transformers.language_model import LanguageModel
 from acestep_ray.planner.transformers.rows import Rows
-from acestep_ray.planner.transformers.static_step import COLUMNS_STEP, StaticSteps
+from acestep_ray.planner.transformers.static_step import (
+    COLUMNS_STEP,
+    Recording,
+    StaticStep,
+    StaticSteps,
+)
 
 LONG = list(range(1000, 1037))
 SHORT = [5, 6, 7]
@@ -45,10 +54,11 @@ def test_each_row_is_as_alone(
     alone = [list(prompt) for prompt in prompts]
     for chunk in ([], *CHUNKS):
         if chunk:
-            rows.append(torch.tensor(chunk))
+            rows.append(torch.tensor(chunk, device=rows.device))
         alone = [row + chunk for row in alone]
         expected = torch.cat([plain(torch.tensor([row])).logits[:, -1] for row in alone])
-        torch.testing.assert_close(rows.logits(slice(0, VOCABULARY)), expected, atol=1e-4, rtol=0)
+        found = rows.logits(slice(0, VOCABULARY)).cpu()
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
 
 
 @torch.inference_mode()
@@ -57,7 +67,7 @@ def test_static_memory_forgets_the_job_before(lm: LanguageModel, steps: StaticSt
         rows = Rows(lm.model, prompts, 900, static)
         found = []
         for token in range(40):
-            rows.append(torch.tensor([token]))
+            rows.append(torch.tensor([token], device=rows.device))
             found.append(rows.logits(slice(0, 500)))
         return found
 
@@ -71,7 +81,8 @@ def test_static_memory_forgets_the_job_before(lm: LanguageModel, steps: StaticSt
 def test_logits_of_some_tokens_are_those_of_all(lm: LanguageModel) -> None:
     rows = Rows(lm.model, [LONG, SHORT], 1)
     every = rows.logits(slice(0, VOCABULARY))
-    for tokens in (torch.tensor([0, 3, 151_668]), torch.arange(1, 150_000, 3)):
+    for some in ([0, 3, 151_668], list(range(1, 150_000, 3))):
+        tokens = torch.tensor(some, device=rows.device)
         torch.testing.assert_close(rows.logits(tokens), every[:, tokens], atol=1e-4, rtol=0)
 
 
@@ -83,3 +94,32 @@ def test_static_steps_are_shared_and_bounded(lm: LanguageModel, steps: StaticSte
         assert steps.step(2, COLUMNS_STEP + 1) is not one
         with pytest.raises(ValueError, match="3072 columns are more than the context of 2048"):
             steps.step(2, 2 * COLUMNS_STEP + 1)
+
+
+@torch.inference_mode()
+def test_graphs_are_recorded_on_one_stream(
+    lm: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """cuBLAS holds memory for each stream; with a stream per graph the GPU's memory filled up."""
+    recorded: list[tuple[Any, Any]] = []
+    entered: list[Any] = []
+
+    @contextmanager
+    def graph(_: object, *, pool: Any, stream: Any, capture_error_mode: str) -> Iterator[None]:
+        recorded.append((pool, stream))
+        yield
+
+    def stream(one: Any) -> Any:
+        entered.append(one)
+        return nullcontext()
+
+    for name in ("Stream", "CUDAGraph", "current_stream", "graph_pool_handle"):
+        monkeypatch.setattr(torch.cuda, name, MagicMock)
+    monkeypatch.setattr(torch.cuda, "graph", graph)
+    monkeypatch.setattr(torch.cuda, "stream", stream)
+    recording = Recording()
+    kv = KeyValues.allocate(lm.model, 2, 16)
+    for rows in (1, 2):
+        StaticStep(lm.model, kv.part(rows, 16), rows, 16, recording)
+    assert recorded == [(recording.pool, recording.stream)] * 2
+    assert entered == [recording.stream] * 2

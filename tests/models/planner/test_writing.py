@@ -71,7 +71,7 @@ class Scripted(Rows):
 
     def logits(self, tokens: slice | torch.Tensor) -> torch.Tensor:
         found = super().logits(tokens).clone()
-        if isinstance(tokens, torch.Tensor) and torch.equal(tokens, phases._LYRICS_TOKENS):
+        if isinstance(tokens, torch.Tensor) and torch.equal(tokens.cpu(), phases._LYRICS_TOKENS):
             found[0, tokens == self.script.pop(0)] = 1e9
         return found
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers import AceStepTransformer1DModel
 from safetensors.torch import load_file, save_file
 
 from acestep_ray.decoder.checkpoints.load import load
@@ -188,6 +189,16 @@ def test_nothing_is_read_before_all_is_compared(
     edit_json(broken / TEXT / "config.json", intermediate_size=128)
     monkeypatch.setattr("acestep_ray.decoder.checkpoints.load.fill", lambda *_: pytest.fail())
     assert str(broken / TEXT) in refusal(broken)
+
+
+def test_a_librarys_error_of_several_lines_is_one_sentence(
+    broken: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def several(config: object) -> None:
+        raise TypeError("empty() takes one of:\n * (size)\n * (size, names)\n")
+
+    monkeypatch.setattr(AceStepTransformer1DModel, "from_config", several)
+    assert "(empty() takes one of: * (size) * (size, names))" in refusal(broken)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from acestep_ray.decoder.checkpoints.modules import build
-from acestep_ray.decoder.checkpoints.sizes import FULL_2B
+from acestep_ray.decoder.checkpoints.sizes import FULL_2B, FULL_XL
 from acestep_ray.decoder.checkpoints.upstream import (
     diffusers_name,
     module_configs,
@@ -92,18 +92,7 @@ def test_2b_modules_have_the_published_widths() -> None:
 
 def test_xl_models_have_a_narrower_encoder() -> None:
     """XL: DiT 2560 wide with 32 heads over an encoder that stays 2048 wide with 16."""
-    xl = FULL_2B.dit | {
-        "hidden_size": 2560,
-        "intermediate_size": 9728,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 32,
-        "layer_types": ["sliding_attention", "full_attention"] * 16,
-        "encoder_hidden_size": 2048,
-        "encoder_intermediate_size": 6144,
-        "encoder_num_attention_heads": 16,
-        "encoder_num_key_value_heads": 8,
-    }
-    configs = module_configs(xl, CONFIG)
+    configs = module_configs(FULL_XL.dit, CONFIG)
     dit: Any = build("transformer", configs["transformer"], CONFIG.parent)
     assert dit.condition_embedder.weight.shape == (2560, 2048)
     assert dit.layers[31].self_attn.to_q.weight.shape == (32 * 128, 2560)

@@ -39,7 +39,8 @@ SOURCE = source(SOURCE_FRAMES * 1920 + 700)
 def close(ours: torch.Tensor, theirs: torch.Tensor) -> None:
     """Equal except for the rounding of float32, which guidance increases."""
     assert ours.abs().max() > 0.1
-    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-5)
+    atol = 1e-4 if ours.device.type == "cpu" else 5e-4
+    torch.testing.assert_close(ours, theirs, atol=atol, rtol=1e-5)
 
 
 def equal(ours: torch.Tensor, called: torch.Tensor) -> None:
