@@ -38,6 +38,7 @@ from acestep_ray.planner.transformers.engine import TransformersPlanner
 from acestep_ray.planner.transformers.language_model import LanguageModel
 from acestep_ray.planner.transformers.load import load_lm
 from acestep_ray.planner.transformers.planning import Planning
+from acestep_ray.planner.transformers.writing import TextWriter
 from acestep_ray.planner.transformers.static_step import COLUMNS_STEP
 from acestep_ray.planner.transformers.tiny import make_tiny_lm
 from acestep_ray.replicas.gpu_memory import Need, needs_of_decoder, needs_of_planner
@@ -239,7 +240,8 @@ def measure_planner(checkpoints: Path, model: str, lengths: Sequence[int]) -> No
         "|---|---|---|---|---|",
     )
     planning = Planning(lm, settings.lm, settings.lyrics, settings.defaults.duration)
-    asyncio.run(_plans(TransformersPlanner(planning), lm, lengths, gpu))
+    writer = TextWriter(lm, settings.lm, settings.lyrics)
+    asyncio.run(_plans(TransformersPlanner(planning, writer), lm, lengths, gpu))
     begun = perf_counter()
     buffers = every_buffer(lm)
     say(
