@@ -38,9 +38,9 @@ from acestep_ray.planner.transformers.engine import TransformersPlanner
 from acestep_ray.planner.transformers.language_model import LanguageModel
 from acestep_ray.planner.transformers.load import load_lm
 from acestep_ray.planner.transformers.planning import Planning
-from acestep_ray.planner.transformers.writing import TextWriter
 from acestep_ray.planner.transformers.static_step import COLUMNS_STEP
 from acestep_ray.planner.transformers.tiny import make_tiny_lm
+from acestep_ray.planner.transformers.writing import TextWriter
 from acestep_ray.replicas.gpu_memory import Need, needs_of_decoder, needs_of_planner
 from acestep_ray.settings import Lm, Settings
 from acestep_ray.settings.tree import Dit
