@@ -105,6 +105,12 @@ class RayNode:
         dead = [part for part in VITAL if part in self._parts and not lives(self._parts[part])]
         return f"Ray's {dead[0]} has died" if dead else None
 
+    def ray_died(self) -> bool:
+        """Whether a vital part of Ray has died, and not the command that runs it."""
+        assert self._child is not None
+        dead = [part for part in VITAL if part in self._parts and not lives(self._parts[part])]
+        return bool(dead) and lives(psutil.Process(self._child.pid))
+
     def lost(self) -> list[str]:
         """Other parts that have died since the last call; the node works without them."""
         dead = [p for p in self._parts if p not in VITAL and not lives(self._parts[p])]

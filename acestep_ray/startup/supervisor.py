@@ -32,7 +32,9 @@ get = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 def keep_serving(new_node: Callable[[], RayNode], url: str, restarts: Restarts) -> int:
     """Run one node after another until a signal, or until they die too often.
 
-    Returns the exit status: 0 after a signal, 1 if the first start failed or it gave up.
+    Returns the exit status: 0 after a signal, 1 if it gave up, or if the application failed at the
+    first start: that would fail again. A part of Ray that dies while it starts is a death like any
+    other: it happens on a machine that is too busy.
     """
     for number in SIGNALS:
         signal.signal(number, _interrupt)
@@ -45,7 +47,7 @@ def keep_serving(new_node: Callable[[], RayNode], url: str, restarts: Restarts) 
             left = _end(node)
             node.log.flush()
             if seconds_up is None:
-                why = node.log.faults[0] if node.log.faults else why
+                why = node.log.faults[0] if node.log.faults else f"{why}the lines above say why"
                 why = f"the application failed to start: {why}"
                 if not deaths:
                     show_line(why)
@@ -75,14 +77,16 @@ def keep_serving(new_node: Callable[[], RayNode], url: str, restarts: Restarts) 
 
 def _run(node: RayNode, url: str) -> tuple[str, float | None]:
     """Start the node and wait for its death. Returns what died, and for how many seconds the node
-    was ready; None if it was never ready."""
+    was ready; None if the application failed to start."""
     try:
         with _uninterrupted():
             node.start()
     except OSError as error:
-        return str(error), None
-    if why := _until_ready(node, url):
-        return why, None
+        return f"{error}; ", None
+    if (why := _until_ready(node, url)) is not None:
+        if node.ray_died() and not node.log.faults:
+            return why, 0.0
+        return f"{why}; " if why else "", None
     began = time.monotonic()
     node.log.started()
     return _until_dead(node, url), time.monotonic() - began
@@ -94,14 +98,14 @@ def _end(node: RayNode) -> list[int]:
 
 
 def _until_ready(node: RayNode, url: str) -> str | None:
-    """Wait until the service is ready, and show what it waits for. Returns why it failed, or None
-    once it is ready."""
+    """Wait until the service is ready, and show what it waits for. Returns what died, "" if the
+    application reported a failure, or None once it is ready."""
     shown: list[str] = []
     while True:
         if node.log.failed.is_set():
-            return "the lines above say why"
+            return ""
         if why := node.death():
-            return f"{why}; the lines above say why"
+            return why
         try:
             with get(f"{url}/ready", timeout=5) as answer:
                 json.load(answer)
