@@ -1,6 +1,6 @@
 """Requests that a client repeats because it did not get the answer: they get the same job.
 
-Some of upstream's clients send a task again if they hear nothing for minutes. A repeat is
+Some of upstream's clients send a task again if they get no answer for minutes. A repeat is
 recognised only if it is known that the answer to the first request was not delivered: its client
 had disconnected before. A client that got its answer and sends the same again gets another job.
 
@@ -67,7 +67,7 @@ class Repeats:
 
 def repeat_key(request: Request, body: Body) -> str:
     """The same for requests with the same fields and files from the same client, as far as
-    addresses and API keys distinguish clients."""
-    names = ("x-forwarded-for", "authorization", "x-api-key")
+    addresses, programs and API keys distinguish clients."""
+    names = ("x-forwarded-for", "user-agent", "authorization", "x-api-key")
     sender = [request.client.host if request.client else "", *map(request.headers.get, names)]
     return hashlib.sha256(json.dumps([body.fingerprint, *sender]).encode()).hexdigest()

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,8 @@ FRAME = 1024
 """Samples per block of AAC: the last block is filled with silence."""
 BITRATE = "256k"
 _PROBE_SECONDS = 60.0
+_WRITE_SECONDS = 600.0
+"""Longest time that ffmpeg may take for a file. It needs a few seconds for the longest take."""
 
 
 def writable_formats() -> tuple[AudioFormatName, ...]:
@@ -57,6 +60,9 @@ def write_aac(blocks: Iterable[Samples], channels: int, path: Path) -> None:
         env=plain_environment(),
     ) as process:
         assert process.stdin is not None
+        watchdog = threading.Timer(_WRITE_SECONDS, process.kill)  # it may have been stopped
+        watchdog.daemon = True
+        watchdog.start()
         try:
             for block in blocks:
                 process.stdin.write(block.astype("<f4").tobytes())
@@ -68,6 +74,8 @@ def write_aac(blocks: Iterable[Samples], channels: int, path: Path) -> None:
         finally:
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.close()
+            process.wait()
+            watchdog.cancel()
     if process.returncode != 0:
         logger.warning("ffmpeg ended with status %d when it wrote AAC.", process.returncode)
         raise StorageError("The aac file could not be written.")

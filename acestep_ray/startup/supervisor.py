@@ -84,7 +84,7 @@ def _run(node: RayNode, url: str) -> tuple[str, float | None]:
     except OSError as error:
         return f"{error}; ", None
     if (why := _until_ready(node, url)) is not None:
-        if node.ray_died() and not node.log.faults:
+        if node.ray_died() and not (node.log.failed.is_set() or node.log.faults):
             return why, 0.0
         return f"{why}; " if why else "", None
     began = time.monotonic()

@@ -52,7 +52,10 @@ class ForeignPages:
         site = headers.get("sec-fetch-site")
         if site is not None:
             return site in ("same-origin", "none")
-        return urlsplit(origin).netloc == headers.get("host", "")
+        try:
+            return urlsplit(origin).netloc == headers.get("host", "")
+        except ValueError:  # no browser sends such an origin
+            return False
 
 
 def _origin(url: str) -> str:

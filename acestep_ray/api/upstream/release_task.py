@@ -14,6 +14,7 @@ from acestep_ray.api.upstream.keyed_body import read_keyed_body
 from acestep_ray.api.upstream.lenient_fields import TEXT_NAMES
 from acestep_ray.api.upstream.lenient_request import admit_task
 from acestep_ray.api.upstream.views import TaskView
+from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.jobs.store.errors import JobExpired, JobNotFound
 from acestep_ray.jobs.store.records import Submitted
@@ -63,7 +64,7 @@ async def release_task(
 
 async def _earlier(key: str, context: AppContext) -> tuple[Submitted, JobSpec] | None:
     """The job of the same request, if its answer was not delivered; None if there is none, or if
-    the job was deleted."""
+    the job failed or was deleted."""
     submitted = await context.repeats.earlier(key)
     if submitted is None:
         return None
@@ -75,5 +76,7 @@ async def _earlier(key: str, context: AppContext) -> tuple[Submitted, JobSpec] |
         context.repeats.keep_submitted(key, submitted)
         raise
     logger.info("Task %s was sent again by a client that has no answer", submitted.job_id)
-    submitted = replace(submitted, position=record.position)
+    if record.status is Status.FAILED:  # or cancelled: a client that tries again wants a song
+        return None
+    submitted = replace(submitted, status=record.status, position=record.position)
     return submitted, JobSpec.model_validate_json(record.spec)

@@ -178,6 +178,17 @@ def test_an_ffmpeg_that_stops_working_is_a_storage_error(
     assert not (tmp_path / "take").exists()
 
 
+@pytest.mark.parametrize("seconds", [0.1, 30.0])  # it stops before its pipe is full, and after
+def test_an_ffmpeg_that_hangs_is_killed(
+    seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "aac" in aac.writable_formats()
+    monkeypatch.setattr(aac, "_WRITE_SECONDS", 0.3)
+    _replace_ffmpeg(tmp_path / "bin", "kill -STOP $$", monkeypatch)
+    with pytest.raises(StorageError, match="aac file could not be written"):
+        encode_take(_music(seconds), tmp_path / "take", "aac", TAGS)
+
+
 def test_rounding_has_no_offset_and_clips_at_full_scale() -> None:
     ramp = np.linspace(-1.2, 1.2, 100_001, dtype=np.float32).reshape(-1, 1)
     for bits in (16, 24):

@@ -128,6 +128,7 @@ SENT_UNASKED = (
         {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
         {"Origin": "https://evil.example"},
         {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
+        {"Origin": "http://[::1"},
         {
             "Origin": "http://music.example:81",
             "Host": "music.example",

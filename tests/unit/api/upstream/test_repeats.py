@@ -186,6 +186,17 @@ def test_a_job_that_was_deleted_is_not_returned(server: Server) -> None:
     assert not server.task()["again"]
 
 
+def test_a_job_that_was_cancelled_is_not_returned(server: Server) -> None:
+    server.hang_up(server.send())
+    (queued,) = server.service.submits
+    server.service.gate.set()
+    with closing(HTTPConnection("127.0.0.1", server.port, timeout=20)) as client:
+        client.request("POST", f"/v1/jobs/{queued.job_id}/cancel")
+        assert client.getresponse().status == 200
+    again = server.task()
+    assert not again["again"] and again["task_id"] != queued.job_id
+
+
 @pytest.mark.parametrize("server", [0.0], indirect=True)
 def test_it_can_be_switched_off(server: Server) -> None:
     client = server.send()
