@@ -56,12 +56,23 @@ def wait_longer_for_nodes(seconds: float = PATIENCE) -> None:
                 time.sleep(0.5)
 
     services.get_node = repeatedly
-    start_raylet = services.start_raylet
+    start_raylet, start_process = services.start_raylet, services.start_ray_process
 
     def with_ports(*arguments: Any, **options: Any) -> Any:
         missing = [name for name in AGENT_PORTS if not options.get(name)]
-        ports = dict(zip(missing, free_ports(len(missing)), strict=True))
-        return start_raylet(*arguments, **{**options, **ports})
+        ports = {**options, **dict(zip(missing, free_ports(len(missing)), strict=True))}
+
+        def with_last_port(command: Sequence[str], *others: Any, **more: Any) -> Any:
+            # Ray tells this port to the agent, but not to the node, which has an option for it.
+            port = ports["dashboard_agent_listen_port"]
+            command = [*command, f"--dashboard_agent_listen_port={port}"]
+            return start_process(command, *others, **more)
+
+        services.start_ray_process = with_last_port
+        try:
+            return start_raylet(*arguments, **ports)
+        finally:
+            services.start_ray_process = start_process
 
     services.start_raylet = with_ports
 

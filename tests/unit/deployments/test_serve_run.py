@@ -23,7 +23,12 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         return gcs_address
 
     monkeypatch.setattr(services, "get_node", get_node)
-    monkeypatch.setattr(services, "start_raylet", lambda address, **options: options)
+
+    def start_raylet(address: str, **options: object) -> tuple[dict[str, object], object]:
+        return options, services.start_ray_process(["raylet"], "raylet")  # type: ignore[call-arg]
+
+    monkeypatch.setattr(services, "start_raylet", start_raylet)
+    monkeypatch.setattr(services, "start_ray_process", lambda command, kind: command)
     monkeypatch.setenv("RAY_agent_register_timeout_ms", "1000")  # and restored afterwards
     yield calls
 
@@ -42,7 +47,7 @@ def test_a_node_that_never_comes_is_given_up(calls: list[str]) -> None:
 
 def test_a_node_need_not_wait_until_its_agents_write_their_ports(calls: list[str]) -> None:
     wait_longer_for_nodes()
-    options = services.start_raylet(  # type: ignore[call-arg]
+    options, command = services.start_raylet(  # type: ignore[call-arg]
         "address", metrics_export_port=8080, metrics_agent_port=0, huge_pages=False
     )
     assert options["metrics_export_port"] == 8080  # the user's
@@ -50,6 +55,10 @@ def test_a_node_need_not_wait_until_its_agents_write_their_ports(calls: list[str
     ports = [options[name] for name in module.AGENT_PORTS]
     assert len({*ports}) == 4
     assert all(port in module.FREE_PORTS for port in ports if port != 8080)
+    listen = options["dashboard_agent_listen_port"]
+    assert command == ["raylet", f"--dashboard_agent_listen_port={listen}"]
+    other: object = services.start_ray_process(["log_monitor"], "log_monitor")  # type: ignore[call-arg]
+    assert other == ["log_monitor"]
 
 
 def test_a_port_that_is_used_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
