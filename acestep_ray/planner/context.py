@@ -1,6 +1,6 @@
 """What fits into the LM's context: prompt, metadata, and five codes per second, or lyrics."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from acestep_ray.planner.grammar import Given
 from acestep_ray.planner.metadata import DURATION_RANGE
@@ -19,6 +19,18 @@ LYRICS_TOKENS = 2048
 _END = 1
 _HEADING = 8  # `prompts.LYRICS_HEADING`, and the end of the lyrics
 _LEAST_LYRICS = 128  # with less room for lyrics, a text is refused
+_LEAST_CAPTION = 128  # likewise
+_SONG_FRAME = 48  # tokens of ``prompts.song_prompt("", "")``, and some more
+
+
+@dataclass(frozen=True)
+class TextRoom:
+    """How many tokens of a song's text the LM may write. ``song``: the most that
+    ``prompts.song_prompt`` then has."""
+
+    caption: int
+    lyrics: int
+    song: int
 
 
 def check_context(prompt_tokens: int, seconds: float, context: int) -> None:
@@ -37,21 +49,39 @@ def check_context(prompt_tokens: int, seconds: float, context: int) -> None:
         )
 
 
-def room_for_lyrics(prompt_tokens: int, most: int, context: int) -> int:
-    """How many tokens of lyrics, at most ``most``, may follow a prompt and the metadata; 0 if
-    ``most`` is 0. A quarter of the context is not exceeded, so that codes have room after them.
+def room_for_text(
+    prompt_tokens: int, *, caption: int, lyrics: int, kept: int, codes: int, context: int
+) -> TextRoom:
+    """What fits of at most ``caption`` and ``lyrics`` tokens, if the metadata and the lyrics follow
+    a prompt, and the song is then planned with this text and so many ``codes``.
 
-    Raises ValueError, with one sentence for the client, if the prompt does not fit.
+    ``lyrics`` is 0 if the LM is not asked for them. ``kept``: length of the user's lyrics that stay
+    if the LM writes none, or 0. The lyrics do not exceed a quarter of the context, so that codes
+    have room. If it is narrow, the caption gets less, and then the lyrics.
+
+    Raises ValueError, with one sentence for the client, if prompt or codes do not fit.
     """
-    most = min(most, context // 4)
-    least = min(most, _LEAST_LYRICS)
+    lyrics = min(lyrics, context // 4)
+    least = min(lyrics, _LEAST_LYRICS)
     left = context - METADATA_TOKENS - _HEADING - least
     if prompt_tokens > left:
         raise ValueError(
             f"a prompt of {prompt_tokens} tokens cannot fit the language model's context of "
             f"{context} tokens; it may take {max(left, 0)}"
         )
-    return min(most, context - METADATA_TOKENS - _HEADING - prompt_tokens)
+    words = context - METADATA_TOKENS - _END - _SONG_FRAME - codes  # caption and lyrics
+    least_caption = min(caption, _LEAST_CAPTION)
+    needed = least_caption + max(least, kept)
+    if needed > words:
+        raise ValueError(
+            f"caption and lyrics of {needed} tokens and {codes} audio codes after them cannot fit "
+            f"the language model's context of {context} tokens; caption and lyrics may take "
+            f"{max(words, 0)}"
+        )
+    caption = min(caption, max(words - max(lyrics, kept), least_caption))
+    written = context - METADATA_TOKENS - _HEADING - prompt_tokens
+    lyrics = min(lyrics, words - caption, written)
+    return TextRoom(caption, lyrics, _SONG_FRAME + caption + max(lyrics, kept))
 
 
 def longest_seconds(prompt_tokens: int, context: int) -> int:

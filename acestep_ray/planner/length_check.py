@@ -34,8 +34,8 @@ class PlanFit:
     def refusal(self, request: PlanRequest) -> str:
         """Why the request cannot be planned, as a sentence; empty if it can. Blocks.
 
-        The length of a text that the LM writes is not known before. A song from a description is
-        measured without its text, one in a better form with the text that was sent.
+        A text that the LM has to write gets the room that the rest leaves, if that is enough. One
+        in a better form must also fit as it was sent.
         """
         lm = self._settings.lm
         if self._tokenizer is None:

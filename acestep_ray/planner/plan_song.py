@@ -6,6 +6,7 @@ The same for every engine.
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from acestep_ray.planner.metadata import DURATION_RANGE
 from acestep_ray.planner.protocol import (
     Plan,
     PlannerEngine,
@@ -15,6 +16,7 @@ from acestep_ray.planner.protocol import (
     SongText,
     WriteRequest,
 )
+from acestep_ray.timebase import codes_of_seconds
 
 
 async def plan_song(
@@ -53,6 +55,9 @@ def write_request(request: PlanRequest) -> WriteRequest:
     writing = request.writing
     assert writing is not None
     free = request.use_cot_language is not False and request.vocal_language in ("en", "unknown")
+    codes = 0
+    if request.infer_type == "llm_dit":
+        codes = codes_of_seconds(request.duration or DURATION_RANGE[0])
     return WriteRequest(
         kind=writing.kind,
         model=request.model,
@@ -66,6 +71,7 @@ def write_request(request: PlanRequest) -> WriteRequest:
         duration=request.duration,
         vocal_language="" if free else request.vocal_language,
         max_duration=request.max_duration,
+        codes_after=codes,
         seed=request.seed,
         temperature=request.temperature,
         top_k=request.top_k,

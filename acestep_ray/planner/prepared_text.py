@@ -7,12 +7,12 @@ time; then lyrics after a second prompt, which contains these metadata.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from acestep_ray.planner.clean_text import clean_caption
+from acestep_ray.planner.clean_text import clean_caption, clean_lyrics
 from acestep_ray.planner.context import (
     ANSWER_TOKENS,
     CAPTION_TOKENS,
     longest_seconds,
-    room_for_lyrics,
+    room_for_text,
 )
 from acestep_ray.planner.grammar import Given, body_grammar
 from acestep_ray.planner.metadata import DURATION_RANGE
@@ -20,6 +20,7 @@ from acestep_ray.planner.prompts import (
     format_prompt,
     inspire_prompt,
     lyrics_prompt,
+    song_prompt,
     understand_prompt,
 )
 from acestep_ray.planner.protocol import Metadata, PlannerError, WriteRequest
@@ -27,8 +28,6 @@ from acestep_ray.planner.song_outline import read_metadata
 from acestep_ray.planner.song_text import has_lyrics_to_write, text_given
 from acestep_ray.planner.tokens import STOP_IDS, LmTokenizer
 from acestep_ray.settings import Lm
-
-_SONG_FRAME = 48  # tokens of ``prompts.song_prompt("", "")``, and some more
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,8 @@ class PreparedText:
     caption_tokens: int
     lyrics_tokens: int
     """The most that may be written; 0: the LM is not asked for lyrics."""
+    song_tokens: int
+    """The most that ``prompts.song_prompt`` may have with the text: then its plan fits."""
     longest: int
     """Seconds that the LM may choose."""
     context: int
@@ -70,6 +71,19 @@ class PreparedText:
         """How many tokens of lyrics may follow that prompt."""
         return min(self.lyrics_tokens, self.context - len(prompt))
 
+    def lyrics(self, tokenizer: LmTokenizer, ids: Sequence[int], metadata: Metadata) -> str:
+        """The lyrics that were written as ``ids``. Their end is cut off if the text is more tokens
+        when it is read again, as a LM may have split its words in an unusual way, and the song
+        would not fit."""
+        words = clean_lyrics(read_tokens(tokenizer, ids))
+        while words:
+            song = tokenizer.encode(song_prompt(metadata.caption or "", words))
+            excess = len(song) - self.song_tokens
+            if excess <= 0:
+                break
+            words = clean_lyrics(read_tokens(tokenizer, tokenizer.encode(words)[:-excess]))
+        return words
+
 
 def prepare_text(request: WriteRequest, tokenizer: LmTokenizer, settings: Lm) -> PreparedText:
     """Check and prepare a request. Raises PlannerError if its text cannot be written, for example
@@ -78,21 +92,31 @@ def prepare_text(request: WriteRequest, tokenizer: LmTokenizer, settings: Lm) ->
     given = text_given(request)
     text = _prompt(request)
     ids = tokenizer.encode(text)
-    asked = settings.lyrics_tokens if has_lyrics_to_write(request) else 0
+    with_lyrics = has_lyrics_to_write(request)
+    kept = 0
+    if with_lyrics and request.kind == "format":
+        kept = len(tokenizer.encode(clean_lyrics(request.lyrics)))
     try:
-        lyrics = room_for_lyrics(len(ids), asked, settings.context)
+        room = room_for_text(
+            len(ids),
+            caption=settings.caption_tokens,
+            lyrics=settings.lyrics_tokens if with_lyrics else 0,
+            kept=kept,
+            codes=request.codes_after,
+            context=settings.context,
+        )
     except ValueError as error:
         raise PlannerError(f"The text cannot be written: {error}.") from None
     # The song must still fit when it is planned with this text.
-    song = _SONG_FRAME + settings.caption_tokens + lyrics
-    longest = min(int(request.max_duration), longest_seconds(song, settings.context))
+    longest = min(int(request.max_duration), longest_seconds(room.song, settings.context))
     return PreparedText(
         request=request,
         given=given,
         text=text,
         prompt=ids,
-        caption_tokens=settings.caption_tokens,
-        lyrics_tokens=lyrics,
+        caption_tokens=room.caption,
+        lyrics_tokens=room.lyrics,
+        song_tokens=room.song,
         longest=max(longest, DURATION_RANGE[0]),
         context=settings.context,
     )

@@ -151,6 +151,13 @@ class WriteRequest(CheckedRequest):
     max_duration: float = Field(
         600.0, ge=10, le=600, description="Longest song that the LM may choose, seconds."
     )
+    codes_after: int = Field(
+        0,
+        ge=0,
+        le=3000,
+        description="Audio codes for which the context must have room after this text: those of "
+        "the given duration, or of the shortest song. 0: none are made.",
+    )
     seed: int = Field(0, ge=0, le=2**32 - 1)
     temperature: float = Field(
         0.85, ge=0, le=2, description="As of PlanParameters; so are top_k and top_p."

@@ -82,7 +82,7 @@ class Workflow:
         self._starts = record.starts
         self._created_at = record.created_at
         self._spec = JobSpec.model_validate_json(record.spec)
-        self._plan = Plan.model_validate_json(record.plan) if record.plan else None
+        self._plan = self._stored_plan(record)
         self._engines = engines
         self._writer = writer
         self._settings = settings
@@ -123,15 +123,27 @@ class Workflow:
                 ErrorCode.INTERNAL, "The job failed unexpectedly; the server's log has the cause."
             )
 
+    def _stored_plan(self, record: JobRecord) -> Plan | None:
+        """The plan of an earlier attempt, if it is complete: a runner of earlier code does not know
+        that the text was to be written, and stores a plan whose song would have no words."""
+        plan = Plan.model_validate_json(record.plan) if record.plan else None
+        if plan and plan.text is None and self._spec.plan and self._spec.plan.writing:
+            return None
+        return plan
+
     async def _make_plan(self) -> Plan:
         request = plan_request(self._job_id, self._attempt, self._spec, self._settings)
+        writes = request.writing is None
         async with aclosing(self._engines.plan(request)) as events:
             async for event in events:
-                if isinstance(event, Plan):
-                    if request.writing and event.text is None:
-                        # During an upgrade it may be one of earlier code. A song from this plan
-                        # would have no words.
+                stage = "" if isinstance(event, Plan) else event.stage
+                if not writes and stage != WAITING:
+                    # During an upgrade the planner may be one of earlier code, which begins with
+                    # the plan. A song from it would have no words.
+                    writes = stage == "writing"
+                    if not writes:
                         raise NoWorker("the planner that took it does not write texts")
+                if isinstance(event, Plan):
                     await self._check(
                         SavePlan(
                             self._job_id,

@@ -7,7 +7,7 @@ import torch
 
 from acestep_ray.planner.constraint import GrammarConstraint
 from acestep_ray.planner.context import ANSWER_TOKENS
-from acestep_ray.planner.prepared_text import PreparedText, prepare_text, read_tokens
+from acestep_ray.planner.prepared_text import PreparedText, prepare_text
 from acestep_ray.planner.protocol import Metadata, SongText, WriteRequest
 from acestep_ray.planner.sampling import Phase, Sampling
 from acestep_ray.planner.song_text import song_text
@@ -64,4 +64,4 @@ class TextWriter:
         most = prepared.most_lyrics(prompt)
         sampling = Sampling.of(prepared.request, Phase.LYRICS)
         ids = write_lyrics(self._lm.rows([prompt], most), most, sampling, tick)
-        return read_tokens(self._lm.tokenizer, ids)
+        return prepared.lyrics(self._lm.tokenizer, ids, metadata)

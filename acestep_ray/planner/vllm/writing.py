@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from acestep_ray.planner.context import ANSWER_TOKENS
-from acestep_ray.planner.prepared_text import PreparedText, prepare_text, read_tokens
+from acestep_ray.planner.prepared_text import PreparedText, prepare_text
 from acestep_ray.planner.progress import ProgressThrottle
 from acestep_ray.planner.protocol import Metadata, PlanProgress, SongText, WriteRequest
 from acestep_ray.planner.sampling import Phase, Sampling
@@ -59,16 +59,20 @@ class TextWriter:
             async for event in events:
                 yield event
         metadata = prepared.metadata(self._tokenizer, draft.metadata)
+        lyrics = None
         if prepared.lyrics_tokens:
             async with aclosing(self._write_lyrics(prepared, metadata, draft)) as events:
                 async for event in events:
                     yield event
+            lyrics = await asyncio.to_thread(
+                prepared.lyrics, self._tokenizer, draft.lyrics, metadata
+            )
         for event in draft.pace.events("writing", draft.total, draft.total):
             yield event
         yield song_text(
             request,
             metadata,
-            read_tokens(self._tokenizer, draft.lyrics) if prepared.lyrics_tokens else None,
+            lyrics,
             self._lyrics,
             longest=prepared.longest,
             model=self._model,

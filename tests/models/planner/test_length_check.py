@@ -36,11 +36,19 @@ def song(**fields: Any) -> PlanRequest:
         ({"writing": SAMPLE, "infer_type": "llm_dit", "duration": 60}, ""),
         ({"writing": SAMPLE, "infer_type": "llm_dit", "duration": 400}, "2000 audio codes"),
         ({"writing": SAMPLE, "duration": 400}, ""),  # without codes
+        ({"writing": SAMPLE, "infer_type": "llm_dit", "duration": 200}, ""),
+        # 1150 codes would fit without any text, but not with 128 tokens of lyrics.
+        ({"writing": SAMPLE, "infer_type": "llm_dit", "duration": 230}, "1150 audio codes"),
         ({"writing": FORMAT, "lyrics": "na na"}, ""),
         ({"writing": FORMAT, "lyrics": LONG}, "The text cannot be written"),
         (
             {"writing": FORMAT, "lyrics": "na " * 500, "infer_type": "llm_dit", "duration": 250},
             "1250 audio codes",
+        ),
+        # The lyrics stay if the LM writes none; beside them there must be room for a caption.
+        (
+            {"writing": FORMAT, "lyrics": "na " * 450, "infer_type": "llm_dit", "duration": 170},
+            "850 audio codes",
         ),
     ],
 )

@@ -5,8 +5,18 @@ from typing import Any
 import pytest
 import torch
 
+from acestep_ray.planner.plan_song import with_text, write_request
+from acestep_ray.planner.prepared_request import prepare_request
 from acestep_ray.planner.prepared_text import prepare_text
-from acestep_ray.planner.protocol import PlannerError, SongText, WriteRequest
+from acestep_ray.planner.prompts import song_prompt
+from acestep_ray.planner.protocol import (
+    Metadata,
+    PlannerError,
+    PlanRequest,
+    SongText,
+    WriteRequest,
+)
+from acestep_ray.planner.song_text import song_text
 from acestep_ray.planner.tokens import END_OF_TEXT, IM_END
 from acestep_ray.planner.transformers import phases
 from acestep_ray.planner.transformers.language_model import LanguageModel
@@ -162,6 +172,59 @@ def test_a_song_that_follows_its_text_fits_the_context(lm: LanguageModel) -> Non
     asked = text_request(query="x")
     assert prepare_text(asked, lm.tokenizer, Lm()).longest == 600
     assert 60 < prepare_text(asked, lm.tokenizer, Lm(context=4096)).longest < 600
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"duration": 500, "writing": {"kind": "sample", "query": "x"}},
+        {"duration": 500, "writing": {"kind": "format"}, "lyrics": "na"},
+        {"writing": {"kind": "format"}, "lyrics": "na na\n" * 300},
+        {"infer_type": "dit", "duration": 500, "writing": {"kind": "sample", "query": "x"}},
+    ],
+)
+@pytest.mark.parametrize("words", ["longest", "none"])
+def test_what_was_accepted_can_be_planned_with_the_longest_text(
+    lm: LanguageModel, fields: dict[str, Any], words: str
+) -> None:
+    """Else the job would fail after the language model has worked."""
+    context = 3500
+    asked = PlanRequest.model_validate(
+        {"job_id": "", "attempt": 1, "caption": "x", "lyrics": ""} | fields
+    )
+    request = write_request(asked)
+    prepared = prepare_text(request, lm.tokenizer, Lm(context=context))
+    metadata = Metadata(
+        bpm=90,
+        caption=("la " * prepared.caption_tokens).strip(),
+        duration=int(asked.duration or prepared.longest),
+        keyscale="C major",
+        language="en",
+        timesignature="4",
+    )
+    ids = lm.tokenizer.encode(" la" * prepared.lyrics_tokens if words == "longest" else "")
+    lyrics = prepared.lyrics(lm.tokenizer, ids, metadata)
+    text = song_text(
+        request, metadata, lyrics, Lyrics(), longest=prepared.longest, model="lm", elapsed=0.1
+    )
+    if words == "longest":
+        assert len(lm.tokenizer.encode(text.lyrics)) >= prepared.lyrics_tokens - 1 >= 127
+    prepare_request(with_text(asked, text), lm.tokenizer, context)
+
+
+def test_lyrics_that_are_read_as_more_tokens_than_were_written_are_cut(lm: LanguageModel) -> None:
+    request = text_request(query="x", codes_after=2400)
+    prepared = prepare_text(request, lm.tokenizer, Lm(context=3500))
+    metadata = Metadata(
+        bpm=90, caption="x", duration=480, keyscale="C major", language="en", timesignature="4"
+    )
+    ids = lm.tokenizer.encode(" la" * prepared.song_tokens * 2)
+    words = prepared.lyrics(lm.tokenizer, ids, metadata)
+    assert words.startswith("la la")
+    length = len(lm.tokenizer.encode(song_prompt("x", words)))
+    assert prepared.song_tokens - 2 <= length <= prepared.song_tokens
+    few = lm.tokenizer.encode("la la")
+    assert prepared.lyrics(lm.tokenizer, few, metadata) == "la la"
 
 
 def test_progress_counts_tokens(writer: TextWriter) -> None:

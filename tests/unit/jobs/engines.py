@@ -68,6 +68,7 @@ class FakeEngines:
         self.die: Callable[[PlanRequest | DecodeRequest], None] = lambda request: None
         self.last: Callable[[DecodeRequest], DecodeEvent] = decoded
         self.last_of_plan: Callable[[PlanRequest], Plan] = plan_of
+        self.writes: Callable[[PlanRequest], bool] = lambda request: True  # the text of a song
         self.written = asyncio.Event()  # cleared: no song's text is written to its end
         self.written.set()
 
@@ -77,7 +78,7 @@ class FakeEngines:
         for step in range(self.words(request)):
             yield PlanProgress(stage="waiting", step=step, total=1)
         self.die(request)
-        if request.writing:
+        if request.writing and self.writes(request):
             yield PlanProgress(stage="writing", step=50, total=100)
             await self.written.wait()
         yield PlanProgress(stage="metadata", step=0, total=1)

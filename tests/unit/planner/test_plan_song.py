@@ -117,8 +117,22 @@ def test_everything_that_concerns_the_text_is_passed_on() -> None:
     shared = (PlanRequest.model_fields.keys() & WriteRequest.model_fields.keys()) | {"model"}
     for name in shared:
         assert getattr(written, name) == getattr(asked, name) is not None, name
-    assert WriteRequest.model_fields.keys() - shared == {"kind", "query", "instrumental", "codes"}
+    own = {"kind", "query", "instrumental", "codes", "codes_after"}
+    assert WriteRequest.model_fields.keys() - shared == own
     assert (written.kind, written.query, written.instrumental) == ("format", "q", True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "codes"),
+    [
+        ({"duration": 100.5}, 502),
+        ({}, 50),  # of the shortest song
+        ({"duration": 100, "infer_type": "dit"}, 0),
+        ({"infer_type": "dit"}, 0),
+    ],
+)
+def test_the_text_leaves_room_for_the_codes_that_follow(fields: dict[str, Any], codes: int) -> None:
+    assert write_request(request(writing=SAMPLE, **fields)).codes_after == codes
 
 
 async def test_an_empty_caption_does_not_replace_the_users() -> None:

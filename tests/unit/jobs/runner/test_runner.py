@@ -11,11 +11,13 @@ import pytest
 
 from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.decoder.events import DecodeFailed
+from acestep_ray.jobs.client import LeaseRequest
 from acestep_ray.jobs.coordinator.coordinator import JobCoordinator
+from acestep_ray.jobs.engine_requests import plan_request
 from acestep_ray.jobs.job import ErrorCode, Status
 from acestep_ray.jobs.result import JobResult
 from acestep_ray.jobs.runner.runner import Runner
-from acestep_ray.jobs.store.operations import Cancel, Submit
+from acestep_ray.jobs.store.operations import Cancel, KeepAlive, Release, SavePlan, Submit
 from acestep_ray.jobs.store.sqlite import SqliteStore
 from acestep_ray.planner.protocol import PlannerError, PlanRequest
 from acestep_ray.settings import Settings
@@ -84,16 +86,43 @@ async def test_a_song_whose_text_the_lm_writes(
     assert (request.caption, request.lyrics) == ("written", "la")
 
 
-async def test_a_plan_without_the_text_that_was_asked_for_is_not_used(
-    client: LocalClient, engines: FakeEngines, runner: Runner
+async def test_a_stored_plan_without_the_text_that_was_asked_for_is_made_anew(
+    client: LocalClient, engines: FakeEngines, artifacts: Artifacts, settings: Settings
 ) -> None:
-    """During an upgrade a planner may be of earlier code: its song would have no words."""
-    engines.last_of_plan = lambda request: plan_of(
-        request if len(engines.plans) > 4 else request.model_copy(update={"writing": None})
-    )
+    """A runner of earlier code does not know that a text was asked for, and stores such a plan."""
+    job_id = await submit(client, spec(SAMPLE, caption="rain"))
+    await client.apply(KeepAlive("earlier", 60.0))
+    (record,) = await client.lease(LeaseRequest("earlier", "1", ("Planner",)))
+    asked = plan_request(job_id, record.attempt, spec(LM), settings)
+    plan = plan_of(asked).model_dump_json()
+    assert await client.apply(SavePlan(job_id, record.attempt, plan))
+    assert await client.apply(Release(job_id, record.attempt, lost=False))
+    later = Runner(client, engines, artifacts, settings)
+    later.start()
+    try:
+        record = (await reaches(client, job_id, Status.SUCCEEDED)).record
+    finally:
+        await later.drain()
+    assert [request.lyrics for request in engines.decodes] == ["la"]
+    assert record.result
+    made = JobResult.model_validate_json(record.result).plan
+    assert made and made.text
+
+
+@pytest.mark.parametrize("words", [0, 2], ids=["at once", "once it had its turn"])
+async def test_a_planner_that_does_not_write_is_stopped_before_it_plans(
+    client: LocalClient, engines: FakeEngines, runner: Runner, words: int
+) -> None:
+    """During an upgrade it may be of earlier code: its song would have no words, and each of its
+    plans would be made on a GPU for nothing."""
+    planned: list[PlanRequest] = []
+    engines.words = lambda request: words
+    engines.on_plan = planned.append
+    engines.writes = lambda request: len(engines.plans) > 4
     job_id = await submit(client, spec(SAMPLE, caption="rain"))
     record = (await reaches(client, job_id, Status.SUCCEEDED)).record
-    assert len(engines.plans) == 5 and record.starts == 1, "those attempts do not count"
+    assert (len(engines.plans), len(planned)) == (5, 1)
+    assert record.starts == 1, "the other attempts do not count"
     assert [request.lyrics for request in engines.decodes] == ["la"]
 
 
