@@ -185,6 +185,7 @@ class _Stream(StreamingResponse):
 
     async def _events(self) -> AsyncGenerator[str | bytes, None]:
         completion = self._completion
+        inside = False
         end = asyncio.create_task(_end(self._job_id, self._context))
         try:
             yield completion.chunk({"role": "assistant", "content": "Generating music"})
@@ -193,17 +194,31 @@ class _Stream(StreamingResponse):
             self._ended = True
             try:
                 song = await song_of(end.result(), self._context)
-            except (Problem, StorageError) as error:
-                yield completion.failure(str(error))
-            else:
                 yield completion.chunk({"content": f"\n\n{song.content}"})
                 async with aclosing(completion.takes(song).stream(self._context)) as pieces:
                     async for piece in pieces:
+                        inside = True
                         yield piece
+                inside = False
                 yield completion.end(song)
+            except Exception as error:
+                # A client that waited for long must get a reason, whatever it is. If the event with
+                # the takes was begun, it ends here: the failure is an event of its own.
+                yield ("\n\n" if inside else "") + completion.failure(self._reason(error))
             yield "data: [DONE]\n\n"
         finally:
             end.cancel()
+
+    def _reason(self, error: Exception) -> str:
+        """Why the song is not sent, as a sentence; the log has the rest."""
+        if isinstance(error, Problem):
+            return str(error)
+        job_id = self._job_id
+        logger.error("The song of job %s could not be sent", job_id, exc_info=error)
+        if isinstance(error, StorageError):
+            return str(error)
+        url = self._context.url(f"/v1/jobs/{job_id}")
+        return f"The song could not be sent; its job can be read with GET {url}."
 
 
 def _abandon(job_id: str, context: AppContext, *, keep: bool) -> None:

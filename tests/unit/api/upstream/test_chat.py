@@ -12,6 +12,7 @@ from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.jobs.job import ErrorCode, Status
 from acestep_ray.jobs.store.errors import StoreUnavailable
 from acestep_ray.jobs.store.operations import Cancel, Delete
+from acestep_ray.replicas.deployed import Deployed
 from tests.unit.api.conftest import MakeHarness
 from tests.unit.api.harness import PLAN, ApiHarness, problem_of
 from tests.unit.api.upstream.asgi import Client
@@ -20,6 +21,7 @@ from tests.unit.api.upstream.chats import (
     audio_in,
     chat,
     complete,
+    events_of,
     newest,
     spec_of,
     until_queued,
@@ -346,6 +348,27 @@ async def test_the_job_store_is_away_for_a_while(
     monkeypatch.setattr(api.service, "wait", failing)
     assert (await complete(api, chat(TAGGED))).status_code == 200
     assert failures == []
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_finished_song_does_not_need_what_is_deployed(
+    api: ApiHarness, monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    """The job store may restart at this moment."""
+    call = asyncio.create_task(api.http.post(PATH, json=chat(TAGGED, stream=stream)))
+    await until_queued(api)
+
+    async def deployed() -> Deployed:
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(api.service, "deployed", deployed)
+    await api.succeed((b"one",))
+    answer = await call
+    assert answer.status_code == 200
+    if stream:
+        assert events_of(answer.text)[-1]["choices"][0]["finish_reason"] == "stop"
+    else:
+        assert audio_in(answer.json()["choices"][0]["message"]) == [b"one"]
 
 
 @pytest.mark.parametrize(
