@@ -9,6 +9,7 @@ import json
 import math
 import time
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -132,12 +133,12 @@ class Pieces:
                 continue
             yield piece.head.encode()
             rest = b""
-            chunks = context.artifacts.stream(piece.take.key, 0, piece.size)
-            async for chunk in chunks:
-                data = rest + chunk
-                whole = len(data) - len(data) % 3
-                rest = data[whole:]
-                yield base64.b64encode(data[:whole])
+            async with aclosing(context.artifacts.stream(piece.take.key, 0, piece.size)) as chunks:
+                async for chunk in chunks:
+                    data = rest + chunk
+                    whole = len(data) - len(data) % 3
+                    rest = data[whole:]
+                    yield base64.b64encode(data[:whole])
             yield base64.b64encode(rest)
 
 
