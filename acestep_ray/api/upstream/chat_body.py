@@ -30,6 +30,7 @@ from acestep_ray.api.request.multipart import no_room
 from acestep_ray.api.request.multipart_parts import Upload
 from acestep_ray.api.upstream.keyed_body import read_keyed
 from acestep_ray.settings import Limits
+from acestep_ray.shared_work import to_the_end
 
 MOST_FILES = 8
 """Most audio files of a body; a job uses two of them at most."""
@@ -86,7 +87,8 @@ async def _read_within(
     large = file.stat().st_size > limits.text_bytes
     # Others may hold the slots for long, so only large bodies wait for one.
     async with context.sources.slot() if large else nullcontext():
-        return await asyncio.to_thread(_read, file, media, folder, limits.text_bytes)
+        # If the client disconnects, the thread must end before its folder is removed.
+        return await to_the_end(asyncio.to_thread(_read, file, media, folder, limits.text_bytes))
 
 
 async def _save(request: Request, file: Path, most: int) -> None:

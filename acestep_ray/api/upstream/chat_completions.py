@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 
 from fastapi import APIRouter, Request
@@ -90,26 +91,22 @@ async def _submit(
 ) -> tuple[Submitted, str]:
     """Queue the job. Returns what was queued, and the name of the decoder model."""
     asked = Body(task.fields, False, task.files, body.fingerprint)
-    admitted = await admit_task(asked, folder, context)
+    accepted = await admit_task(asked, folder, context)
     decoders = (await context.service.deployed()).decoders
-    work = start_task(
-        queue_job(
-            admitted.draft,
-            admitted.checked,
-            admitted.body,
-            folder,
-            context,
-            idempotency_key=key,
-        )
+
+    def on_hang_up(queued: asyncio.Future[Submitted]) -> None:
+        # The job must not be made for nobody.
+        queued.add_done_callback(partial(_abandon_queued, context, key is not None))
+
+    submitted, spec = await queue_job(
+        accepted.draft,
+        accepted.checked,
+        accepted.body,
+        folder,
+        context,
+        idempotency_key=key,
+        on_hang_up=on_hang_up,
     )
-    try:
-        submitted, spec = await asyncio.shield(work)
-    except asyncio.CancelledError:
-        # The client has gone: the job must not be made for nobody.
-        await asyncio.wait([work])
-        if not work.cancelled() and work.exception() is None:
-            _abandon(work.result()[0].job_id, context, keep=key is not None)
-        raise
     if spec.warnings:
         logger.warning("Task %s: %s", submitted.job_id, " ".join(spec.warnings))
     return submitted, spec.decode.model or (decoders[0].model if decoders else "")
@@ -229,6 +226,12 @@ def _abandon(job_id: str, context: AppContext, *, keep: bool) -> None:
     task = start_task(_cancel(job_id, context))
     _cancelling.add(task)
     task.add_done_callback(_cancelling.discard)
+
+
+def _abandon_queued(context: AppContext, keep: bool, queued: asyncio.Future[Submitted]) -> None:
+    """``_abandon``, once it is known whether the job was queued."""
+    if not queued.cancelled() and queued.exception() is None:
+        _abandon(queued.result().job_id, context, keep=keep)
 
 
 async def _cancel(job_id: str, context: AppContext) -> None:

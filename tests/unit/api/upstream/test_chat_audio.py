@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from acestep_ray.api.upstream import chat_body
 from tests.unit.api.conftest import MakeHarness
 from tests.unit.api.harness import ApiHarness, field_errors, problem_of
 from tests.unit.api.request.test_source_audio import SONG
+from tests.unit.api.upstream.asgi import Client
 from tests.unit.api.upstream.chats import PATH, chat, complete, sound, spec_of, until_queued
 
 TEXT = {"type": "text", "text": "<prompt>calm folk</prompt>"}
@@ -134,6 +136,35 @@ async def test_bodies_have_the_limits_of_uploads(make_api: MakeHarness) -> None:
     answer = await api.http.post(PATH, json=chat("x " * 2000))
     problem_of(answer, 413, "body_too_large")
     assert (await complete(api, edit(sound(SONG)))).status_code == 200
+
+
+@pytest.mark.parametrize("step", ["_read"])
+async def test_a_client_that_disconnects_while_its_body_is_read(
+    api: ApiHarness, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """The thread that reads it ends before the request's folder is removed."""
+    begun, go = threading.Event(), threading.Event()
+    ended: list[bool] = []
+    original = getattr(chat_body, step)
+
+    def slow(file: object, *others: Any) -> object:
+        begun.set()
+        assert go.wait(60)
+        found = original(file, *others)
+        ended.append(True)
+        return found
+
+    monkeypatch.setattr(chat_body, step, slow)
+    client = Client(api, PATH, edit(sound(b"RIFF")))
+    await asyncio.to_thread(begun.wait, 60)
+    client.task.cancel()
+    for _ in range(100):
+        await asyncio.sleep(0)
+    waited = not client.task.done()
+    go.set()
+    await client.end()
+    assert (waited, ended) == (True, [True])
+    assert await api.queued() == 0
 
 
 async def test_only_audio_is_taken_out_of_the_body(api: ApiHarness) -> None:
