@@ -32,8 +32,10 @@ _DESCRIBING = (
 _PROMPT = re.compile(r"<prompt>(.*?)</prompt>", re.DOTALL | re.IGNORECASE)
 _LYRICS = re.compile(r"<lyrics>(.*?)</lyrics>", re.DOTALL | re.IGNORECASE)
 _SECTION = re.compile(
-    r"\[(verse|chorus|bridge|intro|outro|hook|pre-chorus|refrain|inst)", re.IGNORECASE
+    r"^[ \t]*\[(verse|chorus|bridge|intro|outro|hook|pre-chorus|refrain|inst)",
+    re.IGNORECASE | re.MULTILINE,
 )
+"""Only at the beginning of a line: in a sentence it is a part of a description."""
 _LYRIC_LINES = 4
 _LYRIC_LINE_LENGTH = 60
 """A text of so many lines, shorter than this on average, is taken for lyrics, as upstream does."""

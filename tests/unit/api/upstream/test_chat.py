@@ -168,7 +168,8 @@ async def test_other_text_describes_the_song(api: ApiHarness) -> None:
         ("one\ntwo\nthree", False),
         ("one\n\ntwo\nthree\n \nfour", True),
         ("\n".join(["a long line of a description that goes on and on and on and on"] * 4), False),
-        ("something with a [BRIDGE - soft]", True),
+        ("a calm song with an [intro] of piano", False),
+        ("la la\n\n  [BRIDGE - soft]\nla", True),
         ("", False),
     ],
 )
