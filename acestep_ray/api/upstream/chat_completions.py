@@ -33,7 +33,7 @@ from acestep_ray.jobs.store.errors import (
     StoreUnavailable,
 )
 from acestep_ray.jobs.store.records import Submitted
-from acestep_ray.shared_work import start_task
+from acestep_ray.shared_work import start_task, to_the_end
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ async def chat_completions(
     check_key(idempotency_key)
     with request_folder() as folder:
         body = await read_chat_body(request, context, folder)
-        task = chat_task(body.fields, body.audio_of)
+        task = await to_the_end(asyncio.to_thread(chat_task, body.fields, body.audio_of))
         submitted, model = await _submit(task, body, folder, context, idempotency_key)
     keep = idempotency_key is not None
     completion = Completion(submitted.job_id, f"acestep/{model}")

@@ -53,7 +53,8 @@ class ChatTask:
 def chat_task(fields: Mapping[str, object], audio_of: Callable[[object], Upload]) -> ChatTask:
     """Read a completion's request. ``audio_of`` makes a file of the data of an audio part.
 
-    Raises Problem 400 if nothing describes a song, or if parts cannot be read.
+    Call it in a thread: ``audio_of`` decodes and writes. Raises Problem 400 if nothing describes a
+    song, or if parts cannot be read.
     """
     texts, sounds = _content(fields.get("messages"))
     task = {
@@ -70,7 +71,7 @@ def chat_task(fields: Mapping[str, object], audio_of: Callable[[object], Upload]
     _read_model(task)
     _read_seed(task)
     kind = str(task.get("task_type") or "text2music").strip().lower()
-    files = _files(kind, [audio_of(sound) for sound in sounds])
+    files = {name: audio_of(sound) for name, sound in _files(kind, sounds).items()}
     task |= _said("\n".join(texts).strip(), task, edits=kind in SOURCE_TASKS)
     if not files and not any(task.get(name) for name in _DESCRIBING):
         raise Problem(
@@ -133,15 +134,16 @@ def _data_url(url: object) -> object:
     return url
 
 
-def _files(kind: str, uploads: list[Upload]) -> dict[str, Upload]:
-    """The first file is the source if the task edits one; the next is the reference."""
+def _files(kind: str, sounds: list[object]) -> dict[str, object]:
+    """The audio parts by the names of their files: the first is the source if the task edits one;
+    the next is the reference. They are counted before they are decoded."""
     names = ("src_audio", "reference_audio") if kind in SOURCE_TASKS else ("reference_audio",)
-    if len(uploads) > len(names):
+    if len(sounds) > len(names):
         raise Problem(
             ProblemCode.MALFORMED_BODY,
-            f"task_type {kind} takes {len(names)} audio part(s) at most; there are {len(uploads)}.",
+            f"task_type {kind} takes {len(names)} audio part(s) at most; there are {len(sounds)}.",
         )
-    return dict(zip(names, uploads, strict=False))
+    return dict(zip(names, sounds, strict=False))
 
 
 def _read_model(task: dict[str, object]) -> None:

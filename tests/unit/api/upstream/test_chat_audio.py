@@ -119,6 +119,18 @@ async def test_too_many_parts(api: ApiHarness) -> None:
     problem_of(await api.http.post(PATH, json=edit(*parts)), 400, "malformed_body")
 
 
+async def test_parts_are_counted_before_any_is_decoded(
+    api: ApiHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small body can hold thousands of them."""
+    decoded = []
+    monkeypatch.setattr(chat_body, "_decoded", lambda *part: decoded.append(part))
+    fields = edit(*[{"type": "input_audio", "input_audio": "QUJD"}] * 1000)
+    problem = problem_of(await api.http.post(PATH, json=fields), 400, "malformed_body")
+    assert "takes 2 audio part(s) at most; there are 1000" in problem["detail"]
+    assert decoded == []
+
+
 async def test_a_cover_without_audio(api: ApiHarness) -> None:
     assert "src_audio_path" in field_errors(await api.http.post(PATH, json=edit()))
 
@@ -138,11 +150,11 @@ async def test_bodies_have_the_limits_of_uploads(make_api: MakeHarness) -> None:
     assert (await complete(api, edit(sound(SONG)))).status_code == 200
 
 
-@pytest.mark.parametrize("step", ["_read"])
+@pytest.mark.parametrize("step", ["_read", "_decoded"])
 async def test_a_client_that_disconnects_while_its_body_is_read(
     api: ApiHarness, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    """The thread that reads it ends before the request's folder is removed."""
+    """The thread that reads it, or decodes its parts, ends before the folder is removed."""
     begun, go = threading.Event(), threading.Event()
     ended: list[bool] = []
     original = getattr(chat_body, step)
