@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -98,8 +99,10 @@ async def _submit(
         # The job must not be made for nobody.
         queued.add_done_callback(partial(_abandon_queued, context, key is not None))
 
+    warnings = (*accepted.draft.spec.warnings, *task.warnings)
+    spec = accepted.draft.spec.model_copy(update={"warnings": warnings})
     submitted, spec = await queue_job(
-        accepted.draft,
+        replace(accepted.draft, spec=spec),
         accepted.checked,
         accepted.body,
         folder,

@@ -33,6 +33,14 @@ async def test_a_song_to_cover_and_a_reference(api: ApiHarness) -> None:
     assert song.source is not None and song.reference is None
 
 
+@pytest.mark.parametrize("task", [{"taskType": "Cover"}, {"param_obj": {"task_type": "cover"}}])
+async def test_every_name_of_the_task_counts(api: ApiHarness, task: dict[str, object]) -> None:
+    parts = [{"type": "text", "text": "softer"}, sound(SONG), sound(SONG)]
+    song = (await spec_of(api, chat(parts, **task))).decode
+    assert song.source is not None and song.reference is not None
+    assert (song.task, song.caption) == ("cover", "softer")
+
+
 async def test_audio_for_a_new_song_is_the_reference(api: ApiHarness) -> None:
     song = (await spec_of(api, chat([TEXT, sound(SONG)]))).decode
     assert song.source is None and song.reference is not None
