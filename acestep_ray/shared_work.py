@@ -7,16 +7,36 @@ a context of their own.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
+logger = logging.getLogger(__name__)
+
 
 def start_task(work: Coroutine[Any, Any, T], name: str | None = None) -> asyncio.Task[T]:
     """Start ``work`` as a task that belongs to no request."""
     return asyncio.create_task(work, name=name, context=Context())
+
+
+async def to_the_end(
+    work: Coroutine[Any, Any, T], on_cancel: Callable[[asyncio.Task[T]], None] | None = None
+) -> T:
+    """What ``work`` returns or raises. If the caller is cancelled, because its client disconnected,
+    ``on_cancel`` gets the task of the work, and the cancellation waits for the work's end."""
+    task = start_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if on_cancel is not None:
+            on_cancel(task)
+        await asyncio.wait([task])
+        if not task.cancelled() and (error := task.exception()):
+            logger.debug("Work whose caller was cancelled failed: %s", error)
+        raise
 
 
 class SharedCall(Generic[T]):

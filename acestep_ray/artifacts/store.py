@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -109,7 +109,7 @@ class Artifacts:
         except (BaseError, OSError) as error:
             raise storage_error(error, "be read") from error
 
-    async def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+    async def stream(self, key: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
         """Bytes ``start`` to ``end`` (exclusive) of a file, within it. Raises ArtifactMissing."""
         _check(key)
         for at in range(start, end, CHUNK):

@@ -5,7 +5,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from acestep_ray.shared_work import SharedCall, start_task
+from acestep_ray.shared_work import SharedCall, start_task, to_the_end
 
 request: ContextVar[str] = ContextVar("request", default="none")
 
@@ -78,3 +78,28 @@ async def test_an_error_is_everybody_s_and_the_next_call_tries_again() -> None:
     await under_way(gate, 2)
     gate.calls[1].set_result("found")
     assert await again == "found"
+
+
+async def test_work_is_done_to_the_end_although_its_caller_is_cancelled() -> None:
+    gate = Gate()
+    handed: list[asyncio.Future[str]] = []
+    caller = asyncio.ensure_future(to_the_end(gate(), handed.append))
+    await under_way(gate, 1)
+    caller.cancel()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not caller.done() and not handed[0].done()
+    gate.calls[0].set_result("done")
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert handed[0].result() == "done"
+
+
+async def test_work_that_fails_after_its_caller_was_cancelled_hides_nothing() -> None:
+    gate = Gate()
+    caller = asyncio.ensure_future(to_the_end(gate()))
+    await under_way(gate, 1)
+    caller.cancel()
+    gate.calls[0].set_exception(OSError("away"))
+    with pytest.raises(asyncio.CancelledError):
+        await caller

@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from acestep_ray.api.dependencies import AppContext
 from acestep_ray.api.request.source_audio import SourceFile
@@ -14,7 +13,7 @@ from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.jobs.store.errors import JobExpired, JobNotFound, StoreUnavailable
 from acestep_ray.jobs.store.operations import Submit
 from acestep_ray.jobs.store.records import Submitted
-from acestep_ray.shared_work import start_task
+from acestep_ray.shared_work import start_task, to_the_end
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +64,8 @@ async def submit(
         planner=spec.plan.planner if spec.plan else "",
         work=decoder_work(spec, length_of(spec, context.settings)),
     )
-    return await _to_the_end(_store_and_queue(order, brought, context), on_hang_up)
+    # A job is queued completely or not at all, also if the client disconnects.
+    return await to_the_end(_store_and_queue(order, brought, context), on_hang_up)
 
 
 async def _store_and_queue(
@@ -114,20 +114,3 @@ async def _remove(job_id: str, context: AppContext) -> None:
     except Exception:
         # The client must get the reason why its job was not queued, not the error of this removal.
         logger.exception("The audio of job %s, which was not queued, could not be removed", job_id)
-
-
-async def _to_the_end(
-    work: Coroutine[Any, Any, Submitted], on_hang_up: OnHangUp | None
-) -> Submitted:
-    """Await the end of ``work`` even if the client disconnects: a job is queued completely or not
-    at all."""
-    task = start_task(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        if on_hang_up is not None:
-            on_hang_up(task)
-        await asyncio.wait([task])
-        if not task.cancelled() and (error := task.exception()):
-            logger.debug("The submit of a client that hung up failed: %s", error)
-        raise

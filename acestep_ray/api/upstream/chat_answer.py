@@ -9,6 +9,7 @@ import json
 import math
 import time
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -16,11 +17,11 @@ from uuid import uuid4
 from acestep_ray.api.dependencies import AppContext
 from acestep_ray.api.problems import Problem, ProblemCode
 from acestep_ray.api.routes.job_view import UNKNOWN, job_view
-from acestep_ray.api.upstream.task_state import take_items
+from acestep_ray.api.upstream.task_state import song_metadata
 from acestep_ray.artifacts.errors import ArtifactMissing
 from acestep_ray.decoder.events import Take
 from acestep_ray.formats import FORMATS
-from acestep_ray.jobs.engine_requests import song_words
+from acestep_ray.jobs.engine_requests import SongWords, song_words
 from acestep_ray.jobs.result import JobResult
 from acestep_ray.jobs.snapshot import Snapshot
 from acestep_ray.jobs.spec import JobSpec
@@ -132,12 +133,12 @@ class Pieces:
                 continue
             yield piece.head.encode()
             rest = b""
-            chunks = context.artifacts.stream(piece.take.key, 0, piece.size)
-            async for chunk in chunks:
-                data = rest + chunk
-                whole = len(data) - len(data) % 3
-                rest = data[whole:]
-                yield base64.b64encode(data[:whole])
+            async with aclosing(context.artifacts.stream(piece.take.key, 0, piece.size)) as chunks:
+                async for chunk in chunks:
+                    data = rest + chunk
+                    whole = len(data) - len(data) % 3
+                    rest = data[whole:]
+                    yield base64.b64encode(data[:whole])
             yield base64.b64encode(rest)
 
 
@@ -165,23 +166,23 @@ async def song_of(snapshot: Snapshot, context: AppContext) -> Song:
             "A take is no longer in storage.",
             extra={"job_id": record.job_id},
         ) from None
-    item = take_items(snapshot, view, await context.service.deployed())[0]
-    words = song_words(JobSpec.model_validate_json(record.spec), result.plan)
-    return Song(_markdown(item, words.vocal_language), tuple(sized), view.warnings or [])
+    spec = JobSpec.model_validate_json(record.spec)
+    text = _markdown(song_words(spec, result.plan), song_metadata(spec.decode, view))
+    return Song(text, tuple(sized), view.warnings or [])
 
 
-def _markdown(item: dict[str, Any], language: str) -> str:
-    """Metadata and lyrics, as the item of a take has them."""
-    lines = [f"**Caption:** {item['prompt']}"] if item["prompt"] else []
+def _markdown(words: SongWords, metadata: dict[str, Any]) -> str:
+    """Metadata and lyrics, as the takes have them."""
+    lines = [f"**Caption:** {words.caption}"] if words.caption else []
     for title, name in _METADATA.items():
-        if (value := item["metas"].get(name, UNKNOWN)) != UNKNOWN:
+        if (value := metadata.get(name, UNKNOWN)) != UNKNOWN:
             lines.append(f"**{title}:** {value}{' s' if name == 'duration' else ''}")
-    sung = is_sung(item["lyrics"])
+    sung = is_sung(words.lyrics)
     if sung:
-        lines.append(f"**Language:** {language}")
+        lines.append(f"**Language:** {words.vocal_language}")
     parts = ["\n".join(["## Metadata", *lines])] if lines else []
     if sung:
-        parts.append(f"## Lyrics\n{item['lyrics']}")
+        parts.append(f"## Lyrics\n{words.lyrics}")
     return "\n\n".join(parts) or _DONE
 
 

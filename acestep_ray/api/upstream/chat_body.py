@@ -17,13 +17,7 @@ from pathlib import Path
 from fastapi import Request
 
 from acestep_ray.api.dependencies import AppContext
-from acestep_ray.api.middleware.authentication import (
-    BODY_KEY,
-    key_is_in_body,
-    limits_before_the_key,
-    no_valid_key,
-    require_body_key,
-)
+from acestep_ray.api.middleware.authentication import BODY_KEY
 from acestep_ray.api.problems import Problem, ProblemCode
 from acestep_ray.api.request.body import (
     chunks_below,
@@ -34,7 +28,9 @@ from acestep_ray.api.request.body import (
 from acestep_ray.api.request.content_type import Media, read_media
 from acestep_ray.api.request.multipart import no_room
 from acestep_ray.api.request.multipart_parts import Upload
-from acestep_ray.api.upstream.keyed_body import SECONDS
+from acestep_ray.api.upstream.keyed_body import read_keyed
+from acestep_ray.settings import Limits
+from acestep_ray.shared_work import to_the_end
 
 MOST_FILES = 8
 """Most audio files of a body; a job uses two of them at most."""
@@ -76,27 +72,23 @@ async def read_chat_body(request: Request, context: AppContext, folder: Path) ->
 
     Raises Problem: 401 without a valid key, whatever else is wrong; 400, 413, 415.
     """
-    limits = context.settings.limits
-    keyed = key_is_in_body(request)
-    if keyed:
-        limits = limits_before_the_key(limits)
-    try:
-        async with asyncio.timeout(SECONDS if keyed else None):
-            media = read_media(request.headers.get("content-type"))
-            refuse_compressed(request)
-            file = folder / "body"
-            await _save(request, file, limits.upload_bytes)
-            large = file.stat().st_size > limits.text_bytes
-            # Others may hold the slots for long, so only large bodies wait for one.
-            async with context.sources.slot() if large else nullcontext():
-                body = await asyncio.to_thread(_read, file, media, folder, limits.text_bytes)
-    except (Problem, TimeoutError):
-        if keyed:
-            raise no_valid_key(request) from None
-        raise
-    if keyed:
-        require_body_key(request, body.fields, context.settings)
-    return body
+    return await read_keyed(
+        request, context, lambda limits: _read_within(limits, request, context, folder)
+    )
+
+
+async def _read_within(
+    limits: Limits, request: Request, context: AppContext, folder: Path
+) -> ChatBody:
+    media = read_media(request.headers.get("content-type"))
+    refuse_compressed(request)
+    file = folder / "body"
+    await _save(request, file, limits.upload_bytes)
+    large = file.stat().st_size > limits.text_bytes
+    # Others may hold the slots for long, so only large bodies wait for one.
+    async with context.sources.slot() if large else nullcontext():
+        # If the client disconnects, the thread must end before its folder is removed.
+        return await to_the_end(asyncio.to_thread(_read, file, media, folder, limits.text_bytes))
 
 
 async def _save(request: Request, file: Path, most: int) -> None:

@@ -4,6 +4,8 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from fastapi import APIRouter, Request
@@ -32,7 +34,7 @@ from acestep_ray.jobs.store.errors import (
     StoreUnavailable,
 )
 from acestep_ray.jobs.store.records import Submitted
-from acestep_ray.shared_work import start_task
+from acestep_ray.shared_work import start_task, to_the_end
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +66,7 @@ async def chat_completions(
     check_key(idempotency_key)
     with request_folder() as folder:
         body = await read_chat_body(request, context, folder)
-        task = chat_task(body.fields, body.audio_of)
+        task = await to_the_end(asyncio.to_thread(chat_task, body.fields, body.audio_of))
         submitted, model = await _submit(task, body, folder, context, idempotency_key)
     keep = idempotency_key is not None
     completion = Completion(submitted.job_id, f"acestep/{model}")
@@ -90,26 +92,24 @@ async def _submit(
 ) -> tuple[Submitted, str]:
     """Queue the job. Returns what was queued, and the name of the decoder model."""
     asked = Body(task.fields, False, task.files, body.fingerprint)
-    admitted = await admit_task(asked, folder, context)
+    accepted = await admit_task(asked, folder, context)
     decoders = (await context.service.deployed()).decoders
-    work = start_task(
-        queue_job(
-            admitted.draft,
-            admitted.checked,
-            admitted.body,
-            folder,
-            context,
-            idempotency_key=key,
-        )
+
+    def on_hang_up(queued: asyncio.Future[Submitted]) -> None:
+        # The job must not be made for nobody.
+        queued.add_done_callback(partial(_abandon_queued, context, key is not None))
+
+    warnings = (*accepted.draft.spec.warnings, *task.warnings)
+    spec = accepted.draft.spec.model_copy(update={"warnings": warnings})
+    submitted, spec = await queue_job(
+        replace(accepted.draft, spec=spec),
+        accepted.checked,
+        accepted.body,
+        folder,
+        context,
+        idempotency_key=key,
+        on_hang_up=on_hang_up,
     )
-    try:
-        submitted, spec = await asyncio.shield(work)
-    except asyncio.CancelledError:
-        # The client has gone: the job must not be made for nobody.
-        await asyncio.wait([work])
-        if not work.cancelled() and work.exception() is None:
-            _abandon(work.result()[0].job_id, context, keep=key is not None)
-        raise
     if spec.warnings:
         logger.warning("Task %s: %s", submitted.job_id, " ".join(spec.warnings))
     return submitted, spec.decode.model or (decoders[0].model if decoders else "")
@@ -185,6 +185,7 @@ class _Stream(StreamingResponse):
 
     async def _events(self) -> AsyncGenerator[str | bytes, None]:
         completion = self._completion
+        inside = False
         end = asyncio.create_task(_end(self._job_id, self._context))
         try:
             yield completion.chunk({"role": "assistant", "content": "Generating music"})
@@ -193,17 +194,31 @@ class _Stream(StreamingResponse):
             self._ended = True
             try:
                 song = await song_of(end.result(), self._context)
-            except (Problem, StorageError) as error:
-                yield completion.failure(str(error))
-            else:
                 yield completion.chunk({"content": f"\n\n{song.content}"})
                 async with aclosing(completion.takes(song).stream(self._context)) as pieces:
                     async for piece in pieces:
+                        inside = True
                         yield piece
+                inside = False
                 yield completion.end(song)
+            except Exception as error:
+                # A client that waited for long must get a reason, whatever it is. If the event with
+                # the takes was begun, it ends here: the failure is an event of its own.
+                yield ("\n\n" if inside else "") + completion.failure(self._reason(error))
             yield "data: [DONE]\n\n"
         finally:
             end.cancel()
+
+    def _reason(self, error: Exception) -> str:
+        """Why the song is not sent, as a sentence; the log has the rest."""
+        if isinstance(error, Problem):
+            return str(error)
+        job_id = self._job_id
+        logger.error("The song of job %s could not be sent", job_id, exc_info=error)
+        if isinstance(error, StorageError):
+            return str(error)
+        url = self._context.url(f"/v1/jobs/{job_id}")
+        return f"The song could not be sent; its job can be read with GET {url}."
 
 
 def _abandon(job_id: str, context: AppContext, *, keep: bool) -> None:
@@ -214,6 +229,12 @@ def _abandon(job_id: str, context: AppContext, *, keep: bool) -> None:
     task = start_task(_cancel(job_id, context))
     _cancelling.add(task)
     task.add_done_callback(_cancelling.discard)
+
+
+def _abandon_queued(context: AppContext, keep: bool, queued: asyncio.Future[Submitted]) -> None:
+    """``_abandon``, once it is known whether the job was queued."""
+    if not queued.cancelled() and queued.exception() is None:
+        _abandon(queued.result().job_id, context, keep=keep)
 
 
 async def _cancel(job_id: str, context: AppContext) -> None:

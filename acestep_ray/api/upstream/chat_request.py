@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from acestep_ray.api.middleware.authentication import BODY_KEY
 from acestep_ray.api.problems import Problem, ProblemCode
+from acestep_ray.api.request.aliases import resolve
 from acestep_ray.api.request.coercion import TRUE
 from acestep_ray.api.request.multipart_parts import Upload
-from acestep_ray.api.upstream.lenient_fields import is_nothing
+from acestep_ray.api.upstream.lenient_fields import is_nothing, read_fields
 from acestep_ray.decoder.protocol import SOURCE_TASKS
 
 INSTRUMENTAL = "[inst]"
@@ -20,20 +21,21 @@ _UNUSED = frozenset(
         *("logprobs", "top_logprobs", "reasoning", "provider", "transforms", "models", BODY_KEY),
     )
 )
-"""Fields of chat completions that say nothing about a song, or that are read here."""
+"""Fields of chat completions that have no meaning for a song, or that are read in this module."""
 _RENAMED = {"temperature": "lm_temperature", "top_p": "lm_top_p", "top_k": "lm_top_k"}
 _CONFIG_NAMES = {"duration": "audio_duration", "format": "audio_format"}
 _MODEL_PREFIX = "acestep/"
-_DESCRIBING = (
-    *("caption", "prompt", "tags", "lyrics", "sample_query", "description", "desc"),
-    *("sample_mode", "audio_code_string", "audio_codes"),
-)
-"""Fields that describe a song, if the message does not."""
+_TEXTS = {"caption": "prompt", "lyrics": "lyrics", "sample_query": "description"}
+"""Fields that a message's text can be, and what they are called in warnings."""
+_DESCRIBING = (*_TEXTS, "audio_code_string")
+"""Fields that describe a song."""
 _PROMPT = re.compile(r"<prompt>(.*?)</prompt>", re.DOTALL | re.IGNORECASE)
 _LYRICS = re.compile(r"<lyrics>(.*?)</lyrics>", re.DOTALL | re.IGNORECASE)
 _SECTION = re.compile(
-    r"\[(verse|chorus|bridge|intro|outro|hook|pre-chorus|refrain|inst)", re.IGNORECASE
+    r"^[ \t]*\[(verse|chorus|bridge|intro|outro|hook|pre-chorus|refrain|inst)",
+    re.IGNORECASE | re.MULTILINE,
 )
+"""Only at the beginning of a line: in a sentence it is a part of a description."""
 _LYRIC_LINES = 4
 _LYRIC_LINE_LENGTH = 60
 """A text of so many lines, shorter than this on average, is taken for lyrics, as upstream does."""
@@ -41,17 +43,20 @@ _LYRIC_LINE_LENGTH = 60
 
 @dataclass(frozen=True)
 class ChatTask:
-    """``fields`` and ``files``: as of a body of POST /release_task."""
+    """``fields`` and ``files``: as of a body of POST /release_task. ``warnings``: about what the
+    message holds and the job does not use."""
 
     fields: dict[str, object]
     files: dict[str, Upload]
     stream: bool
+    warnings: tuple[str, ...]
 
 
 def chat_task(fields: Mapping[str, object], audio_of: Callable[[object], Upload]) -> ChatTask:
     """Read a completion's request. ``audio_of`` makes a file of the data of an audio part.
 
-    Raises Problem 400 if nothing describes a song, or if parts cannot be read.
+    Call it in a thread: ``audio_of`` decodes and writes. Raises Problem 400 if nothing describes a
+    song, or if parts cannot be read.
     """
     texts, sounds = _content(fields.get("messages"))
     task = {
@@ -67,16 +72,26 @@ def chat_task(fields: Mapping[str, object], audio_of: Callable[[object], Upload]
     task.setdefault("batch_size", 1)
     _read_model(task)
     _read_seed(task)
-    kind = str(task.get("task_type") or "text2music").strip().lower()
-    files = _files(kind, [audio_of(sound) for sound in sounds])
-    task |= _said("\n".join(texts).strip(), task, edits=kind in SOURCE_TASKS)
-    if not files and not any(task.get(name) for name in _DESCRIBING):
+    # As POST /release_task reads them: by their own names, whatever names were sent.
+    sent = resolve(read_fields(task).fields, form=False)
+    kind = str(sent.values.get("task_type") or "text2music").strip().lower()
+    files = {name: audio_of(sound) for name, sound in _files(kind, sounds).items()}
+    written = _from_text("\n".join(texts).strip(), sent.values, edits=kind in SOURCE_TASKS)
+    unused = {name for name in written if sent.values.get(name)}
+    task |= {name: value for name, value in written.items() if name not in unused}
+    described = any(sent.values.get(name) or name in written for name in _DESCRIBING)
+    if not (files or described or is_yes(sent.values.get("sample_mode"))):
         raise Problem(
             ProblemCode.MALFORMED_BODY,
             "The request has no prompt, lyrics, description or audio: write what the song is about "
             'in the last message of role "user".',
         )
-    return ChatTask(task, files, is_yes(fields.get("stream")))
+    warnings = tuple(
+        f"The message is not used as {_TEXTS[name]}: {sent.sent_as[name]} came too."
+        for name in written
+        if name in unused and written[name] != sent.values[name]
+    )
+    return ChatTask(task, files, is_yes(fields.get("stream")), warnings)
 
 
 def is_yes(value: object) -> bool:
@@ -131,15 +146,16 @@ def _data_url(url: object) -> object:
     return url
 
 
-def _files(kind: str, uploads: list[Upload]) -> dict[str, Upload]:
-    """The first file is the source if the task edits one; the next is the reference."""
+def _files(kind: str, sounds: list[object]) -> dict[str, object]:
+    """The audio parts by the names of their files: the first is the source if the task edits one;
+    the next is the reference. They are counted before they are decoded."""
     names = ("src_audio", "reference_audio") if kind in SOURCE_TASKS else ("reference_audio",)
-    if len(uploads) > len(names):
+    if len(sounds) > len(names):
         raise Problem(
             ProblemCode.MALFORMED_BODY,
-            f"task_type {kind} takes {len(names)} audio part(s) at most; there are {len(uploads)}.",
+            f"task_type {kind} takes {len(names)} audio part(s) at most; there are {len(sounds)}.",
         )
-    return dict(zip(names, uploads, strict=False))
+    return dict(zip(names, sounds, strict=False))
 
 
 def _read_model(task: dict[str, object]) -> None:
@@ -154,29 +170,27 @@ def _read_seed(task: dict[str, object]) -> None:
         task.setdefault("use_random_seed", False)
 
 
-def _said(text: str, task: Mapping[str, object], *, edits: bool) -> dict[str, object]:
-    """What the user's text is: prompt, lyrics or a description of a song."""
+def _from_text(text: str, sent: Mapping[str, object], *, edits: bool) -> dict[str, str]:
+    """What the user's text is: caption, lyrics or a description of a song. Fields that were
+    ``sent`` have priority over it."""
     prompt, lyrics = _PROMPT.search(text), _LYRICS.search(text)
-    said: dict[str, object] = {}
+    found: dict[str, str] = {}
     if prompt or lyrics:
-        said = {"prompt": prompt[1].strip() if prompt else ""}
-        if lyrics:
-            said["lyrics"] = lyrics[1].strip()
-    elif text and (edits or task.get("lyrics")):
-        said = {"prompt": text}
-    elif text and looks_like_lyrics(text):
-        said = {"lyrics": text}
-    elif text:
-        said = {"sample_query": text}
-    # Fields that were sent by their names are what the client means.
-    said = {name: value for name, value in said.items() if value and not task.get(name)}
-    if is_yes(task.get("instrumental")) and not (said.keys() | _given(task)) & {
-        "lyrics",
-        "sample_query",
-    }:
-        said["lyrics"] = INSTRUMENTAL
-    return said
-
-
-def _given(task: Mapping[str, object]) -> set[str]:
-    return {name for name, value in task.items() if value}
+        found = {
+            "caption": prompt[1].strip() if prompt else "",
+            "lyrics": lyrics[1].strip() if lyrics else "",
+        }
+    elif edits or sent.get("lyrics"):
+        found = {"caption": text}
+    elif looks_like_lyrics(text):
+        found = {"lyrics": text}
+    elif sent.get("caption"):
+        # A description would replace the caption.
+        found = {"caption": text}
+    else:
+        found = {"sample_query": text}
+    found = {name: value for name, value in found.items() if value}
+    sung = any(found.get(name) or sent.get(name) for name in ("lyrics", "sample_query"))
+    if is_yes(sent.get("instrumental")) and not sung:
+        found["lyrics"] = INSTRUMENTAL
+    return found

@@ -100,7 +100,7 @@ def take_items(snapshot: Snapshot, view: JobView, deployed: Deployed) -> list[di
     shared = {
         "prompt": words.caption,
         "lyrics": words.lyrics,
-        "metas": {**_metas(song, view), "prompt": song.caption, "lyrics": song.lyrics},
+        "metas": {**song_metadata(song, view), "prompt": song.caption, "lyrics": song.lyrics},
         "cot_caption": words.caption if without_caption else "",
         "cot_lyrics": "" if song.lyrics.strip() else words.lyrics,
         "generation_info": view.result.generation_info,
@@ -121,7 +121,7 @@ def take_items(snapshot: Snapshot, view: JobView, deployed: Deployed) -> list[di
     ]
 
 
-def _metas(song: DecodeParameters, view: JobView) -> dict[str, Any]:
+def song_metadata(song: DecodeParameters, view: JobView) -> dict[str, Any]:
     """The metadata of the takes: those of the plan, else those that were sent."""
     assert view.result is not None
     sent = {

@@ -12,6 +12,7 @@ from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.jobs.job import ErrorCode, Status
 from acestep_ray.jobs.store.errors import StoreUnavailable
 from acestep_ray.jobs.store.operations import Cancel, Delete
+from acestep_ray.replicas.deployed import Deployed
 from tests.unit.api.conftest import MakeHarness
 from tests.unit.api.harness import PLAN, ApiHarness, problem_of
 from tests.unit.api.upstream.asgi import Client
@@ -20,6 +21,7 @@ from tests.unit.api.upstream.chats import (
     audio_in,
     chat,
     complete,
+    events_of,
     newest,
     spec_of,
     until_queued,
@@ -146,6 +148,39 @@ async def test_what_a_text_means(
     assert (song.caption, song.lyrics) == (caption, lyrics)
 
 
+@pytest.mark.parametrize(
+    ("text", "fields", "query", "unused"),
+    [
+        ("rock song", {"caption": "jazz"}, "", "prompt: caption"),
+        ("rock song", {"tags": "jazz"}, "", "prompt: tags"),
+        ("rock song", {"metas": {"prompt": "jazz"}}, "", "prompt: metas.prompt"),
+        ("<prompt>rock song</prompt>", {"prompt": "jazz"}, "", "prompt: prompt"),
+        ("<lyrics>la</lyrics>", {"lyrics": "mine", "prompt": "jazz"}, "", "lyrics: lyrics"),
+        ("rock song", {"lyrics": "mine", "prompt": "jazz"}, "", "prompt: prompt"),
+        ("rock song", {"description": "jazz"}, "jazz", "description: description"),
+        ("rock song", {"sampleQuery": "jazz"}, "jazz", "description: sampleQuery"),
+        ("jazz", {"caption": "jazz"}, "", None),
+        ("jazz", {"caption": "undefined", "desc": ""}, "jazz", None),
+        ("jazz", {"sample_mode": "yes"}, "jazz", None),
+    ],
+)
+async def test_fields_that_are_sent_win_over_the_message(
+    api: ApiHarness,
+    text: str,
+    fields: dict[str, object],
+    query: str,
+    unused: str | None,
+) -> None:
+    """What is not used of the message is named in a warning."""
+    answer = await complete(api, chat(text, **fields))
+    spec = await api.stored(answer.json()["job_id"])
+    asked = spec.plan.writing.query if spec.plan and spec.plan.writing else ""
+    assert (spec.decode.caption, asked) == ("jazz", query)
+    what, _, field = (unused or "").partition(": ")
+    expected = [f"The message is not used as {what}: {field} came too."] if unused else []
+    assert answer.json()["warnings"] == expected == list(spec.warnings)
+
+
 async def test_other_text_describes_the_song(api: ApiHarness) -> None:
     """It is what sample_query is in POST /release_task."""
     answers = [
@@ -166,12 +201,24 @@ async def test_other_text_describes_the_song(api: ApiHarness) -> None:
         ("one\ntwo\nthree", False),
         ("one\n\ntwo\nthree\n \nfour", True),
         ("\n".join(["a long line of a description that goes on and on and on and on"] * 4), False),
-        ("something with a [BRIDGE - soft]", True),
+        ("a calm song with an [intro] of piano", False),
+        ("la la\n\n  [BRIDGE - soft]\nla", True),
         ("", False),
     ],
 )
 def test_what_looks_like_lyrics(text: str, lyrics: bool) -> None:
     assert looks_like_lyrics(text) is lyrics
+
+
+@pytest.mark.parametrize("word", [True, "true", "Y"])
+async def test_a_song_that_the_language_model_invents(api: ApiHarness, word: object) -> None:
+    assert (await spec_of(api, chat("", sample_mode=word))).from_description
+
+
+@pytest.mark.parametrize("word", [True, "yes", "t"])
+async def test_words_for_instrumental(api: ApiHarness, word: object) -> None:
+    song = (await spec_of(api, chat("<prompt>jazz</prompt>", instrumental=word))).decode
+    assert song.lyrics == "[inst]"
 
 
 async def test_the_last_message_of_the_user_counts(api: ApiHarness) -> None:
@@ -196,10 +243,11 @@ async def test_the_last_message_of_the_user_counts(api: ApiHarness) -> None:
         chat(None),
         chat([{"type": "image_url", "image_url": {"url": "data:,"}}]),
         chat([{"type": "text", "text": 5}]),
+        *(chat("", sample_mode=word) for word in ("false", "N", "0", False)),
     ],
 )
-async def test_requests_that_say_nothing(api: ApiHarness, fields: dict[str, object]) -> None:
-    answer = await api.http.post(PATH, json=fields)
+async def test_requests_that_describe_nothing(api: ApiHarness, fields: dict[str, object]) -> None:
+    answer = await complete(api, fields)
     problem_of(answer, 400, "malformed_body")
     assert await api.queued() == 0
 
@@ -346,6 +394,27 @@ async def test_the_job_store_is_away_for_a_while(
     monkeypatch.setattr(api.service, "wait", failing)
     assert (await complete(api, chat(TAGGED))).status_code == 200
     assert failures == []
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_finished_song_does_not_need_what_is_deployed(
+    api: ApiHarness, monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    """The job store may restart at this moment."""
+    call = asyncio.create_task(api.http.post(PATH, json=chat(TAGGED, stream=stream)))
+    await until_queued(api)
+
+    async def deployed() -> Deployed:
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(api.service, "deployed", deployed)
+    await api.succeed((b"one",))
+    answer = await call
+    assert answer.status_code == 200
+    if stream:
+        assert events_of(answer.text)[-1]["choices"][0]["finish_reason"] == "stop"
+    else:
+        assert audio_in(answer.json()["choices"][0]["message"]) == [b"one"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from acestep_ray.api.upstream import chat_body
 from tests.unit.api.conftest import MakeHarness
 from tests.unit.api.harness import ApiHarness, field_errors, problem_of
 from tests.unit.api.request.test_source_audio import SONG
+from tests.unit.api.upstream.asgi import Client
 from tests.unit.api.upstream.chats import PATH, chat, complete, sound, spec_of, until_queued
 
 TEXT = {"type": "text", "text": "<prompt>calm folk</prompt>"}
@@ -29,6 +31,14 @@ async def test_a_song_to_cover_and_a_reference(api: ApiHarness) -> None:
     assert song.source.key != song.reference.key
     song = (await spec_of(api, edit(sound(SONG)))).decode
     assert song.source is not None and song.reference is None
+
+
+@pytest.mark.parametrize("task", [{"taskType": "Cover"}, {"param_obj": {"task_type": "cover"}}])
+async def test_every_name_of_the_task_counts(api: ApiHarness, task: dict[str, object]) -> None:
+    parts = [{"type": "text", "text": "softer"}, sound(SONG), sound(SONG)]
+    song = (await spec_of(api, chat(parts, **task))).decode
+    assert song.source is not None and song.reference is not None
+    assert (song.task, song.caption) == ("cover", "softer")
 
 
 async def test_audio_for_a_new_song_is_the_reference(api: ApiHarness) -> None:
@@ -117,6 +127,18 @@ async def test_too_many_parts(api: ApiHarness) -> None:
     problem_of(await api.http.post(PATH, json=edit(*parts)), 400, "malformed_body")
 
 
+async def test_parts_are_counted_before_any_is_decoded(
+    api: ApiHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small body can hold thousands of them."""
+    decoded = []
+    monkeypatch.setattr(chat_body, "_decoded", lambda *part: decoded.append(part))
+    fields = edit(*[{"type": "input_audio", "input_audio": "QUJD"}] * 1000)
+    problem = problem_of(await api.http.post(PATH, json=fields), 400, "malformed_body")
+    assert "takes 2 audio part(s) at most; there are 1000" in problem["detail"]
+    assert decoded == []
+
+
 async def test_a_cover_without_audio(api: ApiHarness) -> None:
     assert "src_audio_path" in field_errors(await api.http.post(PATH, json=edit()))
 
@@ -134,6 +156,35 @@ async def test_bodies_have_the_limits_of_uploads(make_api: MakeHarness) -> None:
     answer = await api.http.post(PATH, json=chat("x " * 2000))
     problem_of(answer, 413, "body_too_large")
     assert (await complete(api, edit(sound(SONG)))).status_code == 200
+
+
+@pytest.mark.parametrize("step", ["_read", "_decoded"])
+async def test_a_client_that_disconnects_while_its_body_is_read(
+    api: ApiHarness, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """The thread that reads it, or decodes its parts, ends before the folder is removed."""
+    begun, go = threading.Event(), threading.Event()
+    ended: list[bool] = []
+    original = getattr(chat_body, step)
+
+    def slow(file: object, *others: Any) -> object:
+        begun.set()
+        assert go.wait(60)
+        found = original(file, *others)
+        ended.append(True)
+        return found
+
+    monkeypatch.setattr(chat_body, step, slow)
+    client = Client(api, PATH, edit(sound(b"RIFF")))
+    await asyncio.to_thread(begun.wait, 60)
+    client.task.cancel()
+    for _ in range(100):
+        await asyncio.sleep(0)
+    waited = not client.task.done()
+    go.set()
+    await client.end()
+    assert (waited, ended) == (True, [True])
+    assert await api.queued() == 0
 
 
 async def test_only_audio_is_taken_out_of_the_body(api: ApiHarness) -> None:

@@ -1,12 +1,16 @@
 """Chat completions as server-sent events: their order, the beat, and clients that disconnect."""
 
 import asyncio
+import json
+from collections.abc import AsyncGenerator
 
 import pytest
 
 from acestep_ray.api.upstream import chat_completions
+from acestep_ray.api.upstream.chat_answer import Completion, Song, TakeData
 from acestep_ray.artifacts.errors import ArtifactMissing
-from acestep_ray.artifacts.store import Artifacts
+from acestep_ray.artifacts.store import Artifacts, StorageError
+from acestep_ray.decoder.events import Take
 from acestep_ray.jobs.job import ErrorCode, Status
 from tests.unit.api.conftest import MakeHarness
 from tests.unit.api.harness import ApiHarness, problem_of
@@ -103,6 +107,61 @@ async def test_takes_that_are_gone(api: ApiHarness, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Artifacts, "size", size)
     answer = await complete(api, SONG)
     assert events_of(answer.text)[-1]["choices"][0]["finish_reason"] == "error"
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (StorageError("The audio could not be read."), "The audio could not be read."),
+        (ValueError("secret"), "The song could not be sent; its job can be read with GET "),
+    ],
+)
+@pytest.mark.parametrize("method", ["size", "stream"])
+async def test_an_error_of_any_kind_ends_the_stream_with_a_reason(
+    api: ApiHarness, monkeypatch: pytest.MonkeyPatch, method: str, error: Exception, sentence: str
+) -> None:
+    """Also if a part of the takes was sent."""
+
+    async def size(artifacts: Artifacts, key: str) -> int:
+        raise error
+
+    async def stream(artifacts: Artifacts, *where: object) -> AsyncGenerator[bytes, None]:
+        yield b"abc"
+        raise error
+
+    monkeypatch.setattr(Artifacts, method, {"size": size, "stream": stream}[method])
+    answer = await complete(api, SONG)
+    *_, failure, done, end = answer.text.split("\n\n")
+    assert (done, end) == ("data: [DONE]", "")
+    last = json.loads(failure.removeprefix("data: "))
+    (choice,) = last["choices"]
+    assert choice["finish_reason"] == "error"
+    assert choice["delta"]["content"].startswith(f"\n\nError: {sentence}")
+    assert "secret" not in answer.text
+    assert last["job_id"] == (await newest(api)).job_id
+
+
+async def test_a_take_is_closed_as_soon_as_the_response_is(
+    api: ApiHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = []
+
+    async def stream(artifacts: Artifacts, *where: object) -> AsyncGenerator[bytes, None]:
+        try:
+            yield b"abc"
+        finally:
+            closed.append(where[0])
+
+    monkeypatch.setattr(Artifacts, "stream", stream)
+    take = Take(index=0, key="k", seed=7, format="mp3", bytes=3, sha256="", samples=48_000)
+    pieces = Completion("a-job", "a-model").takes(Song("", (TakeData(take, 3),), []))
+    context = api.app.state.context  # type: ignore[attr-defined]
+    stream_of_pieces = pieces.stream(context)
+    async with asyncio.timeout(60):
+        while await anext(stream_of_pieces) != b"YWJj":
+            assert closed == []
+    await stream_of_pieces.aclose()
+    assert closed == ["k"]
 
 
 async def test_a_request_that_is_wrong_is_refused_before_the_stream(make_api: MakeHarness) -> None:
