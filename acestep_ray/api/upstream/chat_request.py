@@ -29,8 +29,6 @@ _TEXTS = {"caption": "prompt", "lyrics": "lyrics", "sample_query": "description"
 """Fields that a message's text can be, and what they are called in warnings."""
 _DESCRIBING = (*_TEXTS, "audio_code_string")
 """Fields that describe a song."""
-_PROMPT = re.compile(r"<prompt>(.*?)</prompt>", re.DOTALL | re.IGNORECASE)
-_LYRICS = re.compile(r"<lyrics>(.*?)</lyrics>", re.DOTALL | re.IGNORECASE)
 _SECTION = re.compile(
     r"^[ \t]*\[(verse|chorus|bridge|intro|outro|hook|pre-chorus|refrain|inst)",
     re.IGNORECASE | re.MULTILINE,
@@ -170,16 +168,22 @@ def _read_seed(task: dict[str, object]) -> None:
         task.setdefault("use_random_seed", False)
 
 
+def _between(text: str, tag: str) -> str | None:
+    """What is between the first <tag> and the next </tag>; None if there is no such pair. In linear
+    time, unlike one regular expression for both: a hostile text may have many tags without an end.
+    """
+    begin = re.search(f"<{tag}>", text, re.IGNORECASE)
+    end = begin and re.compile(f"</{tag}>", re.IGNORECASE).search(text, begin.end())
+    return text[begin.end() : end.start()].strip() if begin and end else None
+
+
 def _from_text(text: str, sent: Mapping[str, object], *, edits: bool) -> dict[str, str]:
     """What the user's text is: caption, lyrics or a description of a song. Fields that were
     ``sent`` have priority over it."""
-    prompt, lyrics = _PROMPT.search(text), _LYRICS.search(text)
+    prompt, lyrics = _between(text, "prompt"), _between(text, "lyrics")
     found: dict[str, str] = {}
-    if prompt or lyrics:
-        found = {
-            "caption": prompt[1].strip() if prompt else "",
-            "lyrics": lyrics[1].strip() if lyrics else "",
-        }
+    if prompt is not None or lyrics is not None:
+        found = {"caption": prompt or "", "lyrics": lyrics or ""}
     elif edits or sent.get("lyrics"):
         found = {"caption": text}
     elif looks_like_lyrics(text):
