@@ -115,7 +115,7 @@ def frames(convert: Convert, make: Make, noise: Samples) -> Callable[..., bytes]
     return run
 
 
-@pytest.mark.parametrize("hole", [bytes(200_000), JUNK * 100])
+@pytest.mark.parametrize("hole", [bytes(200_000), JUNK * 100], ids=["zeros", "junk"])
 async def test_an_mp3_with_a_large_hole(
     hole: bytes, frames: Callable[..., bytes], tmp_path: Path, out: Path
 ) -> None:

@@ -148,8 +148,8 @@ def test_a_thousand_failed_jobs_are_listed_like_a_hundred(owner: str | None) -> 
     for failed in (100, 1_000):
         server = empty_redis()
         store = RedisStore(server.url)
-        for first in range(0, failed, 500):
-            names = [f"j{n}" for n in range(first, min(failed, first + 500))]
+        for first in range(0, failed, 100):  # a larger batch takes too long on a busy machine
+            names = [f"j{n}" for n in range(first, first + 100)]
             store.apply([Submit(n, "{}", False, "o", max_queued=10**6) for n in names], 1.0)
             if not first:
                 store.apply([KeepAlive("r", 1e6), Lease("r", "0", 0, 10)], 1.0)
