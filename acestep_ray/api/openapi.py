@@ -66,6 +66,7 @@ _MAY_FAIL = {
     "head_take_audio": (403, 404, 410, 422, 503),
     "format_input": (400, 413, 415, 422, 429, 503),
     "create_sample": (400, 413, 415, 422, 429, 503),
+    "understand": (400, 413, 415, 422, 429, 503),
     "create_random_sample": (400, 413, 415),
     "chat_completions": (400, 404, 413, 415, 422, 429, 503, 504),
 }
@@ -74,7 +75,7 @@ _UPSTREAM_CODES = frozenset(
 )
 """Codes that only the operations of upstream's API return."""
 _CODES_OF = {
-    ProblemCode.PLANNER_BUSY: ("format_input", "create_sample"),
+    ProblemCode.PLANNER_BUSY: ("format_input", "create_sample", "understand"),
     ProblemCode.JOB_FAILED: ("chat_completions",),
     ProblemCode.STILL_RUNNING: ("chat_completions",),
 }
@@ -84,6 +85,7 @@ _NOT_THERE = "A take is no longer in storage: {codes}."
 _OTHER_PROBLEMS = {
     ("format_input", 429): (_BUSY, (ProblemCode.PLANNER_BUSY,)),
     ("create_sample", 429): (_BUSY, (ProblemCode.PLANNER_BUSY,)),
+    ("understand", 429): (_BUSY, (ProblemCode.PLANNER_BUSY,)),
     ("chat_completions", 404): (_NOT_THERE, (ProblemCode.AUDIO_NOT_FOUND,)),
 }
 """What a status of an operation means if it is not what it usually means."""
@@ -115,6 +117,7 @@ _UPSTREAM_BODIES: dict[str, dict[str, Any]] = {
     "/query_result": {"task_id_list": ["550e8400-e29b-41d4-a716-446655440000"]},
     "/format_input": {"prompt": "pop", "lyrics": "Hello world", "param_obj": {"bpm": 120}},
     "/v1/create_sample": {"query": "a calm song about the sea", "instrumental": False},
+    "/v1/understand": {"audio_code_string": "<|audio_code_1024|><|audio_code_77|>"},
     "/create_random_sample": {"sample_type": "simple_mode"},
     "/v1/chat/completions": {
         "model": "acestep/acestep-v15-turbo",

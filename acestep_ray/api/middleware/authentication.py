@@ -22,7 +22,7 @@ OPEN_PATHS = frozenset({"/health", "/ready"})
 BODY_KEY_PATHS = frozenset(
     {
         *("/release_task", "/query_result", "/format_input", "/create_random_sample"),
-        *("/v1/create_sample", "/v1/chat/completions"),
+        *("/v1/create_sample", "/v1/understand", "/v1/chat/completions"),
     }
 )
 UPSTREAM_PATHS = BODY_KEY_PATHS | {

@@ -28,7 +28,7 @@ _OWN = {
 _LM_NAMES = {"temperature": "lm_temperature", "top_p": "lm_top_p", "top_k": "lm_top_k"}
 NAMES = TEXT_NAMES | {*_OWN, *_LM_NAMES, BODY_KEY}
 """Text fields of these routes that the native request does not have."""
-_TEXTS = frozenset({"caption", "lyrics"})
+_TEXTS = frozenset({"caption", "lyrics", "audio_code_string"})
 _YES = TRUE | {"y", "t"}
 _QUERY_CHARACTERS = 4000
 
@@ -71,7 +71,7 @@ def read_song(raw: Mapping[str, object], limits: Limits) -> SongFields:
 
 
 def write_request(
-    kind: Literal["sample", "format"], song: SongFields, model: str, limits: Limits
+    kind: Literal["sample", "format", "understand"], song: SongFields, model: str, limits: Limits
 ) -> WriteRequest:
     """The language model's request. The user's metadata are kept as they are."""
     request = song.request
@@ -90,6 +90,7 @@ def write_request(
         instrumental=song.instrumental,
         caption=request.caption,
         lyrics=request.lyrics,
+        codes=request.codes[0] if kind == "understand" else (),
         bpm=request.bpm,
         key_scale=request.key_scale,
         time_signature=request.time_signature,

@@ -1,4 +1,6 @@
-"""``POST /format_input``, ``/v1/create_sample`` and ``/create_random_sample``: texts of songs."""
+"""``POST /format_input``, ``/v1/create_sample``, ``/v1/understand`` and ``/create_random_sample``:
+texts of songs.
+"""
 
 import logging
 import random
@@ -9,7 +11,9 @@ from fastapi import APIRouter, Request, Response
 from acestep_ray.api.dependencies import AppContext, ContextDep
 from acestep_ray.api.hang_up import while_connected
 from acestep_ray.api.middleware.authentication import key_is_in_body
+from acestep_ray.api.problems import invalid_values
 from acestep_ray.api.request.engine_choice import NoSuchModel, choose_planner
+from acestep_ray.api.request.validation import field_error
 from acestep_ray.api.routes.accept import request_folder
 from acestep_ray.api.song_writer import NoPlanner
 from acestep_ray.api.upstream.envelope import Envelope, LateEnvelope
@@ -55,6 +59,19 @@ async def create_sample(
 
 
 @router.post(
+    "/v1/understand",
+    operation_id="understand",
+    summary="Describe a song from its audio codes",
+)
+async def understand(
+    request: Request, response: Response, context: ContextDep
+) -> LateEnvelope[SongTextView]:
+    """Caption, lyrics and metadata of the music that the audio codes stand for, as the language
+    model understands them. Upstream's server has this only without HTTP."""
+    return await _write("understand", request, response, context)
+
+
+@router.post(
     "/create_random_sample",
     operation_id="create_random_sample",
     summary="An example song (upstream's API)",
@@ -93,11 +110,19 @@ async def create_random_sample(
 
 
 async def _write(
-    kind: Literal["sample", "format"], request: Request, response: Response, context: AppContext
+    kind: Literal["sample", "format", "understand"],
+    request: Request,
+    response: Response,
+    context: AppContext,
 ) -> LateEnvelope[SongTextView]:
-    song = read_song(await _fields(request, context), context.settings.limits)
+    limits = context.settings.limits
+    song = read_song(await _fields(request, context), limits)
+    if kind == "understand" and len(song.request.codes) != 1:
+        sent = f"got {len(song.request.codes)}"
+        problem = f"audio_code_string must be the audio codes of one take; {sent}."
+        raise invalid_values([field_error("audio_code_string", problem, limits)])
     planner, model = await _choose(song, context)
-    order = write_request(kind, song, model, context.settings.limits)
+    order = write_request(kind, song, model, limits)
     response.headers["Cache-Control"] = _NO_STORE
     try:
         text = await while_connected(request, context.direct.write(planner, order))

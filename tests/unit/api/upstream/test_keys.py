@@ -20,6 +20,7 @@ ROUTES = [
     ("POST", "/v1/init"),
     ("POST", "/format_input"),
     ("POST", "/v1/create_sample"),
+    ("POST", "/v1/understand"),
     ("POST", "/create_random_sample"),
 ]
 BODY_KEY_ROUTES = [
@@ -27,6 +28,7 @@ BODY_KEY_ROUTES = [
     "/query_result",
     "/format_input",
     "/v1/create_sample",
+    "/v1/understand",
     "/create_random_sample",
     "/v1/chat/completions",
 ]
@@ -48,7 +50,8 @@ async def locked(make_api: MakeHarness) -> ApiHarness:
 async def test_every_route_wants_the_key(
     locked: ApiHarness, method: str, path: str, prefix: str
 ) -> None:
-    body = {"prompt": "jazz"} if method == "POST" else None
+    codes = {"audio_codes": "1 2 3"} if path == "/v1/understand" else {}
+    body = {"prompt": "jazz", **codes} if method == "POST" else None
     answer = await locked.http.request(method, prefix + path, json=body)
     problem_of(answer, 401, "missing_api_key")
     for headers in ({"Authorization": "wrong"}, {"X-API-Key": "wrong"}):

@@ -83,7 +83,7 @@ def test_any_init(call: Caller, body: dict[str, Any]) -> None:
 
 
 @QUICK
-@given(path=st.sampled_from(["/format_input", "/v1/create_sample"]), body=BODIES)
+@given(path=st.sampled_from(["/format_input", "/v1/create_sample", "/v1/understand"]), body=BODIES)
 def test_any_text_of_a_song(call: Caller, path: str, body: dict[str, Any]) -> None:
     if data := call(path, body):
         assert data["caption"] and data["lyrics"] and data["bpm"]

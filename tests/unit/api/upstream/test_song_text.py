@@ -247,3 +247,36 @@ def test_the_examples_are_many_and_in_several_languages() -> None:
     assert len(EXAMPLE_SONGS) >= 12
     assert len({song.language for song in EXAMPLE_SONGS}) >= 7
     assert {song.instrumental for song in EXAMPLE_SONGS} == {True, False}
+
+
+async def test_audio_codes_are_understood(api: ApiHarness, writers: Writers) -> None:
+    fields = {
+        "audio_codes": "<|audio_code_5|><|audio_code_63999|>",
+        "seed": 3,
+        "use_random_seed": 0,
+    }
+    data = data_of(await api.http.post("/v1/understand", json=fields))
+    assert (data["caption"], data["lyrics"], data["bpm"]) == (TEXT.caption, TEXT.lyrics, 84)
+    ((planner, asked),) = writers.asked
+    assert planner == "Planner"
+    assert (asked.kind, asked.codes, asked.seed) == ("understand", (5, 63_999), 3)
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"audio_codes": "64000"}, {"audio_codes": "la"}, {"audio_codes": ["1", "2"]}]
+)
+async def test_without_the_codes_of_one_take_nothing_is_understood(
+    api: ApiHarness, writers: Writers, fields: dict[str, object]
+) -> None:
+    answer = await api.http.post("/v1/understand", json=fields)
+    problem = problem_of(answer, 422, "invalid_value")
+    assert [error["field"] for error in problem["errors"]] == ["audio_code_string"]
+    assert writers.asked == []
+
+
+async def test_codes_for_other_texts_are_not_sent_to_the_language_model(
+    api: ApiHarness, writers: Writers
+) -> None:
+    await api.http.post("/v1/create_sample", json={"query": "x", "audio_codes": "1 2"})
+    ((_, asked),) = writers.asked
+    assert asked.codes == ()
