@@ -100,6 +100,14 @@ def test_a_client_of_upstreams_server(service: Service) -> None:
         assert service.http.get(item["file"]).status_code == 200
 
 
+def test_a_finished_song_is_understood_from_its_codes(service: Service) -> None:
+    codes = service.make(**SONG, caption="jazz", use_5hz_lm=True)["result"]["audio_codes"]
+    answer = service.http.post("/v1/understand", json={"audio_codes": codes})
+    assert answer.status_code == 200, answer.text
+    data = answer.json()["data"]
+    assert data["caption"] and data["lyrics"] and data["bpm"] and data["duration"] == 10
+
+
 def finished(service: Service, body: dict[str, Any]) -> dict[str, Any]:
     """The first take of a task of upstream's API."""
     task = service.http.post("/release_task", json=body).json()["data"]["task_id"]
