@@ -30,6 +30,7 @@ from acestep_ray.settings.group import Group
 from acestep_ray.settings.presets import PRESETS, PresetName
 from acestep_ray.settings.scaling import PlannerPair, Scaling
 from acestep_ray.settings.store_url import checked_store_url, on_one_node, only_password
+from acestep_ray.settings.written_values import absolute, origins, paths, words
 
 
 def _artifacts_url(url: str) -> str:
@@ -221,35 +222,6 @@ class Restarts(Group):
     )
 
 
-def _absolute(path: Path) -> Path:
-    """Made absolute when the settings are read: replicas may run in another working folder."""
-    return path.expanduser().absolute()
-
-
-def _paths(value: object) -> object:
-    """Folders from text such as ``a:b``, the shell's format for lists of folders."""
-    return value.split(":") if isinstance(value, str) else value
-
-
-def _words(value: object) -> object:
-    """A tuple from text with commas."""
-    if not isinstance(value, str):
-        return value
-    return tuple(word.strip() for word in value.split(",") if word.strip())
-
-
-def _origins(origins: tuple[str, ...]) -> tuple[str, ...]:
-    for origin in origins:
-        if not re.fullmatch(r"loopback|null|none|\*|https?://[^/?#@\s]+", origin):
-            raise ValueError(
-                "cors_origins holds origins such as https://music.example.org (without a path), "
-                "loopback, null, * or none"
-            )
-    if "none" in origins and len(origins) > 1:
-        raise ValueError("cors_origins is none, or it holds origins")
-    return origins
-
-
 class _Preset(PydanticBaseSettingsSource):
     """The settings of the preset that a source of higher priority has chosen."""
 
@@ -289,7 +261,7 @@ class Settings(BaseSettings):
         "get the first by default. Empty: one, of `planner` and `lm.model`.",
     )
     checkpoints: Path | None = Field(None, description="Folder of model checkpoints.")
-    data: Annotated[Path, AfterValidator(_absolute)] = Field(
+    data: Annotated[Path, AfterValidator(absolute)] = Field(
         Path("data"), description="Folder for SQLite and local artifacts."
     )
     # The whole URL is secret: it may hold a password.
@@ -331,14 +303,14 @@ class Settings(BaseSettings):
     )
     api_key: SecretStr | None = Field(None, description="Bearer token. None: open to all.")
     cors_origins: Annotated[
-        tuple[str, ...], NoDecode, BeforeValidator(_words), AfterValidator(_origins)
+        tuple[str, ...], NoDecode, BeforeValidator(words), AfterValidator(origins)
     ] = Field(
         ("loopback",),
         description="Web pages that may call the service from a browser (CORS): origins such as "
         "https://music.example.org, with commas; loopback: every port of this machine; null: local "
         "files, and any page that hides its origin; *: all; none: no page.",
     )
-    audio_roots: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_paths)] = Field(
+    audio_roots: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(paths)] = Field(
         (), description="Folders that *_audio_path may point into. Empty: inputs in data."
     )
     limits: Limits = Limits()

@@ -23,7 +23,7 @@ from acestep_ray.replicas.deployed import Deployed
 
 
 async def queue_job(
-    admitted: JobDraft,
+    draft: JobDraft,
     checked: ValidatedRequest,
     body: Body,
     folder: Path,
@@ -32,20 +32,20 @@ async def queue_job(
     idempotency_key: str | None = None,
     on_hang_up: OnHangUp | None = None,
 ) -> tuple[Submitted, JobSpec]:
-    """Read the audio of an admitted request, and queue its job. Returns what was queued, and the
+    """Read the audio of a checked request, and queue its job. Returns what was queued, and the
     job's spec.
 
     ``folder`` holds the request's files; ``on_hang_up`` is as in ``submit``. Raises Problem (422,
     503) and what ``submit`` raises.
     """
-    await _refuse_what_cannot_be_planned(admitted, context)
-    brought = await _bring_in(admitted, checked, body, folder, context)
-    found_in_audio = [warning for one in brought for warning in one.warnings]
-    spec = admitted.spec.model_copy(update={"warnings": (*admitted.spec.warnings, *found_in_audio)})
+    await _refuse_what_cannot_be_planned(draft, context)
+    sources = await _bring_in(draft, checked, body, folder, context)
+    found_in_audio = [warning for one in sources for warning in one.warnings]
+    spec = draft.spec.model_copy(update={"warnings": (*draft.spec.warnings, *found_in_audio)})
     submitted = await submit(
         str(uuid4()),
         spec,
-        brought,
+        sources,
         context,
         owner=key_digest(context.settings),
         idempotency_key=idempotency_key,
@@ -55,11 +55,11 @@ async def queue_job(
     return submitted, spec
 
 
-async def _refuse_what_cannot_be_planned(admitted: JobDraft, context: AppContext) -> None:
+async def _refuse_what_cannot_be_planned(draft: JobDraft, context: AppContext) -> None:
     """Raise Problem 422 if prompt and codes of a song are longer than the language model's
     context."""
-    if refusal := await plan_refusal(admitted.spec, context):
-        field = "sample_query" if admitted.spec.from_description else "lyrics"
+    if refusal := await plan_refusal(draft.spec, context):
+        field = "sample_query" if draft.spec.from_description else "lyrics"
         raise invalid_values([FieldError(field, refusal)])
 
 
@@ -116,17 +116,17 @@ def _refuse_wrong_values(checked: ValidatedRequest) -> None:
 
 
 async def _bring_in(
-    admitted: JobDraft, checked: ValidatedRequest, body: Body, folder: Path, context: AppContext
+    draft: JobDraft, checked: ValidatedRequest, body: Body, folder: Path, context: AppContext
 ) -> Sequence[SourceFile]:
     """Read all audio that was sent, and return the files that the job needs.
 
     Files that are not needed are checked too: a bad value is reported even if it would not be used.
     """
     errors: list[FieldError] = []
-    brought: list[SourceFile] = []
+    sources: list[SourceFile] = []
     for role, field, wanted in (
-        ("source", "src_audio", admitted.wants_source),
-        ("reference", "reference_audio", admitted.wants_reference),
+        ("source", "src_audio", draft.wants_source),
+        ("reference", "reference_audio", draft.wants_reference),
     ):
         name = field if field in body.files else f"{field}_path"
         if name != field and not getattr(checked.request, name):
@@ -135,11 +135,11 @@ async def _bring_in(
         if isinstance(one, FieldError):
             errors.append(one)
         elif wanted:
-            brought.append(one)
+            sources.append(one)
             seconds = one.audio.samples / one.audio.sample_rate
             limits = context.settings.limits
             if role == "source" and (
-                wrong := check_length(admitted.spec.decode, seconds, limits, one.name)
+                wrong := check_length(draft.spec.decode, seconds, limits, one.name)
             ):
                 errors.append(wrong)
     if errors:
@@ -147,4 +147,4 @@ async def _bring_in(
         raise invalid_values(
             errors, code=ProblemCode.INVALID_VALUE if window_only else ProblemCode.INVALID_AUDIO
         )
-    return brought
+    return sources

@@ -38,15 +38,15 @@ async def generate(
         checked = check(body, limits)
         checked, takes = await find_takes(checked, body.files, context)
         body = with_takes(body, takes, folder)
-        admitted, found = await admit_request(checked, body, context)
+        draft, found = await admit_request(checked, body, context)
         if found.errors:
             raise invalid_values(list(found.errors.values()))
         try:
-            body = await copy_takes(takes, admitted, body, context)
+            body = await copy_takes(takes, draft, body, context)
         except TakeGone as gone:
             raise invalid_values([field_error(gone.named_by, str(gone), limits)]) from None
         submitted, spec = await queue_job(
-            admitted, checked, body, folder, context, idempotency_key=idempotency_key
+            draft, checked, body, folder, context, idempotency_key=idempotency_key
         )
     response.headers["Location"] = context.url(f"/v1/jobs/{submitted.job_id}")
     response.headers["Retry-After"] = "1"

@@ -31,7 +31,7 @@ _settling: set[asyncio.Task[None]] = set()
 async def submit(
     job_id: str,
     spec: JobSpec,
-    brought: Sequence[SourceFile],
+    sources: Sequence[SourceFile],
     context: AppContext,
     *,
     owner: str,
@@ -44,7 +44,7 @@ async def submit(
 
     Raises what JobService.submit raises, and StorageError.
     """
-    for one in brought:
+    for one in sources:
         audio = SourceAudio(
             key=source_key(job_id, one.role),
             sample_rate=one.audio.sample_rate,
@@ -65,16 +65,16 @@ async def submit(
         work=decoder_work(spec, length_of(spec, context.settings)),
     )
     # A job is queued completely or not at all, also if the client disconnects.
-    return await to_the_end(_store_and_queue(order, brought, context), on_hang_up)
+    return await to_the_end(_store_and_queue(order, sources, context), on_hang_up)
 
 
 async def _store_and_queue(
-    order: Submit, brought: Sequence[SourceFile], context: AppContext
+    order: Submit, sources: Sequence[SourceFile], context: AppContext
 ) -> Submitted:
-    if not brought:
+    if not sources:
         return await context.service.submit(order)
     try:
-        for one in brought:
+        for one in sources:
             await context.artifacts.put_file(source_key(order.job_id, one.role), one.file)
         submitted = await context.service.submit(order)
     except StoreUnavailable:

@@ -53,7 +53,7 @@ def read_fields(raw: Mapping[str, object]) -> LenientFields:
     found = LenientFields()
     found.fields = _level(found, {k: v for k, v in raw.items() if k not in NESTED_NAMES})
     for spelling in [name for name in NESTED_NAMES if name in raw]:
-        members = _object(raw[spelling])
+        members = read_object(raw[spelling])
         if members is None:
             found.warnings.append(f"{spelling} is not an object or its JSON text, and not used.")
         elif members:
@@ -109,7 +109,7 @@ def _asks(name: str, value: object) -> bool:
     return asks(value)
 
 
-def _object(value: object) -> Mapping[str, object] | None:
+def read_object(value: object) -> Mapping[str, object] | None:
     """A nested object, or the JSON text of one. Empty: it was not sent. None: it is no object."""
     if is_nothing("", value):
         return {}

@@ -1,4 +1,4 @@
-"""A body of POST /release_task -> an admitted job.
+"""A body of POST /release_task -> a job that can be queued.
 
 The native check and the native rules decide what is legal. If a song can be made without a value
 that they refuse, the value is left out here, with a warning instead of an error.
@@ -48,7 +48,7 @@ _FOR_COVERS = frozenset({"cover_noise_strength", "coverNoiseStrength"})
 
 
 @dataclass(frozen=True)
-class AdmittedTask:
+class TaskDraft:
     """``body`` contains only the files that the job uses."""
 
     draft: JobDraft
@@ -56,7 +56,7 @@ class AdmittedTask:
     body: Body
 
 
-async def admit_task(body: Body, folder: Path, context: AppContext) -> AdmittedTask:
+async def admit_task(body: Body, folder: Path, context: AppContext) -> TaskDraft:
     """Check a request of upstream's API. ``folder`` holds its files.
 
     Raises Problem: 400 for paths of audio, 422 for unusable values of fields that decide what the
@@ -93,7 +93,7 @@ async def admit_task(body: Body, folder: Path, context: AppContext) -> AdmittedT
         raise invalid_values([field_error(gone.named_by, str(gone), limits)]) from None
     # A client may send a source with every request; one that is not used need not be audio.
     files = {k: v for k, v in body.files.items() if draft.wants_source or k != "src_audio"}
-    return AdmittedTask(draft, checked, replace(body, files=files))
+    return TaskDraft(draft, checked, replace(body, files=files))
 
 
 def _use_global_caption(lenient: LenientFields) -> None:

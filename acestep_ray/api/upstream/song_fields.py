@@ -13,7 +13,12 @@ from acestep_ray.api.request.body import Body
 from acestep_ray.api.request.coercion import TRUE
 from acestep_ray.api.request.generate_request import GenerateRequest
 from acestep_ray.api.request.validation import check
-from acestep_ray.api.upstream.lenient_fields import TEXT_NAMES, is_nothing, read_fields
+from acestep_ray.api.upstream.lenient_fields import (
+    TEXT_NAMES,
+    is_nothing,
+    read_fields,
+    read_object,
+)
 from acestep_ray.planner.metadata import DURATION_RANGE
 from acestep_ray.planner.protocol import WriteRequest
 from acestep_ray.settings import Limits
@@ -53,7 +58,7 @@ def read_song(raw: Mapping[str, object], limits: Limits) -> SongFields:
     own: dict[str, object] = {}
     fields = _separated(raw, own)
     for name in NESTED_NAMES:
-        if isinstance(inner := _object(fields.get(name)), dict):
+        if inner := read_object(fields.get(name)):
             fields[name] = _separated(inner, own)
     lenient = read_fields(fields)
     checked = check(Body(lenient.fields, False, {}, ""), limits)
@@ -114,15 +119,6 @@ def _separated(raw: Mapping[str, object], own: dict[str, object]) -> dict[str, o
         else:
             native.setdefault(_LM_NAMES.get(name, name), value)
     return native
-
-
-def _object(value: object) -> object:
-    if isinstance(value, str):
-        try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
-            return None
-    return value
 
 
 def _query(sent: object) -> tuple[str, list[str]]:

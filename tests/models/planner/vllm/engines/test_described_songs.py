@@ -157,7 +157,7 @@ async def test_hostile_values_cost_only_their_own_request(
         for field in WriteRequest.model_fields
         for value in HOSTILE
     ]
-    neighbour = terse.plan(request(**FORCED), lambda *_: None)
+    other = terse.plan(request(**FORCED), lambda *_: None)
     beside, *outcomes = await asyncio.gather(
         plan_of(engine), *(text_of(engine, one) for one in hostile), return_exceptions=True
     )
@@ -166,5 +166,5 @@ async def test_hostile_values_cost_only_their_own_request(
             assert isinstance(outcome, PlannerError), one
             assert "\n" not in str(outcome)
     assert isinstance(beside, Plan)
-    assert beside.codes == neighbour.codes
+    assert beside.codes == other.codes
     await engine.check()
