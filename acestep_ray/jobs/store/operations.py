@@ -6,7 +6,14 @@ from typing import Generic, TypeVar
 
 from acestep_ray.jobs.job import ErrorCode, Status
 from acestep_ray.jobs.snapshot import Snapshot
-from acestep_ray.jobs.store.records import BacklogItem, JobRecord, StoreStats, Submitted
+from acestep_ray.jobs.store.records import (
+    BacklogItem,
+    DeliveryRecord,
+    DeliveryState,
+    JobRecord,
+    StoreStats,
+    Submitted,
+)
 
 Stored_co = TypeVar("Stored_co", covariant=True)
 Answer_co = TypeVar("Answer_co", covariant=True)
@@ -46,6 +53,9 @@ class Submit(Direct[Submitted]):
     max_queued: int = 200
     planner: str = ""  # name of the planner that plans it, as in Lease.planner_slots
     work: float = 0.0  # the decoder's cost: seconds of audio of all takes, times steps
+    task: str = ""  # task_type, for metrics
+    webhook: str = ""  # JSON of jobs.webhook.Webhook; empty: none
+    webhook_kinds: tuple[str, ...] = ()  # kinds of changes (EventKind) that are to be delivered
 
 
 @dataclass(frozen=True)
@@ -238,3 +248,36 @@ class Stats(Direct[StoreStats]):
 @dataclass(frozen=True)
 class Backlog(Direct[list[BacklogItem]]):
     """The jobs that have not ended. Returns list[BacklogItem], in the order of places."""
+
+
+@dataclass(frozen=True)
+class LeaseDeliveries(Direct[list[DeliveryRecord]]):
+    """Take the next webhook messages that are due, at most ``limit``, oldest first. No other call
+    gets them for ``seconds``. Returns list[DeliveryRecord].
+
+    Messages of changes are stored in the transaction of the change: SUBMITTED, STARTED (kind
+    "running"), REQUEUED and ENDED, if the job's ``webhook_kinds`` have them. They survive the
+    deletion of their job.
+    """
+
+    limit: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SaveDelivery(Direct[None]):
+    """Store the outcome of a try. ``next_at``: epoch seconds of the next try; None if DELIVERED or
+    FAILED. Returns None; does nothing if the message no longer exists or is no longer pending."""
+
+    delivery_id: str
+    state: DeliveryState
+    next_at: float | None = None
+    http_status: int | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class ListDeliveries(Direct[list[DeliveryRecord]]):
+    """Messages of one job, oldest first, also of a deleted one. Returns list[DeliveryRecord]."""
+
+    job_id: str

@@ -1,6 +1,7 @@
 """What a job store's operations return."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from acestep_ray.jobs.job import ErrorCode, Status
 
@@ -47,6 +48,9 @@ class JobRecord:
     error: str | None
     error_code: ErrorCode | None
     plan_pending: bool = False
+    owner: str = ""
+    task: str = ""
+    webhook: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,3 +88,69 @@ class BacklogItem:
     work: float
     leased: bool
     cluster: str  # id of the cluster where it is leased, or empty
+
+
+class ChangeKind(StrEnum):
+    """What a store has done with a job."""
+
+    SUBMITTED = "submitted"
+    STARTED = "started"
+    PLANNED = "planned"  # its plan is stored: it needs a decode slot now, no plan slot
+    REQUEUED = "requeued"
+    ENDED = "ended"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True)
+class JobChange:
+    """A committed change of one job, with the columns that readers of changes need.
+
+    ``at``, ``created_at``, ``started_at``, ``finished_at``: epoch seconds. ``lost``: the job was
+    requeued, or has ended, because its worker was lost. ``task`` and ``webhook``: see
+    operations.Submit; empty for jobs of earlier releases. A change that another store of an earlier
+    release reports has only ``job_id``, ``kind`` and ``status``.
+    """
+
+    job_id: str
+    kind: ChangeKind
+    status: Status
+    at: float = 0.0
+    owner: str = ""
+    task: str = ""
+    webhook: str = ""
+    attempt: int = 0
+    created_at: float = 0.0
+    started_at: float | None = None
+    finished_at: float | None = None
+    error_code: ErrorCode | None = None
+    lost: bool = False
+
+
+class DeliveryState(StrEnum):
+    """How the delivery of one webhook message is."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"  # given up
+
+
+@dataclass(frozen=True)
+class DeliveryRecord:
+    """A webhook message that is stored until it is delivered. Times are epoch seconds.
+
+    ``delivery_id``: the message's id, the same at every try. ``kind``: an EventKind. ``change``:
+    the change that it reports. ``tries``: how many were made. ``next_at``: when the next one is
+    due, None if there is none. ``http_status`` and ``error``: what the last try got.
+    """
+
+    delivery_id: str
+    job_id: str
+    kind: str
+    change: JobChange
+    state: DeliveryState
+    created_at: float
+    tries: int = 0
+    next_at: float | None = None
+    last_try_at: float | None = None
+    http_status: int | None = None
+    error: str | None = None

@@ -1,0 +1,17 @@
+"""What a request wants to be called for, as it is stored with its job."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from acestep_ray.jobs.events import EventKind
+
+WEBHOOK_KINDS = tuple(kind for kind in EventKind if kind is not EventKind.DELETED)
+"""The kinds of events that a webhook can subscribe to."""
+
+
+class Webhook(BaseModel):
+    """An address, and the kinds of events that are sent to it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    url: str = Field(description="http or https.")
+    events: tuple[EventKind, ...] = Field((EventKind.ENDED,), description="Of WEBHOOK_KINDS.")
