@@ -8,6 +8,10 @@ CODE := acestep_ray deployments tests benchmarks scripts
 # Unit tests that start programs which take seconds, or wait for such a program to come back.
 SLOW := startup/test_launcher.py startup/test_supervisor.py scripts k8s/test_dockerfile.py
 
+# Without stored bytecode, each process of Ray compiles what it imports: four seconds of processor
+# time. Installers do not store it (uv), and machines for builds often have this variable.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: serve serve-real engines test test-quick gpu-check faults bench check fix openapi k8s clean
 
 serve: $(VENV)/.installed-base  ## run the service with mock models on port 8001 (ACESTEP_PORT)
