@@ -32,7 +32,7 @@ from acestep_ray.jobs.store.operations import (
     Stats,
 )
 from acestep_ray.jobs.store.protocol import JobStore, PeerUpdate
-from acestep_ray.jobs.store.records import JobRecord
+from acestep_ray.jobs.store.records import JobChange, JobRecord
 from acestep_ray.replicas.autoscaling import AutoscalingLoad
 from acestep_ray.replicas.capacity import Capacity, total_capacity
 from acestep_ray.replicas.registry import ReplicaRegistry
@@ -244,9 +244,9 @@ class JobCoordinator:
             expires_at=None if record.finished_at is None else record.finished_at + self._jobs.keep,
         )
 
-    def _publish(self, changes: list[tuple[str, Status]]) -> None:
-        self._live.drop(job_id for job_id, status in changes if status is not Status.RUNNING)
-        self._changes.publish(job_id for job_id, _ in changes)
+    def _publish(self, changes: list[JobChange]) -> None:
+        self._live.drop(one.job_id for one in changes if one.status is not Status.RUNNING)
+        self._changes.publish(one.job_id for one in changes)
 
     def _shared_state(self) -> str:
         return self._live.shared(self._capacity(), self._planners).model_dump_json()

@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.store.errors import StoreFull, StoreUnavailable
 from acestep_ray.jobs.store.operations import Op
 from acestep_ray.jobs.store.protocol import JobStore, Peers
+from acestep_ray.jobs.store.records import JobChange
 from acestep_ray.shared_work import start_task
 
 MAX_GROUP = 1000
 """Most operations in one transaction, unless a single caller sends more."""
 
-Publish = Callable[[list[tuple[str, Status]]], None]
+Publish = Callable[[list[JobChange]], None]
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class GroupCommit:
 
 def _commit(
     store: JobStore, batches: Sequence[tuple[Op, ...]], now: float
-) -> tuple[list[list[object] | Exception], list[tuple[str, Status]]]:
+) -> tuple[list[list[object] | Exception], list[JobChange]]:
     """Apply the batches as one. In the store's thread."""
     outcomes: list[list[object] | Exception] = []
     try:
