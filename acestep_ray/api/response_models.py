@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from acestep_ray.api.upstream.envelope import EnvelopeFields
 from acestep_ray.api.upstream.views import HealthData, StatsData
 from acestep_ray.formats import FORMATS
+from acestep_ray.jobs.events import EventKind
 from acestep_ray.jobs.job import ErrorCode, Status
 
 _JOB_ID = "550e8400-e29b-41d4-a716-446655440000"
@@ -178,6 +179,51 @@ class JobListView(BaseModel):
     )
     next_cursor: str | None = Field(
         description="Send it as cursor for the next ones; null at the end.", examples=["MTAw"]
+    )
+
+
+class JobStateEventView(JobView):
+    """Data of the event ``state`` in the stream of a job: the job where the stream begins."""
+
+    reset: bool = Field(
+        False,
+        description="true if events were lost: the stream could not go on after Last-Event-ID. "
+        "Left out otherwise.",
+        examples=[True],
+    )
+
+
+class JobsStateEventView(BaseModel):
+    """Data of the event ``state`` in the stream of all jobs."""
+
+    jobs: list[JobSummaryView] = Field(
+        description="The jobs that have not ended where the stream begins, newest first."
+    )
+    reset: bool = Field(
+        False,
+        description="true if events were lost: the stream could not go on after Last-Event-ID. "
+        "Left out otherwise.",
+        examples=[True],
+    )
+
+
+class EventView(BaseModel):
+    """Data of every other event. What it does not have is left out."""
+
+    job_id: str = Field(description="Of which job.", examples=[_JOB_ID])
+    kind: EventKind = Field(description="As the name of the event.", examples=["progress"])
+    at: float = Field(description="When it happened, epoch seconds.", examples=[1700000005.0])
+    status: Status = Field(description="The job's status after it.", examples=["running"])
+    attempt: int = Field(
+        description="Number of the attempt; rises when the job is requeued.", examples=[1]
+    )
+    progress: ProgressView | None = Field(None, description="Of stage and progress.")
+    error_code: ErrorCode | None = Field(
+        None, description="Of ended, if the job failed.", examples=["cancelled"]
+    )
+    job: JobView | None = Field(
+        None,
+        description="Of ended: the whole job, with its result. Left out if it was deleted since.",
     )
 
 
