@@ -107,10 +107,32 @@ def replayed(state: State, events: list[JobEvent]) -> dict[str, Status]:
     return known
 
 
+async def test_a_state_that_is_read_in_the_transaction_of_a_change_has_the_change(
+    harness: CoordinatorHarness,
+) -> None:
+    """Its event is published before the state is known, so no reader would get it."""
+    coordinator = await harness.open()
+    await coordinator.state(OfOwner(""))
+    harness.store.gate.clear()
+    harness.store.waiting.clear()
+    held = asyncio.create_task(coordinator.stats())
+    await asyncio.to_thread(harness.store.waiting.wait, IN_TIME)
+    reading = asyncio.create_task(coordinator.state(OfOwner("")))
+    await asyncio.sleep(0)
+    submitting = asyncio.create_task(submit(coordinator, "a"))
+    await asyncio.sleep(0)
+    harness.store.gate.set()
+    await asyncio.gather(held, submitting)
+    state = await reading
+    assert len(harness.store.batches[-1]) == 3, "it is one transaction"
+    assert [job.record.job_id for job in state.jobs] == ["a"]
+    assert state.id[1] == 1
+
+
 async def test_a_state_and_the_events_after_it_leave_nothing_out(
     harness: CoordinatorHarness,
 ) -> None:
-    """However many others change jobs in the same transactions."""
+    """However many others change jobs at the same time."""
     coordinator = await harness.open()
     done = asyncio.Event()
     states: list[State] = []
