@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from acestep_ray.jobs.event_stream import EventStream
+from acestep_ray.jobs.events import EventId, Topic
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.snapshot import QueueStats, Snapshot
 from acestep_ray.jobs.store.operations import ListJobs, Submit
@@ -27,6 +29,10 @@ class JobService(Protocol):
 
     async def list(self, query: ListJobs) -> list[Snapshot]:
         """Read jobs, newest first."""
+        ...
+
+    def events(self, topic: Topic, since: EventId | None) -> EventStream:
+        """A stream of the events after ``since``, which is still to be opened."""
         ...
 
     async def cancel(self, job_id: str) -> Snapshot:
