@@ -52,7 +52,9 @@ class EventReader:
 
     def continues(self, seen: EventId) -> bool:
         """Whether it has every event after ``seen``."""
-        return self.since is not None and self.since[0] == seen[0] and self.since[1] <= seen[1]
+        return (
+            self.since is not None and self.since[0] == seen[0] and self.since[1] <= seen[1]
+        )
 
     def take(self) -> list[tuple[int, JobEvent]]:
         """The events that wait, with their versions."""

@@ -285,9 +285,7 @@ class JobCoordinator:
 
     async def _learn(self, attempts: Iterable[tuple[str, int]]) -> None:
         """Find out which of the attempts run, if it is not known. Raises StoreUnavailable."""
-        unknown = {
-            job_id for job_id, attempt in attempts if not self._events.knows(job_id, attempt)
-        }
+        unknown = {job_id for job_id, attempt in attempts if not self._events.knows(job_id, attempt)}
         ops = [Get(job_id) for job_id in unknown]
         for op, answer in zip(ops, await self._apply(ops) if ops else (), strict=True):
             if not isinstance(answer, StoreError):
