@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from acestep_ray.api.response_models import EventView, JobsStateEventView, JobStateEventView
+from acestep_ray.api.event_views import EventView, JobsStateEventView, JobStateEventView
 from acestep_ray.jobs.events import EventKind
 
 EVENT_VIEWS = (JobStateEventView, JobsStateEventView, EventView)

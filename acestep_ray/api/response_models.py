@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from acestep_ray.api.upstream.envelope import EnvelopeFields
 from acestep_ray.api.upstream.views import HealthData, StatsData
 from acestep_ray.formats import FORMATS
-from acestep_ray.jobs.events import EventKind
 from acestep_ray.jobs.job import ErrorCode, Status
+from acestep_ray.jobs.store.records import DeliveryState
 
 _JOB_ID = "550e8400-e29b-41d4-a716-446655440000"
 _AUDIO = f"/v1/audio/{_JOB_ID}"
@@ -182,49 +182,41 @@ class JobListView(BaseModel):
     )
 
 
-class JobStateEventView(JobView):
-    """Data of the event ``state`` in the stream of a job: the job where the stream begins."""
+class DeliveryView(BaseModel):
+    """A message to the webhook of a job, and how its delivery is."""
 
-    reset: bool = Field(
-        False,
-        description="true if events were lost: the stream could not go on after Last-Event-ID. "
-        "Left out otherwise.",
-        examples=[True],
+    delivery_id: str = Field(
+        description="Its header webhook-id, the same at every try.",
+        examples=[f"{_JOB_ID}-ended-1"],
+    )
+    type: str = Field(description="job. and the event.", examples=["job.ended"])
+    state: DeliveryState = Field(
+        description="pending, delivered, or failed: it was given up.", examples=["delivered"]
+    )
+    created_at: float = Field(
+        description="When the event happened, epoch seconds.", examples=[1700000010.0]
+    )
+    tries: int = Field(description="How many were made.", examples=[1])
+    last_try_at: float | None = Field(
+        description="Epoch seconds; null before the first.", examples=[1700000010.2]
+    )
+    next_try_at: float | None = Field(
+        description="Epoch seconds, about; null where no try follows.", examples=[None]
+    )
+    http_status: int | None = Field(
+        description="What the receiver responded to the last try; null where it did not.",
+        examples=[204],
+    )
+    error: str | None = Field(
+        description="Why the last try failed; null where it did not.",
+        examples=[None, "no response within 10 s"],
     )
 
 
-class JobsStateEventView(BaseModel):
-    """Data of the event ``state`` in the stream of all jobs."""
+class DeliveriesView(BaseModel):
+    """The messages to the webhook of a job, oldest first; those about its progress are not kept."""
 
-    jobs: list[JobSummaryView] = Field(
-        description="The jobs that have not ended where the stream begins, newest first."
-    )
-    reset: bool = Field(
-        False,
-        description="true if events were lost: the stream could not go on after Last-Event-ID. "
-        "Left out otherwise.",
-        examples=[True],
-    )
-
-
-class EventView(BaseModel):
-    """Data of every other event. What it does not have is left out."""
-
-    job_id: str = Field(description="Of which job.", examples=[_JOB_ID])
-    kind: EventKind = Field(description="As the name of the event.", examples=["progress"])
-    at: float = Field(description="When it happened, epoch seconds.", examples=[1700000005.0])
-    status: Status = Field(description="The job's status after it.", examples=["running"])
-    attempt: int = Field(
-        description="Number of the attempt; rises when the job is requeued.", examples=[1]
-    )
-    progress: ProgressView | None = Field(None, description="Of stage and progress.")
-    error_code: ErrorCode | None = Field(
-        None, description="Of ended, if the job failed.", examples=["cancelled"]
-    )
-    job: JobView | None = Field(
-        None,
-        description="Of ended: the whole job, with its result. Left out if it was deleted since.",
-    )
+    deliveries: list[DeliveryView] = Field(description="Empty for a job without a webhook.")
 
 
 class FieldErrorView(BaseModel):

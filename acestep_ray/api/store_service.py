@@ -13,8 +13,15 @@ from acestep_ray.jobs.events import EventId, Topic
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.snapshot import QueueStats, Snapshot
 from acestep_ray.jobs.store.errors import JobExpired, StoreFull, StoreUnavailable, SubmitInDoubt
-from acestep_ray.jobs.store.operations import Cancel, Delete, Get, ListJobs, Submit
-from acestep_ray.jobs.store.records import Submitted
+from acestep_ray.jobs.store.operations import (
+    Cancel,
+    Delete,
+    Get,
+    ListDeliveries,
+    ListJobs,
+    Submit,
+)
+from acestep_ray.jobs.store.records import DeliveryRecord, Submitted
 from acestep_ray.metrics import NO_METER, Meter
 from acestep_ray.replicas.deployed import Deployed, ServeState, merge
 from acestep_ray.replicas.planners import DECODER, PlannerSpec
@@ -90,6 +97,13 @@ class JobStoreService:
         await self.get(job_id)  # raises if there is no job to delete
         with contextlib.suppress(JobExpired):  # deleted by this same call, which was repeated
             await self._client.apply(Delete(job_id))
+
+    async def deliveries(self, job_id: str) -> Sequence[DeliveryRecord]:
+        """See JobService."""
+        found = await self._client.apply(ListDeliveries(job_id))
+        if not found:
+            await self.get(job_id)  # raises if there is no such job
+        return found
 
     async def stats(self) -> QueueStats:
         """See JobService."""

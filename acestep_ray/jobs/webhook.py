@@ -8,6 +8,8 @@ from acestep_ray.jobs.events import EventKind, JobEvent
 
 WEBHOOK_KINDS = tuple(kind for kind in EventKind if kind is not EventKind.DELETED)
 """The kinds of events that a webhook can subscribe to."""
+PROGRESS_KINDS = frozenset({EventKind.STAGE, EventKind.PROGRESS})
+"""Of these, those of which messages are not stored."""
 
 
 class Webhook(BaseModel):

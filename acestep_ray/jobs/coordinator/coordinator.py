@@ -55,7 +55,6 @@ MOST_UNFINISHED = 1000
 """Most queued, and most running jobs in the state of an owner."""
 STATE_READS = 3
 """How often a state is read at most, if peers change jobs meanwhile."""
-PROGRESS_SECONDS = 5.0
 LOOK_FOR_DELIVERIES = 1.0
 """Seconds between two looks for stored messages that have become due."""
 
@@ -86,7 +85,7 @@ class JobCoordinator:
         self._cluster = ""
         self._planners: frozenset[str] = frozenset()  # of this cluster's runners
         self._live = LiveState()
-        pending = PendingProgress(PROGRESS_SECONDS)
+        pending = PendingProgress(settings.webhooks.progress_seconds)
         self._events = JobEvents(self._live, pending, clock, observers)
         self._store = GroupCommit(store_factory, clock, self._publish)
         self._peer_updates = 0

@@ -37,9 +37,7 @@ class CoordinatorHarness:
 
     async def open(self, observers: Sequence[Observer] = (), **jobs: float) -> JobCoordinator:
         settings = Settings(jobs=Jobs.model_validate({"lease_seconds": 60.0} | jobs))
-        coordinator = JobCoordinator(
-            self.open_store, settings, clock=self.now, observers=observers
-        )
+        coordinator = JobCoordinator(self.open_store, settings, clock=self.now, observers=observers)
         await coordinator.open()
         self.coordinators.append(coordinator)
         return coordinator

@@ -68,7 +68,7 @@ async def test_a_life(setup: Setup) -> None:
     setup.publish(change(ChangeKind.STARTED), change(ChangeKind.PLANNED))
     setup.events.report([("a", 1, at("codes", 1, 0.1)), ("a", 1, at("codes", 8, 0.4))])
     setup.events.report([("a", 1, at("diffusion", 0, 0.42))])
-    end = {"status": Status.FAILED, "error_code": ErrorCode.TIMEOUT}
+    end: dict[str, Any] = {"status": Status.FAILED, "error_code": ErrorCode.TIMEOUT}
     setup.publish(change(ChangeKind.ENDED, **end), change(ChangeKind.DELETED, **end))
     log = await setup.log()
     assert [event.kind for event in log] == [
