@@ -1,7 +1,5 @@
 """One poll for all readers of a process: each gets the events of its topic, and learns of gaps."""
 
-import asyncio
-
 import pytest
 
 from acestep_ray.jobs.coordinator.change_log import ChangeLog, Entries
@@ -138,7 +136,6 @@ async def test_a_failed_poll_is_repeated(log: Log, caplog: pytest.LogCaptureFixt
 async def test_there_is_a_most(log: Log) -> None:
     hub = EventHub(log.poll, most=2)
     hub.check()
-    with hub.join(OfJob("a")), hub.join(OfJob("a")):
-        with pytest.raises(TooManyStreams):
-            hub.check()
+    with hub.join(OfJob("a")), hub.join(OfJob("a")), pytest.raises(TooManyStreams):
+        hub.check()
     hub.check()

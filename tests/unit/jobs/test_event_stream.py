@@ -1,4 +1,4 @@
-"""Streams of events: a reader that is cut off at any place misses nothing and gets nothing twice."""
+"""Streams of events: a reader that is cut off anywhere misses nothing and gets nothing twice."""
 
 import asyncio
 from collections.abc import AsyncIterator
