@@ -191,6 +191,20 @@ async def test_what_does_not_speak_http(text: bytes) -> None:
             await poster().post(target_of(f"http://127.0.0.1:{port}/"), {}, b"{}")
 
 
+async def test_endless_interim_responses() -> None:
+    """They would keep the process of the runner busy."""
+
+    async def interim(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(b"HTTP/1.1 102 Processing\r\n\r\n" * 100)
+            await writer.drain()
+            await asyncio.sleep(0)
+
+    async with raw_server(interim) as port:
+        with pytest.raises(NoResponse, match="ended without an HTTP response"):
+            await poster(600).post(target_of(f"http://127.0.0.1:{port}/"), {}, b"{}")
+
+
 async def test_nobody_listens() -> None:
     with pytest.raises(NoResponse, match=r"^no connection$"):
         await poster().post(target_of(f"http://127.0.0.1:{free_port()}/"), {}, b"{}")
