@@ -62,7 +62,12 @@ class Ingress:
         artifacts = Artifacts(self._settings.artifacts_url)
         return create_app(
             self._settings,
-            JobStoreService(client, planners_of(self._settings), ServeStatus()),
+            JobStoreService(
+                client,
+                planners_of(self._settings),
+                ServeStatus(),
+                self._settings.events.streams,
+            ),
             artifacts,
             HandleWriters(self._planners),
         )

@@ -18,6 +18,7 @@ UNKNOWN_ID: EventId = ("", 0)
 LastEventId = Annotated[
     str | None,
     Header(
+        alias="Last-Event-ID",
         description="The id of the last event that was received: the stream goes on after it. "
         "Clients of server-sent events send it when they connect again.",
         examples=["5f2b0c2d8a3e4f0f9b0a7d4f6f1f2a3b-42"],
@@ -29,7 +30,7 @@ LastEventId = Annotated[
     "/v1/jobs/{job_id}/events",
     operation_id="job_events",
     summary="Follow a job",
-    response_class=EventResponse,
+    response_class=Response,
 )
 async def job_events(
     job_id: JobId, context: ContextDep, last_event_id: LastEventId = None
@@ -43,7 +44,7 @@ async def job_events(
     "/v1/events",
     operation_id="events",
     summary="Follow all jobs",
-    response_class=EventResponse,
+    response_class=Response,
 )
 async def events(context: ContextDep, last_event_id: LastEventId = None) -> Response:
     """Server-sent events of the jobs that were submitted with the client's API key: first
