@@ -15,6 +15,7 @@ from acestep_ray.replicas.planners import planners_of
 from acestep_ray.settings import Settings
 from deployments.engine_stream import stream_events
 from deployments.job_store_client import RayJobStoreClient
+from deployments.ray_meter import RayMeter
 from deployments.serve_status import ServeStatus
 from deployments.startup_checks import storage_ready, store_ready
 
@@ -65,4 +66,5 @@ class Ingress:
             JobStoreService(client, planners_of(self._settings), ServeStatus()),
             artifacts,
             HandleWriters(self._planners),
+            RayMeter(),
         )

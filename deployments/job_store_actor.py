@@ -16,10 +16,12 @@ from acestep_ray.jobs.store.errors import StoreUnavailable, StoreUnsuitable
 from acestep_ray.jobs.store.factory import open_store
 from acestep_ray.jobs.store.operations import Op
 from acestep_ray.jobs.store.records import JobRecord
+from acestep_ray.metrics import STORE_UP
 from acestep_ray.replicas.autoscaling import AutoscalingLoad
 from acestep_ray.replicas.registry import Registration, RegistrySnapshot, ReplicaRegistry
 from acestep_ray.settings import Settings
 from acestep_ray.shared_work import SharedCall, start_task
+from deployments.ray_meter import RayMeter
 from deployments.replica_watch import watch_replicas
 from deployments.startup_checks import watch_nodes
 
@@ -37,6 +39,7 @@ class JobStoreActor:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._meter = RayMeter()
         self._registry = ReplicaRegistry()
         self._open_once = SharedCall(self._try_to_open)
         self._coordinator: JobCoordinator | None = None
@@ -66,12 +69,13 @@ class JobStoreActor:
     async def _try_to_open(self) -> None:
         """Open the coordinator and keep it: its callers may no longer wait when it is open."""
         coordinator = JobCoordinator(
-            lambda: open_store(self._settings), self._settings, self._registry
+            lambda: open_store(self._settings), self._settings, self._registry, meter=self._meter
         )
         try:
             await coordinator.open()
         except (StoreUnavailable, StoreUnsuitable) as error:
             # An unsuitable store may be repaired meanwhile, too; then waiting jobs continue.
+            self._meter.set(STORE_UP, 0)
             if str(error) != str(self._refused):
                 logger.error("%s", error)
             self._refused, self._refused_at = StoreUnavailable(str(error)), time.monotonic()
