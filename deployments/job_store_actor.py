@@ -10,13 +10,14 @@ import ray
 from acestep_ray.jobs.client import LeaseRequest
 from acestep_ray.jobs.coordinator.change_log import Changes
 from acestep_ray.jobs.coordinator.coordinator import JobCoordinator
+from acestep_ray.jobs.coordinator.job_metrics import JobMetrics
+from acestep_ray.jobs.coordinator.queue_recorder import record_queue
 from acestep_ray.jobs.result import Progress
 from acestep_ray.jobs.snapshot import QueueStats
 from acestep_ray.jobs.store.errors import StoreUnavailable, StoreUnsuitable
 from acestep_ray.jobs.store.factory import open_store
 from acestep_ray.jobs.store.operations import Op
 from acestep_ray.jobs.store.records import JobRecord
-from acestep_ray.metrics import STORE_UP
 from acestep_ray.replicas.autoscaling import AutoscalingLoad
 from acestep_ray.replicas.registry import Registration, RegistrySnapshot, ReplicaRegistry
 from acestep_ray.settings import Settings
@@ -39,7 +40,7 @@ class JobStoreActor:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._meter = RayMeter()
+        self._metrics = JobMetrics(RayMeter())
         self._registry = ReplicaRegistry()
         self._open_once = SharedCall(self._try_to_open)
         self._coordinator: JobCoordinator | None = None
@@ -63,19 +64,22 @@ class JobStoreActor:
 
     def _watch(self) -> None:
         if not self._watches:
-            watches = watch_nodes(self._settings), watch_replicas(self._registry)
+            watches = (
+                watch_nodes(self._settings),
+                watch_replicas(self._registry),
+                record_queue(self._metrics, self.stats, self._registry),
+            )
             self._watches = [start_task(watch) for watch in watches]
 
     async def _try_to_open(self) -> None:
         """Open the coordinator and keep it: its callers may no longer wait when it is open."""
         coordinator = JobCoordinator(
-            lambda: open_store(self._settings), self._settings, self._registry, meter=self._meter
+            lambda: open_store(self._settings), self._settings, self._registry
         )
         try:
             await coordinator.open()
         except (StoreUnavailable, StoreUnsuitable) as error:
             # An unsuitable store may be repaired meanwhile, too; then waiting jobs continue.
-            self._meter.set(STORE_UP, 0)
             if str(error) != str(self._refused):
                 logger.error("%s", error)
             self._refused, self._refused_at = StoreUnavailable(str(error)), time.monotonic()

@@ -85,6 +85,8 @@ class DecodeWorker:
         try:
             async with contextlib.aclosing(self._decode(request, owns)) as events:
                 async for event in events:
+                    if isinstance(event, Decoded):
+                        record_decoded(self._meter, request, event)
                     yield event
         except DecodeCancelled:
             logger.warning(
@@ -128,8 +130,7 @@ class DecodeWorker:
             def run() -> None:
                 if waits:
                     emit(DecodeProgress(stage="waiting", step=1, total=1))
-                with self.busy.working():
-                    rendering.run()
+                self._work(rendering)
 
             thread = self._device.submit(run)
             self._at_device.add(thread)
@@ -172,15 +173,18 @@ class DecodeWorker:
                 self._stopping[request.job_id] = time.monotonic()
                 await _settled(device, fence, *encodes)
                 self._stopping.pop(request.job_id, None)
-        decoded = Decoded(
+        yield Decoded(
             takes=tuple(takes),
             engine=self._engine.describe(),
             seconds={k: round(v, 3) for k, v in rendering.seconds.items()},
             peak_memory=memory.peak if memory else None,
             warnings=tuple(rendering.warnings),
         )
-        record_decoded(self._meter, request, decoded)
-        yield decoded
+
+    def _work(self, rendering: Rendering) -> None:
+        """In the device's thread."""
+        with self.busy.working():
+            rendering.run()
 
     @contextlib.asynccontextmanager
     async def _all_or_nothing(self, request: DecodeRequest) -> AsyncGenerator[None, None]:

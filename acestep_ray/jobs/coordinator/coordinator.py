@@ -10,11 +10,9 @@ from acestep_ray.jobs.coordinator.backlog import BacklogTotals, Throughput, meas
 from acestep_ray.jobs.coordinator.change_log import ChangeLog, Changes
 from acestep_ray.jobs.coordinator.eta import WaitEstimates
 from acestep_ray.jobs.coordinator.group_commit import GroupCommit
-from acestep_ray.jobs.coordinator.job_metrics import JobMetrics
 from acestep_ray.jobs.coordinator.live_state import LiveState
 from acestep_ray.jobs.coordinator.maintenance import Maintenance
 from acestep_ray.jobs.coordinator.peers import PeerListener, read_peer_states
-from acestep_ray.jobs.coordinator.queue_recorder import QueueRecorder
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.result import Progress
 from acestep_ray.jobs.snapshot import QueueStats, Snapshot
@@ -34,8 +32,7 @@ from acestep_ray.jobs.store.operations import (
     Stats,
 )
 from acestep_ray.jobs.store.protocol import JobStore, PeerUpdate
-from acestep_ray.jobs.store.records import JobRecord, StoreStats
-from acestep_ray.metrics import NO_METER, Meter
+from acestep_ray.jobs.store.records import JobRecord
 from acestep_ray.replicas.autoscaling import AutoscalingLoad
 from acestep_ray.replicas.capacity import Capacity, total_capacity
 from acestep_ray.replicas.registry import ReplicaRegistry
@@ -54,7 +51,7 @@ class JobCoordinator:
     """Applies the operations of all callers to one store. In one event loop.
 
     ``store_factory`` opens the store, in the thread that then uses it. ``registry``: this cluster's
-    engine replicas. ``clock``: epoch seconds. ``meter`` records what this coordinator does.
+    engine replicas. ``clock``: epoch seconds.
     """
 
     def __init__(
@@ -63,7 +60,6 @@ class JobCoordinator:
         settings: Settings,
         registry: ReplicaRegistry | None = None,
         clock: Callable[[], float] = time.time,
-        meter: Meter = NO_METER,
     ) -> None:
         self.registry = registry or ReplicaRegistry()
         self._jobs = settings.jobs
@@ -80,9 +76,6 @@ class JobCoordinator:
         self._live = LiveState()
         self._peers: PeerListener | None = None
         self._maintenance = Maintenance(settings.jobs, self._apply, clock, self._drop_ended)
-        self._metrics = JobMetrics(meter)
-        self._recorder = QueueRecorder(self._metrics, self._counts, self._own_capacity, clock)
-        self._measured = meter is not NO_METER
 
     async def open(self) -> None:
         """Open the store and begin maintenance. Raises what the factory raises; a coordinator that
@@ -96,12 +89,9 @@ class JobCoordinator:
         self.registry.on_change = lambda: self._changes.publish([CAPACITY])
         if (peers := self._store.peers()) is not None:
             self._peers = PeerListener(peers, self._shared_state, self._update_from_peers)
-        if self._measured:
-            self._recorder.start()
 
     async def close(self) -> None:
         """Finish the calls under way, let waiting readers return, and close the store."""
-        await self._recorder.stop()
         await self._maintenance.stop()
         peers, self._peers = self._peers, None
         if peers is not None:
@@ -170,7 +160,7 @@ class JobCoordinator:
     async def stats(self) -> QueueStats:
         """Present counts and measured times. Raises as ``apply``."""
         self.check()
-        counts = await self._counts()
+        counts = await self._ask(Stats())
         throughput = measured(counts, self._default_seconds)
         return QueueStats(counts, self._capacity_everywhere(), throughput.job_seconds)
 
@@ -187,18 +177,11 @@ class JobCoordinator:
         """Raise RuntimeError when maintenance has ended: the coordinator must be replaced."""
         self._maintenance.check()
 
-    async def _counts(self) -> StoreStats:
-        return await self._ask(Stats())
-
-    def _own_capacity(self) -> Capacity:
-        """Of this cluster, also while no runner lives."""
-        return self.registry.snapshot().capacity()
-
     def _capacity(self) -> Capacity:
         """Capacity of this cluster: none while no runner lives, as replicas then get no work."""
         if not self._live.has_runner(self._clock()):
             return Capacity()
-        return self._own_capacity()
+        return self.registry.snapshot().capacity()
 
     def _capacity_everywhere(self) -> Capacity:
         """Capacity of all clusters that share the store."""

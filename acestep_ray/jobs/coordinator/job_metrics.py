@@ -1,6 +1,4 @@
-"""What the coordinator records about jobs: their changes, and now and then the state of the queue."""
-
-from collections.abc import Iterable
+"""What is recorded about jobs: their changes, and every few seconds the state of the queue."""
 
 from acestep_ray.decoder.protocol import TASKS
 from acestep_ray.jobs.job import ErrorCode, Status
@@ -25,17 +23,14 @@ from acestep_ray.replicas.capacity import Capacity
 
 
 class JobMetrics:
-    """Gets the changes that this coordinator has made; those of peers are counted there."""
+    """In the process of the coordinator, which calls ``changed`` for the changes that it has made.
+    Those of its peers are counted there."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
 
-    def changed(self, changes: Iterable[JobChange]) -> None:
-        """Count changes of jobs. Called once for each."""
-        for change in changes:
-            self._count(change)
-
-    def _count(self, change: JobChange) -> None:
+    def changed(self, change: JobChange) -> None:
+        """Count a change of a job. Called once for each."""
         meter, task = self._meter, one_of(change.task, TASKS)
         match change.kind:
             case ChangeKind.SUBMITTED:
