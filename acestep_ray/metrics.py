@@ -62,7 +62,8 @@ class Meter(Protocol):
     never waits; may be called from any thread."""
 
     def add(self, metric: Counter, value: float = 1.0, /, **labels: str) -> None:
-        """Let a counter rise by ``value``; 0 changes nothing."""
+        """Let a counter rise by ``value``. 0 only makes its series known: Prometheus sees a rise
+        only in a series that it has seen before, so rare events are recorded as 0 at the start."""
         ...
 
     def set(self, metric: Gauge, value: float, /, **labels: str) -> None:

@@ -30,14 +30,16 @@ class RayMeter:
 
     def add(self, metric: Counter, value: float = 1.0, /, **labels: str) -> None:
         """See Meter."""
-        if value <= 0:  # Ray refuses 0
-            return
         try:
             if metric.name not in self._counters:
                 self._counters[metric.name] = serve_metrics.Counter(
                     metric.name, metric.description, metric.labels
                 )
-            self._counters[metric.name].inc(value, labels)
+            counter = self._counters[metric.name]
+            if value > 0:
+                counter.inc(value, labels)
+            else:  # Ray would export it, but has no public call for it
+                counter._record(0.0, labels)
         except Exception:
             self._report(metric)
 

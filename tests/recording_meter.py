@@ -28,8 +28,8 @@ class RecordingMeter:
         self.observed[metric.name][series(metric, labels)].append(value)
 
     def counted(self, metric: Counter) -> dict[Series, float]:
-        """The series of a counter."""
-        return dict(self.counters[metric.name])
+        """The series of a counter that are not 0."""
+        return {one: value for one, value in self.counters[metric.name].items() if value}
 
 
 def series(metric: Metric, labels: dict[str, str]) -> Series:

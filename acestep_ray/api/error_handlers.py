@@ -48,6 +48,8 @@ def job_not_found() -> Problem:
 
 def add_handlers(app: FastAPI, meter: Meter) -> None:
     """Let ``app`` handle exceptions by the table below. ``meter`` counts refused uploads."""
+    for code in UPLOAD_CODES:
+        meter.add(UPLOADS_REFUSED, 0, reason=code.value)
     for kind, problem in _PROBLEMS.items():
         app.add_exception_handler(kind, _handler(problem, meter))
     app.add_exception_handler(HTTPException, _http)

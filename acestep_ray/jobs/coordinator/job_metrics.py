@@ -10,6 +10,7 @@ from acestep_ray.metrics import (
     JOBS_ENDED,
     JOBS_REQUEUED,
     JOBS_SUBMITTED,
+    NONE,
     QUEUE_OLDEST_SECONDS,
     QUEUED_JOBS,
     REPLICAS,
@@ -28,6 +29,13 @@ class JobMetrics:
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
+        for outcome in ("requeued", "failed"):
+            meter.add(WORKERS_LOST, 0, outcome=outcome)
+        for task in TASKS:
+            meter.add(JOBS_SUBMITTED, 0, task=task)
+            meter.add(JOBS_ENDED, 0, status=Status.SUCCEEDED.value, task=task, code=NONE)
+            for code in ErrorCode:
+                meter.add(JOBS_ENDED, 0, status=Status.FAILED.value, task=task, code=code.value)
 
     def changed(self, change: JobChange) -> None:
         """Count a change of a job. Called once for each."""

@@ -334,7 +334,7 @@ async def test_a_finished_job_is_measured(engine: Engine, artifacts: Artifacts) 
     done = (await collect(worker.decode(request(), ours)))[-1]
     assert isinstance(done, Decoded)
     times = {("decoder", stage): seconds for stage, seconds in done.seconds.items()}
-    assert meter.counted(STAGE_TIME) == times
+    assert meter.counters[STAGE_TIME.name] == times
     assert meter.observed[STAGE_SECONDS.name] == {one: [t] for one, t in times.items()}
     assert meter.counted(AUDIO_SECONDS) == {("text2music",): pytest.approx(3 * 0.04)}
     (factor,) = meter.observed[REALTIME_FACTOR.name]["text2music",]

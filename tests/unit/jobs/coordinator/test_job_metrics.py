@@ -155,3 +155,13 @@ async def test_the_queue_is_recorded_again_and_again(
 def test_an_empty_queue_has_no_age(metrics: JobMetrics, meter: RecordingMeter) -> None:
     metrics.queue(StoreStats(0, 0, 0, 0, 0, ()), Capacity(), 1060.0)
     assert meter.gauges[QUEUE_OLDEST_SECONDS.name] == {(): 0}
+
+
+def test_rare_failures_are_known_before_the_first(
+    metrics: JobMetrics, meter: RecordingMeter
+) -> None:
+    """Prometheus sees no rise in a series that begins with 1: the first failure would not alert."""
+    assert meter.counters[WORKERS_LOST.name] == {("requeued",): 0, ("failed",): 0}
+    ended = meter.counters[JOBS_ENDED.name]
+    assert ended["failed", "text2music", "out_of_memory"] == 0
+    assert ended["succeeded", "lego", "none"] == 0
