@@ -22,6 +22,10 @@ from acestep_ray.metrics import (
 )
 from acestep_ray.replicas.capacity import Capacity
 
+LOST = "worker_lost"
+RETURNED = "returned"
+"""Why a job went back to the queue: its worker died, or was stopping."""
+
 
 class JobMetrics:
     """In the process of the coordinator, which calls ``changed`` for the changes that it has made.
@@ -33,6 +37,8 @@ class JobMetrics:
             meter.add(WORKERS_LOST, 0, outcome=outcome)
         for task in TASKS:
             meter.add(JOBS_SUBMITTED, 0, task=task)
+            for reason in (LOST, RETURNED):
+                meter.add(JOBS_REQUEUED, 0, task=task, reason=reason)
             meter.add(JOBS_ENDED, 0, status=Status.SUCCEEDED.value, task=task, code=NONE)
             for code in ErrorCode:
                 meter.add(JOBS_ENDED, 0, status=Status.FAILED.value, task=task, code=code.value)
@@ -48,7 +54,7 @@ class JobMetrics:
                     waited = change.started_at - change.created_at
                     meter.observe(JOB_WAIT_SECONDS, max(0.0, waited), task=task)
             case ChangeKind.REQUEUED:
-                reason = "worker_lost" if change.lost else "returned"
+                reason = LOST if change.lost else RETURNED
                 meter.add(JOBS_REQUEUED, task=task, reason=reason)
             case ChangeKind.ENDED:
                 code = one_of(change.error_code, list(ErrorCode))
