@@ -25,6 +25,7 @@ from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.metrics import NO_METER, Meter
 from acestep_ray.planner.length_check import PlanFit
 from acestep_ray.settings import Settings
+from acestep_ray.webhooks.url_check import UrlCheck
 
 
 def create_app(
@@ -53,6 +54,7 @@ def create_app(
         PlanFit(settings),
         DirectCalls(settings, service, writers),
         Repeats(settings.jobs.repeat_seconds),
+        UrlCheck(settings.webhooks),
     )
     for router in (*ROUTERS, *UPSTREAM_ROUTERS):
         app.include_router(router)

@@ -52,6 +52,7 @@ _MAY_FAIL = {
     "list_jobs": (422, 503),
     "cancel_job": (404, 409, 410, 503),
     "delete_job": (404, 410, 503),
+    "list_deliveries": (404, 410, 503),
     "get_audio": (404, 410, 416, 503),
     "head_audio": (404, 410, 503),
     "ready": (503,),

@@ -30,6 +30,7 @@ from acestep_ray.settings.group import Group
 from acestep_ray.settings.presets import PRESETS, PresetName
 from acestep_ray.settings.scaling import PlannerPair, Scaling
 from acestep_ray.settings.store_url import checked_store_url, on_one_node, only_password
+from acestep_ray.settings.webhooks import Webhooks
 from acestep_ray.settings.written_values import absolute, origins, paths, words
 
 
@@ -329,6 +330,7 @@ class Settings(BaseSettings):
     ingest: Ingest = Ingest()
     mock: Mock = Mock()
     jobs: Jobs = Jobs()
+    webhooks: Webhooks = Webhooks()
     restarts: Restarts = Restarts()
 
     @field_validator("planners")
@@ -358,6 +360,10 @@ class Settings(BaseSettings):
     def store_url(self) -> str:
         """URL of the job store; it may hold a password."""
         return self.store.get_secret_value() or f"sqlite:///{self.data / 'jobs.sqlite'}"
+
+    def url(self, path: str) -> str:
+        """An address for clients: absolute if the public address is known."""
+        return self.public_url.rstrip("/") + path
 
     @property
     def store_on_one_node(self) -> bool:

@@ -93,7 +93,7 @@ class BacklogItem:
 
 
 class ChangeKind(StrEnum):
-    """What a store has done with a job."""
+    """What a store has done with a job. That a job expires is not reported."""
 
     SUBMITTED = "submitted"
     STARTED = "started"
@@ -108,9 +108,10 @@ class JobChange:
     """A committed change of one job, with the columns that readers of changes need.
 
     ``at``, ``created_at``, ``started_at``, ``finished_at``: epoch seconds. ``lost``: the job was
-    requeued, or has ended, because its worker was lost. ``task`` and ``webhook``: see
-    operations.Submit; empty for jobs of earlier releases. A change that another store of an earlier
-    release reports has only ``job_id``, ``kind`` and ``status``.
+    requeued, or has ended, because its worker was lost, and that counts as a start. ``task`` and
+    ``webhook``: see operations.Submit; empty for jobs of earlier releases. A change that another
+    store of an earlier release reports has only ``job_id``, ``status`` and the ``kind`` that this
+    status suggests.
     """
 
     job_id: str

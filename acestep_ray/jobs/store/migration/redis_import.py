@@ -66,7 +66,6 @@ class RedisRestore:
 
     def finish(self) -> None:
         """Allow stores to open on this Redis."""
-        self._execute("DEL", PREFIX + "changes")
         self._execute("HDEL", _META, "importing")
         if self._settles:
             with self._address.failures():

@@ -1,6 +1,6 @@
 """Encodes operations for the Lua script, and decodes its results."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgpack
@@ -9,6 +9,7 @@ from acestep_ray.jobs.job import Status, error_code_of
 from acestep_ray.jobs.store import errors, messages, records
 from acestep_ray.jobs.store import operations as ops
 from acestep_ray.jobs.store.redis.script import RECORD
+from acestep_ray.jobs.store.stored_change import read_change
 
 _MAX_INTEGER = 2**53
 """Lua's numbers are doubles: exact integers up to this one."""
@@ -35,9 +36,17 @@ def unpacked(data: bytes) -> Any:
     return msgpack.unpackb(data)
 
 
-def changes(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, Status]]:
-    """Changed jobs, each with the status that it got."""
-    return [(job_id, Status(status)) for job_id, status in pairs]
+def changes(rows: Sequence[Mapping[str, Any]]) -> list[records.JobChange]:
+    """Changes as the script returns them."""
+    return [read_change(row) for row in rows]
+
+
+def changes_of_entry(fields: Mapping[bytes, bytes]) -> list[records.JobChange]:
+    """The changes in an entry of the stream. One of an earlier release has only ids and states."""
+    if b"changes" in fields:
+        return changes(unpacked(fields[b"changes"]))
+    pairs = unpacked(fields[b"jobs"])
+    return [read_change({"job_id": job_id, "status": status}) for job_id, status in pairs]
 
 
 def answer(op: ops.Op, reply: Sequence[Any]) -> object:

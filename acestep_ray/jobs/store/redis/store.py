@@ -9,9 +9,9 @@ from typing import Any
 
 from redis import exceptions as r
 
-from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.store import errors
 from acestep_ray.jobs.store import operations as ops
+from acestep_ray.jobs.store.records import JobChange
 from acestep_ray.jobs.store.redis import codec, durability
 from acestep_ray.jobs.store.redis.connection import Address, Connection
 from acestep_ray.jobs.store.redis.peers import RedisPeers
@@ -50,7 +50,7 @@ class RedisStore:
         self._timeout = timeout
         self._connection = Connection(self._address, timeout)
         self._name = uuid.uuid4().hex
-        self._changes: list[tuple[str, Status]] = []
+        self._changes: list[JobChange] = []
         # Lease requests that returned no jobs: if repeated, they must return none again. They are
         # not stored. After a restart, a repeated one is treated as new; only its sender gets the
         # jobs.
@@ -96,7 +96,7 @@ class RedisStore:
                 self._found_nothing.append((op.runner, op.request_id))
         return answers
 
-    def take_changes(self) -> list[tuple[str, Status]]:
+    def take_changes(self) -> list[JobChange]:
         """See JobStore."""
         changes, self._changes = self._changes, []
         return changes

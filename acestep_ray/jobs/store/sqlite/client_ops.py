@@ -4,7 +4,14 @@ from acestep_ray.jobs.job import ErrorCode, Event, Status
 from acestep_ray.jobs.store import messages
 from acestep_ray.jobs.store.errors import AlreadyEnded, IdempotencyMismatch, JobExpired, QueueFull
 from acestep_ray.jobs.store.operations import Backlog, Cancel, Delete, Get, ListJobs, Stats, Submit
-from acestep_ray.jobs.store.records import BacklogItem, JobRecord, JobTiming, StoreStats, Submitted
+from acestep_ray.jobs.store.records import (
+    BacklogItem,
+    ChangeKind,
+    JobRecord,
+    JobTiming,
+    StoreStats,
+    Submitted,
+)
 from acestep_ray.jobs.store.sqlite.row import JobRow
 from acestep_ray.jobs.store.sqlite.table import JobTable
 
@@ -103,10 +110,9 @@ def _cancelled(table: JobTable, job: JobRow, now: float) -> JobRow:
 def delete(table: JobTable, op: Delete, now: float) -> None:
     """See operations.Delete."""
     job = table.require(op.job_id)
-    if job.status.ended:
-        table.changes.append((job.job_id, job.status))
-    else:
+    if not job.status.ended:
         job = _cancelled(table, job, now)
+    table.publish(job, ChangeKind.DELETED, now)
     table.expire(job, now)
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.store import errors
 from acestep_ray.jobs.store import operations as ops
+from acestep_ray.jobs.store.records import JobChange
 from acestep_ray.jobs.store.sqlite import attempts, client_ops, leases, retention
 from acestep_ray.jobs.store.sqlite.lock import OwnerLock
 from acestep_ray.jobs.store.sqlite.schema import migrate
@@ -62,7 +62,7 @@ class SqliteStore:
     def __init__(self, path: Path, lock_wait: float = 10.0, busy_wait: float = 2.0) -> None:
         self._path = path
         self._busy_wait = busy_wait
-        self._changes: list[tuple[str, Status]] = []
+        self._changes: list[JobChange] = []
         self._db: sqlite3.Connection | None = None
         self._table: JobTable | None = None  # None: to be read again
         self._closed = False
@@ -101,7 +101,7 @@ class SqliteStore:
             self._give_back_space(table.db)
         return answers
 
-    def take_changes(self) -> list[tuple[str, Status]]:
+    def take_changes(self) -> list[JobChange]:
         """See JobStore."""
         changes, self._changes = self._changes, []
         return changes

@@ -12,7 +12,7 @@ from acestep_ray.jobs.job import ErrorCode, Event, Status, after
 from acestep_ray.jobs.store import messages
 from acestep_ray.jobs.store.errors import JobExpired, JobNotFound
 from acestep_ray.jobs.store.operations import Submit
-from acestep_ray.jobs.store.records import JobRecord
+from acestep_ray.jobs.store.records import ChangeKind, JobChange, JobRecord
 from acestep_ray.jobs.store.sqlite.queue_index import QueueIndex
 from acestep_ray.jobs.store.sqlite.row import COLUMNS, JobRow, job_of_row
 
@@ -28,13 +28,13 @@ WHERE place = ?
 class JobTable:
     """Jobs in an open transaction of ``db``, and the queue index that follows them.
 
-    ``changes`` collects the changed jobs; the store publishes them after the commit.
+    ``changes`` collects the changes; the store hands them out after the commit.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self.db = db
         self.queue = QueueIndex(db)
-        self.changes: list[tuple[str, Status]] = []
+        self.changes: list[JobChange] = []
 
     def select(self, where: str, *values: object, index: str | None = None) -> list[JobRow]:
         """Jobs by an SQL condition (with ORDER BY and LIMIT as needed).
@@ -101,7 +101,7 @@ class JobTable:
         self.db.execute("INSERT INTO texts (place, spec) VALUES (?, ?)", (place, op.spec))
         job = job_of_row((place, *unplaced[1:], *unstarted, *estimated))
         self.queue.add(job)
-        self.changes.append((job.job_id, job.status))
+        self.publish(job, ChangeKind.SUBMITTED, now)
         return job
 
     def transition(
@@ -112,9 +112,13 @@ class JobTable:
         *,
         error: str | None = None,
         error_code: ErrorCode | None = None,
+        lost: bool = False,
         **columns: Any,
     ) -> JobRow:
-        """The only way to another status. ``columns`` are set in addition to those of the event."""
+        """The only way to another status. ``columns`` are set in addition to those of the event.
+
+        ``lost``: see JobChange.
+        """
         status = after(job.status, event)
         if event is Event.START and job.status is Status.QUEUED:
             columns |= {"started_at": now, "starts": job.starts + 1}
@@ -125,9 +129,31 @@ class JobTable:
         if status.ended:
             columns |= {"finished_at": now, "error": error, "error_code": error_code}
         moved = self.change(job, status=status, **columns)
-        if moved.status is not job.status or event is Event.LOSE:
-            self.changes.append((moved.job_id, moved.status))
+        if event is Event.LOSE:
+            self.publish(moved, ChangeKind.REQUEUED, now, lost=lost)
+        elif status.ended:
+            self.publish(moved, ChangeKind.ENDED, now, lost=lost)
+        elif moved.status is not job.status:
+            self.publish(moved, ChangeKind.STARTED, now)
         return moved
+
+    def publish(self, job: JobRow, kind: ChangeKind, now: float, *, lost: bool = False) -> None:
+        """Add a change to ``changes``; ``job`` as it is after it."""
+        self.changes.append(
+            JobChange(
+                job_id=job.job_id,
+                kind=kind,
+                status=job.status,
+                at=now,
+                owner=job.owner,
+                attempt=job.attempt,
+                created_at=job.created_at,
+                started_at=job.started_at,
+                finished_at=job.finished_at,
+                error_code=job.error_code,
+                lost=lost,
+            )
+        )
 
     def change(self, job: JobRow, **columns: Any) -> JobRow:
         """Write columns of a job. ``status`` is written by ``transition`` only."""

@@ -96,7 +96,7 @@ class StoreModel(RuleBasedStateMachine):
     # What is always true
 
     def read_now(self) -> None:
-        self.reported.update(self.store.take_changes())
+        self.reported.update((one.job_id, one.status) for one in self.store.take_changes())
 
     @invariant()
     def all_is_well(self) -> None:

@@ -364,31 +364,3 @@ def test_the_backlog_is_what_has_not_ended(harness: StoreHarness) -> None:
     ]
     harness.do(Release("c", c.attempt, lost=True))
     assert harness.do(Backlog())[2] == BacklogItem("c", 3, queued, None, 30.0, False, "")
-
-
-def test_every_change_of_a_job_is_among_the_changes(harness: StoreHarness) -> None:
-    harness.submit("a", "b")
-    harness.take("a")
-    harness.do(SavePlan("a", 1, "plan"))
-    assert harness.store.take_changes() == [
-        ("a", Status.QUEUED),
-        ("b", Status.QUEUED),
-        ("a", Status.RUNNING),
-    ]
-    harness.batch(Release("a", 1, lost=True), Cancel("b"), Cancel("b"), Get("a"), Sweep())
-    assert harness.store.take_changes() == [("a", Status.QUEUED), ("b", Status.FAILED)]
-    harness.batch(Delete("a"), Delete("b"))
-    assert harness.store.take_changes() == [("a", Status.FAILED), ("b", Status.FAILED)]
-    assert harness.store.take_changes() == []
-
-
-def test_a_plan_and_a_returned_lease_are_changes_for_whoever_waits_for_a_slot(
-    harness: StoreHarness,
-) -> None:
-    harness.submit("a", needs_plan=True)
-    (record,) = harness.lease(plan_slots=1)
-    harness.store.take_changes()
-    harness.do(SavePlan("a", record.attempt, "plan"))
-    assert harness.store.take_changes() == [("a", Status.QUEUED)]
-    harness.do(Release("a", record.attempt, lost=False))
-    assert harness.store.take_changes() == [("a", Status.QUEUED)]

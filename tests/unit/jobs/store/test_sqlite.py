@@ -85,7 +85,7 @@ def test_a_foreign_lock_is_reported_and_healed_by_a_retry(store: SqliteStore, pa
     assert store.apply([IsOwner("a", 1), ListGarbage()], 2.0) == [False, []]
     foreign.close()
     store.apply(batch, 3.0)
-    assert [job_id for job_id, _ in store.take_changes()] == ["b", "a"]
+    assert [change.job_id for change in store.take_changes()] == ["b", "a"]
     record = ask(store, Get("b"), 3.0)
     assert record.position == 1
 

@@ -40,7 +40,7 @@ function ops.Submit(op, now)
     planner = op.planner,
     work = op.work,
     idempotency = field,
-  }, { spec = op.spec })
+  }, { spec = op.spec }, now)
   if field then
     redis.call('HSET', key('idempotency'), field, cmsgpack.pack({ op.job_id, op.fingerprint }))
     redis.call('ZADD', key('idempotency:age'), now, field)
@@ -102,11 +102,10 @@ end
 
 function ops.Delete(op, now)
   local job = jobs.require(op.job_id)
-  if job.finished_at then
-    publish(job)
-  else
+  if not job.finished_at then
     job = cancelled(job, now)
   end
+  publish(job, 'deleted', now)
   jobs.expire(job, now)
 end
 

@@ -132,9 +132,9 @@ local function give_back(job, now, lost, max_starts, released)
       error_code = 'worker_lost',
       starts = starts,
       released = released,
-    })
+    }, true)
   end
-  return jobs.transition(job, 'lose', now, { starts = starts, released = released })
+  return jobs.transition(job, 'lose', now, { starts = starts, released = released }, lost)
 end
 
 function ops.Deregister(op, now)
