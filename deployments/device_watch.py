@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, Literal
 
 import psutil
-from ray._private.thirdparty import pynvml
+from ray._private.thirdparty import pynvml as untyped_pynvml
 
 from acestep_ray.busy_time import BusyTime
 from acestep_ray.metrics import Meter
@@ -16,6 +16,8 @@ from acestep_ray.shared_work import start_task
 from deployments.replica import gpus
 
 logger = logging.getLogger(__name__)
+
+pynvml: Any = untyped_pynvml
 
 
 def watch_device(

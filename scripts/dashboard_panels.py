@@ -33,8 +33,8 @@ class Query:
 
 @dataclass(frozen=True)
 class Panel:
-    """``kind``: stat (one number per query) or timeseries. ``unit``: as Grafana names it. ``place``:
-    x, y, width and height; the dashboard is 24 wide."""
+    """``kind``: stat (numbers) or timeseries. ``unit``: as Grafana names it. ``place``: x, y, width
+    and height; the dashboard is 24 wide."""
 
     row: str
     title: str

@@ -44,7 +44,7 @@ def metrics(meter: RecordingMeter) -> JobMetrics:
 
 
 def change(kind: ChangeKind, status: Status, **fields: Any) -> JobChange:
-    times = {"task": "cover", "created_at": 100.0, "at": 130.0}
+    times: dict[str, Any] = {"task": "cover", "created_at": 100.0, "at": 130.0}
     return JobChange("job", kind, status, **(times | fields))
 
 
