@@ -91,7 +91,9 @@ def test_what_cannot_be_installed_is_named_in_a_sentence(
     done = install(bare)
     assert done.returncode == 1
     *before, last = done.stderr.splitlines()
-    assert last.startswith("acestep-ray: the tests need curl ffmpeg openssl prometheus redis-server sox, ")
+    assert last.startswith(
+        "acestep-ray: the tests need curl ffmpeg openssl prometheus redis-server sox, "
+    )
     assert sentence in last
     assert before == (["Temporary failure resolving"] if "Temporary" in (apt_get or "") else [])
     assert not list(bare.glob("tmp*"))
