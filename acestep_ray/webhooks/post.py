@@ -90,12 +90,13 @@ def _request(target: Target, headers: Mapping[str, str], body: bytes) -> httpcor
     url = httpcore2.URL(
         scheme=target.scheme, host=target.server_name, port=target.port, target=target.path
     )
-    of_connection = {
-        "Host": target.authority,
-        "Content-Length": str(len(body)),
-        "Connection": "close",
-    }
-    return httpcore2.Request("POST", url, headers={**of_connection, **headers}, content=body)
+    sent = [
+        ("Host", target.authority),
+        ("Content-Length", str(len(body))),
+        ("Connection", "close"),
+        *headers.items(),
+    ]
+    return httpcore2.Request("POST", url, headers=sent, content=body)
 
 
 class _Pinned(AsyncNetworkBackend):

@@ -7,10 +7,11 @@ import time
 from typing import cast
 
 from acestep_ray.jobs.client import JobStoreClient
+from acestep_ray.jobs.events import EventKind
 from acestep_ray.jobs.store.errors import StoreUnavailable
 from acestep_ray.jobs.store.records import DeliveryRecord
 from acestep_ray.jobs.webhook import ProgressDelivery
-from acestep_ray.metrics import NO_METER, Meter
+from acestep_ray.metrics import NO_METER, WEBHOOK_TRIES, Meter
 from acestep_ray.settings.webhooks import Webhooks
 from acestep_ray.shared_work import start_task
 from acestep_ray.webhooks.hosts import Hosts, TurnedAway
@@ -46,6 +47,7 @@ class Sender:
     ) -> None:
         self._client = client
         self._settings = settings
+        self._meter = meter
         self._tries = Tries(client, job_data, settings, meter)
         self._hosts = Hosts(
             settings.concurrency,
@@ -59,8 +61,12 @@ class Sender:
 
     def start(self) -> None:
         """Begin to send, if there is a secret to sign with."""
-        if self._settings.secrets:
-            self._loop = start_task(self._forever(), "webhooks")
+        if not self._settings.secrets:
+            return
+        for outcome in ("delivered", "retry", "failed"):
+            # Prometheus sees only the increase of a series that it knows.
+            self._meter.add(WEBHOOK_TRIES, 0, kind=EventKind.ENDED, outcome=outcome)
+        self._loop = start_task(self._forever(), "webhooks")
 
     def check(self) -> None:
         """Raise RuntimeError if the loop has ended: the replica must be replaced."""
