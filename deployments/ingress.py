@@ -61,10 +61,17 @@ class Ingress:
     def __serve_build_asgi_app__(self) -> FastAPI:
         client = RayJobStoreClient(self._settings)
         artifacts = Artifacts(self._settings.artifacts_url)
+        meter = RayMeter()
         return create_app(
             self._settings,
-            JobStoreService(client, planners_of(self._settings), ServeStatus()),
+            JobStoreService(
+                client,
+                planners_of(self._settings),
+                ServeStatus(),
+                self._settings.events.streams,
+                meter,
+            ),
             artifacts,
             HandleWriters(self._planners),
-            RayMeter(),
+            meter,
         )

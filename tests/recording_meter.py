@@ -36,5 +36,5 @@ def series(metric: Metric, labels: dict[str, str]) -> Series:
     """Fails if the labels are not those that the metric declares."""
     assert metric in METRICS
     assert set(labels) == set(metric.labels), metric.name
-    assert all(type(value) is str and value for value in labels.values()), labels
-    return tuple(labels[name] for name in metric.labels)
+    assert all(isinstance(value, str) and value for value in labels.values()), labels
+    return tuple(str(labels[name]) for name in metric.labels)

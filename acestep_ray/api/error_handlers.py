@@ -15,6 +15,7 @@ from starlette.routing import Match
 from acestep_ray.api.problems import FieldError, Problem, ProblemCode, invalid_values
 from acestep_ray.api.query_parameters import parameter_error
 from acestep_ray.artifacts.store import StorageError
+from acestep_ray.jobs.event_hub import TooManyStreams
 from acestep_ray.jobs.store.errors import (
     AlreadyEnded,
     IdempotencyMismatch,
@@ -138,6 +139,11 @@ _PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
     ),
     StoreFull: _unavailable(
         "The job store has no room for new jobs right now; please try again later."
+    ),
+    TooManyStreams: lambda error: Problem(
+        ProblemCode.TOO_MANY_STREAMS,
+        "Too many event streams are open; try again later, or poll GET /v1/jobs/{job_id}.",
+        headers={"Retry-After": RETRY_SECONDS},
     ),
     StorageError: lambda error: Problem(
         ProblemCode.STORAGE_UNAVAILABLE,

@@ -31,7 +31,7 @@ class EventReader:
     """The events of one topic that have come since ``since``, the earliest first.
 
     ``since`` is None until the hub has a place in the log. It moves when the hub has missed events,
-    and when too many waited. Then what is between must be read from the log (JobCoordinator.events).
+    and when too many waited. Then what is between must be read from the log itself.
     """
 
     def __init__(self, topic: Topic, at: EventId | None) -> None:
@@ -52,9 +52,7 @@ class EventReader:
 
     def continues(self, seen: EventId) -> bool:
         """Whether it has every event after ``seen``."""
-        return (
-            self.since is not None and self.since[0] == seen[0] and self.since[1] <= seen[1]
-        )
+        return self.since is not None and self.since[0] == seen[0] and self.since[1] <= seen[1]
 
     def take(self) -> list[tuple[int, JobEvent]]:
         """The events that wait, with their versions."""

@@ -169,7 +169,9 @@ class EventStream:
             self._add(found)
 
     def _add(self, found: Entries[JobEvent]) -> None:
-        self._next.extend(Happened((found.epoch, version), event) for version, event in found.entries)
+        self._next.extend(
+            Happened((found.epoch, version), event) for version, event in found.entries
+        )
         self._read = (found.epoch, found.version)
 
     def _begin(self, state: State, *, reset: bool) -> None:

@@ -85,6 +85,20 @@ class Limits(Group):
     )
 
 
+class Events(Group):
+    """Streams of events (GET /v1/jobs/{job_id}/events, GET /v1/events)."""
+
+    streams: int = Field(
+        1000, ge=1, le=1500, description="Most open streams per ingress replica; above it: 503."
+    )
+    heartbeat_seconds: float = Field(
+        15.0,
+        ge=1,
+        description="After this time without an event a heartbeat is sent, seconds: proxies cut "
+        "silent connections.",
+    )
+
+
 class Defaults(Group):
     """Values of a request that does not give them."""
 
@@ -322,6 +336,7 @@ class Settings(BaseSettings):
         (), description="Folders that *_audio_path may point into. Empty: inputs in data."
     )
     limits: Limits = Limits()
+    events: Events = Events()
     defaults: Defaults = Defaults()
     lyrics: Lyrics = Lyrics()
     lm: Lm = Lm()

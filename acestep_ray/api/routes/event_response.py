@@ -10,7 +10,8 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.types import Receive, Scope, Send
 
 from acestep_ray.api.dependencies import AppContext
-from acestep_ray.api.response_models import EventView, ProgressView
+from acestep_ray.api.event_views import EventView
+from acestep_ray.api.response_models import ProgressView
 from acestep_ray.api.routes.job_view import job_summary, job_view
 from acestep_ray.jobs.event_stream import Begin, EventStream, Happened
 from acestep_ray.jobs.events import EventId, OfJob, Topic

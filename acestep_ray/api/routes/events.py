@@ -29,7 +29,7 @@ LastEventId = Annotated[
     "/v1/jobs/{job_id}/events",
     operation_id="job_events",
     summary="Follow a job",
-    response_class=EventResponse,
+    response_class=Response,
 )
 async def job_events(
     job_id: JobId, context: ContextDep, last_event_id: LastEventId = None
@@ -43,7 +43,7 @@ async def job_events(
     "/v1/events",
     operation_id="events",
     summary="Follow all jobs",
-    response_class=EventResponse,
+    response_class=Response,
 )
 async def events(context: ContextDep, last_event_id: LastEventId = None) -> Response:
     """Server-sent events of the jobs that were submitted with the client's API key: first

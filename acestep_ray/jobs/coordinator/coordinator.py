@@ -55,7 +55,6 @@ MOST_UNFINISHED = 1000
 """Most queued, and most running jobs in the state of an owner."""
 STATE_READS = 3
 """How often a state is read at most, if peers change jobs meanwhile."""
-PROGRESS_SECONDS = 5.0
 LOOK_FOR_DELIVERIES = 1.0
 """Seconds between two looks for stored messages that have become due."""
 
@@ -86,7 +85,7 @@ class JobCoordinator:
         self._cluster = ""
         self._planners: frozenset[str] = frozenset()  # of this cluster's runners
         self._live = LiveState()
-        pending = PendingProgress(PROGRESS_SECONDS)
+        pending = PendingProgress(settings.webhooks.progress_seconds)
         self._events = JobEvents(self._live, pending, clock, observers)
         self._store = GroupCommit(store_factory, clock, self._publish)
         self._peer_updates = 0
@@ -185,28 +184,19 @@ class JobCoordinator:
         """
         self.check()
         await self._ensure_totals()
-        ops: list[Get | ListJobs]
-        if isinstance(topic, OfJob):
-            ops = [Get(topic.job_id)]
-        else:
-            unfinished = (Status.QUEUED, Status.RUNNING)
-            ops = [
-                ListJobs(status, MOST_UNFINISHED, owner=topic.owner, brief=True)
-                for status in unfinished
-            ]
+        ops = _reads(topic)
         for _ in range(STATE_READS):
-            before, updates = self._events.log.version, self._peer_updates
+            at, updates = self._events.log.version, self._peer_updates
             answers, after = await self._store.read(ops)
             if updates == self._peer_updates:
-                before = after
+                at = after
                 break
-            # A peer's change may be in the log, but not in what was read.
+            # A change of a peer may be in the log, but not in what was read.
         records: list[JobRecord] = []
         for op, answer in zip(ops, answers, strict=True):
-            found = stored(op, answer)
-            records += found if isinstance(found, list) else [found]
-        records.sort(key=lambda record: -record.place)
-        return State(before, tuple(self._snapshot(record) for record in records))
+            records += [stored(op, answer)] if isinstance(op, Get) else stored(op, answer)
+        records.sort(key=lambda record: record.place, reverse=True)
+        return State(at, tuple(self._snapshot(record) for record in records))
 
     async def deliveries(
         self, request_id: str, limit: int, lease_seconds: float, wait_seconds: float
@@ -285,7 +275,9 @@ class JobCoordinator:
 
     async def _learn(self, attempts: Iterable[tuple[str, int]]) -> None:
         """Find out which of the attempts run, if it is not known. Raises StoreUnavailable."""
-        unknown = {job_id for job_id, attempt in attempts if not self._events.knows(job_id, attempt)}
+        unknown = {
+            job_id for job_id, attempt in attempts if not self._events.knows(job_id, attempt)
+        }
         ops = [Get(job_id) for job_id in unknown]
         for op, answer in zip(ops, await self._apply(ops) if ops else (), strict=True):
             if not isinstance(answer, StoreError):
@@ -364,3 +356,13 @@ class JobCoordinator:
         lost = [attempt for attempt in kept if attempt not in owned]
         self._events.forget(lost)
         self._live.drop(job_id for job_id, _ in lost)
+
+
+def _reads(topic: Topic) -> list[Get | ListJobs]:
+    """What reads the jobs of a topic that State has."""
+    if isinstance(topic, OfJob):
+        return [Get(topic.job_id)]
+    return [
+        ListJobs(status, MOST_UNFINISHED, owner=topic.owner, brief=True)
+        for status in (Status.QUEUED, Status.RUNNING)
+    ]

@@ -133,9 +133,7 @@ class JobEvents:
     def learn(self, record: JobRecord) -> None:
         """A job as it is stored now. If it runs, its progress is published from now on, although
         this object has not seen its start: the coordinator was restarted since."""
-        change = JobChange(
-            record.job_id, ChangeKind.STARTED, record.status, attempt=record.attempt
-        )
+        change = JobChange(record.job_id, ChangeKind.STARTED, record.status, attempt=record.attempt)
         if record.status is Status.RUNNING and self._order.accepts(change):
             self._begin(record.job_id, record.attempt, record.owner, record.webhook)
 

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from acestep_ray.jobs.events import EventKind, JobEvent
-from acestep_ray.jobs.webhook import ProgressDelivery, Webhook
+from acestep_ray.jobs.webhook import PROGRESS_KINDS, ProgressDelivery, Webhook
 
 logger = logging.getLogger(__name__)
-
-PROGRESS_KINDS = frozenset({EventKind.STAGE, EventKind.PROGRESS})
 
 
 @dataclass

@@ -19,9 +19,10 @@ from acestep_ray.decoder.events import Take
 from acestep_ray.decoder.protocol import DecoderDescription
 from acestep_ray.jobs.client import PATIENCE
 from acestep_ray.jobs.coordinator.coordinator import JobCoordinator
+from acestep_ray.jobs.events import Topic
 from acestep_ray.jobs.job import ErrorCode, Status
 from acestep_ray.jobs.result import JobResult, Progress
-from acestep_ray.jobs.snapshot import QueueStats, Snapshot
+from acestep_ray.jobs.snapshot import QueueStats, Snapshot, State
 from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.jobs.store.answers import Answer
 from acestep_ray.jobs.store.operations import (
@@ -106,6 +107,10 @@ class FailingClient(LocalClient):
         self._check()
         return await super().apply(op, patience)
 
+    async def state(self, topic: Topic) -> State:
+        self._check()
+        return await super().state(topic)
+
     async def stats(self) -> QueueStats:
         self._check()
         return await super().stats()
@@ -143,7 +148,7 @@ class LocalService(JobStoreService):
             lambda: SqliteStore(path), settings, clock=lambda: time.time() + self.ahead
         )
         self.client = FailingClient(self.coordinator)
-        super().__init__(self.client, planners=(), serve=NoServe())
+        super().__init__(self.client, (), NoServe(), settings.events.streams)
         self.deploy = READY
         self.submits: list[Submit] = []
         self.waits: list[str] = []
