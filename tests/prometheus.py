@@ -83,6 +83,11 @@ class Prometheus:
         active = self._ask("alerts")["alerts"]
         return {one["labels"]["alertname"]: one["state"] for one in active}
 
+    def rules(self) -> list[dict[str, Any]]:
+        """The groups of rules, each with its rules and their health."""
+        groups: list[dict[str, Any]] = self._ask("rules")["groups"]
+        return groups
+
     def _ask(self, what: str, **parameters: str) -> dict[str, Any]:
         answer = self.http.get(f"/api/v1/{what}", params=parameters)
         body = answer.json()
