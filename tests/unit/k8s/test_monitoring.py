@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from acestep_ray.metrics import METRICS, Counter, Gauge, Histogram
-from scripts.dashboard_panels import Panel, panels
+from scripts.dashboard_panels import Panel, Query, panels
 from tests.unit.k8s.manifests import ROOT, built
 
 MONITORING = ROOT / "k8s" / "components" / "monitoring"
@@ -68,6 +68,21 @@ def test_every_panel_explains_itself() -> None:
         assert panel.row and panel.unit and panel.queries
         assert panel.description.endswith("."), panel.title
         assert {query.legend for query in panel.queries} != {""}, panel.title
+
+
+def test_prometheus_can_read_every_query(tmp_path: Path) -> None:
+    queries = [query for panel in PANELS for query in panel.queries]
+    rules = [{"record": "some:panel", "expr": query.for_prometheus("1m")} for query in queries]
+    file = tmp_path / "queries.yaml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
+    command = ["promtool", "check", "rules", "--lint=none", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_series_is_named_by_its_labels() -> None:
+    query = Query("sum by (kind) (x)", "{{kind}}: {{stage}}")
+    assert query.name({"kind": "decoder", "stage": "vae"}) == "decoder: vae"
 
 
 def test_no_panel_lies_on_another() -> None:
