@@ -71,15 +71,14 @@ class Poster:
         async with asyncio.timeout(self._timeout):
             found = await self._resolver.addresses(target.host, target.port, self._timeout)
             request = _request(target, headers, body)
+            pinned = _Pinned(found, self._timeout / len(found))
             connection = httpcore2.AsyncHTTPConnection(
-                request.url.origin,
-                ssl_context=self._tls,
-                network_backend=_Pinned(found, self._timeout / len(found)),
+                request.url.origin, ssl_context=self._tls, network_backend=pinned
             )
             try:
                 response = await connection.handle_async_request(request)
             except BaseException:
-                await connection.aclose()
+                await pinned.aclose()  # also if TLS has not begun
                 raise
         try:
             await _read_some(response)
@@ -109,6 +108,7 @@ class _Pinned(AsyncNetworkBackend):
         self._addresses = addresses
         self._seconds = seconds
         self._tcp = AnyIOBackend()
+        self._stream: AsyncNetworkStream | None = None
 
     async def connect_tcp(
         self,
@@ -122,11 +122,17 @@ class _Pinned(AsyncNetworkBackend):
         for address in self._addresses:
             try:
                 stream = await self._tcp.connect_tcp(str(address), port, timeout=self._seconds)
-                return _Bounded(stream)
+                self._stream = _Bounded(stream)
+                return self._stream
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 failure = error
         assert failure is not None
         raise failure
+
+    async def aclose(self) -> None:
+        """Close the connection, if there is one."""
+        if self._stream is not None:
+            await self._stream.aclose()
 
 
 class _Bounded(AsyncNetworkStream):

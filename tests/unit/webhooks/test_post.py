@@ -132,6 +132,16 @@ async def test_a_receiver_that_never_responds() -> None:
             await poster(0.1).post(target_of(f"http://127.0.0.1:{port}/"), {}, b"{}")
 
 
+async def test_a_receiver_that_never_answers_a_tls_handshake() -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        await asyncio.sleep(0)
+
+    async with raw_server(silent) as port:
+        with pytest.raises(NoResponse):
+            await poster(0.1).post(target_of(f"https://127.0.0.1:{port}/"), {}, b"{}")
+
+
 async def test_a_receiver_that_sends_its_response_byte_by_byte() -> None:
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nX: ")

@@ -353,6 +353,23 @@ async def test_a_sender_whose_loop_has_ended_is_replaced(harness: WebhookHarness
         harness.sender.check()
 
 
+async def test_what_nobody_thought_of_is_a_failure_like_others(
+    harness: WebhookHarness, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message must not be tried for ever without a pause, and never be given up."""
+
+    async def broken(*_: object) -> None:
+        raise ValueError("a bug")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("acestep_ray.webhooks.post.Poster.post", broken)
+        harness.send()
+        await harness.make("a", receiver.url)
+        await until(lambda: harness.meter.tries("ended", "retry") > 1)
+        assert (await harness.deliveries("a"))[0].error == "the service could not send it"
+    assert (await harness.until_state("a", "delivered")).tries > 2
+
+
 async def test_two_senders_share_the_messages(harness: WebhookHarness, receiver: Receiver) -> None:
     for number in range(30):
         await harness.make(f"job {number}", receiver.url)
