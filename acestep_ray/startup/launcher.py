@@ -69,11 +69,15 @@ def serve(
     if why := public_without_key(host, settings):
         raise Refused(why)
     refuse_used_port(host, http["port"])
+    if settings.metrics_port is not None:
+        refuse_used_port("0.0.0.0", settings.metrics_port, "ACESTEP_METRICS_PORT")
     show_line(f"config {config.absolute()}, data folder {settings.data}")
     # Not the program `serve`: it may belong to another Python (pip install --user).
     run = [sys.executable, "-m", "deployments.serve_run"]
     if not settings.dashboard:
         run.append("--no-dashboard")
+    if settings.metrics_port is not None:
+        run.append(f"--metrics-port={settings.metrics_port}")
     return keep_serving(
         lambda: RayNode(run, document, environment() | without_gpus, verbose),
         url_of(host, http["port"]),
@@ -164,13 +168,13 @@ def _leave_out_gpus(application: dict[str, Any], settings: Settings) -> dict[str
     return changes
 
 
-def refuse_used_port(host: str, port: int) -> None:
+def refuse_used_port(host: str, port: int, setting: str = "ACESTEP_PORT") -> None:
     """Raise Refused if the port cannot be used. Serve's proxy sets SO_REUSEPORT, so without this
-    check two servers would share the port."""
+    check two servers would share the port; Ray's agent, which serves metrics, would end."""
     if error := _not_free(host, port):
         raise Refused(
             f"port {port} on {host} cannot be used ({error.strerror}); "
-            "stop what listens there, or choose another with ACESTEP_PORT."
+            f"stop what listens there, or choose another with {setting}."
         ) from error
     on_ipv6 = _not_free("::1", port) if host == "127.0.0.1" else None
     if on_ipv6 and on_ipv6.errno == errno.EADDRINUSE:

@@ -66,7 +66,8 @@ class JobTiming:
 
 @dataclass(frozen=True)
 class StoreStats:
-    """Number of jobs by status; ``queued_for_plan``: queued jobs that wait for a plan first."""
+    """Number of jobs by status; ``queued_for_plan``: queued jobs that wait for a plan first.
+    ``oldest_queued_at``: submit of the first queued job, epoch seconds; None if none is queued."""
 
     queued: int
     running: int
@@ -75,6 +76,7 @@ class StoreStats:
     queued_for_plan: int
     recent_seconds: tuple[float, ...]  # start to end of the last 50 succeeded jobs
     recent_paces: tuple[JobTiming, ...] = ()  # of the same jobs, if measured
+    oldest_queued_at: float | None = None
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ def _deliveries(rows: Sequence[Any]) -> list[records.DeliveryRecord]:
 
 
 def _stats(values: Sequence[Any]) -> records.StoreStats:
-    (queued, running, succeeded, failed), queued_for_plan, recent = values
+    (queued, running, succeeded, failed), queued_for_plan, recent, oldest = values
     return records.StoreStats(
         queued=queued,
         running=running,
@@ -140,6 +140,7 @@ def _stats(values: Sequence[Any]) -> records.StoreStats:
             for _, _, work, device, plan in recent
             if device is not False
         ),
+        oldest_queued_at=_float(oldest),
     )
 
 

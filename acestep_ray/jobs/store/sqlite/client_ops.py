@@ -124,6 +124,7 @@ def stats(table: JobTable, op: Stats, now: float) -> StoreStats:
         f" ORDER BY finished_at DESC LIMIT {_RECENT}"
     ).fetchall()
     counts = table.queue.counts
+    first = table.select("place = ?", table.queue.places[0]) if table.queue.places else []
     return StoreStats(
         queued=counts[Status.QUEUED],
         running=counts[Status.RUNNING],
@@ -136,6 +137,7 @@ def stats(table: JobTable, op: Stats, now: float) -> StoreStats:
             for _, work, device_seconds, plan_seconds in recent
             if device_seconds is not None
         ),
+        oldest_queued_at=first[0].created_at if first else None,
     )
 
 

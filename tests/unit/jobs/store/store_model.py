@@ -194,3 +194,6 @@ class StoreModel(RuleBasedStateMachine):
         assert stats.queued_for_plan == sum(
             job.status is Status.QUEUED and job.needs_plan and job.plan is None for job in jobs
         )
+        queued = [job for job in jobs if job.status is Status.QUEUED]
+        first = min(queued, key=lambda job: job.place, default=None)
+        assert stats.oldest_queued_at == (first.created_at if first else None)

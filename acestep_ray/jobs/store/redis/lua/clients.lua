@@ -126,7 +126,12 @@ function ops.Stats()
     recent[number] = redis.call('HMGET', key('job:' .. job_id),
       'started_at', 'finished_at', 'work', 'device_seconds', 'plan_seconds')
   end
-  return { counts, for_plan, recent }
+  local oldest = false
+  local first = redis.call('ZRANGE', key('status:queued'), 0, 0)[1]
+  if first then
+    oldest = redis.call('HGET', key('job:' .. first), 'created_at')
+  end
+  return { counts, for_plan, recent, oldest }
 end
 
 local function by_place(one, other)
