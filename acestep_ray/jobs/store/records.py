@@ -23,10 +23,11 @@ class JobRecord:
 
     ``place``: its number in the order of the queue, never changed. ``position``: 1 = next among the
     queued jobs, 0 if not queued. ``attempt``: number of its last lease. ``starts``: see "start" in
-    docs/architecture.md. ``needs_plan``: the job needs a plan; stays true after the plan is made.
-    ``plan_pending``: its plan is still to be made. ``work``: seconds of audio of all takes, times
-    steps. ``runner``: name of the runner that leases it. ``spec``, ``plan`` and ``result``: JSON of
-    JobSpec, Plan and JobResult.
+    docs/architecture.md. ``owner``, ``task`` and ``webhook``: see operations.Submit; the last two
+    are empty for jobs of earlier releases. ``needs_plan``: the job needs a plan; stays true after
+    the plan is made. ``plan_pending``: its plan is still to be made. ``work``: seconds of audio of
+    all takes, times steps. ``runner``: name of the runner that leases it. ``spec``, ``plan`` and
+    ``result``: JSON of JobSpec, Plan and JobResult.
     """
 
     job_id: str

@@ -29,7 +29,15 @@ logger = logging.getLogger(__name__)
 TIMEOUT = 3.0
 """Longest wait for Redis, in seconds, unless another is given."""
 
-_READS = (ops.Get, ops.ListJobs, ops.IsOwner, ops.ListGarbage, ops.Stats, ops.Backlog)
+_READS = (
+    ops.Get,
+    ops.ListJobs,
+    ops.IsOwner,
+    ops.ListGarbage,
+    ops.Stats,
+    ops.Backlog,
+    ops.ListDeliveries,
+)
 _READ = script("no-writes")
 _WRITE = script("allow-oom")  # for a full Redis: it continues with its jobs, and may delete some
 _GROW = script("")  # a full Redis takes no new jobs

@@ -36,7 +36,17 @@ from tests.unit.jobs.store.contract import StoreHarness
 
 def test_a_submitted_job_is_read_back_whole(harness: StoreHarness) -> None:
     spec = '{"caption": "a \'quoted\' \\u0000 ♯ 歌"}'
-    answer = harness.do(Submit("a", spec, needs_plan=True, owner="me", planner="p", work=480.0))
+    submit = Submit(
+        "a",
+        spec,
+        needs_plan=True,
+        owner="me",
+        planner="p",
+        work=480.0,
+        task="cover",
+        webhook='{"url": "http://x"}',
+    )
+    answer = harness.do(submit)
     assert answer == Submitted("a", Status.QUEUED, position=1, created=True)
     assert harness.get("a") == JobRecord(
         job_id="a",
@@ -58,6 +68,9 @@ def test_a_submitted_job_is_read_back_whole(harness: StoreHarness) -> None:
         error=None,
         error_code=None,
         plan_pending=True,
+        owner="me",
+        task="cover",
+        webhook='{"url": "http://x"}',
     )
 
 

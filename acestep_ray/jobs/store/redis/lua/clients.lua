@@ -40,6 +40,9 @@ function ops.Submit(op, now)
     planner = op.planner,
     work = op.work,
     idempotency = field,
+    task = op.task, -- a client of an earlier release has neither this nor the next two
+    webhook = op.webhook,
+    webhook_kinds = table.concat(op.webhook_kinds or {}, ','),
   }, { spec = op.spec }, now)
   if field then
     redis.call('HSET', key('idempotency'), field, cmsgpack.pack({ op.job_id, op.fingerprint }))
