@@ -18,6 +18,7 @@ UNKNOWN_ID: EventId = ("", 0)
 LastEventId = Annotated[
     str | None,
     Header(
+        alias="Last-Event-ID",
         description="The id of the last event that was received: the stream goes on after it. "
         "Clients of server-sent events send it when they connect again.",
         examples=["5f2b0c2d8a3e4f0f9b0a7d4f6f1f2a3b-42"],
