@@ -17,6 +17,7 @@ from acestep_ray.jobs.store.operations import (
     SaveDelivery,
     SavePlan,
     Start,
+    Stats,
     Submit,
     Sweep,
 )
@@ -332,3 +333,17 @@ def test_what_was_never_delivered_is_forgotten_with_its_job_s_id(harness: StoreH
     harness.do(Purge(keep=1000, keep_expired=100, keep_idempotency=1))
     assert listed(harness, "a") == []
     assert leased(harness, "1") == ["b-submitted-0"]
+
+
+def test_stats_count_the_messages_that_wait(harness: StoreHarness) -> None:
+    """Also those that a sender has now; not those that are delivered or given up."""
+    submit(harness, "a", "b", "c")
+    for job_id in ("a", "b", "c"):
+        harness.do(Cancel(job_id))
+    assert harness.do(Stats()).deliveries_pending == 3
+    first, second, _ = leased(harness, "first")
+    harness.do(SaveDelivery(first, DELIVERED, 1, http_status=204))
+    harness.do(SaveDelivery(second, FAILED, 1, error="gone"))
+    assert harness.do(Stats()).deliveries_pending == 1
+    harness.reopen()
+    assert harness.do(Stats()).deliveries_pending == 1
