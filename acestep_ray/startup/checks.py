@@ -2,7 +2,12 @@
 
 import ipaddress
 
+from acestep_ray.errors import ConfigurationError
 from acestep_ray.settings import Settings
+
+
+class Refused(ConfigurationError):
+    """The service was not started. The message names the cause and the cure in one sentence."""
 
 
 def bound_to_one_node(settings: Settings, nodes: int) -> str | None:
