@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from acestep_ray.settings import Settings
 from acestep_ray.startup.checks import Refused
@@ -39,7 +40,7 @@ def read_document(file: Path) -> Any:
     except OSError as error:
         raise Refused(f"{file} cannot be read: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Refused(f"{file} cannot be read: {error}.") from error
+        raise Refused(f"{file} cannot be read: {' '.join(str(error).split())}.") from error
 
 
 def mistakes(file: Path) -> list[str]:
@@ -68,9 +69,13 @@ def configured(
 ) -> ServeConfig:
     """The config with its settings. ``host`` and ``port`` override those in it.
 
-    Raises Refused if it has no application, and pydantic.ValidationError for wrong settings.
+    Raises Refused if it has no application, or wrong settings (``mistakes`` reports them better).
     """
-    settings = Settings.model_validate(application_of(document).get("args") or {})
+    try:
+        settings = Settings.model_validate(application_of(document).get("args") or {})
+    except ValidationError as error:
+        wrong = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        raise Refused(f"the settings cannot be used ({'; '.join(wrong)}).") from None
     http = document.get("http_options") or {}
     if port is None:
         given = "port" in settings.model_fields_set
