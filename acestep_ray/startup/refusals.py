@@ -8,6 +8,8 @@ import importlib.util
 import socket
 from collections.abc import Callable
 
+import psutil
+
 from acestep_ray.artifacts.check import check_storage
 from acestep_ray.artifacts.errors import StorageError
 from acestep_ray.errors import CheckpointError
@@ -98,7 +100,8 @@ def refuse_used_port(config: ServeConfig) -> None:
     """Serve's proxy sets SO_REUSEPORT, so without this check two servers would share the port."""
     if error := not_free(config.host, config.port):
         raise Refused(
-            f"port {config.port} on {config.host} cannot be used ({error.strerror}); "
+            f"port {config.port} on {config.host} cannot be used ({error.strerror}"
+            f"{_by(config.port) if error.errno == errno.EADDRINUSE else ''}); "
             "stop what listens there, or choose another with ACESTEP_PORT."
         ) from error
 
@@ -138,3 +141,14 @@ def not_free(host: str, port: int) -> OSError | None:
         except OSError as error:
             return error
     return None
+
+
+def _by(port: int) -> str:
+    """Which process listens on a port, as the end of a phrase; empty if this user cannot see it."""
+    try:
+        for entry in psutil.net_connections("tcp"):
+            if entry.status == psutil.CONN_LISTEN and entry.laddr.port == port and entry.pid:
+                return f" by process {entry.pid}, {psutil.Process(entry.pid).name()}"
+    except (psutil.Error, OSError):
+        pass
+    return ""

@@ -29,7 +29,8 @@ def engine_arguments(
     """
     on_cpu = bool(current_platform.is_cpu())
     _check_device(settings.device)
-    _check_context(checkpoint, settings.context)
+    longest = int(checkpoint.config.max_position_embeddings)
+    shares.check_context(checkpoint.folder.name, settings.context, longest)
     rows = 2 * settings.max_concurrent_plans  # a guided plan is two
     arguments: dict[str, Any] = {
         "model": str(checkpoint.folder),
@@ -98,15 +99,6 @@ def kv_bytes_on_cpu(checkpoint: LmCheckpoint, context: int, plans: int, free: in
             "context, or free memory."
         )
     return min(plans * pair, most)
-
-
-def _check_context(checkpoint: LmCheckpoint, context: int) -> None:
-    longest = int(checkpoint.config.max_position_embeddings)
-    if context > longest:
-        raise SettingError(
-            f"ACESTEP_LM__CONTEXT={context} is more than the {longest} tokens that "
-            f"{checkpoint.folder.name} was made for: lower it."
-        )
 
 
 def _check_device(device: str) -> None:

@@ -38,5 +38,14 @@ def check_share(
     return room
 
 
+def check_context(model: str, context: int, longest: int) -> None:
+    """Raise SettingError if the model was made for fewer tokens than ``context``."""
+    if context > longest:
+        raise SettingError(
+            f"ACESTEP_LM__CONTEXT={context} is more than the {longest} tokens that "
+            f"{model} was made for: lower it."
+        )
+
+
 def _gb(size: int) -> str:
     return f"{size / 1e9:.1f} GB"

@@ -1,8 +1,10 @@
 """Who can reach the service: its API key, and the addresses that it listens on."""
 
 import os
+import re
 from collections.abc import Iterator
 
+from acestep_ray.settings import Settings
 from acestep_ray.startup.checks import public_without_key
 from acestep_ray.startup.doctor.result import Result, ok, refusal, warning
 from acestep_ray.startup.doctor.setup import Setup
@@ -41,7 +43,23 @@ def check_access(setup: Setup) -> Iterator[Result]:
             f"the API key has less than {SHORTEST_KEY} characters and can be guessed: take the "
             "output of `openssl rand -hex 32`."
         )
+    yield from _key_and_url(settings)
     if not refused:
         key = "no API key" if settings.api_key is None else "an API key"
         reach = "other machines can reach it" if public else "only this machine can reach it"
         yield ok(f"the service listens on {config.host}, with {key}; {reach}")
+
+
+def _key_and_url(settings: Settings) -> Iterator[Result]:
+    key = settings.api_key.get_secret_value() if settings.api_key else ""
+    if key != key.strip() or not key.isprintable():
+        yield warning(
+            "the API key begins or ends with a space or a line end, which no client can send: "
+            "store it without (printf, not echo)."
+        )
+    url = settings.public_url
+    if url and not re.match(r"https?://[^/]", url):
+        yield warning(
+            f"ACESTEP_PUBLIC_URL={url} is no address of the form https://music.example.org, so "
+            "that clients get wrong addresses of audio: correct it."
+        )

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from acestep_ray.settings import Settings
+from acestep_ray.startup.doctor.consistency import inconsistencies
 from acestep_ray.startup.doctor.result import Result, ok, problem, refusal, warning
 from acestep_ray.startup.doctor.setup import Setup
 from acestep_ray.startup.serve_config import configured, mistakes, read_document
@@ -36,6 +37,7 @@ def check_config(setup: Setup) -> Iterator[Result]:
             )
     if setup.config is None:
         return
+    yield from inconsistencies(setup.config)
     won = winners(os.environ, setup.config.application.get("args") or {})
     source = f" (the environment wins over the file: {', '.join(won)})" if won else ""
     yield ok(f"{setup.file.absolute()}{source}; data folder {setup.settings.data}")

@@ -1,6 +1,7 @@
 """The GPUs: whether there are any, whether torch can use them, and whether the models fit."""
 
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 
 from acestep_ray.errors import CheckpointError
@@ -16,6 +17,7 @@ from acestep_ray.startup.gpu_use import wants_gpus, why_on_cpu
 from acestep_ray.startup.refusals import engines_of
 
 SHOWS_ALL = "RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES"
+COMPILERS = ("cc", "gcc", "clang")
 BFLOAT16 = (8, 0)
 """Compute capability from which GPUs compute in bfloat16; the vllm planner needs it."""
 
@@ -34,6 +36,9 @@ def check_gpu(setup: Setup) -> Iterator[Result]:
     if why or not wants_gpus(application, setup.settings):
         yield from _on_cpu(setup)
         return
+    if "MIG-" in os.environ.get("CUDA_VISIBLE_DEVICES", ""):
+        yield ok("CUDA_VISIBLE_DEVICES shows parts of a GPU (MIG), which are not checked")
+        return
     gpus = visible_gpus()
     if not gpus:
         shown = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -48,6 +53,11 @@ def check_gpu(setup: Setup) -> Iterator[Result]:
             "it."
         )
     yield from _torch(setup, gpus)
+    if "vllm" in engines_of(setup.settings) and not any(map(shutil.which, COMPILERS)):
+        yield warning(
+            "there is no C compiler, which Triton, a part of vllm, may need when it starts: "
+            "install gcc with the headers of C and of Python, or set ACESTEP_PLANNER=pt."
+        )
     yield from _room(setup, gpus)
     names = "; ".join(
         f"{gpu.index}: {gpu.name}, {gpu.free / 1e9:.1f} of {gpu.total / 1e9:.1f} GB free"

@@ -6,8 +6,8 @@ from typing import Any
 
 from acestep_ray.errors import CheckpointError, ConfigurationError
 from acestep_ray.planner.checkpoint_folder import find_lm
+from acestep_ray.planner.vllm.gpu_share import check_context, kv_bytes_a_token
 from acestep_ray.planner.vllm.gpu_share import check_share as check_vllm_share
-from acestep_ray.planner.vllm.gpu_share import kv_bytes_a_token
 from acestep_ray.replicas.gpu_memory import check_share, needs_of_decoder, needs_of_planner
 from acestep_ray.replicas.planners import DECODER, PlannerSpec, planners_of
 from acestep_ray.replicas.safetensors_header import parameters_in, read_config
@@ -35,7 +35,7 @@ def gpu_needs(config: ServeConfig, total: int) -> list[GpuNeed]:
     for name, share in shares.items():
         try:
             need = _need(name, share, config.settings, total)
-        except CheckpointError:
+        except (CheckpointError, KeyError, TypeError):
             continue
         except ConfigurationError as error:
             need = GpuNeed(name, 0, str(error))
@@ -71,6 +71,8 @@ def _vllm_bytes(spec: PlannerSpec, share: float, total: int) -> int:
     lm = spec.settings.lm
     folder = find_lm(spec.settings.checkpoints, lm.model)
     values = read_config(folder)
+    if "max_position_embeddings" in values:
+        check_context(folder.name, lm.context, int(values["max_position_embeddings"]))
     heads, layers = int(values["num_key_value_heads"]), int(values["num_hidden_layers"])
     return check_vllm_share(
         folder.name,

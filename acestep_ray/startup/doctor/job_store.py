@@ -15,6 +15,12 @@ def check_job_store(setup: Setup) -> Iterator[Result]:
     yield from refused
     if refused:
         return
+    url = setup.settings.store_url
+    if setup.settings.store_on_one_node and not sqlite_file(url).is_absolute():
+        yield warning(
+            f"{url} is a file of the folder in which the service is started, and another file in "
+            "another folder: give it with four slashes, sqlite:////FOLDER/FILE."
+        )
     if setup.store_owner is not None and setup.service is None:
         # Of the service itself, if it is just starting, or hangs.
         yield problem(in_use(sqlite_file(setup.settings.store_url), str(setup.store_owner)))

@@ -43,6 +43,12 @@ def check_limits(_: Setup) -> Iterator[Result]:
         yield warning(
             f"only {files} open files are allowed, so that clients may be cut off: {cure}."
         )
+    space, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if space != resource.RLIM_INFINITY:
+        yield warning(
+            f"each process may use {space / 1e9:.1f} GB of addresses, and Ray and torch reserve "
+            "much more than they use: lift that limit (ulimit -v unlimited)."
+        )
     tasks = most_tasks()
     if tasks is not None and tasks < FEWEST_TASKS:
         yield warning(

@@ -17,6 +17,9 @@ HAPROXY_PORTS = {
     "RAY_SERVE_HAPROXY_METRICS_PORT": 9101,
 }
 """Ports that Serve needs in addition with HAProxy, by the variables that change them."""
+PROXIES = ("http_proxy", "all_proxy", "ALL_PROXY")
+"""Variables by which curl asks a proxy for http://. It ignores HTTP_PROXY, which a web server's
+client could set."""
 EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
@@ -45,6 +48,7 @@ def check_ports(setup: Setup) -> Iterator[Result]:
             "ACESTEP_PORT."
         )
     yield from _haproxy()
+    yield from _proxy_variables()
     if not refused:
         yield ok(f"port {port} on {host} is free")
 
@@ -81,3 +85,13 @@ def _haproxy() -> Iterator[Result]:
                 f"port {port}, which HAProxy needs ({HAPROXY}=1), cannot be used "
                 f"({error.strerror}); stop what listens there, or set {variable}."
             )
+
+
+def _proxy_variables() -> Iterator[Result]:
+    proxy = next((name for name in PROXIES if os.environ.get(name)), None)
+    spared = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").split(",")
+    if proxy and not {"localhost", "127.0.0.1", "*"} & {word.strip() for word in spared}:
+        yield warning(
+            f"{proxy} is set, so that curl and other clients ask the proxy for the service on this "
+            "machine: set no_proxy=localhost,127.0.0.1 for them."
+        )

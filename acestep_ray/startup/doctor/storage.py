@@ -5,10 +5,13 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 
+from acestep_ray.artifacts.bucket import ENDPOINTS
 from acestep_ray.artifacts.local_folder import root_of
+from acestep_ray.startup.checks import is_loopback
 from acestep_ray.startup.doctor.result import Result, ok, problem, refusal, warning
 from acestep_ray.startup.doctor.setup import Setup
 from acestep_ray.startup.ray_node import folder_for_sockets
@@ -32,6 +35,13 @@ def check_audio_storage(setup: Setup) -> Iterator[Result]:
                 f"ACESTEP_AUDIO_ROOTS names {root}, which is not a folder: clients can send no "
                 "path in it; make it, or take it out."
             )
+    endpoint = next((os.environ[name] for name in ENDPOINTS if os.environ.get(name)), "")
+    if setup.settings.downloads == "redirect" and is_loopback(urlsplit(endpoint).hostname or ""):
+        yield warning(
+            f"clients are sent to {endpoint} for audio, where other machines reach only "
+            "themselves: name the store by an address that clients know, or set "
+            "ACESTEP_DOWNLOADS=stream."
+        )
     if not refused:
         how = "written" if root_of(setup.settings.artifacts_url) else "written, read and deleted"
         yield ok(f"audio can be {how} in {setup.settings.artifacts_url}")

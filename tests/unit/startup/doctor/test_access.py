@@ -39,3 +39,23 @@ def test_haproxy_is_public_whatever_the_config_says(
 def test_every_page_without_a_key_is_a_warning(doctor: Doctor) -> None:
     doctor.args["cors_origins"] = ["*"]
     assert "every web page that you open" in doctor.warning("access")
+
+
+def test_a_key_with_a_line_end_is_a_warning(doctor: Doctor) -> None:
+    """As `echo KEY | kubectl create secret --from-file` stores it: every request gets a 401."""
+    doctor.args["api_key"] = "0123456789abcdef\n"
+    assert "which no client can send" in doctor.warning("access")
+
+
+@pytest.mark.parametrize(
+    ("url", "good"),
+    [("https://music.example.org/acestep", True), ("music.example.org", False), ("/x", False)],
+)
+def test_an_address_for_clients_that_is_none_is_a_warning(
+    doctor: Doctor, url: str, good: bool
+) -> None:
+    doctor.args["public_url"] = url
+    if good:
+        assert doctor.well("access")
+    else:
+        assert f"ACESTEP_PUBLIC_URL={url} is no address" in doctor.warning("access")

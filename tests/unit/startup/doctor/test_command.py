@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -25,7 +26,8 @@ PASSWORD = "the password that nobody may see"
 def run(
     folder: Path, *words: str, env: Mapping[str, str] | None = None
 ) -> "subprocess.CompletedProcess[str]":
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ACESTEP", "RAY"))}
+    foreign = re.compile("ACESTEP|RAY|.*_proxy", re.IGNORECASE)
+    kept = {name: value for name, value in os.environ.items() if not foreign.match(name)}
     return subprocess.run(
         [sys.executable, "-m", "acestep_ray.cli", "doctor", *words],
         cwd=folder,

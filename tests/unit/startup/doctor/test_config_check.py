@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from acestep_ray import configs
 from acestep_ray.startup.doctor.config_check import unknown_variables, winners
+from acestep_ray.startup.doctor.consistency import inconsistencies
 from acestep_ray.startup.doctor.result import Level
+from acestep_ray.startup.doctor.setup import read_setup
+from acestep_ray.startup.serve_config import configured, read_document
 from tests.unit.startup.doctor.conftest import Doctor
 
 
@@ -92,3 +96,31 @@ def test_what_the_environment_changes_is_named_but_no_secret_is_shown() -> None:
         "ACESTEP_LIMITS__QUEUE=7 over 5",
         "ACESTEP_PLANNER=vllm over pt",
     ]
+
+
+@pytest.mark.parametrize(
+    ("args", "options", "message"),
+    [
+        (
+            {"jobs": {"timeout": 7200}},
+            {"graceful_shutdown_timeout_s": 3660},
+            "gives Decoder 3660 s",
+        ),
+        ({"restarts": {"limit": 3}}, {}, "set ACESTEP_RESTARTS__LIMIT above"),
+        ({"limits": {"duration": 30}}, {}, "takes are 60 s long if a request gives no length"),
+    ],
+)
+def test_settings_that_are_wrong_together_are_a_warning(
+    doctor: Doctor, args: dict[str, object], options: dict[str, object], message: str
+) -> None:
+    doctor.args |= args
+    doctor.deployments = [{"name": "Decoder", **options}]
+    config = read_setup(doctor.write()).checked
+    (found,) = inconsistencies(config)
+    assert found.level is Level.WARNING and message in found.message
+
+
+def test_the_shipped_configs_are_consistent(doctor: Doctor) -> None:
+    assert doctor.folder.is_dir()  # its fixture has emptied the environment
+    for file in sorted(configs.FOLDER.glob("*.yaml")):
+        assert list(inconsistencies(configured(file, read_document(file)))) == []

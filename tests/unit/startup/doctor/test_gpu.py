@@ -10,7 +10,7 @@ import pytest
 
 from acestep_ray.startup.doctor.result import Level
 from acestep_ray.startup.doctor.torch_build import TorchBuild
-from tests.unit.replicas.checkpoint_files import write_upstream
+from tests.unit.replicas.checkpoint_files import write_config, write_upstream
 from tests.unit.startup.doctor.conftest import Doctor
 
 GB24 = "0, GPU-5f3a, NVIDIA RTX A5000, 580.95.05, 24564, 23000, 8.6"
@@ -230,3 +230,29 @@ def test_a_variable_that_shows_all_gpus_to_all_is_a_problem(
 ) -> None:
     monkeypatch.setenv("RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES", "1")
     assert "every replica sees all GPUs" in doctor.problem("gpu")
+
+
+def test_parts_of_a_gpu_are_not_judged(
+    doctor: Doctor, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-1234")
+    assert "(MIG), which are not checked" in doctor.well("gpu")
+
+
+def test_vllm_without_a_compiler_is_a_warning(
+    doctor: Doctor, machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    doctor.args["planner"] = "vllm"
+    (tmp_path / "bin" / "cat").symlink_to("/bin/cat")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert "there is no C compiler" in doctor.warning("gpu")
+
+
+def test_a_context_that_the_model_was_not_made_for_is_a_problem(
+    doctor: Doctor, machine: Machine, tmp_path: Path
+) -> None:
+    folder = tmp_path / "checkpoints" / "acestep-5Hz-lm-0.6B"
+    parts = {"num_key_value_heads": 8, "head_dim": 128, "num_hidden_layers": 28}
+    write_config(folder, max_position_embeddings=4096, **parts)
+    doctor.args["planner"] = "vllm"
+    assert "is more than the 4096 tokens that acestep-5Hz" in doctor.problem("gpu")

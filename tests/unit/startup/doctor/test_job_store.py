@@ -65,6 +65,11 @@ def test_a_folder_in_its_place_is_a_problem(doctor: Doctor, path: Path) -> None:
     assert f"{path} cannot be used (Is a directory)" in doctor.problem("job store")
 
 
+def test_a_file_of_any_folder_is_a_warning(doctor: Doctor) -> None:
+    doctor.args["store"] = "sqlite:///jobs.db"
+    assert "give it with four slashes" in doctor.warning("job store")
+
+
 # Redis
 
 

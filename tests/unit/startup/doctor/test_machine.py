@@ -48,7 +48,10 @@ def test_another_vllm_is_a_problem_because_the_planner_refuses_it(
 
 @pytest.fixture
 def files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 1024))
+    whole = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    monkeypatch.setattr(
+        resource, "getrlimit", lambda one: whole if one == resource.RLIMIT_AS else (256, 1024)
+    )
 
 
 @pytest.mark.usefixtures("files")
@@ -60,6 +63,16 @@ def test_few_open_files_are_a_warning_and_with_haproxy_a_problem(
     assert "only 1024 open files are allowed" in doctor.warning("limits")
     monkeypatch.setenv("RAY_SERVE_ENABLE_HA_PROXY", "1")
     assert "HAProxy needs 11000 open files" in doctor.problem("limits")
+
+
+def test_limited_addresses_are_a_warning(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = resource.RLIM_INFINITY
+    monkeypatch.setattr(
+        resource,
+        "getrlimit",
+        lambda one: (4e9, many) if one == resource.RLIMIT_AS else (many, many),
+    )
+    assert "each process may use 4.0 GB of addresses" in doctor.warning("limits")
 
 
 @pytest.mark.usefixtures("files")

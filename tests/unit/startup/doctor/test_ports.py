@@ -1,5 +1,6 @@
 """The port: free, used by something else, or by the service itself."""
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from acestep_ray.jobs.store.sqlite import SqliteStore
+from acestep_ray.startup.doctor.result import Level
 from tests.service import free_port
 from tests.unit.startup.doctor.conftest import Doctor
 
@@ -65,7 +67,9 @@ def test_a_used_port_is_a_problem(doctor: Doctor) -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()  # it accepts, and never answers
         doctor.http["port"] = port = other.getsockname()[1]
-        assert f"port {port} on 127.0.0.1 cannot be used" in doctor.problem("port")
+        message = doctor.problem("port")
+        assert f"port {port} on 127.0.0.1 cannot be used" in message
+        assert f"by process {os.getpid()}, " in message
 
 
 @pytest.mark.usefixtures("data_in_use")
@@ -106,3 +110,13 @@ def test_haproxy_needs_more_ports(doctor: Doctor, monkeypatch: pytest.MonkeyPatc
         port = other.getsockname()[1]
         monkeypatch.setenv("RAY_SERVE_HAPROXY_STATS_PORT", str(port))
         assert f"port {port}, which HAProxy needs" in doctor.problem("port")
+
+
+def test_a_proxy_for_this_machine_is_a_warning(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doctor.http["port"] = 9998
+    monkeypatch.setenv("http_proxy", "http://proxy.example.com:3128")
+    assert "set no_proxy=localhost,127.0.0.1" in doctor.one("port", Level.WARNING)
+    monkeypatch.setenv("NO_PROXY", ".example.com, localhost")
+    assert Level.WARNING not in {found.level for found in doctor.check("port")}

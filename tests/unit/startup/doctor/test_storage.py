@@ -100,3 +100,10 @@ def test_sqlite_on_a_disk_of_another_machine_is_a_warning(
 def test_the_kind_of_a_file_system_is_that_of_its_nearest_mount() -> None:
     assert storage.file_system(Path("/proc/self")) == "proc"
     assert storage.file_system(Path("/dev/shm")) == "tmpfs"
+
+
+def test_clients_that_are_sent_to_this_machine_are_a_warning(
+    doctor: Doctor, s3: S3Server, s3_url: str
+) -> None:
+    doctor.args |= {"artifacts": s3_url, "downloads": "redirect"}
+    assert f"clients are sent to {s3.url} for audio" in doctor.warning("storage")
