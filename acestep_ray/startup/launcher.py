@@ -85,6 +85,9 @@ def environment() -> dict[str, str]:
         # Ray on loopback needs no token. A token file in the home folder must not turn tokens on.
         "RAY_AUTH_MODE": "disabled",
         "RAY_USAGE_STATS_ENABLED": "0",
+        # On a busy machine the process of the dashboard (with few modules, if there is none) needs
+        # more than Ray's 60 s.
+        "RAY_DASHBOARD_STARTUP_TIMEOUT_S": "300",
         "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
         # On a busy laptop a replica may need more than 0.1 s to report how busy it is.
         "RAY_SERVE_QUEUE_LENGTH_RESPONSE_DEADLINE_S": "1",

@@ -34,12 +34,13 @@ class LaunchLog:
 
     While the service starts, a traceback that ends with the message of a ConfigurationError is not
     shown: the message is in ``faults``. ``failed`` is set when the application can no longer become
-    ready.
+    ready. ``lines``: how many lines were read.
     """
 
     def __init__(self, verbose: bool) -> None:
         self.failed = threading.Event()
         self.faults: list[str] = []
+        self.lines = 0
         self._verbose = verbose
         self._held: list[str] | None = None
         self._may_hold = not verbose
@@ -49,6 +50,7 @@ class LaunchLog:
         """Read and show lines until there are no more."""
         figures = False
         for line in lines:
+            self.lines += 1
             fault = FAULT.search(line)
             if fault:
                 self.faults.append(fault[1])
