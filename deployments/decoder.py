@@ -15,7 +15,7 @@ from acestep_ray.replicas.planners import DECODER
 from acestep_ray.settings import Settings
 from deployments.device_watch import watch_device
 from deployments.job_store_client import RayJobStoreClient
-from deployments.ray_meter import RayMeter
+from deployments.ray_meter import meter_of
 from deployments.replica import ReplicaRegistrar, start
 from deployments.startup_checks import until_storage_ready
 
@@ -39,7 +39,7 @@ class Decoder:
 
     def _serve(self, settings: Settings, engine: DecoderEngine, artifacts: Artifacts) -> None:
         """Serve ``engine``, and register this replica."""
-        meter = RayMeter()
+        meter = meter_of(settings)
         self._worker = DecodeWorker(engine, artifacts, meter=meter)
         self._device_watch = watch_device(meter, "decoder", self._worker.busy)
         self._client = RayJobStoreClient(settings)

@@ -24,7 +24,7 @@ from acestep_ray.replicas.autoscaling import AutoscalingLoad
 from acestep_ray.replicas.registry import Registration, RegistrySnapshot, ReplicaRegistry
 from acestep_ray.settings import Settings
 from acestep_ray.shared_work import SharedCall, start_task
-from deployments.ray_meter import RayMeter
+from deployments.ray_meter import meter_of
 from deployments.replica_watch import watch_replicas
 from deployments.startup_checks import watch_nodes
 
@@ -42,7 +42,7 @@ class JobStoreActor:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._metrics = JobMetrics(RayMeter())
+        self._metrics = JobMetrics(meter_of(settings))
         self._registry = ReplicaRegistry()
         self._open_once = SharedCall(self._try_to_open)
         self._coordinator: JobCoordinator | None = None

@@ -20,7 +20,7 @@ from acestep_ray.replicas.gpu_memory import needs_of_planner
 from acestep_ray.replicas.planners import PlannerSpec
 from deployments.device_watch import watch_device
 from deployments.job_store_client import RayJobStoreClient
-from deployments.ray_meter import RayMeter
+from deployments.ray_meter import meter_of
 from deployments.replica import ReplicaRegistrar, gpu_share, start
 
 
@@ -36,7 +36,7 @@ class Planner:
         self._engine = start(
             spec.name, needs_of_planner(settings), lambda: make_planner(settings, gpu_share())
         )
-        meter = RayMeter()
+        meter = meter_of(settings)
         self._metrics = PlanMetrics(meter)
         self._device_watch = watch_device(meter, "planner", self._metrics.busy)
         description = self._engine.describe().model_copy(update={"deployment": spec.name})

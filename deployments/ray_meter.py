@@ -5,9 +5,15 @@ from typing import Any
 
 from ray.serve import metrics as serve_metrics
 
-from acestep_ray.metrics import Counter, Gauge, Histogram, Metric
+from acestep_ray.metrics import NO_METER, Counter, Gauge, Histogram, Meter, Metric
+from acestep_ray.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+
+def meter_of(settings: Settings) -> Meter:
+    """The meter of this process."""
+    return RayMeter() if settings.metrics else NO_METER
 
 
 class RayMeter:

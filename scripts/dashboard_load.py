@@ -34,7 +34,7 @@ ENVIRONMENT = {
     "ACESTEP_WEBHOOKS__ALLOW": "loopback",
 }
 RULES = DASHBOARD.with_name("alerts.yaml")
-SCRAPE_SECONDS = 5.0
+SCRAPE_SECONDS = 10.0
 
 
 def song(seconds: float = 5.0) -> bytes:

@@ -1,7 +1,9 @@
 """A real Prometheus for tests. It scrapes one service, and evaluates rules if it gets some."""
 
 import atexit
+import math
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -16,11 +18,11 @@ class Prometheus:
     """A separate process with its data in ``folder``. Listens on loopback only.
 
     ``ports``: of this machine, where metrics are. ``rules``: files of rules. ``every``: seconds
-    between two scrapes, and between two evaluations of the rules.
+    between two scrapes, and between two evaluations of the rules; a scrape may take as long.
     """
 
     def __init__(
-        self, folder: Path, ports: Sequence[int], rules: Sequence[Path] = (), every: float = 1.0
+        self, folder: Path, ports: Sequence[int], rules: Sequence[Path] = (), every: float = 3.0
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -71,6 +73,14 @@ class Prometheus:
         """The series of a query now: labels and value."""
         found = self._ask("query", query=expr)["result"]
         return [(one["metric"], float(one["value"][1])) for one in found]
+
+    def has_data(self, expr: str, seconds: float = 120.0) -> bool:
+        """Whether a query has had a number in the last ``seconds``. On a busy machine a scrape may
+        fail, and then there is nothing for a moment."""
+        now = time.time()
+        times = {"start": str(now - seconds), "end": str(now), "step": "5"}
+        found = self._ask("query_range", query=expr, **times)["result"]
+        return any(math.isfinite(float(value)) for one in found for _, value in one["values"])
 
     def value(self, expr: str) -> float | None:
         """The value of a query with one series; None if there is none."""

@@ -310,6 +310,7 @@ class Settings(BaseSettings):
         description="`acestep-ray serve` starts Ray's dashboard. Without it a start takes less "
         "processor time; `serve status` and `serve deploy` cannot be used then.",
     )
+    metrics: bool = Field(True, description="Record the metrics of this service (acestep_*).")
     metrics_port: int | None = Field(
         None,
         ge=1,

@@ -16,6 +16,7 @@ from acestep_ray.metrics import (
     REPLICAS,
     SLOTS,
     STORE_UP,
+    WEBHOOKS_PENDING,
     WORKERS_LOST,
     Meter,
     one_of,
@@ -78,6 +79,7 @@ class JobMetrics:
         meter.set(QUEUED_JOBS, max(0, stats.queued - stats.queued_for_plan), stage="decode")
         oldest = stats.oldest_queued_at
         meter.set(QUEUE_OLDEST_SECONDS, 0 if oldest is None else max(0.0, now - oldest))
+        meter.set(WEBHOOKS_PENDING, stats.deliveries_pending)
         meter.set(REPLICAS, capacity.planners, kind="planner")
         meter.set(REPLICAS, capacity.decoders, kind="decoder")
         meter.set(SLOTS, capacity.plan_slots, kind="planner")

@@ -67,7 +67,8 @@ class JobTiming:
 @dataclass(frozen=True)
 class StoreStats:
     """Number of jobs by status; ``queued_for_plan``: queued jobs that wait for a plan first.
-    ``oldest_queued_at``: submit of the first queued job, epoch seconds; None if none is queued."""
+    ``oldest_queued_at``: submit of the first queued job, epoch seconds; None if none is queued.
+    ``deliveries_pending``: webhook messages that are not yet delivered or given up."""
 
     queued: int
     running: int
@@ -77,6 +78,7 @@ class StoreStats:
     recent_seconds: tuple[float, ...]  # start to end of the last 50 succeeded jobs
     recent_paces: tuple[JobTiming, ...] = ()  # of the same jobs, if measured
     oldest_queued_at: float | None = None
+    deliveries_pending: int = 0
 
 
 @dataclass(frozen=True)

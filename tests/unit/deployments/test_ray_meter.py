@@ -7,13 +7,15 @@ import pytest
 from acestep_ray.metrics import (
     DEVICE_BUSY_SECONDS,
     METRICS,
+    NO_METER,
     STAGE_SECONDS,
     STORE_UP,
     Counter,
     Gauge,
     Histogram,
 )
-from deployments.ray_meter import RayMeter
+from acestep_ray.settings import Settings
+from deployments.ray_meter import RayMeter, meter_of
 
 
 def test_ray_takes_every_metric(caplog: pytest.LogCaptureFixture) -> None:
@@ -40,3 +42,8 @@ def test_a_mistake_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     assert [record.args for record in errors] == [
         (metric.name,) for metric in (DEVICE_BUSY_SECONDS, STORE_UP, STAGE_SECONDS)
     ]
+
+
+def test_metrics_can_be_left_out() -> None:
+    assert isinstance(meter_of(Settings()), RayMeter)
+    assert meter_of(Settings(metrics=False)) is NO_METER

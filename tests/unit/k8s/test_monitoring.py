@@ -22,7 +22,7 @@ EXPRESSIONS = {
     **{f"panel {panel.title}": [query.expr for query in panel.queries] for panel in PANELS},
     **{f"alert {rule['alert']}": [rule["expr"]] for rule in RULES},
 }
-RAYS = {"ray_serve_deployment_replica_healthy", "ray_serve_deployment_replica_starts_total"} | {
+RAYS = {"ray_serve_deployment_replica_healthy"} | {
     f"ray_node_{name}" for name in ("disk_utilization_percentage", "mem_used", "mem_total")
 }
 """Metrics that Ray records itself."""

@@ -125,7 +125,7 @@ def _deliveries(rows: Sequence[Any]) -> list[records.DeliveryRecord]:
 
 
 def _stats(values: Sequence[Any]) -> records.StoreStats:
-    (queued, running, succeeded, failed), queued_for_plan, recent, oldest = values
+    (queued, running, succeeded, failed), queued_for_plan, recent, oldest, deliveries = values
     return records.StoreStats(
         queued=queued,
         running=running,
@@ -141,6 +141,7 @@ def _stats(values: Sequence[Any]) -> records.StoreStats:
             if device is not False
         ),
         oldest_queued_at=_float(oldest),
+        deliveries_pending=deliveries,
     )
 
 

@@ -12,6 +12,7 @@ from acestep_ray.jobs.store.records import (
     StoreStats,
     Submitted,
 )
+from acestep_ray.jobs.store.sqlite import delivery_rows
 from acestep_ray.jobs.store.sqlite.row import JobRow
 from acestep_ray.jobs.store.sqlite.table import JobTable
 
@@ -138,6 +139,7 @@ def stats(table: JobTable, op: Stats, now: float) -> StoreStats:
             if device_seconds is not None
         ),
         oldest_queued_at=first[0].created_at if first else None,
+        deliveries_pending=delivery_rows.pending(table.db),
     )
 
 

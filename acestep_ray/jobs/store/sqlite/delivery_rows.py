@@ -29,6 +29,12 @@ def select(db: sqlite3.Connection, where: str, *values: object) -> list[Delivery
     return [_record(row) for row in rows]
 
 
+def pending(db: sqlite3.Connection) -> int:
+    """Number of messages that are not yet delivered or given up."""
+    count = "SELECT COUNT(*) FROM deliveries INDEXED BY deliveries_due WHERE state = 'pending'"
+    return int(db.execute(count).fetchone()[0])
+
+
 def remove_settled(db: sqlite3.Connection, job_id: str) -> None:
     """Remove the messages of a job that are delivered or given up."""
     db.execute("DELETE FROM deliveries WHERE job_id = ? AND state <> 'pending'", (job_id,))

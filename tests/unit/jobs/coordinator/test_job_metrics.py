@@ -24,6 +24,7 @@ from acestep_ray.metrics import (
     REPLICAS,
     SLOTS,
     STORE_UP,
+    WEBHOOKS_PENDING,
     WORKERS_LOST,
 )
 from acestep_ray.replicas.capacity import Capacity
@@ -102,7 +103,7 @@ def test_a_clock_that_was_set_back_gives_no_negative_time(
 
 COUNTS = StoreStats(
     queued=5, running=2, succeeded=7, failed=1, queued_for_plan=3, recent_seconds=(),
-    oldest_queued_at=1000.0,
+    oldest_queued_at=1000.0, deliveries_pending=9,
 )  # fmt: skip
 
 
@@ -148,6 +149,7 @@ async def test_the_queue_is_recorded_again_and_again(
     }
     assert meter.gauges[QUEUED_JOBS.name] == {("plan",): 3, ("decode",): 2}
     assert meter.gauges[QUEUE_OLDEST_SECONDS.name] == {(): 60}
+    assert meter.gauges[WEBHOOKS_PENDING.name] == {(): 9}
     assert meter.gauges[REPLICAS.name] == {("planner",): 1, ("decoder",): 1}
     assert meter.gauges[SLOTS.name] == {("planner",): 16, ("decoder",): 2}
 

@@ -131,7 +131,7 @@ function ops.Stats()
   if first then
     oldest = redis.call('HGET', key('job:' .. first), 'created_at')
   end
-  return { counts, for_plan, recent, oldest }
+  return { counts, for_plan, recent, oldest, redis.call('ZCARD', key('deliveries:due')) }
 end
 
 local function by_place(one, other)
