@@ -62,7 +62,8 @@ class Meter(Protocol):
     never waits; may be called from any thread."""
 
     def add(self, metric: Counter, value: float = 1.0, /, **labels: str) -> None:
-        """Let a counter rise by ``value``; 0 changes nothing."""
+        """Let a counter rise by ``value``. 0 only makes its series known: Prometheus sees a rise
+        only in a series that it has seen before, so rare events are recorded as 0 at the start."""
         ...
 
     def set(self, metric: Gauge, value: float, /, **labels: str) -> None:
@@ -117,7 +118,10 @@ WORKERS_LOST = Counter(
     ("outcome",),
 )
 JOB_WAIT_SECONDS = Histogram(
-    "acestep_job_wait_seconds", "From the submit to the first start.", ("task",), WAITS
+    "acestep_job_wait_seconds",
+    "From the submit to a start; counted again if the job has to start again.",
+    ("task",),
+    WAITS,
 )
 JOB_SECONDS = Histogram(
     "acestep_job_seconds", "From the submit to the end.", ("task", "status"), WAITS
@@ -157,14 +161,20 @@ DEVICE_BUSY_SECONDS = Counter(
     "Time in which the engine of a replica worked. Its rate is the busy share, 0 to 1.",
     ("kind",),
 )
-GPU_MEMORY_USED_BYTES = Gauge(
-    "acestep_gpu_memory_used_bytes", "Memory in use on the replica's GPU.", ("kind",)
+DEVICE_MEMORY_USED_BYTES = Gauge(
+    "acestep_device_memory_used_bytes",
+    "Memory in use, by all processes, on the replica's GPU; without one, of the machine.",
+    ("kind",),
 )
-GPU_MEMORY_TOTAL_BYTES = Gauge(
-    "acestep_gpu_memory_total_bytes", "Memory of the replica's GPU.", ("kind",)
+DEVICE_MEMORY_TOTAL_BYTES = Gauge(
+    "acestep_device_memory_total_bytes",
+    "All memory of the replica's GPU; without one, of the machine.",
+    ("kind",),
 )
-GPU_MEMORY_PEAK_BYTES = Gauge(
-    "acestep_gpu_memory_peak_bytes", "Most memory that tensors held during the last job.", ("kind",)
+DEVICE_MEMORY_PEAK_BYTES = Gauge(
+    "acestep_device_memory_peak_bytes",
+    "Most GPU memory that the decoder's tensors held during its last job.",
+    ("kind",),
 )
 
 # HTTP: recorded by the ingress. route: a route's template, such as /v1/jobs/{job_id}.
@@ -182,7 +192,7 @@ HTTP_SECONDS = Histogram(
 )
 UPLOADS_REFUSED = Counter(
     "acestep_uploads_refused_total",
-    "Requests with client audio that were refused. reason: the problem's code.",
+    "Requests refused for the body or the audio that they sent. reason: the problem's code.",
     ("reason",),
 )
 EVENT_STREAMS = Gauge("acestep_event_streams", "Open event streams of this ingress replica.")

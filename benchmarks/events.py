@@ -51,6 +51,7 @@ VARIANTS = (
     Variant("nobody follows"),
     Variant("one stream of all jobs", ["/v1/events"]),
     Variant("a stream per job", ["/v1/jobs/{}/events"]),
+    Variant("without metrics", environment={"ACESTEP_METRICS": "false"}),
 )
 
 

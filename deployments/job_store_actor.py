@@ -10,6 +10,8 @@ import ray
 from acestep_ray.jobs.client import LeaseRequest
 from acestep_ray.jobs.coordinator.change_log import Changes, Entries
 from acestep_ray.jobs.coordinator.coordinator import JobCoordinator
+from acestep_ray.jobs.coordinator.job_metrics import JobMetrics
+from acestep_ray.jobs.coordinator.queue_recorder import record_queue
 from acestep_ray.jobs.events import EventId, JobEvent, Topic
 from acestep_ray.jobs.result import Progress
 from acestep_ray.jobs.snapshot import QueueStats, State
@@ -22,6 +24,7 @@ from acestep_ray.replicas.autoscaling import AutoscalingLoad
 from acestep_ray.replicas.registry import Registration, RegistrySnapshot, ReplicaRegistry
 from acestep_ray.settings import Settings
 from acestep_ray.shared_work import SharedCall, start_task
+from deployments.ray_meter import meter_of
 from deployments.replica_watch import watch_replicas
 from deployments.startup_checks import watch_nodes
 
@@ -39,6 +42,7 @@ class JobStoreActor:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._metrics = JobMetrics(meter_of(settings))
         self._registry = ReplicaRegistry()
         self._open_once = SharedCall(self._try_to_open)
         self._coordinator: JobCoordinator | None = None
@@ -62,13 +66,20 @@ class JobStoreActor:
 
     def _watch(self) -> None:
         if not self._watches:
-            watches = watch_nodes(self._settings), watch_replicas(self._registry)
+            watches = (
+                watch_nodes(self._settings),
+                watch_replicas(self._registry),
+                record_queue(self._metrics, self.stats, self._registry),
+            )
             self._watches = [start_task(watch) for watch in watches]
 
     async def _try_to_open(self) -> None:
         """Open the coordinator and keep it: its callers may no longer wait when it is open."""
         coordinator = JobCoordinator(
-            lambda: open_store(self._settings), self._settings, self._registry
+            lambda: open_store(self._settings),
+            self._settings,
+            self._registry,
+            observers=[self._metrics.changed],
         )
         try:
             await coordinator.open()

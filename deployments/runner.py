@@ -17,6 +17,7 @@ from acestep_ray.settings import Settings
 from acestep_ray.webhooks.sender import Sender
 from deployments.engine_stream import stream_events
 from deployments.job_store_client import RayJobStoreClient
+from deployments.ray_meter import meter_of
 from deployments.replica import cluster_id
 
 
@@ -64,7 +65,7 @@ class Runner:
         def job_data(snapshot: Snapshot) -> dict[str, Any]:
             return job_view(snapshot, settings).model_dump(mode="json")
 
-        self._sender = Sender(client, job_data, settings.webhooks)
+        self._sender = Sender(client, job_data, settings.webhooks, meter_of(settings))
         self._sender.start()
         self._runner = JobRunner(
             client,

@@ -310,6 +310,14 @@ class Settings(BaseSettings):
         description="`acestep-ray serve` starts Ray's dashboard. Without it a start takes less "
         "processor time; `serve status` and `serve deploy` cannot be used then.",
     )
+    metrics: bool = Field(True, description="Record the metrics of this service (acestep_*).")
+    metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port of the metrics for Prometheus, path /metrics, on every address of this "
+        "machine; used by `acestep-ray serve`. None: a free port, another one at each start.",
+    )
     public_url: str = Field(
         "", description="Address that clients use; if set, audio paths are absolute URLs under it."
     )

@@ -217,8 +217,9 @@ class ExtendLeases(Direct[None]):
 @dataclass(frozen=True)
 class Purge(Direct[int]):
     """Expire jobs that ended more than ``keep`` seconds ago, at most ``limit`` per call. Delete
-    expired ids after ``keep_expired`` more seconds, and idempotency keys after
-    ``keep_idempotency`` seconds. Returns int: how many jobs expired."""
+    expired ids after ``keep_expired`` more seconds, together with the webhook messages that were
+    never delivered, and idempotency keys after ``keep_idempotency`` seconds. Returns int: how many
+    jobs expired."""
 
     keep: float
     keep_expired: float
@@ -252,13 +253,13 @@ class Backlog(Direct[list[BacklogItem]]):
 
 @dataclass(frozen=True)
 class LeaseDeliveries(Direct[list[DeliveryRecord]]):
-    """Take the next webhook messages that are due, at most ``limit``, oldest first. No other call
-    gets them for ``seconds``. Returns list[DeliveryRecord].
+    """Take at most ``limit`` webhook messages, those that are due the longest. No other call gets
+    them for ``seconds``. Returns list[DeliveryRecord], the oldest first.
 
     Messages of changes are stored in the transaction of the change: SUBMITTED, STARTED (kind
     "running"), REQUEUED and ENDED, if the job's ``webhook_kinds`` have them. They survive the
-    deletion of their job. A repeated ``request_id`` returns the messages that it still has, and
-    takes no others.
+    deletion of their job. A repeated ``request_id`` returns the messages that it still has; it
+    takes others only if it has none.
     """
 
     limit: int

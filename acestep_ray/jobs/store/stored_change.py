@@ -20,6 +20,11 @@ _KINDS = {
 """The most frequent kind of change that leads to a status."""
 
 
+def stored_change(change: JobChange) -> dict[str, Any]:
+    """The mapping of a change."""
+    return {name: value for name, value in vars(change).items() if value is not None}
+
+
 def read_change(stored: Mapping[str, Any]) -> JobChange:
     """A change that any release has stored: only ``job_id`` and ``status`` are always present.
 

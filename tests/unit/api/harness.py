@@ -40,6 +40,7 @@ from acestep_ray.planner.protocol import Metadata, Plan, PlannerDescription, Son
 from acestep_ray.replicas.deployed import Deployed
 from acestep_ray.replicas.registry import Registration
 from acestep_ray.settings import Settings
+from tests.recording_meter import RecordingMeter
 from tests.unit.jobs.local_client import LocalClient
 
 MOCK_LM = PlannerDescription(
@@ -236,6 +237,7 @@ class ApiHarness:
     http: httpx.AsyncClient
     folder: Path
     app: ASGIApp
+    meter: RecordingMeter
 
     async def submit(self, **fields: object) -> httpx.Response:
         """POST the fields as JSON, with a caption unless they have one (or null for none)."""

@@ -11,8 +11,9 @@ import yaml
 
 from acestep_ray.cli import main
 from acestep_ray.startup import launcher
-from acestep_ray.startup.launcher import refuse_used_port, url_of
+from acestep_ray.startup.launcher import url_of
 from acestep_ray.startup.ray_node import RayNode
+from acestep_ray.startup.refusals import other_on_ipv6
 from tests.redis_server import RedisServer
 from tests.service import free_port
 
@@ -44,6 +45,18 @@ def test_a_used_port_is_reported_at_once(
     assert f"port {port}" in capsys.readouterr().err
 
 
+def test_a_port_for_metrics_that_is_used_is_refused(
+    tmp_path: Path, config: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ray's agent would end, and the whole node with it."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        config["applications"][0]["args"]["metrics_port"] = other.getsockname()[1]
+        assert main(["serve", write(tmp_path, config), "--port", str(free_port())]) == 2
+    assert "choose another with ACESTEP_METRICS_PORT" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("port", [-1, 0, 65_536])
 def test_a_port_that_is_none_is_refused(
     tmp_path: Path, config: dict[str, Any], capsys: pytest.CaptureFixture[str], port: int
@@ -52,15 +65,14 @@ def test_a_port_that_is_none_is_refused(
     assert f"port {port} on 127.0.0.1 cannot be used (a port is" in capsys.readouterr().err
 
 
-def test_a_port_that_localhost_leads_past_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_that_localhost_leads_past_is_reported() -> None:
     """As if a container has the port on ::1, which most programs try first for localhost."""
     with socket.socket(socket.AF_INET6) as other:
         other.bind(("::1", 0))
         other.listen()
-        refuse_used_port("127.0.0.1", other.getsockname()[1])
-        assert "where 'localhost' may lead" in capsys.readouterr().err
-    refuse_used_port("127.0.0.1", free_port())
-    assert capsys.readouterr().err == ""
+        why = other_on_ipv6("127.0.0.1", other.getsockname()[1])
+    assert why is not None and "where 'localhost' may lead" in why
+    assert other_on_ipv6("127.0.0.1", free_port()) is None
 
 
 @pytest.mark.parametrize(

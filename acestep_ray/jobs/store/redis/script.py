@@ -11,11 +11,15 @@ from redis.exceptions import NoScriptError
 
 from acestep_ray.jobs.job import TRANSITIONS, ErrorCode
 from acestep_ray.jobs.store import messages
-from acestep_ray.jobs.store.errors import SchemaTooNew
+from acestep_ray.jobs.store.errors import SchemaTooNew, StoreUnsuitable
 from acestep_ray.jobs.store.redis.connection import Connection
+from acestep_ray.jobs.store.webhook_messages import EVENTS
 
 PREFIX = "{acestep}:"
 """Prefix of every key. The braces keep all keys on one node of a Redis Cluster."""
+
+META = PREFIX + "meta"
+"""Key of the schema's version, and of an import that has not ended."""
 
 SCHEMA_VERSION = 1
 """Raise it if an older and a newer release would misread each other's keys. A new column is not a
@@ -37,12 +41,15 @@ RECORD = (
     "error",
     "error_code",
     "plan_pending",
+    "owner",
+    "task",
+    "webhook",
 )
 """Columns of a job that a JobRecord contains unchanged."""
 
 COLUMNS = (
     *RECORD,
-    "owner",
+    "webhook_kinds",
     "lease_request",
     "released",
     "ended_by",
@@ -54,10 +61,35 @@ COLUMNS = (
 """All columns of a job, with the meaning that they have in the SQLite schema. ``idempotency``: the
 job's field in the hash of idempotency keys."""
 
+DELIVERY = (
+    "delivery_id",
+    "job_id",
+    "kind",
+    "state",
+    "created_at",
+    "tries",
+    "next_at",
+    "last_try_at",
+    "http_status",
+    "error",
+)
+"""Columns of a webhook message that a DeliveryRecord contains unchanged. In addition a message has
+``change`` (stored_change.py, as msgpack), ``number`` and ``lease_request``, with the meaning that
+they have in the SQLite schema."""
+
 KEEP_CHANGES = 10_000
 """About how many entries the stream of changes keeps."""
 
-_PARTS = ("jobs", "clients", "leases", "attempts", "retention", "restore", "apply")
+_PARTS = (
+    "jobs",
+    "clients",
+    "leases",
+    "attempts",
+    "deliveries",
+    "retention",
+    "restore",
+    "apply",
+)
 
 
 @dataclass(frozen=True)
@@ -101,6 +133,18 @@ def refuse_newer(name: str, version: int) -> None:
         )
 
 
+def refuse_unusable(connection: Connection) -> None:
+    """Raise SchemaTooNew if a later release wrote the database, and StoreUnsuitable if only a part
+    of an import is there. An empty database is usable."""
+    version, importing = connection.execute("HMGET", META, "version", "importing")
+    refuse_newer(connection.address.name, int(version or 0))
+    if importing:
+        raise StoreUnsuitable(
+            f"{connection.address.name} holds only a part of {importing.decode()}; run"
+            " `acestep-ray migrate-store` to its end first."
+        )
+
+
 def _prelude() -> str:
     transitions = {f"{status} {event}": to for (status, event), to in TRANSITIONS.items()}
     texts = {
@@ -110,6 +154,7 @@ def _prelude() -> str:
         "given_up_unbegun": messages.GIVEN_UP_UNBEGUN,
         "overdue": messages.OVERDUE,
     }
+    events = {str(change): str(event) for change, event in EVENTS.items()}
     return "\n".join(
         (
             f"local VERSION = '{SCHEMA_VERSION}'",
@@ -118,6 +163,8 @@ def _prelude() -> str:
             f"local MESSAGES = {_table(texts)}",
             f"local RECORD = {_list(RECORD)}",
             f"local COLUMNS = {_list(COLUMNS)}",
+            f"local DELIVERY = {_list(DELIVERY)}",
+            f"local EVENTS = {_table(events)}",
             f"local ERROR_CODES = {_list(ErrorCode)}",
         )
     )

@@ -12,6 +12,7 @@ from acestep_ray.jobs.store.records import (
     StoreStats,
     Submitted,
 )
+from acestep_ray.jobs.store.sqlite import delivery_rows
 from acestep_ray.jobs.store.sqlite.row import JobRow
 from acestep_ray.jobs.store.sqlite.table import JobTable
 
@@ -124,6 +125,7 @@ def stats(table: JobTable, op: Stats, now: float) -> StoreStats:
         f" ORDER BY finished_at DESC LIMIT {_RECENT}"
     ).fetchall()
     counts = table.queue.counts
+    first = table.select("place = ?", table.queue.places[0]) if table.queue.places else []
     return StoreStats(
         queued=counts[Status.QUEUED],
         running=counts[Status.RUNNING],
@@ -136,6 +138,8 @@ def stats(table: JobTable, op: Stats, now: float) -> StoreStats:
             for _, work, device_seconds, plan_seconds in recent
             if device_seconds is not None
         ),
+        oldest_queued_at=first[0].created_at if first else None,
+        deliveries_pending=delivery_rows.pending(table.db),
     )
 
 

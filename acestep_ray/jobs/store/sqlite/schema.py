@@ -123,7 +123,37 @@ _VERSION_3 = (
     " WHERE error_code IS NOT NULL",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
+_VERSION_4 = (
+    # ``webhook``: JSON of jobs.webhook.Webhook. ``webhook_kinds``: the kinds of changes that are to
+    # be delivered, joined by commas.
+    "ALTER TABLE jobs ADD COLUMN task TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE jobs ADD COLUMN webhook TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE jobs ADD COLUMN webhook_kinds TEXT NOT NULL DEFAULT ''",
+    # Webhook messages: see records.DeliveryRecord. ``change``: JSON (stored_change.py).
+    # ``lease_request``: the last LeaseDeliveries that took it, until its outcome is stored.
+    """
+    CREATE TABLE deliveries (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        delivery_id TEXT NOT NULL UNIQUE,
+        job_id TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        change TEXT NOT NULL,
+        state TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        tries INTEGER NOT NULL,
+        next_at REAL,
+        last_try_at REAL,
+        http_status INTEGER,
+        error TEXT,
+        lease_request TEXT
+    ) STRICT
+    """,
+    "CREATE INDEX deliveries_by_job ON deliveries (job_id, number)",
+    "CREATE INDEX deliveries_due ON deliveries (next_at, number) WHERE state = 'pending'",
+    "CREATE INDEX deliveries_leased ON deliveries (lease_request) WHERE lease_request IS NOT NULL",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 
 
 def migrate(db: sqlite3.Connection) -> None:
@@ -134,11 +164,7 @@ def migrate(db: sqlite3.Connection) -> None:
     db.execute("BEGIN IMMEDIATE")
     try:
         (version,) = db.execute("PRAGMA user_version").fetchone()
-        if version > len(MIGRATIONS):
-            raise SchemaTooNew(
-                f"The job store has schema version {version}, but this release knows versions up"
-                f" to {len(MIGRATIONS)}; run the release that wrote it, or a later one."
-            )
+        refuse_newer(version)
         for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
             for statement in statements:
                 db.execute(statement)
@@ -148,3 +174,12 @@ def migrate(db: sqlite3.Connection) -> None:
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
+
+
+def refuse_newer(version: int) -> None:
+    """Raise SchemaTooNew if a later release wrote the database."""
+    if version > len(MIGRATIONS):
+        raise SchemaTooNew(
+            f"The job store has schema version {version}, but this release knows versions up"
+            f" to {len(MIGRATIONS)}; run the release that wrote it, or a later one."
+        )

@@ -9,14 +9,22 @@ from typing import Any
 from acestep_ray.jobs.store import errors
 from acestep_ray.jobs.store import operations as ops
 from acestep_ray.jobs.store.records import JobChange
-from acestep_ray.jobs.store.sqlite import attempts, client_ops, leases, retention
-from acestep_ray.jobs.store.sqlite.lock import OwnerLock
+from acestep_ray.jobs.store.sqlite import attempts, client_ops, deliveries, leases, retention
+from acestep_ray.jobs.store.sqlite.lock import OwnerLock, lock_file
 from acestep_ray.jobs.store.sqlite.schema import migrate
 from acestep_ray.jobs.store.sqlite.table import JobTable
 
 logger = logging.getLogger(__name__)
 
-_READS = (ops.Get, ops.ListJobs, ops.IsOwner, ops.ListGarbage, ops.Stats, ops.Backlog)
+_READS = (
+    ops.Get,
+    ops.ListJobs,
+    ops.IsOwner,
+    ops.ListGarbage,
+    ops.Stats,
+    ops.Backlog,
+    ops.ListDeliveries,
+)
 _OPERATIONS: dict[type, Callable[[JobTable, Any, float], object]] = {
     ops.Submit: client_ops.submit,
     ops.Get: client_ops.get,
@@ -38,6 +46,9 @@ _OPERATIONS: dict[type, Callable[[JobTable, Any, float], object]] = {
     ops.Purge: retention.purge,
     ops.ListGarbage: retention.list_garbage,
     ops.AckGarbage: retention.ack_garbage,
+    ops.LeaseDeliveries: deliveries.lease_deliveries,
+    ops.SaveDelivery: deliveries.save_delivery,
+    ops.ListDeliveries: deliveries.list_deliveries,
 }
 _SYNCHRONOUS = "FULL"  # in WAL mode, anything less loses the last batches in a power cut
 _VACUUM_PAGES = 5000
@@ -68,7 +79,7 @@ class SqliteStore:
         self._closed = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = OwnerLock(path.with_name(path.name + ".lock"), lock_wait)
+            self._lock = OwnerLock(lock_file(path), lock_wait)
         except OSError as error:
             raise errors.StoreUnavailable(
                 f"The job store {path} cannot be opened: {error}."

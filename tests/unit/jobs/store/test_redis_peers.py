@@ -115,9 +115,10 @@ def test_what_a_later_release_reports_is_understood_as_far_as_it_is_known(
     listener: RedisPeers, server: RedisServer
 ) -> None:
     later = {"job_id": "a", "status": "running", "kind": "paused", "at": 7, "brand_new": 1}
-    entry = ("store", "new", "jobs", msgpack.packb([["a", "running"]]))
-    entry += ("changes", msgpack.packb([later]))
-    server.do("XADD", "{acestep}:changes", "0-*", *entry)
+    entry = {"store": "new", "jobs": [["a", "running"]], "changes": [later]}
+    entry |= {name: msgpack.packb(entry[name]) for name in ("jobs", "changes")}
+    fields = [word for field in entry.items() for word in field]
+    server.do("XADD", "{acestep}:changes", "0-*", *fields)
     assert listener.exchange("", 0).changes == [
         JobChange("a", ChangeKind.STARTED, Status.RUNNING, at=7.0)
     ]

@@ -40,6 +40,9 @@ function ops.Submit(op, now)
     planner = op.planner,
     work = op.work,
     idempotency = field,
+    task = op.task, -- a client of an earlier release has neither this nor the next two
+    webhook = op.webhook,
+    webhook_kinds = table.concat(op.webhook_kinds or {}, ','),
   }, { spec = op.spec }, now)
   if field then
     redis.call('HSET', key('idempotency'), field, cmsgpack.pack({ op.job_id, op.fingerprint }))
@@ -123,7 +126,12 @@ function ops.Stats()
     recent[number] = redis.call('HMGET', key('job:' .. job_id),
       'started_at', 'finished_at', 'work', 'device_seconds', 'plan_seconds')
   end
-  return { counts, for_plan, recent }
+  local oldest = false
+  local first = redis.call('ZRANGE', key('status:queued'), 0, 0)[1]
+  if first then
+    oldest = redis.call('HGET', key('job:' .. first), 'created_at')
+  end
+  return { counts, for_plan, recent, oldest, redis.call('ZCARD', key('deliveries:due')) }
 end
 
 local function by_place(one, other)

@@ -6,6 +6,7 @@
 -- `move` takes it from the old ones to the new ones.
 
 local jobs = {}
+local deliveries = {} -- see deliveries.lua
 local changes = {} -- every change of this batch, as a JobChange with its names
 local NONE = {} -- removes a column's value
 local STORE = ARGV[1] -- name of the store that applies this batch
@@ -144,6 +145,9 @@ local function memberships(job)
   if job.status == 'queued' and job.plan_pending then
     counts['planners'] = job.planner
   end
+  if not job.finished_at and deliveries.wanted(job, 'ended') then
+    sets['webhooks'] = job.place
+  end
   return sets, counts
 end
 
@@ -213,13 +217,15 @@ function jobs.newest(name, before, limit)
 end
 
 -- `job` as it is after the change; `lost`: see JobChange.
-local function publish(job, kind, now, lost)
-  changes[#changes + 1] = {
+local function change_of(job, kind, now, lost)
+  return {
     job_id = job.job_id,
     kind = kind,
     status = job.status,
     at = now,
     owner = job.owner,
+    task = job.task,
+    webhook = job.webhook,
     attempt = job.attempt,
     created_at = job.created_at,
     started_at = job.started_at,
@@ -229,7 +235,16 @@ local function publish(job, kind, now, lost)
   }
 end
 
--- Write a job with all its columns. Without a place it comes to the end of the queue.
+-- Report a change to the readers of changes, and by a message if the job's webhook wants one.
+local function publish(job, kind, now, lost)
+  local change = change_of(job, kind, now, lost)
+  changes[#changes + 1] = change
+  if EVENTS[kind] and deliveries.wanted(job, EVENTS[kind]) then
+    deliveries.insert(change, EVENTS[kind])
+  end
+end
+
+-- Write a job with all its columns. Without a place it is put at the end of the queue.
 function jobs.put(job, texts)
   job.place = job.place or redis.call('HINCRBY', key('meta'), 'last_place', 1)
   local fields = {}
@@ -321,8 +336,10 @@ function jobs.free_key(job)
 end
 
 -- Remove an ended job. Its id becomes a tombstone and garbage. Its idempotency key is free again:
--- who sends a deleted job again wants a new job.
+-- who sends a deleted job again wants a new job. Its webhook messages are removed, except those that
+-- are still to be delivered.
 function jobs.expire(job, now)
+  deliveries.job_removed(job)
   move(job, nil)
   redis.call('DEL', key('job:' .. job.job_id), key('texts:' .. job.job_id))
   jobs.free_key(job)

@@ -167,5 +167,6 @@ function ops.Sweep(op, now)
   redis.call('ZREMRANGEBYSCORE', key('runners'), '-inf', string.format('(%.17g', now))
   redis.call('HSET', key('sweeps'), STORE, now)
   jobs.index_errors()
+  deliveries.add_missing()
   return changed
 end

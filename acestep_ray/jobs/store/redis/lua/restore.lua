@@ -4,6 +4,10 @@ function ops.Restore(op)
   jobs.put(op.job, op.texts)
 end
 
+function ops.RestoreDelivery(op)
+  deliveries.put(op.delivery, op.change)
+end
+
 function ops.RestoreKey(op)
   local field = op.owner .. '\0' .. op.key
   redis.call('HSET', key('idempotency'), field, cmsgpack.pack({ op.job_id, op.fingerprint }))
