@@ -20,9 +20,9 @@ from scripts.dashboard_panels import Panel, panels
 
 SAMPLES = 150
 """Points of a line."""
-CELL = (0.62, 0.30)
+CELL = (0.52, 0.30)
 """Width and height of a cell of the dashboard's grid, inches."""
-DPI = 100
+DPI = 110
 MOST_NAMES = 8
 """Series of a panel that have a legend: the largest ones."""
 INK, FAINT, PAPER = "#24292f", "#8c959f", "#f6f8fa"
@@ -76,7 +76,7 @@ class Picture:
     def __init__(self, plt: Any, shown: Sequence[Panel], seconds: float) -> None:
         self._plt = plt
         self._seconds = seconds
-        self._rows = max(panel.place[1] + panel.place[3] for panel in shown)
+        self._rows = max(panel.place[1] + panel.place[3] for panel in shown) + 0.3
         size = (24 * CELL[0], self._rows * CELL[1])
         self._figure = plt.figure(figsize=size, dpi=DPI, facecolor=PAPER)
         for panel in {panel.row: panel for panel in reversed(shown)}.values():  # first of each row
@@ -100,8 +100,14 @@ class Picture:
         elif panel.kind == "stat":
             self._numbers(card, panel, lines)
         else:
-            plot = (left + 0.034, bottom + 2.35 / self._rows, wide - 0.042, high - 3.4 / self._rows)
-            self._lines(self._figure.add_axes(plot), panel, lines)
+            plot = (
+                left + 0.036,
+                bottom + 1.75 / self._rows,
+                wide - 0.044,
+                high - 2.75 / self._rows,
+            )
+            below = (left + 0.006, bottom + 1.25 / self._rows)
+            self._lines(self._figure.add_axes(plot), panel, lines, below)
 
     def _numbers(self, card: Any, panel: Panel, lines: Sequence[Line]) -> None:
         for number, line in enumerate(lines):
@@ -115,7 +121,10 @@ class Picture:
                 color=FAINT,
             )  # fmt: skip
 
-    def _lines(self, axes: Any, panel: Panel, lines: Sequence[Line]) -> None:
+    def _lines(
+        self, axes: Any, panel: Panel, lines: Sequence[Line], below: tuple[float, float]
+    ) -> None:
+        """``below``: where the names begin, as parts of the picture."""
         largest = sorted(lines, key=lambda line: -max(value for _, value in line.points))
         named = {line.name for line in largest[:MOST_NAMES]}
         colors = self._plt.get_cmap("tab10").colors + self._plt.get_cmap("Set2").colors
@@ -128,8 +137,9 @@ class Picture:
             if line.name in named:
                 axes.plot([], [], color=color, linewidth=3, label=line.name)
         axes.set_xlim(0, self._seconds)
-        top = axes.get_ylim()[1]
-        axes.set_ylim(0, 1.02 if panel.unit == "percentunit" else max(top, 1e-9) * 1.02)
+        flat = all(value == 0 for line in lines for _, value in line.points)
+        top = 1.0 if flat or panel.unit == "percentunit" else axes.get_ylim()[1]
+        axes.set_ylim(0, 1.02 * top)
         axes.yaxis.set_major_locator(self._plt.MaxNLocator(4))
         axes.yaxis.set_major_formatter(lambda value, _: text_of(value, panel.unit))
         axes.xaxis.set_major_locator(self._plt.MaxNLocator(5, steps=[1, 2, 3, 6, 10]))
@@ -140,8 +150,9 @@ class Picture:
         for side in axes.spines.values():
             side.set_visible(False)
         axes.legend(
-            loc="upper left", bbox_to_anchor=(-0.09, -0.13), ncol=4 if len(named) > 2 else 2,
-            fontsize=6.5, frameon=False, borderpad=0, handlelength=1, columnspacing=1,
+            loc="upper left", bbox_to_anchor=below, bbox_transform=self._figure.transFigure,
+            ncol=4 if len(named) > 2 else 2, fontsize=6.5, frameon=False, borderpad=0,
+            handlelength=1, columnspacing=1, labelspacing=0.3,
         )  # fmt: skip
 
     def _stack(self, axes: Any, lines: Sequence[Line], colors: Sequence[Any]) -> None:
