@@ -8,13 +8,20 @@ CODE := acestep_ray deployments tests benchmarks scripts
 # Unit tests that start programs which take seconds, or wait for such a program to come back.
 SLOW := startup/test_launcher.py startup/test_supervisor.py scripts k8s/test_dockerfile.py
 
-.PHONY: serve serve-real engines test test-quick gpu-check faults bench check fix openapi k8s dashboard clean
+# Without stored bytecode, each process of Ray compiles what it imports: four seconds of processor
+# time. Installers do not store it (uv), and machines for builds often have this variable.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: serve serve-real doctor engines test test-quick gpu-check faults bench check fix openapi k8s dashboard clean
 
 serve: $(VENV)/.installed-base  ## run the service with mock models on port 8001 (ACESTEP_PORT)
 	@$(BIN)/acestep-ray serve $(CONFIG)
 
 serve-real: $(VENV)/.installed-base $(VENV)/.installed-engines  ## the same with real models
 	@$(BIN)/acestep-ray serve serve_config.gpu.yaml
+
+doctor: $(VENV)/.installed-base  ## what is wrong on this machine, and what to do about it
+	@$(BIN)/acestep-ray doctor $(CONFIG)
 
 test: $(VENV)/.installed-test $(VENV)/.installed-engines  ## every test, and what each part took
 	@HYPOTHESIS_PROFILE=ci $(BIN)/python scripts/test_tiers.py $(PYTEST_ARGS)

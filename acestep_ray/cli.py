@@ -1,4 +1,4 @@
-"""The command line: ``acestep-ray serve``, ``migrate-store``, ``convert``,
+"""The command line: ``acestep-ray serve``, ``doctor``, ``migrate-store``, ``convert``,
 ``make-tiny-checkpoint``."""
 
 import argparse
@@ -16,30 +16,27 @@ from acestep_ray.jobs.store.errors import StoreUnavailable, StoreUnsuitable
 from acestep_ray.jobs.store.factory import sqlite_file
 from acestep_ray.jobs.store.migration.migrate import migrate
 from acestep_ray.settings.store_url import checked_store_url, store_kind
-from acestep_ray.startup.launcher import Refused, serve
+from acestep_ray.startup.checks import Refused
+from acestep_ray.startup.launcher import serve
 
 TINY_LM = "acestep-5Hz-lm-0.6B"
 """Name of the tiny language model, in the style of the published names."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; the exit status is 0 on success, 2 if something was refused."""
+    """Run a command; the exit status is 0 on success, 2 if something was refused. That of
+    ``doctor`` is 1 if it found a problem."""
     parser = argparse.ArgumentParser(prog="acestep-ray", description=__doc__)
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
     serving = commands.add_parser("serve", help="check the config and the port, then run the app")
-    serving.add_argument(
-        "config",
-        nargs="?",
-        type=Path,
-        default=configs.MOCK,
-        metavar="CONFIG",
-        help=f"a file, or one that comes with the package: {configs.MOCK} (mock models; the "
-        f"default) or {configs.REAL} (real ones, from ACESTEP_CHECKPOINTS)",
-    )
-    serving.add_argument("--port", type=int, help="HTTP port (default: ACESTEP_PORT, else 8001)")
-    serving.add_argument("--host", help="address to listen on (default: the config's)")
+    _add_config(serving)
     serving.add_argument("--verbose", action="store_true", help="show the whole log")
+    checking = commands.add_parser(
+        "doctor", help="check this machine and the settings, and show what to do about it"
+    )
+    _add_config(checking)
+    checking.add_argument("--json", action="store_true", help="the results as JSON")
     moving = commands.add_parser("migrate-store", help="copy the jobs from SQLite to Redis")
     moving.add_argument("source", metavar="SRC", help="sqlite:///FILE")
     moving.add_argument(
@@ -52,10 +49,29 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _checkpoints(options)
         if options.command == "migrate-store":
             return _migrate_store(options.source, options.target)
+        if options.command == "doctor":
+            from acestep_ray.startup.doctor.command import doctor  # noqa: PLC0415  (slow to import)
+
+            config = configs.find(options.config)
+            return doctor(config, options.port, options.host, as_document=options.json)
         return serve(configs.find(options.config), options.port, options.verbose, options.host)
     except (Refused, CheckpointError, StoreUnavailable, StoreUnsuitable) as refusal:
         print(f"acestep-ray: {refusal}", file=sys.stderr)
         return 2
+
+
+def _add_config(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "config",
+        nargs="?",
+        type=Path,
+        default=configs.MOCK,
+        metavar="CONFIG",
+        help=f"a file, or one that comes with the package: {configs.MOCK} (mock models; the "
+        f"default) or {configs.REAL} (real ones, from ACESTEP_CHECKPOINTS)",
+    )
+    command.add_argument("--port", type=int, help="HTTP port (default: ACESTEP_PORT, else 8001)")
+    command.add_argument("--host", help="address to listen on (default: the config's)")
 
 
 def _migrate_store(source: str, target: str) -> int:

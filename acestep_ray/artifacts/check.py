@@ -31,17 +31,21 @@ MACHINE_CREDENTIALS = re.compile("latest/(api/token|meta-data)|computeMetadata|m
 CONTENT = b"check"
 
 
-def check_storage(url: str, *, signing: bool = False, patience: float = 5.0) -> None:
+def check_storage(
+    url: str, *, signing: bool = False, patience: float = 5.0, make_folder: bool = True
+) -> None:
     """Store, read, list and delete a few bytes as jobs do, and with ``signing`` sign a URL.
 
-    Blocks, so that no thread is still at work when the process ends. Raises StorageUnusable if the
-    set-up must be changed, and StorageError if the storage cannot be reached for ``patience``
-    seconds. Both messages name the setting and the cure.
+    Blocks, so that no thread is still at work when the process ends. Without ``make_folder``, a
+    folder that does not exist yet is not made; whether it could be is tested in the folder above.
+    Raises StorageUnusable if the set-up must be changed, and StorageError if the storage cannot be
+    reached for ``patience`` seconds (30 if it accepts requests and never responds). Both messages
+    name the setting and the cure.
     """
     root = root_of(url)
     try:
         if root is not None:
-            _check_folder(root)
+            _check_folder(root, make_folder)
         else:
             _check_bucket(url, signing, patience)
     except (BaseError, OSError) as error:
@@ -50,8 +54,11 @@ def check_storage(url: str, *, signing: bool = False, patience: float = 5.0) -> 
         raise explained(url, error) from error
 
 
-def _check_folder(root: Path) -> None:
-    root.mkdir(parents=True, exist_ok=True)
+def _check_folder(root: Path, make: bool) -> None:
+    if make:
+        root.mkdir(parents=True, exist_ok=True)
+    else:
+        root = next(folder for folder in (root, *root.parents) if folder.exists())
     with tempfile.TemporaryFile(dir=root) as file:
         file.write(CONTENT)
 

@@ -1,4 +1,5 @@
-"""How many numbers a checkpoint holds, by the headers of its safetensors files."""
+"""What the headers of safetensors files report: how many numbers they hold, and how long a whole
+file is."""
 
 import json
 import math
@@ -9,6 +10,8 @@ from acestep_ray.errors import CheckpointError
 
 _LONGEST_HEADER = 100_000_000
 """Bytes, the format's own limit."""
+_METADATA = "__metadata__"
+_GIT_LFS = b"version https://git-lfs"
 
 
 def parameters_in(*folders: Path) -> int:
@@ -32,13 +35,52 @@ def read_config(folder: Path) -> dict[str, Any]:
     return value
 
 
-def _parameters(file: Path) -> int:
-    """The format: eight bytes, the header's length; then the header, JSON."""
+def refuse_damaged(file: Path) -> None:
+    """Raise CheckpointError if the file is not exactly as long as its header requires, or has none.
+    Raises OSError if it cannot be read."""
+    size = file.stat().st_size
+    with file.open("rb") as opened:
+        start = opened.read(len(_GIT_LFS))
+    if start == _GIT_LFS:
+        raise CheckpointError(
+            f"{file} is a pointer of Git LFS, not the weights: run `git lfs pull` in its folder."
+        )
+    length, header = _header(file)
     try:
-        with file.open("rb") as opened:
-            length = int.from_bytes(opened.read(8), "little")
-            header = json.loads(opened.read(min(length, _LONGEST_HEADER)))
-        tensors = [tensor for name, tensor in header.items() if name != "__metadata__"]
+        ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != _METADATA]
+        whole = 8 + length + max(ends, default=0)
+    except (TypeError, KeyError, IndexError) as error:
+        raise _unreadable(file, error) from None
+    if size != whole:
+        raise CheckpointError(
+            f"{file} has {size:,} of {whole:,} bytes: its download did not end well, download it "
+            "again."
+        )
+
+
+def _parameters(file: Path) -> int:
+    try:
+        _, header = _header(file)
+        tensors = [tensor for name, tensor in header.items() if name != _METADATA]
         return sum(math.prod(tensor["shape"]) for tensor in tensors)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise CheckpointError(f"{file} cannot be read ({error}): download it again.") from None
+    except (OSError, TypeError, KeyError) as error:
+        raise _unreadable(file, error) from None
+
+
+def _header(file: Path) -> tuple[int, dict[str, Any]]:
+    """Its length in bytes, and its content. The format: eight bytes, the header's length; then the
+    header, JSON. Raises CheckpointError, OSError."""
+    with file.open("rb") as opened:
+        length = int.from_bytes(opened.read(8), "little")
+        text = opened.read(min(length, _LONGEST_HEADER))
+    try:
+        header = json.loads(text)
+    except ValueError as error:
+        raise _unreadable(file, error) from None
+    if not isinstance(header, dict):
+        raise _unreadable(file, "no JSON object")
+    return length, header
+
+
+def _unreadable(file: Path, why: object) -> CheckpointError:
+    return CheckpointError(f"{file} cannot be read ({why}): download it again.")

@@ -2,7 +2,12 @@
 
 import ipaddress
 
+from acestep_ray.errors import ConfigurationError
 from acestep_ray.settings import Settings
+
+
+class Refused(ConfigurationError):
+    """The service was not started. The message names the cause and the cure in one sentence."""
 
 
 def bound_to_one_node(settings: Settings, nodes: int) -> str | None:
@@ -25,13 +30,17 @@ def bound_to_one_node(settings: Settings, nodes: int) -> str | None:
 
 def public_without_key(host: str, settings: Settings) -> str | None:
     """Why the service must not listen on ``host``, in one sentence; None if it may."""
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = host == "localhost"
-    if loopback or settings.api_key is not None or settings.allow_public:
+    if is_loopback(host) or settings.api_key is not None or settings.allow_public:
         return None
     return (
         f"{host} is reachable from other machines and no API key is set; set ACESTEP_API_KEY, "
         "or ACESTEP_ALLOW_PUBLIC=true if that is what you want."
     )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches ``host``, a name or an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,7 +1,8 @@
-"""Output for the operator: lines on stderr, whose reader may be gone."""
+"""Output for the operator, whose reader may be gone."""
 
 import os
 import sys
+from typing import TextIO
 
 
 def show_line(line: str) -> None:
@@ -9,16 +10,17 @@ def show_line(line: str) -> None:
     show(f"acestep-ray: {line}\n")
 
 
-def show(text: str) -> None:
-    """Write ``text`` at once.
+def show(text: str, stream: TextIO | None = None) -> None:
+    """Write ``text`` at once to ``stream``; None: stderr.
 
     Without a reader (Ctrl-C ends ``tee`` first, or the terminal is gone), the launcher must still
     stop the service, without waiting: from then on nothing is shown.
     """
+    stream = stream or sys.stderr
     try:
-        sys.stderr.write(text)
-        sys.stderr.flush()
+        stream.write(text)
+        stream.flush()
     except OSError:
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stderr.fileno())
+        os.dup2(nowhere, stream.fileno())
         os.close(nowhere)

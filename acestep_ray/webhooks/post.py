@@ -19,7 +19,9 @@ from acestep_ray.webhooks.target import Target
 MOST_READ = 16_384
 """Bytes of a response that are read, so that a usual receiver can finish it. They are not used."""
 READ_SECONDS = 2.0
-"""So long is a response read."""
+"""So long is a body read."""
+MOST_RECEIVED = 131_072
+"""Bytes that are received of a connection, with headers and everything before them."""
 
 _BROKEN = (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException)
 
@@ -69,15 +71,14 @@ class Poster:
         async with asyncio.timeout(self._timeout):
             found = await self._resolver.addresses(target.host, target.port, self._timeout)
             request = _request(target, headers, body)
+            pinned = _Pinned(found, self._timeout / len(found))
             connection = httpcore2.AsyncHTTPConnection(
-                request.url.origin,
-                ssl_context=self._tls,
-                network_backend=_Pinned(found, self._timeout / len(found)),
+                request.url.origin, ssl_context=self._tls, network_backend=pinned
             )
             try:
                 response = await connection.handle_async_request(request)
             except BaseException:
-                await connection.aclose()
+                await pinned.aclose()  # also if TLS has not begun
                 raise
         try:
             await _read_some(response)
@@ -107,6 +108,7 @@ class _Pinned(AsyncNetworkBackend):
         self._addresses = addresses
         self._seconds = seconds
         self._tcp = AnyIOBackend()
+        self._stream: AsyncNetworkStream | None = None
 
     async def connect_tcp(
         self,
@@ -119,11 +121,51 @@ class _Pinned(AsyncNetworkBackend):
         failure: Exception | None = None
         for address in self._addresses:
             try:
-                return await self._tcp.connect_tcp(str(address), port, timeout=self._seconds)
+                stream = await self._tcp.connect_tcp(str(address), port, timeout=self._seconds)
+                self._stream = _Bounded(stream)
+                return self._stream
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 failure = error
         assert failure is not None
         raise failure
+
+    async def aclose(self) -> None:
+        """Close the connection, if there is one."""
+        if self._stream is not None:
+            await self._stream.aclose()
+
+
+class _Bounded(AsyncNetworkStream):
+    """A stream that ends after MOST_RECEIVED bytes: a receiver can send as many interim responses
+    as it likes, each of which takes time to read."""
+
+    def __init__(self, stream: AsyncNetworkStream) -> None:
+        self._stream = stream
+        self._left = MOST_RECEIVED
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        if self._left <= 0:
+            raise httpcore2.ReadError("too much was received")
+        found = await self._stream.read(min(max_bytes, self._left), timeout)
+        self._left -= len(found)
+        return found
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> AsyncNetworkStream:
+        return _Bounded(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> object:
+        return self._stream.get_extra_info(info)
 
 
 def _trusted() -> ssl.SSLContext:

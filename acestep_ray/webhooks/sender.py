@@ -116,6 +116,8 @@ class Sender:
             if isinstance(message, DeliveryRecord):
                 await self._tries.give_up(message, str(error))
         except TurnedAway:
+            if isinstance(message, ProgressDelivery):
+                self._meter.add(WEBHOOK_TRIES, kind=message.event.kind, outcome="dropped")
             logger.debug("A webhook message waits: its receiver does not respond or is slow")
         except StoreUnavailable as error:
             logger.info("A webhook message waits: %s", error)

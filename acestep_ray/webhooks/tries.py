@@ -10,7 +10,7 @@ from typing import Any
 from acestep_ray.jobs.client import JobStoreClient
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.snapshot import Snapshot
-from acestep_ray.jobs.store.errors import JobExpired, JobNotFound
+from acestep_ray.jobs.store.errors import JobExpired, JobNotFound, StoreUnavailable
 from acestep_ray.jobs.store.operations import Get, SaveDelivery
 from acestep_ray.jobs.store.records import DeliveryRecord, DeliveryState
 from acestep_ray.jobs.webhook import ProgressDelivery
@@ -50,15 +50,26 @@ class Tries:
 
     async def stored(self, record: DeliveryRecord, target: Target) -> bool:
         """Try a message that is stored."""
+        found: Response | str
+        try:
+            found = await self._post(await self._message(record), target)
+        except StoreUnavailable:
+            raise
+        except Exception:
+            # It must not be tried for ever without a pause: this is a failure like others.
+            logger.exception("Webhook message %s could not be sent", record.delivery_id)
+            found = "the service could not send it"
+        await self._save(record, outcome_of(record, found, self._settings, time.time()))
+        return isinstance(found, Response)
+
+    async def _message(self, record: DeliveryRecord) -> Message:
         try:
             snapshot = await self._client.apply(Get(record.job_id))
             data, trace = self._job_data(snapshot), trace_of(snapshot.record.spec)
         except (JobNotFound, JobExpired):
             data, trace = data_of_deleted(record.change), ""
         at = record.change.at or record.created_at
-        found = await self._post(Message(record.delivery_id, record.kind, at, data, trace), target)
-        await self._save(record, outcome_of(record, found, self._settings, time.time()))
-        return isinstance(found, Response)
+        return Message(record.delivery_id, record.kind, at, data, trace)
 
     async def give_up(self, record: DeliveryRecord, reason: str) -> None:
         """Store that a message cannot be sent at all."""

@@ -150,7 +150,7 @@ def _failed(ended: Ended) -> AudioRejected | StorageFull:
 async def _see_that_it_runs(program: str, file: int, limits: Ingest) -> None:
     """Raise AudioRejected if the program itself fails: a script that replaces ffmpeg may need more
     than the child's limits allow."""
-    asked = await run_child({"run": [program, "-version"]}, file, NOWHERE, limits)
+    asked = await run_confined_version(program, file, limits)
     if asked.status != 0:
         printed = asked.output[-500:].decode(errors="replace")
         logger.error("%s does not run under the limits for reading audio: %s", program, printed)
@@ -158,6 +158,11 @@ async def _see_that_it_runs(program: str, file: int, limits: Ingest) -> None:
             "unreadable",
             f"The server's ffmpeg, which this kind of file needs, does not run; send {READABLE}.",
         )
+
+
+async def run_confined_version(program: str, file: int, limits: Ingest) -> Ended:
+    """How ``ffmpeg -version`` ends under the limits for reading audio. ``file``: any open file."""
+    return await run_child({"run": [program, "-version"]}, file, NOWHERE, limits)
 
 
 def _describe(output: bytes, label: str) -> tuple[str, float, bool]:

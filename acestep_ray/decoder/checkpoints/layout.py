@@ -16,6 +16,7 @@ DIT_PREFIX = "acestep-v15-"
 DEFAULT_MODEL = "acestep-v15-turbo"
 VAE_FOLDER = "vae"
 TEXT_ENCODER_FOLDER = "Qwen3-Embedding-0.6B"
+SILENCE_FILE = "silence_latent.pt"
 MAIN_BUNDLE = "ACE-Step/Ace-Step1.5"
 MODEL_INDEX = "model_index.json"
 

@@ -8,6 +8,7 @@ import torch
 
 from acestep_ray.decoder.checkpoints.layout import (
     DIT_PREFIX,
+    SILENCE_FILE,
     TEXT_ENCODER_FOLDER,
     VAE_FOLDER,
     LayoutKind,
@@ -19,7 +20,6 @@ from acestep_ray.decoder.checkpoints.random_weights import random_tensors
 from acestep_ray.decoder.checkpoints.sizes import TINY, Size
 from acestep_ray.decoder.checkpoints.upstream import (
     PREFIXES,
-    SILENCE_FILE,
     module_configs,
     upstream_name,
 )

@@ -13,6 +13,7 @@ import torch
 
 from acestep_ray.decoder.checkpoints.layout import (
     MAIN_BUNDLE,
+    SILENCE_FILE,
     TEXT_ENCODER_FOLDER,
     VAE_FOLDER,
     CheckpointLayout,
@@ -29,7 +30,6 @@ PREFIXES = {
     "detokenizer.": "audio_token_detokenizer",
 }
 NULL_CONDITION = "null_condition_emb"
-SILENCE_FILE = "silence_latent.pt"
 SILENCE_FRAMES = 15_000
 """Latent frames of the silence latent: 600 s."""
 

@@ -8,13 +8,11 @@ from vllm.utils.cpu_resource_utils import get_memory_node_info
 
 from acestep_ray.errors import SettingError
 from acestep_ray.planner.checkpoint import LmCheckpoint
+from acestep_ray.planner.vllm import gpu_share as shares
 from acestep_ray.planner.vllm.model import ARCHITECTURE
 from acestep_ray.settings import Lm
-from acestep_ray.settings.presets import cure
 
 _PACKAGE = __name__.rpartition(".")[0]
-_USABLE = 0.92
-"""Part of a GPU share that vLLM may use: vLLM's default. The driver and fragments need the rest."""
 _KV_SHARE = 0.25
 """On a CPU: the largest part of the free memory that is used for keys and values."""
 _BLOCK_ON_CPU = 128
@@ -31,7 +29,8 @@ def engine_arguments(
     """
     on_cpu = bool(current_platform.is_cpu())
     _check_device(settings.device)
-    _check_context(checkpoint, settings.context)
+    longest = int(checkpoint.config.max_position_embeddings)
+    shares.check_context(checkpoint.folder.name, settings.context, longest)
     rows = 2 * settings.max_concurrent_plans  # a guided plan is two
     arguments: dict[str, Any] = {
         "model": str(checkpoint.folder),
@@ -60,7 +59,7 @@ def engine_arguments(
     else:
         total = current_platform.get_device_total_memory()
         check_share(checkpoint, settings.context, gpu_share, total)
-        arguments["gpu_memory_utilization"] = _USABLE * gpu_share
+        arguments["gpu_memory_utilization"] = shares.USABLE * gpu_share
     return arguments
 
 
@@ -78,21 +77,14 @@ def check_room(blocks: int, block_size: int, context: int) -> None:
 
 def check_share(checkpoint: LmCheckpoint, context: int, share: float, total: int) -> None:
     """Raise SettingError if ``share`` of a GPU of ``total`` bytes is less than is needed."""
-    if not 0 < share <= 1:
-        raise SettingError(
-            f"The planner has num_gpus {share:g}; the vllm engine needs a share of one GPU, above "
-            "0 and at most 1."
-        )
-    weights = 2 * checkpoint.parameters
-    pair = 2 * context * _kv_bytes_a_token(checkpoint, 2)
-    room = int(total * share * _USABLE)
-    if weights + pair > room:
-        raise SettingError(
-            f"A share of {share:g} of a GPU of {_gb(total)} leaves {_gb(room)}, but "
-            f"{checkpoint.folder.name} takes {_gb(weights)} and a guided plan of "
-            f"ACESTEP_LM__CONTEXT={context} tokens {_gb(pair)}: "
-            f"{cure(total, 'lower the context, ')}."
-        )
+    shares.check_share(
+        checkpoint.folder.name,
+        parameters=checkpoint.parameters,
+        kv_bytes=_kv_bytes_a_token(checkpoint, 2),
+        context=context,
+        share=share,
+        total=total,
+    )
 
 
 def kv_bytes_on_cpu(checkpoint: LmCheckpoint, context: int, plans: int, free: int) -> int:
@@ -109,15 +101,6 @@ def kv_bytes_on_cpu(checkpoint: LmCheckpoint, context: int, plans: int, free: in
     return min(plans * pair, most)
 
 
-def _check_context(checkpoint: LmCheckpoint, context: int) -> None:
-    longest = int(checkpoint.config.max_position_embeddings)
-    if context > longest:
-        raise SettingError(
-            f"ACESTEP_LM__CONTEXT={context} is more than the {longest} tokens that "
-            f"{checkpoint.folder.name} was made for: lower it."
-        )
-
-
 def _check_device(device: str) -> None:
     kind = current_platform.device_type
     if device not in ("", kind):
@@ -129,8 +112,9 @@ def _check_device(device: str) -> None:
 
 def _kv_bytes_a_token(checkpoint: LmCheckpoint, item: int) -> int:
     config = checkpoint.config
-    heads: int = config.num_key_value_heads * config.head_dim * config.num_hidden_layers
-    return 2 * heads * item
+    return shares.kv_bytes_a_token(
+        config.num_key_value_heads, config.head_dim, config.num_hidden_layers, item
+    )
 
 
 def _gb(size: int) -> str:

@@ -132,6 +132,16 @@ async def test_a_receiver_that_never_responds() -> None:
             await poster(0.1).post(target_of(f"http://127.0.0.1:{port}/"), {}, b"{}")
 
 
+async def test_a_receiver_that_never_answers_a_tls_handshake() -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        await asyncio.sleep(0)
+
+    async with raw_server(silent) as port:
+        with pytest.raises(NoResponse):
+            await poster(0.1).post(target_of(f"https://127.0.0.1:{port}/"), {}, b"{}")
+
+
 async def test_a_receiver_that_sends_its_response_byte_by_byte() -> None:
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nX: ")
@@ -189,6 +199,20 @@ async def test_what_does_not_speak_http(text: bytes) -> None:
     async with raw_server(replying(text)) as port:
         with pytest.raises(NoResponse, match="ended without an HTTP response"):
             await poster().post(target_of(f"http://127.0.0.1:{port}/"), {}, b"{}")
+
+
+async def test_endless_interim_responses() -> None:
+    """They would keep the process of the runner busy."""
+
+    async def interim(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(b"HTTP/1.1 102 Processing\r\n\r\n" * 100)
+            await writer.drain()
+            await asyncio.sleep(0)
+
+    async with raw_server(interim) as port:
+        with pytest.raises(NoResponse, match="ended without an HTTP response"):
+            await poster(600).post(target_of(f"http://127.0.0.1:{port}/"), {}, b"{}")
 
 
 async def test_nobody_listens() -> None:

@@ -25,9 +25,8 @@ def migrate(
     """Copy the jobs in the SQLite file ``source`` into the empty Redis at ``url``.
 
     Returns what was copied; ``report`` receives a line per batch. Jobs that a runner had go back to
-    their places in the queue, and their webhooks are not told so. The file does not change, except
-    for its schema, which becomes the newest. An interrupted migration is run again from its
-    beginning.
+    their places in the queue, without a webhook message. The file does not change, except for its
+    schema, which becomes the newest. An interrupted migration is run again from its beginning.
 
     Raises StoreUnavailable and StoreUnsuitable, StoreLocked while a service runs on the file.
     """

@@ -11,7 +11,10 @@ from redis import exceptions as r
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from acestep_ray.jobs.store.errors import StoreFull, StoreUnavailable
+from acestep_ray.jobs.store.errors import StoreFull, StoreUnavailable, StoreUnsuitable
+
+TIMEOUT = 3.0
+"""Longest wait for Redis, in seconds, unless another is given."""
 
 _UNAVAILABLE = ("BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "TRYAGAIN")
 """Prefixes of temporary errors."""
@@ -64,6 +67,18 @@ class Address:
             if why is None:
                 raise
             raise StoreUnavailable(f"{self.name} {why}.") from error
+
+    @contextmanager
+    def opening(self) -> Iterator[None]:
+        """As ``failures``, for a store that is being opened: a wrong password is StoreUnsuitable,
+        because waiting does not help."""
+        try:
+            with self.failures():
+                yield
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, r.AuthenticationError):
+                raise StoreUnsuitable(str(error)) from error
+            raise
 
 
 class Connection:

@@ -1,7 +1,7 @@
 """Checks, when the store opens, whether this Redis can lose jobs: refuse it, warn, or wait."""
 
-import logging
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -9,19 +9,31 @@ from redis.exceptions import ResponseError
 from acestep_ray.jobs.store.errors import StoreUnavailable, StoreUnsuitable
 from acestep_ray.jobs.store.redis.connection import Connection
 
-logger = logging.getLogger(__name__)
-
 OLDEST = (7, 0)
 """First version whose scripts have flags (such as no-writes)."""
 WAITAOF_SINCE = (7, 2)
 WAITAOF_SECONDS = 2.0
 """Longest time that a submit waits for the disk; with everysec it is one second."""
 SKEW_SECONDS = 1.0
-"""Difference of two clocks above which a warning is logged."""
+"""Difference of two clocks above which there is a warning."""
+NEARLY_FULL = 0.9
+"""Used part of ``maxmemory`` above which there is a warning."""
 
 
-def check(connection: Connection) -> bool:
-    """Whether a submit has to wait for the disk with ``settle``.
+@dataclass(frozen=True)
+class Durability:
+    """What this Redis keeps. ``waits``: a submit has to wait for the disk with ``settle``.
+    ``warnings``: what may be lost or refused, one sentence each."""
+
+    version: str
+    appendfsync: str
+    """Empty if nothing is written to disk."""
+    waits: bool
+    warnings: tuple[str, ...]
+
+
+def check(connection: Connection) -> Durability:
+    """How durable this Redis is. Changes nothing in it.
 
     Raises StoreUnsuitable for a Redis that would lose jobs at a restart or is too old.
     """
@@ -32,9 +44,9 @@ def check(connection: Connection) -> bool:
         raise StoreUnsuitable(
             f"{name} has version {info['redis_version']}; a job store needs 7.0 or later."
         )
-    _check_clock(connection)
+    warnings = [*_clock(connection), *_room(name, info)]
     if connection.address.volatile:
-        return False
+        return Durability(info["redis_version"], "", False, tuple(warnings))
     if not info.get("aof_enabled"):
         raise StoreUnsuitable(
             f"{name} has no append-only file, so that a restart loses jobs; set appendonly yes in"
@@ -46,26 +58,29 @@ def check(connection: Connection) -> bool:
             f"{name} has maxmemory-policy {policy}, so that it forgets jobs when it is full; set"
             " maxmemory-policy noeviction, or allow the loss by ?volatile=allow in ACESTEP_STORE."
         )
-    return _has_to_wait(connection, version)
+    if info.get("aof_last_write_status", "ok") != "ok":
+        warnings.append(
+            f"{name} could not write its append-only file the last time, so that what comes now may"
+            " be lost; make room on its disk, and read its log."
+        )
+    appendfsync = _appendfsync(connection)
+    waits = appendfsync != "always" and (
+        version >= WAITAOF_SINCE and appendfsync != "no" and _may_wait(connection)
+    )
+    if not waits and appendfsync != "always":
+        warnings.append(
+            f"{name} has appendfsync {appendfsync}: when its machine dies, so may the last jobs"
+            " that were accepted; set appendfsync always, or everysec with Redis 7.2 or later."
+        )
+    return Durability(info["redis_version"], appendfsync, waits, tuple(warnings))
 
 
-def _has_to_wait(connection: Connection, version: tuple[int, ...]) -> bool:
-    name = connection.address.name
+def _appendfsync(connection: Connection) -> str:
     try:
         (_, appendfsync) = connection.execute("CONFIG GET", "appendfsync").popitem()
     except ResponseError:  # a managed Redis forbids the command
-        appendfsync = "unknown"
-    if appendfsync == "always":
-        return False
-    if version >= WAITAOF_SINCE and appendfsync != "no" and _may_wait(connection):
-        return True
-    logger.warning(
-        "%s has appendfsync %s: when its machine dies, so may the last jobs that were accepted; set"
-        " appendfsync always, or everysec with Redis 7.2 or later.",
-        name,
-        appendfsync,
-    )
-    return False
+        return "unknown"
+    return str(appendfsync)
 
 
 def _may_wait(connection: Connection) -> bool:
@@ -76,17 +91,28 @@ def _may_wait(connection: Connection) -> bool:
     return True
 
 
-def _check_clock(connection: Connection) -> None:
+def _clock(connection: Connection) -> list[str]:
     """Leases are written by the clocks of several machines, which therefore must agree."""
     before = time.time()
     seconds, microseconds = connection.execute("TIME")
     skew = seconds + microseconds / 1e6 - (before + time.time()) / 2
-    if abs(skew) > SKEW_SECONDS:
-        logger.warning(
-            "The clock of %s is %.1f s off this machine's; leases need clocks that agree (NTP).",
-            connection.address.name,
-            skew,
-        )
+    if abs(skew) <= SKEW_SECONDS:
+        return []
+    return [
+        f"{connection.address.name} has a clock that is {skew:.1f} s off this machine's; leases"
+        " need clocks that agree, so keep both by NTP."
+    ]
+
+
+def _room(name: str, info: dict[str, Any]) -> list[str]:
+    most, used = int(info.get("maxmemory") or 0), int(info.get("used_memory") or 0)
+    if used <= NEARLY_FULL * most or not most:
+        return []
+    return [
+        f"{name} uses {used / 1e6:,.0f} MB of its maxmemory of {most / 1e6:,.0f} MB, and takes no"
+        " new jobs when it is full; raise maxmemory, or keep jobs for less time"
+        " (ACESTEP_JOBS__KEEP)."
+    ]
 
 
 def settle(connection: Connection) -> None:

@@ -11,12 +11,15 @@ from redis.exceptions import NoScriptError
 
 from acestep_ray.jobs.job import TRANSITIONS, ErrorCode
 from acestep_ray.jobs.store import messages
-from acestep_ray.jobs.store.errors import SchemaTooNew
+from acestep_ray.jobs.store.errors import SchemaTooNew, StoreUnsuitable
 from acestep_ray.jobs.store.redis.connection import Connection
 from acestep_ray.jobs.store.webhook_messages import EVENTS
 
 PREFIX = "{acestep}:"
 """Prefix of every key. The braces keep all keys on one node of a Redis Cluster."""
+
+META = PREFIX + "meta"
+"""Key of the schema's version, and of an import that has not ended."""
 
 SCHEMA_VERSION = 1
 """Raise it if an older and a newer release would misread each other's keys. A new column is not a
@@ -127,6 +130,18 @@ def refuse_newer(name: str, version: int) -> None:
         raise SchemaTooNew(
             f"{name} has schema version {version}, but this release knows versions up to"
             f" {SCHEMA_VERSION}; run the release that wrote it, or a later one."
+        )
+
+
+def refuse_unusable(connection: Connection) -> None:
+    """Raise SchemaTooNew if a later release wrote the database, and StoreUnsuitable if only a part
+    of an import is there. An empty database is usable."""
+    version, importing = connection.execute("HMGET", META, "version", "importing")
+    refuse_newer(connection.address.name, int(version or 0))
+    if importing:
+        raise StoreUnsuitable(
+            f"{connection.address.name} holds only a part of {importing.decode()}; run"
+            " `acestep-ray migrate-store` to its end first."
         )
 
 

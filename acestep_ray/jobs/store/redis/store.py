@@ -7,27 +7,22 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from redis import exceptions as r
-
 from acestep_ray.jobs.store import errors
 from acestep_ray.jobs.store import operations as ops
 from acestep_ray.jobs.store.records import JobChange
 from acestep_ray.jobs.store.redis import codec, durability
-from acestep_ray.jobs.store.redis.connection import Address, Connection
+from acestep_ray.jobs.store.redis.connection import TIMEOUT, Address, Connection
 from acestep_ray.jobs.store.redis.peers import RedisPeers
 from acestep_ray.jobs.store.redis.script import (
-    PREFIX,
+    META,
     SCHEMA_VERSION,
     Script,
     evaluate,
-    refuse_newer,
+    refuse_unusable,
     script,
 )
 
 logger = logging.getLogger(__name__)
-
-TIMEOUT = 3.0
-"""Longest wait for Redis, in seconds, unless another is given."""
 
 _READS = (
     ops.Get,
@@ -42,7 +37,6 @@ _READ = script("no-writes")
 _WRITE = script("allow-oom")  # for a full Redis: it continues with its jobs, and may delete some
 _GROW = script("")  # a full Redis takes no new jobs
 _EMPTY_REQUESTS = 1000
-_META = PREFIX + "meta"
 
 
 class RedisStore:
@@ -67,19 +61,17 @@ class RedisStore:
         self._unpublished = threading.Event()
         self._closed = False
         try:
-            with self._address.failures():
+            with self._address.opening():
                 # First connect to the node that has the keys, if Redis is a cluster.
-                self._connection.execute("EXISTS", _META)
-                self._settles = durability.check(self._connection)
+                self._connection.execute("EXISTS", META)
+                durable = durability.check(self._connection)
                 self._check_schema()
-        except errors.StoreUnavailable as error:
-            self.close()
-            if isinstance(error.__cause__, r.AuthenticationError):
-                raise errors.StoreUnsuitable(str(error)) from error
-            raise
         except BaseException:
             self.close()
             raise
+        self._settles = durable.waits
+        for warning in durable.warnings:
+            logger.warning("%s", warning)
 
     def apply(self, batch: Sequence[ops.Op], now: float) -> list[object]:
         """See JobStore."""
@@ -137,11 +129,5 @@ class RedisStore:
 
     def _check_schema(self) -> None:
         """Write the version to an empty database. Raises SchemaTooNew and StoreUnsuitable."""
-        self._connection.execute("HSETNX", _META, "version", SCHEMA_VERSION)
-        version, importing = self._connection.execute("HMGET", _META, "version", "importing")
-        refuse_newer(self._address.name, int(version))
-        if importing:
-            raise errors.StoreUnsuitable(
-                f"{self._address.name} holds only a part of {importing.decode()}; run"
-                " `acestep-ray migrate-store` to its end first."
-            )
+        self._connection.execute("HSETNX", META, "version", SCHEMA_VERSION)
+        refuse_unusable(self._connection)

@@ -37,12 +37,43 @@ class OwnerLock:
             except BlockingIOError:
                 if time.monotonic() >= deadline:
                     owner = os.pread(self._fd, 32, 0).decode(errors="replace").strip()
-                    raise StoreLocked(
-                        f"The job store {self._path.with_suffix('')} is in use by another process"
-                        f" ({owner or 'unknown'}); stop it first, or use another data folder."
-                    ) from None
+                    raise StoreLocked(in_use(self._path.with_suffix(""), owner)) from None
             time.sleep(_POLL_SECONDS)
 
     def release(self) -> None:
         """Release the lock."""
         os.close(self._fd)
+
+
+def lock_file(database: Path) -> Path:
+    """The lock file of a database."""
+    return database.with_name(database.name + ".lock")
+
+
+def owner_of(database: Path) -> int | None:
+    """Id of the process that holds the lock of a database; None: no process that can be seen from
+    this one. Takes no lock."""
+    file = lock_file(database)
+    try:
+        entry, written = file.stat(), file.read_text().strip()
+        locks = Path("/proc/locks").read_text().splitlines()
+    except (OSError, ValueError):
+        return None
+    device = f"{os.major(entry.st_dev):02x}:{os.minor(entry.st_dev):02x}"
+    for line in locks:  # 1: FLOCK  ADVISORY  WRITE 4711 fe:00:131075 0 EOF
+        _, *words = line.split()
+        if len(words) < 5 or words[0] != "FLOCK":
+            continue
+        owner, (on, _, inode) = words[3], words[4].rpartition(":")
+        # Some file systems (btrfs) have another number there than in their entries.
+        if inode == str(entry.st_ino) and (on == device or owner == written):
+            return int(owner)
+    return None
+
+
+def in_use(database: Path, owner: str) -> str:
+    """The message about a database whose lock the process ``owner`` holds; empty: unknown."""
+    return (
+        f"The job store {database} is in use by another process ({owner or 'unknown'}); stop it"
+        " first, or use another data folder."
+    )

@@ -164,11 +164,7 @@ def migrate(db: sqlite3.Connection) -> None:
     db.execute("BEGIN IMMEDIATE")
     try:
         (version,) = db.execute("PRAGMA user_version").fetchone()
-        if version > len(MIGRATIONS):
-            raise SchemaTooNew(
-                f"The job store has schema version {version}, but this release knows versions up"
-                f" to {len(MIGRATIONS)}; run the release that wrote it, or a later one."
-            )
+        refuse_newer(version)
         for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
             for statement in statements:
                 db.execute(statement)
@@ -178,3 +174,12 @@ def migrate(db: sqlite3.Connection) -> None:
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
+
+
+def refuse_newer(version: int) -> None:
+    """Raise SchemaTooNew if a later release wrote the database."""
+    if version > len(MIGRATIONS):
+        raise SchemaTooNew(
+            f"The job store has schema version {version}, but this release knows versions up"
+            f" to {len(MIGRATIONS)}; run the release that wrote it, or a later one."
+        )

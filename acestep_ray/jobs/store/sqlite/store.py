@@ -10,7 +10,7 @@ from acestep_ray.jobs.store import errors
 from acestep_ray.jobs.store import operations as ops
 from acestep_ray.jobs.store.records import JobChange
 from acestep_ray.jobs.store.sqlite import attempts, client_ops, deliveries, leases, retention
-from acestep_ray.jobs.store.sqlite.lock import OwnerLock
+from acestep_ray.jobs.store.sqlite.lock import OwnerLock, lock_file
 from acestep_ray.jobs.store.sqlite.schema import migrate
 from acestep_ray.jobs.store.sqlite.table import JobTable
 
@@ -79,7 +79,7 @@ class SqliteStore:
         self._closed = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = OwnerLock(path.with_name(path.name + ".lock"), lock_wait)
+            self._lock = OwnerLock(lock_file(path), lock_wait)
         except OSError as error:
             raise errors.StoreUnavailable(
                 f"The job store {path} cannot be opened: {error}."

@@ -130,7 +130,7 @@ def test_a_change_holds_what_its_readers_need(harness: StoreHarness) -> None:
         (True, 1, (ENDED, True, ErrorCode.WORKER_LOST)),
     ],
 )
-def test_a_lost_worker_is_told_from_one_that_stopped(
+def test_a_lost_worker_is_distinguished_from_one_that_stopped(
     harness: StoreHarness,
     lost: bool,
     max_starts: int,

@@ -58,7 +58,7 @@ def leased(harness: StoreHarness, request_id: str, limit: int = 100) -> list[str
 # Which changes become messages
 
 
-def test_a_webhook_is_told_of_every_kind_of_change_that_it_asked_for(
+def test_a_webhook_gets_every_kind_of_change_that_it_asked_for(
     harness: StoreHarness,
 ) -> None:
     submit(harness, "a", kinds=WEBHOOK_KINDS, needs_plan=True)
@@ -76,7 +76,7 @@ def test_a_webhook_is_told_of_every_kind_of_change_that_it_asked_for(
     assert record.webhook == WEBHOOK
 
 
-def test_a_webhook_is_told_of_nothing_else(harness: StoreHarness) -> None:
+def test_a_webhook_gets_nothing_else(harness: StoreHarness) -> None:
     submit(harness, "ended", kinds=("ended",))
     submit(harness, "never", kinds=())
     harness.submit("without")
@@ -200,7 +200,7 @@ def test_a_request_that_is_repeated_gets_what_it_still_has(harness: StoreHarness
 
 
 def test_a_request_that_has_nothing_takes_what_is_due_by_then(harness: StoreHarness) -> None:
-    """A call that waits for messages looks again and again, always with the same id."""
+    """A call that waits for messages asks again and again, always with the same id."""
     assert harness.batch(LEASE, LEASE) == [[], []]
     submit(harness, "a", kinds=("submitted",))
     assert leased(harness, "first") == ["a-submitted-0"]
@@ -301,7 +301,7 @@ def test_the_outcome_of_an_unknown_message_is_ignored(harness: StoreHarness) -> 
 
 
 @pytest.mark.parametrize("how", ["deleted", "expired"])
-def test_when_a_job_goes_only_what_is_still_to_be_delivered_stays(
+def test_when_a_job_is_removed_only_what_is_still_to_be_delivered_stays(
     harness: StoreHarness, how: str
 ) -> None:
     submit(harness, "a", kinds=("submitted", "running", "ended"))

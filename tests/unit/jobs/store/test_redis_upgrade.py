@@ -95,7 +95,7 @@ def test_the_end_of_a_job_that_an_earlier_release_ended_is_delivered(store: Redi
 
 
 @pytest.mark.parametrize("how", ["deleted", "expired"])
-def test_it_is_delivered_though_the_job_goes_before_the_next_sweep(
+def test_it_is_delivered_though_the_job_is_removed_before_the_next_sweep(
     store: RedisStore, how: str
 ) -> None:
     with earlier_release():

@@ -82,7 +82,7 @@ function deliveries.add_missing()
 end
 
 -- An ended job is about to be removed: of its messages only those that are pending stay.
-function deliveries.job_goes(job)
+function deliveries.job_removed(job)
   if not job.webhook_kinds or job.webhook_kinds == '' then
     return
   end

@@ -235,7 +235,7 @@ local function change_of(job, kind, now, lost)
   }
 end
 
--- Report a change, to the readers of changes and to the job's webhook if it wants to know it.
+-- Report a change to the readers of changes, and by a message if the job's webhook wants one.
 local function publish(job, kind, now, lost)
   local change = change_of(job, kind, now, lost)
   changes[#changes + 1] = change
@@ -244,7 +244,7 @@ local function publish(job, kind, now, lost)
   end
 end
 
--- Write a job with all its columns. Without a place it comes to the end of the queue.
+-- Write a job with all its columns. Without a place it is put at the end of the queue.
 function jobs.put(job, texts)
   job.place = job.place or redis.call('HINCRBY', key('meta'), 'last_place', 1)
   local fields = {}
@@ -339,7 +339,7 @@ end
 -- who sends a deleted job again wants a new job. Its webhook messages are removed, except those that
 -- are still to be delivered.
 function jobs.expire(job, now)
-  deliveries.job_goes(job)
+  deliveries.job_removed(job)
   move(job, nil)
   redis.call('DEL', key('job:' .. job.job_id), key('texts:' .. job.job_id))
   jobs.free_key(job)
