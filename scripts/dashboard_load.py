@@ -57,7 +57,6 @@ class Load:
         self._seconds = seconds
         self._began = time.monotonic()
         self._random = random.Random(7)
-        self._jobs: list[str] = []
         receiver.reply = lambda _: Reply(500 if 0.5 < self.share < 0.6 else 204)
 
     @property
@@ -84,14 +83,12 @@ class Load:
                 http.post("/v1/music/generate", data={"task_type": "cover"}, files=files)
             elif kind < 0.12:
                 http.post("/v1/music/generate", content=b"{", headers={"Content-Type": "text/json"})
-            elif kind < 0.2 and self._jobs:
-                http.post(f"/v1/jobs/{self._random.choice(self._jobs)}/cancel")
-            else:
-                self._submit(http)
+            elif (job_id := self._submit(http)) and kind > 0.92:
+                http.post(f"/v1/jobs/{job_id}/cancel")
             http.get("/v1/stats")
             http.get("/v1/jobs", params={"limit": 20})
 
-    def _submit(self, http: httpx.Client) -> None:
+    def _submit(self, http: httpx.Client) -> str | None:
         fields: dict[str, str] = {
             "caption": "a calm tune",
             "audio_duration": "10",
@@ -105,8 +102,7 @@ class Load:
         elif self._random.random() < 0.6:
             fields["thinking"] = "true"
         answer = http.post("/v1/music/generate", data=fields, files=files or None)
-        if answer.status_code == 200:
-            self._jobs = [*self._jobs[-5:], answer.json()["job_id"]]
+        return str(answer.json()["job_id"]) if answer.status_code == 200 else None
 
 
 def follow(service: Service) -> None:

@@ -44,6 +44,7 @@ class Panel:
     place: tuple[int, int, int, int]
     queries: tuple[Query, ...]
     stacked: bool
+    decimals: int | None
     values: dict[str, str]
     """Texts in place of numbers."""
 
@@ -72,5 +73,6 @@ def _panel(row: str, one: dict[str, Any]) -> Panel:
         place=(grid["x"], grid["y"], grid["w"], grid["h"]),
         queries=tuple(Query(t["expr"], t["legendFormat"]) for t in one["targets"]),
         stacked=stacking == "normal",
+        decimals=defaults.get("decimals"),
         values={value: text["text"] for options in texts for value, text in options.items()},
     )

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from scripts.dashboard_panels import Panel, panels
 
 SAMPLES = 150
 """Points of a line."""
-CELL = (0.62, 0.30)
+CELL = (0.52, 0.30)
 """Width and height of a cell of the dashboard's grid, inches."""
-DPI = 100
+DPI = 110
 MOST_NAMES = 8
 """Series of a panel that have a legend: the largest ones."""
 INK, FAINT, PAPER = "#24292f", "#8c959f", "#f6f8fa"
@@ -40,6 +41,11 @@ class Line:
         """Its latest value."""
         return self.points[-1][1]
 
+    @property
+    def most(self) -> float:
+        """Its largest value."""
+        return max(value for _, value in self.points if math.isfinite(value))
+
 
 def lines_of(http: httpx.Client, panel: Panel, start: float, end: float, window: str) -> list[Line]:
     """The series of a panel, from ``start`` to ``end`` (epoch seconds). Those without a number are
@@ -55,10 +61,23 @@ def lines_of(http: httpx.Client, panel: Panel, start: float, end: float, window:
         answer = http.get("/api/v1/query_range", params=parameters).raise_for_status()
         for series in answer.json()["data"]["result"]:
             values = [(float(at) - start, float(value)) for at, value in series["values"]]
-            points = tuple(point for point in values if math.isfinite(point[1]))
+            points = [point for point in values if math.isfinite(point[1])]
             if points:
-                found.append(Line(query.name(series["metric"]), points))
+                name = query.name(series["metric"])
+                found.append(Line(name, with_gaps(points, (end - start) / SAMPLES)))
     return found
+
+
+def with_gaps(
+    points: Sequence[tuple[float, float]], step: float
+) -> tuple[tuple[float, float], ...]:
+    """The points, with a NaN wherever some are missing, so that no line is drawn there."""
+    found = list(points[:1])
+    for (before, _), (at, value) in pairwise(points):
+        if at - before > 1.5 * step:
+            found += [(before + step, math.nan), (at - step, math.nan)]
+        found.append((at, value))
+    return tuple(found)
 
 
 def text_of(value: float, unit: str) -> str:
@@ -76,7 +95,7 @@ class Picture:
     def __init__(self, plt: Any, shown: Sequence[Panel], seconds: float) -> None:
         self._plt = plt
         self._seconds = seconds
-        self._rows = max(panel.place[1] + panel.place[3] for panel in shown)
+        self._rows = max(panel.place[1] + panel.place[3] for panel in shown) + 0.3
         size = (24 * CELL[0], self._rows * CELL[1])
         self._figure = plt.figure(figsize=size, dpi=DPI, facecolor=PAPER)
         for panel in {panel.row: panel for panel in reversed(shown)}.values():  # first of each row
@@ -100,12 +119,19 @@ class Picture:
         elif panel.kind == "stat":
             self._numbers(card, panel, lines)
         else:
-            plot = (left + 0.034, bottom + 2.35 / self._rows, wide - 0.042, high - 3.4 / self._rows)
-            self._lines(self._figure.add_axes(plot), panel, lines)
+            plot = (
+                left + 0.036,
+                bottom + 1.75 / self._rows,
+                wide - 0.044,
+                high - 2.75 / self._rows,
+            )
+            below = (left + 0.006, bottom + 1.25 / self._rows)
+            self._lines(self._figure.add_axes(plot), panel, lines, below)
 
     def _numbers(self, card: Any, panel: Panel, lines: Sequence[Line]) -> None:
         for number, line in enumerate(lines):
-            value = panel.values.get(f"{line.last:g}") or text_of(line.last, panel.unit)
+            number_shown = line.last if panel.decimals != 0 else round(line.last)
+            value = panel.values.get(f"{line.last:g}") or text_of(number_shown, panel.unit)
             across = (number + 0.5) / len(lines)
             card.text(
                 across, 0.36, value, transform=card.transAxes, ha="center", fontsize=15, color=INK
@@ -115,8 +141,11 @@ class Picture:
                 color=FAINT,
             )  # fmt: skip
 
-    def _lines(self, axes: Any, panel: Panel, lines: Sequence[Line]) -> None:
-        largest = sorted(lines, key=lambda line: -max(value for _, value in line.points))
+    def _lines(
+        self, axes: Any, panel: Panel, lines: Sequence[Line], below: tuple[float, float]
+    ) -> None:
+        """``below``: where the names begin, as parts of the picture."""
+        largest = sorted(lines, key=lambda line: -line.most)
         named = {line.name for line in largest[:MOST_NAMES]}
         colors = self._plt.get_cmap("tab10").colors + self._plt.get_cmap("Set2").colors
         if panel.stacked:
@@ -128,11 +157,12 @@ class Picture:
             if line.name in named:
                 axes.plot([], [], color=color, linewidth=3, label=line.name)
         axes.set_xlim(0, self._seconds)
-        top = axes.get_ylim()[1]
-        axes.set_ylim(0, 1.02 if panel.unit == "percentunit" else max(top, 1e-9) * 1.02)
+        flat = all(line.most == 0 for line in lines)
+        top = 1.0 if flat or panel.unit == "percentunit" else axes.get_ylim()[1]
+        axes.set_ylim(0, 1.02 * top)
         axes.yaxis.set_major_locator(self._plt.MaxNLocator(4))
         axes.yaxis.set_major_formatter(lambda value, _: text_of(value, panel.unit))
-        axes.xaxis.set_major_locator(self._plt.MaxNLocator(5, steps=[1, 2, 3, 6, 10]))
+        axes.xaxis.set_major_locator(self._plt.MultipleLocator(60 * max(1, self._seconds // 300)))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value / 60:.3g} min")
         axes.tick_params(labelsize=6.5, colors=FAINT, length=0)
         axes.grid(color="#eaeef2", linewidth=0.6)
@@ -140,14 +170,17 @@ class Picture:
         for side in axes.spines.values():
             side.set_visible(False)
         axes.legend(
-            loc="upper left", bbox_to_anchor=(-0.09, -0.13), ncol=4 if len(named) > 2 else 2,
-            fontsize=6.5, frameon=False, borderpad=0, handlelength=1, columnspacing=1,
+            loc="upper left", bbox_to_anchor=below, bbox_transform=self._figure.transFigure,
+            ncol=max(1, int(5.2 * panel.place[2] / (3 + max(map(len, named))))),
+            fontsize=6.5, frameon=False, borderpad=0,
+            handlelength=1, columnspacing=1, labelspacing=0.3,
         )  # fmt: skip
 
     def _stack(self, axes: Any, lines: Sequence[Line], colors: Sequence[Any]) -> None:
         times = sorted({at for line in lines for at, _ in line.points})
         values = [dict(line.points) for line in lines]
         heights = [[line.get(at, 0.0) for at in times] for line in values]
+        heights = [[0.0 if math.isnan(value) else value for value in row] for row in heights]
         used = [colors[number % len(colors)] for number in range(len(lines))]
         axes.stackplot(times, heights, colors=used, alpha=0.75, linewidth=0)
 

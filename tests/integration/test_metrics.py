@@ -4,6 +4,7 @@ asks for what exists."""
 import re
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -48,7 +49,7 @@ def prometheus(
                 f' and sum(ray_acestep_stage_seconds_count{{stage="codes"}}) >= {number}'
                 f" and sum(ray_acestep_webhook_seconds_count) >= {number}"
             )
-            until(lambda expr=done: prometheus.query(expr), f"Prometheus does not see {done}")
+            until(partial(prometheus.query, done), f"Prometheus does not see {done}")
         yield prometheus
 
 
@@ -124,7 +125,8 @@ def test_what_is_counted_is_what_happened(prometheus: Prometheus, service: Servi
     stats = service.http.get("/v1/stats").json()
     for what in ("succeeded", "failed"):
         ended = f'sum(last_over_time(ray_acestep_jobs_ended_total{{status="{what}"}}[2m]))'
-        until(lambda expr=ended, n=stats["jobs"][what]: prometheus.value(expr) == n, ended)
+        seen = f"{ended} == {stats['jobs'][what]}"
+        until(partial(prometheus.query, seen), f"Prometheus does not see {seen}")
     for expr in (
         'sum(last_over_time(ray_acestep_jobs_ended_total{code="cancelled"}[2m])) >= 2',
         "max(last_over_time(ray_acestep_store_up[2m])) == 1",
