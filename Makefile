@@ -8,7 +8,11 @@ CODE := acestep_ray deployments tests benchmarks scripts
 # Unit tests that start programs which take seconds, or wait for such a program to come back.
 SLOW := startup/test_launcher.py startup/test_supervisor.py scripts k8s/test_dockerfile.py
 
-.PHONY: serve serve-real doctor engines test test-quick gpu-check faults bench check fix openapi k8s clean
+# Without stored bytecode, each process of Ray compiles what it imports: four seconds of processor
+# time. Installers do not store it (uv), and machines for builds often have this variable.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: serve serve-real doctor engines test test-quick gpu-check faults bench check fix openapi k8s dashboard clean
 
 serve: $(VENV)/.installed-base  ## run the service with mock models on port 8001 (ACESTEP_PORT)
 	@$(BIN)/acestep-ray serve $(CONFIG)
@@ -53,8 +57,12 @@ fix: $(VENV)/.installed-test  ## write what check can mend
 openapi: $(VENV)/.installed-base  ## write docs/openapi.json from the code
 	$(BIN)/python -m acestep_ray.api.openapi > docs/openapi.json
 
-k8s: $(VENV)/.installed-base  ## write the Serve configs of k8s/overlays
+k8s: $(VENV)/.installed-base  ## write the Serve configs of k8s/overlays, and the PrometheusRule
 	$(BIN)/python -m deployments.k8s_config
+
+dashboard: $(VENV)/.installed-test  ## load a service for some minutes and draw its Grafana dashboard
+	@$(INSTALL) "what draws the picture" -e '.[docs]'
+	$(BIN)/python -m scripts.dashboard_load docs/images/dashboard.png
 
 # A virtual environment knows its own folder by name: after a move it is made anew. (A link leads to
 # one that somebody else looks after.)

@@ -3,19 +3,19 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from ray.serve import metrics
-
 from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.audio.aac import writable_formats
 from acestep_ray.decoder.engines import make_decoder
-from acestep_ray.decoder.events import Decoded, DecodeEvent
+from acestep_ray.decoder.events import DecodeEvent
 from acestep_ray.decoder.protocol import DecoderEngine, DecodeRequest
 from acestep_ray.decoder.worker import DecodeWorker
 from acestep_ray.jobs.store.operations import IsOwner
 from acestep_ray.replicas.gpu_memory import needs_of_decoder
 from acestep_ray.replicas.planners import DECODER
 from acestep_ray.settings import Settings
+from deployments.device_watch import watch_device
 from deployments.job_store_client import RayJobStoreClient
+from deployments.ray_meter import meter_of
 from deployments.replica import ReplicaRegistrar, start
 from deployments.startup_checks import until_storage_ready
 
@@ -39,18 +39,10 @@ class Decoder:
 
     def _serve(self, settings: Settings, engine: DecoderEngine, artifacts: Artifacts) -> None:
         """Serve ``engine``, and register this replica."""
-        self._worker = DecodeWorker(engine, artifacts)
+        meter = meter_of(settings)
+        self._worker = DecodeWorker(engine, artifacts, meter=meter)
+        self._device_watch = watch_device(meter, "decoder", self._worker.busy)
         self._client = RayJobStoreClient(settings)
-        self._phase_seconds = metrics.Histogram(
-            "acestep_decode_phase_seconds",
-            description="Time that a job spent in a phase of the decoder.",
-            boundaries=[0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300],
-            tag_keys=("phase",),
-        )
-        self._peak_memory = metrics.Gauge(
-            "acestep_decode_peak_memory_bytes",
-            description="Most device memory while the last job ran.",
-        )
         description = engine.describe().model_copy(update={"audio_formats": writable_formats()})
         self._registrar = ReplicaRegistrar(self._client, description)
 
@@ -64,15 +56,7 @@ class Decoder:
 
         async with aclosing(self._worker.decode(request, owns)) as events:
             async for event in events:
-                if isinstance(event, Decoded):
-                    self._measure(event)
                 yield event
-
-    def _measure(self, decoded: Decoded) -> None:
-        for phase, seconds in decoded.seconds.items():
-            self._phase_seconds.observe(seconds, tags={"phase": phase})
-        if decoded.peak_memory is not None:
-            self._peak_memory.set(decoded.peak_memory)
 
     def check_health(self) -> None:
         """Raise if the engine hangs; Serve then replaces the replica."""

@@ -15,6 +15,7 @@ from acestep_ray.replicas.planners import planners_of
 from acestep_ray.settings import Settings
 from deployments.engine_stream import stream_events
 from deployments.job_store_client import RayJobStoreClient
+from deployments.ray_meter import meter_of
 from deployments.serve_status import ServeStatus
 from deployments.startup_checks import storage_ready, store_ready
 
@@ -60,9 +61,17 @@ class Ingress:
     def __serve_build_asgi_app__(self) -> FastAPI:
         client = RayJobStoreClient(self._settings)
         artifacts = Artifacts(self._settings.artifacts_url)
+        meter = meter_of(self._settings)
         return create_app(
             self._settings,
-            JobStoreService(client, planners_of(self._settings), ServeStatus()),
+            JobStoreService(
+                client,
+                planners_of(self._settings),
+                ServeStatus(),
+                self._settings.events.streams,
+                meter,
+            ),
             artifacts,
             HandleWriters(self._planners),
+            meter,
         )

@@ -8,18 +8,23 @@ import time
 import ray
 
 from acestep_ray.jobs.client import LeaseRequest
-from acestep_ray.jobs.coordinator.change_log import Changes
+from acestep_ray.jobs.coordinator.change_log import Changes, Entries
 from acestep_ray.jobs.coordinator.coordinator import JobCoordinator
+from acestep_ray.jobs.coordinator.job_metrics import JobMetrics
+from acestep_ray.jobs.coordinator.queue_recorder import record_queue
+from acestep_ray.jobs.events import EventId, JobEvent, Topic
 from acestep_ray.jobs.result import Progress
-from acestep_ray.jobs.snapshot import QueueStats
+from acestep_ray.jobs.snapshot import QueueStats, State
 from acestep_ray.jobs.store.errors import StoreUnavailable, StoreUnsuitable
 from acestep_ray.jobs.store.factory import open_store
 from acestep_ray.jobs.store.operations import Op
-from acestep_ray.jobs.store.records import JobRecord
+from acestep_ray.jobs.store.records import DeliveryRecord, JobRecord
+from acestep_ray.jobs.webhook import ProgressDelivery
 from acestep_ray.replicas.autoscaling import AutoscalingLoad
 from acestep_ray.replicas.registry import Registration, RegistrySnapshot, ReplicaRegistry
 from acestep_ray.settings import Settings
 from acestep_ray.shared_work import SharedCall, start_task
+from deployments.ray_meter import meter_of
 from deployments.replica_watch import watch_replicas
 from deployments.startup_checks import watch_nodes
 
@@ -37,6 +42,7 @@ class JobStoreActor:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._metrics = JobMetrics(meter_of(settings))
         self._registry = ReplicaRegistry()
         self._open_once = SharedCall(self._try_to_open)
         self._coordinator: JobCoordinator | None = None
@@ -60,13 +66,20 @@ class JobStoreActor:
 
     def _watch(self) -> None:
         if not self._watches:
-            watches = watch_nodes(self._settings), watch_replicas(self._registry)
+            watches = (
+                watch_nodes(self._settings),
+                watch_replicas(self._registry),
+                record_queue(self._metrics, self.stats, self._registry),
+            )
             self._watches = [start_task(watch) for watch in watches]
 
     async def _try_to_open(self) -> None:
         """Open the coordinator and keep it: its callers may no longer wait when it is open."""
         coordinator = JobCoordinator(
-            lambda: open_store(self._settings), self._settings, self._registry
+            lambda: open_store(self._settings),
+            self._settings,
+            self._registry,
+            observers=[self._metrics.changed],
         )
         try:
             await coordinator.open()
@@ -104,6 +117,23 @@ class JobStoreActor:
     async def changes(self, since: tuple[str, int] | None, seconds: float) -> Changes:
         """See JobCoordinator.changes."""
         return await (await self._open()).changes(since, seconds)
+
+    async def events(
+        self, since: EventId | None, seconds: float, topic: Topic | None
+    ) -> Entries[JobEvent]:
+        """See JobCoordinator.events."""
+        return await (await self._open()).events(since, seconds, topic)
+
+    async def state(self, topic: Topic) -> State:
+        """See JobCoordinator.state."""
+        return await (await self._checked()).state(topic)
+
+    async def deliveries(
+        self, request_id: str, limit: int, lease_seconds: float, wait_seconds: float
+    ) -> list[DeliveryRecord | ProgressDelivery]:
+        """See JobCoordinator.deliveries."""
+        coordinator = await self._checked()
+        return await coordinator.deliveries(request_id, limit, lease_seconds, wait_seconds)
 
     async def stats(self) -> QueueStats:
         """See JobCoordinator.stats."""

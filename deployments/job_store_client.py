@@ -4,6 +4,7 @@ import asyncio
 import logging
 import re
 import time
+import uuid
 from collections.abc import Awaitable, Callable
 from contextvars import Context
 from typing import Any, TypeVar
@@ -14,13 +15,15 @@ from ray.exceptions import RayActorError, RaySystemError, RayTaskError, RpcError
 from ray.util import list_named_actors
 
 from acestep_ray.jobs.client import PATIENCE, LeaseRequest
-from acestep_ray.jobs.coordinator.change_log import Changes
+from acestep_ray.jobs.coordinator.change_log import Changes, Entries
+from acestep_ray.jobs.events import EventId, JobEvent, Topic
 from acestep_ray.jobs.result import Progress
-from acestep_ray.jobs.snapshot import QueueStats
+from acestep_ray.jobs.snapshot import QueueStats, State
 from acestep_ray.jobs.store.answers import Answer, answered
 from acestep_ray.jobs.store.errors import StoreError, StoreFull, StoreUnavailable
 from acestep_ray.jobs.store.operations import KeepAlive, Op, Operation
-from acestep_ray.jobs.store.records import JobRecord
+from acestep_ray.jobs.store.records import DeliveryRecord, JobRecord
+from acestep_ray.jobs.webhook import ProgressDelivery
 from acestep_ray.replicas.registry import Registration, RegistrySnapshot
 from acestep_ray.settings import Settings
 from acestep_ray.shared_work import SharedCall, start_task
@@ -195,6 +198,28 @@ class RayJobStoreClient:
         """See JobStoreClient."""
         return await self.call(
             lambda actor: actor.changes.remote(since, seconds), seconds + PATIENCE
+        )
+
+    async def events(
+        self, since: EventId | None, seconds: float, topic: Topic | None = None
+    ) -> Entries[JobEvent]:
+        """See JobStoreClient."""
+        return await self.call(
+            lambda actor: actor.events.remote(since, seconds, topic), seconds + PATIENCE
+        )
+
+    async def state(self, topic: Topic) -> State:
+        """See JobStoreClient."""
+        return await self.call(lambda actor: actor.state.remote(topic))
+
+    async def deliveries(
+        self, limit: int, lease_seconds: float, wait_seconds: float
+    ) -> list[DeliveryRecord | ProgressDelivery]:
+        """See JobStoreClient."""
+        request_id = uuid.uuid4().hex  # the same if the call is repeated
+        return await self.call(
+            lambda actor: actor.deliveries.remote(request_id, limit, lease_seconds, wait_seconds),
+            wait_seconds + PATIENCE,
         )
 
     async def stats(self) -> QueueStats:

@@ -1,7 +1,11 @@
-"""``python -m deployments.k8s_config``: write the Serve configs of the Kubernetes overlays.
+"""``python -m deployments.k8s_config``: write the Serve configs of the Kubernetes overlays, and the
+alert rules in the form of the Prometheus operator.
 
 The file ``serve_changes.yaml`` of an overlay names the config that it starts from, and its changes.
 The result is its ``serve_config.yaml``, which becomes the RayService's ``serveConfigV2``.
+
+``alerts.yaml`` of the component ``monitoring`` is a rules file of Prometheus itself, which has no
+use for a Kubernetes manifest around it; ``prometheus-rule.yaml`` is written from it.
 """
 
 import sys
@@ -15,7 +19,10 @@ from acestep_ray.replicas.planners import PLANNER
 ROOT = Path(__file__).parent.parent
 OVERLAYS = ("cpu-mock", "gpu", "ha")
 """Each after the one that it starts from."""
+MONITORING = Path("k8s", "components", "monitoring")
 HEADER = "# Written by `make k8s` from {source} and serve_changes.yaml; edit those.\n"
+
+RULE_HEADER = "# Written by `make k8s` from alerts.yaml; edit that.\n"
 
 
 class WrongChange(Exception):
@@ -23,8 +30,9 @@ class WrongChange(Exception):
 
 
 def write(root: Path = ROOT) -> list[Path]:
-    """Write the serve_config.yaml of every overlay; returns the files. Raises WrongChange."""
-    files = []
+    """Write the serve_config.yaml of every overlay, and the prometheus-rule.yaml; returns the
+    files. Raises WrongChange."""
+    files = [write_rule(root / MONITORING)]
     for overlay in OVERLAYS:
         folder = root / "k8s" / "overlays" / overlay
         changes = yaml.safe_load((folder / "serve_changes.yaml").read_text())
@@ -35,6 +43,19 @@ def write(root: Path = ROOT) -> list[Path]:
         file.write_text(HEADER.format(source=changes["from"]) + text)
         files.append(file)
     return files
+
+
+def write_rule(folder: Path) -> Path:
+    """Write the alert rules as a PrometheusRule; returns the file."""
+    rule = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": "acestep-ray", "namespace": "acestep"},
+        "spec": yaml.safe_load((folder / "alerts.yaml").read_text()),
+    }
+    file = folder / "prometheus-rule.yaml"
+    file.write_text(RULE_HEADER + yaml.safe_dump(rule, sort_keys=False, width=100))
+    return file
 
 
 def merge(base: Any, change: Any, where: str) -> Any:

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from acestep_ray.planner.engines import make_planner
+from acestep_ray.planner.plan_metrics import PlanMetrics
 from acestep_ray.planner.plan_song import plan_song
 from acestep_ray.planner.protocol import (
     EngineDied,
@@ -17,7 +18,9 @@ from acestep_ray.planner.protocol import (
 )
 from acestep_ray.replicas.gpu_memory import needs_of_planner
 from acestep_ray.replicas.planners import PlannerSpec
+from deployments.device_watch import watch_device
 from deployments.job_store_client import RayJobStoreClient
+from deployments.ray_meter import meter_of
 from deployments.replica import ReplicaRegistrar, gpu_share, start
 
 
@@ -33,6 +36,9 @@ class Planner:
         self._engine = start(
             spec.name, needs_of_planner(settings), lambda: make_planner(settings, gpu_share())
         )
+        meter = meter_of(settings)
+        self._metrics = PlanMetrics(meter)
+        self._device_watch = watch_device(meter, "planner", self._metrics.busy)
         description = self._engine.describe().model_copy(update={"deployment": spec.name})
         self._registrar = ReplicaRegistrar(
             RayJobStoreClient(settings), description, reserved=settings.limits.direct_calls
@@ -45,7 +51,7 @@ class Planner:
         await _check_alive(self._engine)
         # A runner of earlier code does not send parameters that were added since: the defaults.
         request = PlanRequest.model_construct(**dict(request))
-        async with aclosing(plan_song(self._engine, request)) as events:
+        async with aclosing(self._metrics.measured(plan_song(self._engine, request))) as events:
             async for event in events:
                 yield event
 
@@ -54,7 +60,7 @@ class Planner:
         assert self._engine is not None
         await _check_alive(self._engine)
         request = WriteRequest.model_construct(**dict(request))
-        async with aclosing(self._engine.write(request)) as events:
+        async with aclosing(self._metrics.measured(self._engine.write(request))) as events:
             async for event in events:
                 yield event
 

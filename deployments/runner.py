@@ -5,15 +5,19 @@ from typing import Any
 
 from ray.serve.handle import DeploymentHandle
 
+from acestep_ray.api.routes.job_view import job_view
 from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.decoder.events import DecodeEvent
 from acestep_ray.decoder.protocol import DecodeRequest
 from acestep_ray.jobs.runner.runner import Runner as JobRunner
+from acestep_ray.jobs.snapshot import Snapshot
 from acestep_ray.planner.protocol import Plan, PlanProgress, PlanRequest
 from acestep_ray.replicas.planners import planner_for, planners_of
 from acestep_ray.settings import Settings
+from acestep_ray.webhooks.sender import Sender
 from deployments.engine_stream import stream_events
 from deployments.job_store_client import RayJobStoreClient
+from deployments.ray_meter import meter_of
 from deployments.replica import cluster_id
 
 
@@ -44,9 +48,11 @@ class HandleEngines:
 
 
 class Runner:
-    """Leases and runs jobs as long as it lives. No other deployment calls it."""
+    """Leases and runs jobs, and sends the messages of webhooks, as long as it lives. No other
+    deployment calls it."""
 
     _runner: JobRunner | None = None
+    _sender: Sender | None = None
 
     def __init__(
         self,
@@ -54,8 +60,15 @@ class Runner:
         planners: Mapping[str, DeploymentHandle[Any]],
         decoder: DeploymentHandle[Any],
     ) -> None:
+        client = RayJobStoreClient(settings)
+
+        def job_data(snapshot: Snapshot) -> dict[str, Any]:
+            return job_view(snapshot, settings).model_dump(mode="json")
+
+        self._sender = Sender(client, job_data, settings.webhooks, meter_of(settings))
+        self._sender.start()
         self._runner = JobRunner(
-            RayJobStoreClient(settings),
+            client,
             HandleEngines(settings, planners, decoder),
             Artifacts(settings.artifacts_url),
             settings,
@@ -64,10 +77,13 @@ class Runner:
         self._runner.start()
 
     def check_health(self) -> None:
-        """Raise if the runner no longer leases; Serve then replaces the replica."""
-        assert self._runner is not None
+        """Raise if the runner no longer leases or sends; Serve then replaces the replica."""
+        assert self._runner is not None and self._sender is not None
         self._runner.check()
+        self._sender.check()
 
     async def __del__(self) -> None:
         if self._runner is not None:  # None if __init__ failed
             await self._runner.drain()
+        if self._sender is not None:  # last: it also sends the ends of the last jobs
+            await self._sender.drain()

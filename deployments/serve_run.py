@@ -1,4 +1,5 @@
-"""``serve run`` with a longer wait for busy machines, and if requested without Ray's dashboard.
+"""``serve run`` with a longer wait for busy machines, and if requested without Ray's dashboard, or
+with a given port for metrics.
 
 Ray waits 30 seconds until a new node has registered itself, and no setting changes that (Ray 2.60,
 ``ray/_private/node.py``). The node waits as long for its agents, and only 15 seconds for the files
@@ -6,8 +7,9 @@ in which they write their ports (Ray's issue 65983). On a busy machine they take
 fault, because the agents load many Python modules.
 
 ``serve run`` has no option to leave the dashboard out, but it uses a Ray that is started before it.
+Nor has it one for the port of Ray's metrics.
 
-``python -m deployments.serve_run [--no-dashboard] CONFIG``
+``python -m deployments.serve_run [--no-dashboard] [--metrics-port=PORT] CONFIG``
 """
 
 import contextlib
@@ -25,6 +27,7 @@ from ray.serve._private.constants import SERVE_NAMESPACE
 from ray.serve.scripts import cli
 
 NO_DASHBOARD = "--no-dashboard"
+METRICS_PORT = "--metrics-port="
 
 AGENT_PORTS = (
     "metrics_agent_port",
@@ -40,8 +43,11 @@ PATIENCE = 300.0
 ways."""
 
 
-def wait_longer_for_nodes(seconds: float = PATIENCE) -> None:
-    """Let every node that this process starts from now on take up to ``seconds`` to register."""
+def wait_longer_for_nodes(seconds: float = PATIENCE, metrics_port: int | None = None) -> None:
+    """Let every node that this process starts from now on take up to ``seconds`` to register.
+
+    ``metrics_port``: where it serves metrics; None: a free port.
+    """
     os.environ.setdefault("RAY_agent_register_timeout_ms", f"{1000 * seconds:.0f}")
     once = services.get_node
 
@@ -59,6 +65,8 @@ def wait_longer_for_nodes(seconds: float = PATIENCE) -> None:
     start_raylet, start_process = services.start_raylet, services.start_ray_process
 
     def with_ports(*arguments: Any, **options: Any) -> Any:
+        if metrics_port is not None:
+            options["metrics_export_port"] = metrics_port
         missing = [name for name in AGENT_PORTS if not options.get(name)]
         ports = {**options, **dict(zip(missing, free_ports(len(missing)), strict=True))}
 
@@ -91,12 +99,13 @@ def free_ports(count: int) -> list[int]:
 def serve_run(arguments: Sequence[str]) -> None:
     """Start Ray and the application of a Serve config, and return when they end.
 
-    ``arguments``: NO_DASHBOARD, if Ray is to start without its dashboard, and those of ``serve
-    run``.
+    ``arguments``: NO_DASHBOARD, if Ray is to start without its dashboard; METRICS_PORT with the
+    port of its metrics; and those of ``serve run``.
     """
-    wait_longer_for_nodes()
-    options = [one for one in arguments if one != NO_DASHBOARD]
-    if len(options) < len(arguments):
+    port = next((one for one in arguments if one.startswith(METRICS_PORT)), None)
+    wait_longer_for_nodes(metrics_port=int(port.removeprefix(METRICS_PORT)) if port else None)
+    options = [one for one in arguments if one not in (NO_DASHBOARD, port)]
+    if NO_DASHBOARD in arguments:
         ray.init(address="local", namespace=SERVE_NAMESPACE, include_dashboard=False)
         options = ["--address", "auto", *options]  # else RAY_ADDRESS makes `serve run` warn
     cli(["run", *options])

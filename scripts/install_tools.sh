@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Install those programs that the tests run, that have no wheel for pip, and that are missing.
 set -euo pipefail
-needed=(curl ffmpeg openssl redis-server sox)  # Debian's packages of the same names
+needed=(curl ffmpeg openssl prometheus redis-server sox)  # Debian's packages of the same names
 # The tests of web pages need one of these. Without one they fail, and all others can run.
 browsers=(chromium google-chrome)
 

@@ -91,7 +91,8 @@ class OneProcess:
             self._register(coordinator)
             runner.start()
         planners = planners_of(self._settings)
-        service = JobStoreService(self._client, planners, NoServe())
+        streams = self._settings.events.streams
+        service = JobStoreService(self._client, planners, NoServe(), streams)
         app = create_app(self._settings, service, self._artifacts, self)
         self._server = uvicorn.Server(
             uvicorn.Config(self._recording(app), log_config=None, lifespan="off")

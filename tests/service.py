@@ -68,12 +68,14 @@ class Service:
     def __init__(self, data: Path, env: Mapping[str, str], config: Mapping[str, Any]) -> None:
         self.data = data
         self.port = free_port()
+        self.metrics_port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.http = httpx.Client(base_url=self.url, timeout=60)
         self.environment = {
             **{name: value for name, value in os.environ.items() if "ACESTEP" not in name},
             "ACESTEP_DATA": str(data),
             "ACESTEP_PORT": str(self.port),
+            "ACESTEP_METRICS_PORT": str(self.metrics_port),
             "ACESTEP_DASHBOARD": "false",  # a start then takes a fifth less processor time
             **env,
         }

@@ -12,6 +12,7 @@ from acestep_ray.api.middleware.api_prefix import ApiPrefix
 from acestep_ray.api.middleware.authentication import Authentication
 from acestep_ray.api.middleware.cross_origin import add_cross_origin
 from acestep_ray.api.middleware.lingering_close import LingeringClose
+from acestep_ray.api.middleware.request_metrics import RequestMetrics
 from acestep_ray.api.middleware.unhandled_errors import UnhandledErrors
 from acestep_ray.api.openapi import TITLE, openapi_document
 from acestep_ray.api.repeats import Repeats
@@ -21,8 +22,10 @@ from acestep_ray.api.service import JobService
 from acestep_ray.api.song_writer import DirectCalls, SongWriters
 from acestep_ray.api.upstream.routers import UPSTREAM_ROUTERS
 from acestep_ray.artifacts.store import Artifacts
+from acestep_ray.metrics import NO_METER, Meter
 from acestep_ray.planner.length_check import PlanFit
 from acestep_ray.settings import Settings
+from acestep_ray.webhooks.url_check import UrlCheck
 
 
 def create_app(
@@ -30,6 +33,7 @@ def create_app(
     service: JobService,
     artifacts: Artifacts,
     writers: SongWriters | None = None,
+    meter: Meter = NO_METER,
 ) -> FastAPI:
     """Build the application. Nothing runs and nothing is opened until the first request.
 
@@ -50,6 +54,7 @@ def create_app(
         PlanFit(settings),
         DirectCalls(settings, service, writers),
         Repeats(settings.jobs.repeat_seconds),
+        UrlCheck(settings.webhooks),
     )
     for router in (*ROUTERS, *UPSTREAM_ROUTERS):
         app.include_router(router)
@@ -58,13 +63,14 @@ def create_app(
         # body.
         if isinstance(route, APIRoute) and "GET" in route.methods and route.path not in own_head:
             route.methods.add("HEAD")
-    add_handlers(app)
+    add_handlers(app, meter)
     # The last one added is the outermost.
     app.add_middleware(Authentication, settings=settings)
     app.add_middleware(ApiPrefix)
     app.add_middleware(UnhandledErrors)
     add_cross_origin(app, settings)
     app.add_middleware(LingeringClose)
+    app.add_middleware(RequestMetrics, meter=meter, routes=lambda: app.routes)
 
     def document() -> dict[str, Any]:
         return openapi_document(settings)

@@ -12,6 +12,7 @@ from acestep_ray.api.song_writer import DirectCalls
 from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.planner.length_check import PlanFit
 from acestep_ray.settings import Settings
+from acestep_ray.webhooks.url_check import UrlCheck
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,11 @@ class AppContext:
     plans: PlanFit
     direct: DirectCalls
     repeats: Repeats
+    webhooks: UrlCheck
 
     def url(self, path: str) -> str:
         """An address for clients: absolute if the public address is known."""
-        return self.settings.public_url.rstrip("/") + path
+        return self.settings.url(path)
 
 
 async def _of(request: Request) -> AppContext:

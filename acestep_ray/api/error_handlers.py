@@ -15,6 +15,7 @@ from starlette.routing import Match
 from acestep_ray.api.problems import FieldError, Problem, ProblemCode, invalid_values
 from acestep_ray.api.query_parameters import parameter_error
 from acestep_ray.artifacts.store import StorageError
+from acestep_ray.jobs.event_hub import TooManyStreams
 from acestep_ray.jobs.store.errors import (
     AlreadyEnded,
     IdempotencyMismatch,
@@ -25,10 +26,20 @@ from acestep_ray.jobs.store.errors import (
     StoreUnavailable,
     SubmitInDoubt,
 )
+from acestep_ray.metrics import UPLOADS_REFUSED, Meter
 
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = "5"
+UPLOAD_CODES = frozenset(
+    {
+        ProblemCode.BODY_TOO_LARGE,
+        ProblemCode.UNSUPPORTED_MEDIA_TYPE,
+        ProblemCode.MALFORMED_BODY,
+        ProblemCode.INVALID_AUDIO,
+    }
+)
+"""Problems of the body, or of the audio, that a client sent."""
 
 
 def job_not_found() -> Problem:
@@ -36,18 +47,22 @@ def job_not_found() -> Problem:
     return Problem(ProblemCode.JOB_NOT_FOUND, "There is no such job.")
 
 
-def add_handlers(app: FastAPI) -> None:
-    """Let ``app`` handle exceptions by the table below."""
+def add_handlers(app: FastAPI, meter: Meter) -> None:
+    """Let ``app`` handle exceptions by the table below. ``meter`` counts refused uploads."""
+    for code in UPLOAD_CODES:
+        meter.add(UPLOADS_REFUSED, 0, reason=code.value)
     for kind, problem in _PROBLEMS.items():
-        app.add_exception_handler(kind, _handler(problem))
+        app.add_exception_handler(kind, _handler(problem, meter))
     app.add_exception_handler(HTTPException, _http)
 
 
 def _handler(
-    problem: Callable[[Any], Problem],
+    problem: Callable[[Any], Problem], meter: Meter
 ) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def handle(request: Request, error: Exception) -> Response:
         answer = problem(error)
+        if answer.code in UPLOAD_CODES:
+            meter.add(UPLOADS_REFUSED, reason=answer.code.value)
         unexplained = answer is not error or error.__cause__ is not None
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR and unexplained:
             # The client gets the message; the log gets its cause.
@@ -124,6 +139,11 @@ _PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
     ),
     StoreFull: _unavailable(
         "The job store has no room for new jobs right now; please try again later."
+    ),
+    TooManyStreams: lambda error: Problem(
+        ProblemCode.TOO_MANY_STREAMS,
+        "Too many event streams are open; try again later, or poll GET /v1/jobs/{job_id}.",
+        headers={"Retry-After": RETRY_SECONDS},
     ),
     StorageError: lambda error: Problem(
         ProblemCode.STORAGE_UNAVAILABLE,

@@ -13,6 +13,7 @@ from fastapi.openapi.utils import get_openapi
 
 from acestep_ray import __version__
 from acestep_ray.api.middleware.authentication import OPEN_PATHS
+from acestep_ray.api.openapi_events import describe_events
 from acestep_ray.api.problems import MEDIA_TYPE, ProblemCode
 from acestep_ray.api.request.aliases import NESTED
 from acestep_ray.api.request.generate_request import GenerateRequest
@@ -27,8 +28,8 @@ from acestep_ray.settings import Settings
 TITLE = "acestep-ray"
 
 _ABOUT = (
-    "Makes music with ACE-Step 1.5. Submit a job, poll it until it succeeded or failed, fetch its "
-    "audio. Errors are RFC 9457 problems with a stable code."
+    "Makes music with ACE-Step 1.5. Submit a job, follow its events or poll it until it succeeded "
+    "or failed, fetch its audio. Errors are RFC 9457 problems with a stable code."
 )
 _PROBLEMS = {
     400: "The body cannot be read: {codes}.",
@@ -49,9 +50,12 @@ _PROBLEMS = {
 _MAY_FAIL = {
     "generate": (400, 413, 415, 422, 429, 503),
     "get_job": (404, 410, 422, 503),
+    "job_events": (404, 410, 503),
+    "events": (503,),
     "list_jobs": (422, 503),
     "cancel_job": (404, 409, 410, 503),
     "delete_job": (404, 410, 503),
+    "list_deliveries": (404, 410, 503),
     "get_audio": (404, 410, 416, 503),
     "head_audio": (404, 410, 503),
     "ready": (503,),
@@ -78,6 +82,7 @@ _CODES_OF = {
     ProblemCode.PLANNER_BUSY: ("format_input", "create_sample", "understand"),
     ProblemCode.JOB_FAILED: ("chat_completions",),
     ProblemCode.STILL_RUNNING: ("chat_completions",),
+    ProblemCode.TOO_MANY_STREAMS: ("job_events", "events"),
 }
 """Codes that only these operations return."""
 _BUSY = "The language model is busy: {codes}. Retry-After says when to try again."
@@ -146,6 +151,7 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
         schema = view.model_json_schema(ref_template="#/components/schemas/{model}")
         schema.pop("$defs", None)
         schemas[view.__name__] = schema
+    describe_events(document)
     fill_examples(schemas)
     schemas |= _request_schemas(settings)
     document["components"]["securitySchemes"] = {

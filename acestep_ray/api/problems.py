@@ -52,6 +52,7 @@ class ProblemCode(StrEnum):
     NOT_READY = "not_ready", 503
     UNAVAILABLE = "unavailable", 503
     STORAGE_UNAVAILABLE = "storage_unavailable", 503
+    TOO_MANY_STREAMS = "too_many_streams", 503
     STILL_RUNNING = "still_running", 504
 
 

@@ -8,6 +8,7 @@ from acestep_ray.api.upstream.envelope import EnvelopeFields
 from acestep_ray.api.upstream.views import HealthData, StatsData
 from acestep_ray.formats import FORMATS
 from acestep_ray.jobs.job import ErrorCode, Status
+from acestep_ray.jobs.store.records import DeliveryState
 
 _JOB_ID = "550e8400-e29b-41d4-a716-446655440000"
 _AUDIO = f"/v1/audio/{_JOB_ID}"
@@ -179,6 +180,43 @@ class JobListView(BaseModel):
     next_cursor: str | None = Field(
         description="Send it as cursor for the next ones; null at the end.", examples=["MTAw"]
     )
+
+
+class DeliveryView(BaseModel):
+    """A message to the webhook of a job, and how its delivery is."""
+
+    delivery_id: str = Field(
+        description="Its header webhook-id, the same at every try.",
+        examples=[f"{_JOB_ID}-ended-1"],
+    )
+    type: str = Field(description="job. and the event.", examples=["job.ended"])
+    state: DeliveryState = Field(
+        description="pending, delivered, or failed: it was given up.", examples=["delivered"]
+    )
+    created_at: float = Field(
+        description="When the event happened, epoch seconds.", examples=[1700000010.0]
+    )
+    tries: int = Field(description="How many were made.", examples=[1])
+    last_try_at: float | None = Field(
+        description="Epoch seconds; null before the first.", examples=[1700000010.2]
+    )
+    next_try_at: float | None = Field(
+        description="Epoch seconds, about; null where no try follows.", examples=[None]
+    )
+    http_status: int | None = Field(
+        description="What the receiver responded to the last try; null where it did not.",
+        examples=[204],
+    )
+    error: str | None = Field(
+        description="Why the last try failed; null where it did not.",
+        examples=[None, "no response within 10 s"],
+    )
+
+
+class DeliveriesView(BaseModel):
+    """The messages to the webhook of a job, oldest first; those about its progress are not kept."""
+
+    deliveries: list[DeliveryView] = Field(description="Empty for a job without a webhook.")
 
 
 class FieldErrorView(BaseModel):

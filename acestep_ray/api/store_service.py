@@ -7,11 +7,22 @@ from collections.abc import Sequence
 
 from acestep_ray.jobs.change_watcher import ChangeWatcher
 from acestep_ray.jobs.client import JobStoreClient
+from acestep_ray.jobs.event_hub import EventHub
+from acestep_ray.jobs.event_stream import EventStream
+from acestep_ray.jobs.events import EventId, Topic
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.snapshot import QueueStats, Snapshot
 from acestep_ray.jobs.store.errors import JobExpired, StoreFull, StoreUnavailable, SubmitInDoubt
-from acestep_ray.jobs.store.operations import Cancel, Delete, Get, ListJobs, Submit
-from acestep_ray.jobs.store.records import Submitted
+from acestep_ray.jobs.store.operations import (
+    Cancel,
+    Delete,
+    Get,
+    ListDeliveries,
+    ListJobs,
+    Submit,
+)
+from acestep_ray.jobs.store.records import DeliveryRecord, Submitted
+from acestep_ray.metrics import NO_METER, Meter
 from acestep_ray.replicas.deployed import Deployed, ServeState, merge
 from acestep_ray.replicas.planners import DECODER, PlannerSpec
 from acestep_ray.replicas.registry import RegistrySnapshot
@@ -22,14 +33,20 @@ DEPLOYED_SECONDS = 1.0
 
 
 class JobStoreService:
-    """JobService over the job store actor."""
+    """JobService over the job store actor. ``event_streams``: most streams of events at a time."""
 
     def __init__(
-        self, client: JobStoreClient, planners: Sequence[PlannerSpec], serve: ServeState
+        self,
+        client: JobStoreClient,
+        planners: Sequence[PlannerSpec],
+        serve: ServeState,
+        event_streams: int = 1000,
+        meter: Meter = NO_METER,
     ) -> None:
         self._client = client
         self._planners = planners
         self._watcher = ChangeWatcher(client.changes)
+        self._hub = EventHub(client.events, event_streams, meter)
         self._refresh = SharedCall(self._read_deployed)
         self._read_at = float("-inf")
         self._deployed = Deployed((), (), ready=False)
@@ -67,6 +84,10 @@ class JobStoreService:
         """See JobService."""
         return await self._client.apply(query)
 
+    def events(self, topic: Topic, since: EventId | None) -> EventStream:
+        """See JobService."""
+        return EventStream(self._client, self._hub, topic, since)
+
     async def cancel(self, job_id: str) -> Snapshot:
         """See JobService."""
         return await self._client.apply(Cancel(job_id))
@@ -76,6 +97,13 @@ class JobStoreService:
         await self.get(job_id)  # raises if there is no job to delete
         with contextlib.suppress(JobExpired):  # deleted by this same call, which was repeated
             await self._client.apply(Delete(job_id))
+
+    async def deliveries(self, job_id: str) -> Sequence[DeliveryRecord]:
+        """See JobService."""
+        found = await self._client.apply(ListDeliveries(job_id))
+        if not found:
+            await self.get(job_id)  # raises if there is no such job
+        return found
 
     async def stats(self) -> QueueStats:
         """See JobService."""

@@ -15,6 +15,8 @@ from acestep_ray.artifacts.keys import attempt_prefix, take_key
 from acestep_ray.artifacts.store import Artifacts, StorageError
 from acestep_ray.audio.encode import UnusableSamples, encode_take
 from acestep_ray.audio.tags import Tags
+from acestep_ray.busy_time import BusyTime
+from acestep_ray.decoder.decode_metrics import record_decoded
 from acestep_ray.decoder.events import Decoded, DecodeEvent, DecodeFailed, DecodeProgress, Take
 from acestep_ray.decoder.protocol import (
     DecodeCancelled,
@@ -28,6 +30,7 @@ from acestep_ray.decoder.protocol import (
 from acestep_ray.decoder.render import Rendering
 from acestep_ray.decoder.source_audio import read_source
 from acestep_ray.formats import FORMATS
+from acestep_ray.metrics import NO_METER, Meter
 
 logger = logging.getLogger(__name__)
 
@@ -45,9 +48,17 @@ STUCK_SECONDS = 120.0
 
 
 class DecodeWorker:
-    """Drives one engine. Belongs to one event loop."""
+    """Drives one engine. Belongs to one event loop. ``busy``: when the engine worked."""
 
-    def __init__(self, engine: DecoderEngine, artifacts: Artifacts, encoders: int = 2) -> None:
+    def __init__(
+        self,
+        engine: DecoderEngine,
+        artifacts: Artifacts,
+        encoders: int = 2,
+        meter: Meter = NO_METER,
+    ) -> None:
+        self.busy = BusyTime()
+        self._meter = meter
         self._engine = engine
         self._artifacts = artifacts
         # One thread is the device: work that waits for it waits in order.
@@ -74,6 +85,8 @@ class DecodeWorker:
         try:
             async with contextlib.aclosing(self._decode(request, owns)) as events:
                 async for event in events:
+                    if isinstance(event, Decoded):
+                        record_decoded(self._meter, request, event)
                     yield event
         except DecodeCancelled:
             logger.warning(
@@ -117,7 +130,7 @@ class DecodeWorker:
             def run() -> None:
                 if waits:
                     emit(DecodeProgress(stage="waiting", step=1, total=1))
-                rendering.run()
+                self._work(rendering)
 
             thread = self._device.submit(run)
             self._at_device.add(thread)
@@ -167,6 +180,11 @@ class DecodeWorker:
             peak_memory=memory.peak if memory else None,
             warnings=tuple(rendering.warnings),
         )
+
+    def _work(self, rendering: Rendering) -> None:
+        """In the device's thread."""
+        with self.busy.working():
+            rendering.run()
 
     @contextlib.asynccontextmanager
     async def _all_or_nothing(self, request: DecodeRequest) -> AsyncGenerator[None, None]:

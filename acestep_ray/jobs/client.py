@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from acestep_ray.jobs.coordinator.change_log import Changes
+from acestep_ray.jobs.coordinator.change_log import Changes, Entries
+from acestep_ray.jobs.events import EventId, JobEvent, Topic
 from acestep_ray.jobs.result import Progress
-from acestep_ray.jobs.snapshot import QueueStats
+from acestep_ray.jobs.snapshot import QueueStats, State
 from acestep_ray.jobs.store.answers import Answer
 from acestep_ray.jobs.store.operations import Operation
-from acestep_ray.jobs.store.records import JobRecord
+from acestep_ray.jobs.store.records import DeliveryRecord, JobRecord
+from acestep_ray.jobs.webhook import ProgressDelivery
 from acestep_ray.replicas.registry import RegistrySnapshot
 
 PATIENCE = 20.0
@@ -55,6 +57,22 @@ class JobStoreClient(Protocol):
 
     async def changes(self, since: tuple[str, int] | None, seconds: float) -> Changes:
         """What changed after ``since`` (epoch, version). Waits up to ``seconds`` for a change."""
+        ...
+
+    async def events(
+        self, since: EventId | None, seconds: float, topic: Topic | None = None
+    ) -> Entries[JobEvent]:
+        """The events after ``since``. Waits up to ``seconds`` for one. ``topic``: only these."""
+        ...
+
+    async def state(self, topic: Topic) -> State:
+        """The jobs of a topic now; see JobCoordinator.state."""
+        ...
+
+    async def deliveries(
+        self, limit: int, lease_seconds: float, wait_seconds: float
+    ) -> list[DeliveryRecord | ProgressDelivery]:
+        """Messages for webhooks that are due; see JobCoordinator.deliveries."""
         ...
 
     async def stats(self) -> QueueStats:

@@ -36,3 +36,32 @@ class JobEvent:
     attempt: int = 0
     progress: Progress | None = None
     error_code: ErrorCode | None = None
+
+
+@dataclass(frozen=True)
+class OfJob:
+    """The events of one job."""
+
+    job_id: str
+
+    def has(self, event: JobEvent) -> bool:
+        """Whether the event is one of these."""
+        return event.job_id == self.job_id
+
+
+@dataclass(frozen=True)
+class OfOwner:
+    """The events of all jobs of one owner; see operations.Submit."""
+
+    owner: str
+
+    def has(self, event: JobEvent) -> bool:
+        """Whether the event is one of these."""
+        return event.owner == self.owner
+
+
+Topic = OfJob | OfOwner
+"""Which events a reader wants."""
+
+EventId = tuple[str, int]
+"""A place in the log of events: its epoch, and the version of the last event that was read."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from acestep_ray.jobs.events import EventId
 from acestep_ray.jobs.result import Progress
 from acestep_ray.jobs.store.records import JobRecord, StoreStats
 from acestep_ray.replicas.capacity import Capacity
@@ -16,6 +17,18 @@ class Snapshot:
     progress: Progress | None = None
     eta_seconds: float | None = None
     expires_at: float | None = None
+
+
+@dataclass(frozen=True)
+class State:
+    """Jobs after the event ``id``: all earlier events are part of it, and no later one is.
+
+    ``jobs``: for the topic OfJob that job; for OfOwner the owner's jobs that have not ended, newest
+    first, without plan and result.
+    """
+
+    id: EventId
+    jobs: tuple[Snapshot, ...]
 
 
 @dataclass(frozen=True)

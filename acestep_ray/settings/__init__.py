@@ -10,6 +10,7 @@ from acestep_ray.settings.tree import (
     Restarts,
     Settings,
 )
+from acestep_ray.settings.webhooks import Webhooks
 
 __all__ = [
     "Ingest",
@@ -20,4 +21,5 @@ __all__ = [
     "Mock",
     "Restarts",
     "Settings",
+    "Webhooks",
 ]

@@ -30,6 +30,7 @@ from acestep_ray.settings.group import Group
 from acestep_ray.settings.presets import PRESETS, PresetName
 from acestep_ray.settings.scaling import PlannerPair, Scaling
 from acestep_ray.settings.store_url import checked_store_url, on_one_node, only_password
+from acestep_ray.settings.webhooks import Webhooks
 from acestep_ray.settings.written_values import absolute, origins, paths, words
 
 
@@ -81,6 +82,20 @@ class Limits(Group):
         gt=0,
         description="Longest time that a chat completion without streaming waits for its job, "
         "seconds; then 504.",
+    )
+
+
+class Events(Group):
+    """Streams of events (GET /v1/jobs/{job_id}/events, GET /v1/events)."""
+
+    streams: int = Field(
+        1000, ge=1, le=1500, description="Most open streams per ingress replica; above it: 503."
+    )
+    heartbeat_seconds: float = Field(
+        15.0,
+        ge=1,
+        description="After this time without an event a heartbeat is sent, seconds: proxies cut "
+        "silent connections.",
     )
 
 
@@ -295,6 +310,14 @@ class Settings(BaseSettings):
         description="`acestep-ray serve` starts Ray's dashboard. Without it a start takes less "
         "processor time; `serve status` and `serve deploy` cannot be used then.",
     )
+    metrics: bool = Field(True, description="Record the metrics of this service (acestep_*).")
+    metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port of the metrics for Prometheus, path /metrics, on every address of this "
+        "machine; used by `acestep-ray serve`. None: a free port, another one at each start.",
+    )
     public_url: str = Field(
         "", description="Address that clients use; if set, audio paths are absolute URLs under it."
     )
@@ -314,6 +337,7 @@ class Settings(BaseSettings):
         (), description="Folders that *_audio_path may point into. Empty: inputs in data."
     )
     limits: Limits = Limits()
+    events: Events = Events()
     defaults: Defaults = Defaults()
     lyrics: Lyrics = Lyrics()
     lm: Lm = Lm()
@@ -322,6 +346,7 @@ class Settings(BaseSettings):
     ingest: Ingest = Ingest()
     mock: Mock = Mock()
     jobs: Jobs = Jobs()
+    webhooks: Webhooks = Webhooks()
     restarts: Restarts = Restarts()
 
     @field_validator("planners")
@@ -351,6 +376,10 @@ class Settings(BaseSettings):
     def store_url(self) -> str:
         """URL of the job store; it may hold a password."""
         return self.store.get_secret_value() or f"sqlite:///{self.data / 'jobs.sqlite'}"
+
+    def url(self, path: str) -> str:
+        """An address for clients: absolute if the public address is known."""
+        return self.public_url.rstrip("/") + path
 
     @property
     def store_on_one_node(self) -> bool:

@@ -16,9 +16,12 @@ def paths(value: object) -> object:
 
 def words(value: object) -> object:
     """A tuple from text with commas."""
-    if not isinstance(value, str):
-        return value
-    return tuple(word.strip() for word in value.split(",") if word.strip())
+    return split_words(value) if isinstance(value, str) else value
+
+
+def split_words(text: str) -> tuple[str, ...]:
+    """What stands between the commas of a text, without empty entries."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 def origins(listed: tuple[str, ...]) -> tuple[str, ...]:

@@ -45,6 +45,8 @@ def serve(
     run = [sys.executable, "-m", "deployments.serve_run"]
     if not settings.dashboard:
         run.append("--no-dashboard")
+    if settings.metrics_port is not None:
+        run.append(f"--metrics-port={settings.metrics_port}")
     return keep_serving(
         lambda: RayNode(run, document, environment() | without_gpus, verbose),
         url_of(checked.host, checked.port),

@@ -98,11 +98,21 @@ def refuse_public_without_key(config: ServeConfig) -> None:
 
 def refuse_used_port(config: ServeConfig) -> None:
     """Serve's proxy sets SO_REUSEPORT, so without this check two servers would share the port."""
-    if error := not_free(config.host, config.port):
+    _refuse_used(config.host, config.port, "ACESTEP_PORT")
+
+
+def refuse_used_metrics_port(config: ServeConfig) -> None:
+    """Ray's agent, which serves the metrics on every address, would end."""
+    if config.settings.metrics_port is not None:
+        _refuse_used("0.0.0.0", config.settings.metrics_port, "ACESTEP_METRICS_PORT")
+
+
+def _refuse_used(host: str, port: int, setting: str) -> None:
+    if error := not_free(host, port):
         raise Refused(
-            f"port {config.port} on {config.host} cannot be used ({error.strerror}"
-            f"{_by(config.port) if error.errno == errno.EADDRINUSE else ''}); "
-            "stop what listens there, or choose another with ACESTEP_PORT."
+            f"port {port} on {host} cannot be used ({error.strerror}"
+            f"{_by(port) if error.errno == errno.EADDRINUSE else ''}); "
+            f"stop what listens there, or choose another with {setting}."
         ) from error
 
 
@@ -114,6 +124,7 @@ REFUSALS: tuple[Callable[[ServeConfig], None], ...] = (
     refuse_unusable_store,
     refuse_public_without_key,
     refuse_used_port,
+    refuse_used_metrics_port,
 )
 """In the order in which the launcher checks them."""
 

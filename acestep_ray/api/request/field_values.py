@@ -9,9 +9,12 @@ import secrets
 from pydantic import ValidationInfo
 
 from acestep_ray.api.request.coercion import Reason, listed, real, text, whole
+from acestep_ray.jobs.events import EventKind
+from acestep_ray.jobs.webhook import WEBHOOK_KINDS
 from acestep_ray.planner.codes import parse_code_string
 from acestep_ray.settings import Limits
 from acestep_ray.timebase import codes_of_seconds
+from acestep_ray.webhooks.target import BadUrl, target_of
 
 MAX_SEED = 2**32 - 1
 JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -75,15 +78,36 @@ def read_codes(value: object, info: ValidationInfo) -> tuple[tuple[int, ...], ..
 
 def read_tracks(value: object) -> tuple[str, ...]:
     """Track names, from a list or from a text with commas or vertical bars between them."""
+    names = _names(value)
+    if not set(names) <= set(TRACKS):
+        raise ValueError("unknown track")
+    return names
+
+
+def read_webhook_events(value: object) -> tuple[EventKind, ...]:
+    """Kinds of events, from a list or from a text with commas between them; at least one."""
+    names = _names(value)
+    if not names or not set(names) <= set(WEBHOOK_KINDS):
+        raise ValueError("unknown event")
+    return tuple(map(EventKind, names))
+
+
+def _names(value: object) -> tuple[str, ...]:
+    """Words, each once, from a list or from a text with commas or vertical bars between them."""
     value = listed(value)
     if isinstance(value, str):
         value = [part for part in text(value).replace("|", ",").split(",") if part.strip()]
     if not isinstance(value, list):
         raise ValueError("not a list")
-    names = tuple(dict.fromkeys(text(name).strip().lower() for name in value))
-    if not set(names) <= set(TRACKS):
-        raise ValueError("unknown track")
-    return names
+    return tuple(dict.fromkeys(text(name).strip().lower() for name in value))
+
+
+def read_webhook_url(value: object) -> str:
+    """A URL of http or https, in one spelling."""
+    try:
+        return target_of(text(value).strip()).url
+    except BadUrl as error:
+        raise Reason(str(error)) from None
 
 
 def read_job_id(value: object) -> str:

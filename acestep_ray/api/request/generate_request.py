@@ -32,9 +32,13 @@ from acestep_ray.api.request.field_values import (
     read_repaint_end,
     read_seed,
     read_tracks,
+    read_webhook_events,
+    read_webhook_url,
 )
 from acestep_ray.decoder.protocol import TASKS, Task
 from acestep_ray.formats import FORMATS, AudioFormatName
+from acestep_ray.jobs.events import EventKind
+from acestep_ray.jobs.webhook import WEBHOOK_KINDS
 from acestep_ray.planner.metadata import (
     LANGUAGES,
     normalise_key,
@@ -61,6 +65,7 @@ _PATH = _legal(
 _JOB = _legal("the job_id of a succeeded job whose audio is still stored, or null")
 _TAKE = _legal("the number of a take of that job, from 1")
 _TRACKS = ", ".join(TRACKS)
+_EVENTS = ", ".join(WEBHOOK_KINDS)
 
 
 class GenerateRequest(BaseModel):
@@ -431,6 +436,25 @@ class GenerateRequest(BaseModel):
         description="Accepted, with a warning: this guidance is not done.",
         examples=[False],
         json_schema_extra=_FLAG,
+    )
+    webhook_url: Annotated[str, BeforeValidator(read_webhook_url)] | None = Field(
+        None,
+        description="Where signed messages about this job are sent (docs/events.md).",
+        examples=["https://music.example.org/hooks/acestep"],
+        json_schema_extra=_legal(
+            "an http or https URL of up to 2,000 characters whose host the server may call, "
+            "without user name, password and fragment, or null"
+        ),
+    )
+    webhook_events: Annotated[
+        tuple[EventKind, ...],
+        BeforeValidator(read_webhook_events),
+        _any_of({"type": "array", "items": {"type": "string"}}, {"type": "string"}),
+    ] = Field(
+        (EventKind.ENDED,),
+        description="What webhook_url gets messages of: a list, or text with commas between.",
+        examples=[["running", "ended"]],
+        json_schema_extra=_legal(f"a list of {_EVENTS}"),
     )
 
     @property

@@ -10,6 +10,7 @@ from acestep_ray.api.request.validation import ValidatedRequest, ValidationRepor
 from acestep_ray.decoder.instruction import own_instruction
 from acestep_ray.decoder.protocol import SOURCE_TASKS, WINDOW_TASKS, DecodeParameters
 from acestep_ray.jobs.spec import JobSpec
+from acestep_ray.jobs.webhook import Webhook
 from acestep_ray.planner.metadata import DURATION_RANGE
 from acestep_ray.planner.protocol import PlanParameters
 from acestep_ray.replicas.deployed import Deployed
@@ -20,11 +21,13 @@ TURBO_STEPS = 20
 
 @dataclass(frozen=True)
 class JobDraft:
-    """``spec`` contains no audio yet; the flags: which audio must still be read for it."""
+    """``spec`` contains no audio yet; the flags: which audio must still be read for it.
+    ``webhook``: None if the request asks for none."""
 
     spec: JobSpec
     wants_source: bool
     wants_reference: bool
+    webhook: Webhook | None = None
 
 
 def admit(
@@ -88,15 +91,25 @@ class _Admission:
                 "model": model,
             }
         )
+        webhook = self.webhook()
         warnings = tuple(dict.fromkeys(self.found.warnings))
         spec = JobSpec(decode=decode, plan=plan, warnings=warnings)
-        return JobDraft(spec, wants_source, self.has_reference), self.found
+        return JobDraft(spec, wants_source, self.has_reference, webhook), self.found
 
     def caption(self, plan: PlanParameters | None) -> str:
         """The caption of the request. A song that is to be written from a description has none: the
         description stands for it in lists of jobs, and where an older release runs the job."""
         written_from = plan.writing.query if plan and plan.writing else ""
         return self.request.caption or written_from
+
+    def webhook(self) -> Webhook | None:
+        """Where messages about the job are sent, and of what."""
+        request = self.request
+        if request.webhook_url is None:
+            if "webhook_events" in self.sent and "webhook_url" not in self.found.errors:
+                self.found.warn("webhook_events is not used: there is no webhook_url.")
+            return None
+        return Webhook(url=request.webhook_url, events=request.webhook_events)
 
     def codes(self) -> tuple[tuple[int, ...], ...]:
         """The codes that are used: they replace a plan, so only if a plan would be used."""

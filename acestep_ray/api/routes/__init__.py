@@ -1,5 +1,12 @@
 """The routes, and what each returns."""
 
-from acestep_ray.api.routes import audio, generate, jobs, service
+from acestep_ray.api.routes import audio, deliveries, events, generate, jobs, service
 
-ROUTERS = (generate.router, jobs.router, audio.router, service.router)
+ROUTERS = (
+    generate.router,
+    jobs.router,
+    events.router,
+    deliveries.router,
+    audio.router,
+    service.router,
+)

@@ -47,6 +47,7 @@ async def queue_job(
         spec,
         sources,
         context,
+        webhook=draft.webhook,
         owner=key_digest(context.settings),
         idempotency_key=idempotency_key,
         fingerprint=body.fingerprint,
@@ -86,17 +87,21 @@ def request_folder() -> Iterator[Path]:
 async def admit_request(
     checked: ValidatedRequest, body: Body, context: AppContext
 ) -> tuple[JobDraft, ValidationReport]:
-    """Apply the rules that need several fields, or what is deployed.
+    """Apply the rules that need several fields, or what is deployed, and check where the webhook
+    leads.
 
     Raises Problem 422 if a value is wrong with any engine, else 503 if an engine that the request
     needs is not ready yet.
     """
     deployed = await deployed_for(checked, context)
     try:
-        return admit(checked, context.settings, deployed, frozenset(body.files))
+        draft, found = admit(checked, context.settings, deployed, frozenset(body.files))
     except Problem:
         _refuse_wrong_values(checked)
         raise
+    if draft.webhook and (refusal := await context.webhooks.refusal(draft.webhook.url)):
+        found.refuse("webhook_url", f"webhook_url {refusal}")
+    return draft, found
 
 
 async def deployed_for(checked: ValidatedRequest, context: AppContext) -> Deployed:

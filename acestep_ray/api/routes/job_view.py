@@ -2,11 +2,10 @@
 
 import logging
 import math
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from acestep_ray.api.dependencies import AppContext
 from acestep_ray.api.response_models import JobSummaryView, JobView, ProgressView, ResultView
 from acestep_ray.jobs.engine_requests import song_words
 from acestep_ray.jobs.job import Status
@@ -25,7 +24,15 @@ UNREADABLE = "The job was stored by another version of the service; ask that one
 logger = logging.getLogger(__name__)
 
 
-def job_view(snapshot: Snapshot, context: AppContext) -> JobView:
+class Links(Protocol):
+    """How addresses for clients are made: as Settings and AppContext do."""
+
+    def url(self, path: str) -> str:
+        """An address for clients."""
+        ...
+
+
+def job_view(snapshot: Snapshot, context: Links) -> JobView:
     """The job as clients see it. If clusters of two releases share a store, a job that the other
     release wrote may be unreadable; its state is returned nevertheless."""
     record = snapshot.record
@@ -97,7 +104,7 @@ def audio_path(job_id: str, take: Take) -> str:
     return f"/v1/audio/{job_id}/{take.name}"
 
 
-def _result(job_id: str, spec: JobSpec, result: JobResult, context: AppContext) -> ResultView:
+def _result(job_id: str, spec: JobSpec, result: JobResult, context: Links) -> ResultView:
     takes = sorted(result.takes, key=lambda take: take.index)
     paths = [context.url(audio_path(job_id, take)) for take in takes]
     plan = result.plan

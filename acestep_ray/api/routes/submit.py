@@ -13,6 +13,7 @@ from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.jobs.store.errors import JobExpired, JobNotFound, StoreUnavailable
 from acestep_ray.jobs.store.operations import Submit
 from acestep_ray.jobs.store.records import Submitted
+from acestep_ray.jobs.webhook import PROGRESS_KINDS, Webhook
 from acestep_ray.shared_work import start_task, to_the_end
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ async def submit(
     sources: Sequence[SourceFile],
     context: AppContext,
     *,
+    webhook: Webhook | None,
     owner: str,
     idempotency_key: str | None,
     fingerprint: str,
@@ -63,9 +65,17 @@ async def submit(
         max_queued=context.settings.limits.queue,
         planner=spec.plan.planner if spec.plan else "",
         work=decoder_work(spec, length_of(spec, context.settings)),
+        task=spec.decode.task,
+        webhook=webhook.model_dump_json() if webhook else "",
+        webhook_kinds=_stored_kinds(webhook) if webhook else (),
     )
     # A job is queued completely or not at all, also if the client disconnects.
     return await to_the_end(_store_and_queue(order, sources, context), on_hang_up)
+
+
+def _stored_kinds(webhook: Webhook) -> tuple[str, ...]:
+    """The kinds of messages that are stored with their change. Progress is not stored."""
+    return tuple(str(kind) for kind in webhook.events if kind not in PROGRESS_KINDS)
 
 
 async def _store_and_queue(

@@ -3,52 +3,71 @@
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 KEPT = 10_000
-"""Number of changes that a log keeps."""
+"""Number of entries that a log keeps."""
 
 
 @dataclass(frozen=True)
-class Changes:
-    """The jobs (``job_ids``) that changed since the version that the reader has.
+class Entries(Generic[T]):
+    """What was published after the version that the reader has: each entry with its version.
 
-    ``version``: number of the last change. ``missed``: the log no longer has all changes since then
-    (it is new, or the reader is too late), so the reader must read everything again. ``epoch``
-    changes when the log's owner is restarted.
+    ``version``: number of the last entry of the log. ``missed``: the log no longer has all entries
+    since then (it is new, or the reader is too late), so the reader must read everything again.
+    ``epoch`` changes when the log's owner is restarted.
     """
 
     epoch: str
     version: int
-    job_ids: tuple[str, ...] = field(default=())
+    entries: tuple[tuple[int, T], ...] = ()
     missed: bool = False
 
 
-class ChangeLog:
-    """Numbers each change with a version, from 1. In one event loop.
+@dataclass(frozen=True)
+class Changes:
+    """As Entries, of a log of job ids: each job that changed once, the earliest change first."""
 
-    The last ``capacity`` changes are kept; a reader that needs older ones gets ``missed``. All
-    waiters share one event, so a waiter costs only a timer until something changes.
+    epoch: str
+    version: int
+    job_ids: tuple[str, ...] = ()
+    missed: bool = False
+
+    @classmethod
+    def of(cls, found: Entries[str]) -> "Changes":
+        """Each entry once."""
+        ids = tuple(dict.fromkeys(job_id for _, job_id in found.entries))
+        return cls(found.epoch, found.version, ids, found.missed)
+
+
+class ChangeLog(Generic[T]):
+    """Numbers each entry with a version, from 1. In one event loop.
+
+    The last ``capacity`` entries are kept; a reader that needs older ones gets ``missed``. All
+    waiters share one event, so a waiter costs only a timer until something is published.
     """
 
     def __init__(self, capacity: int = KEPT) -> None:
         self.epoch = uuid.uuid4().hex
-        self._last: deque[str] = deque(maxlen=capacity)
+        self._last: deque[T] = deque(maxlen=capacity)
         self._version = 0
         self._changed = asyncio.Event()
         self._closed = False
 
     @property
     def version(self) -> tuple[str, int]:
-        """Epoch and number of the last change."""
+        """Epoch and number of the last entry."""
         return self.epoch, self._version
 
-    def publish(self, job_ids: Iterable[str]) -> None:
-        """Add these changes, in this order."""
+    def publish(self, entries: Iterable[T]) -> None:
+        """Add these entries, in this order."""
         before = self._version
-        for job_id in job_ids:
-            self._last.append(job_id)
+        for entry in entries:
+            self._last.append(entry)
             self._version += 1
         if self._version > before:
             self._wake()
@@ -67,32 +86,37 @@ class ChangeLog:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def since(self, seen: tuple[str, int] | None, seconds: float) -> Changes:
-        """What changed after ``seen`` (epoch, version). Waits up to ``seconds`` for a change.
+    async def since(
+        self,
+        seen: tuple[str, int] | None,
+        seconds: float,
+        keep: Callable[[T], bool] | None = None,
+    ) -> Entries[T]:
+        """What was published after ``seen`` (epoch, version). Waits up to ``seconds`` for an entry.
 
-        Returns ``missed`` at once to a new reader (None), to one with another epoch and to one that
-        is too late.
+        ``keep``: which entries to return. Returns ``missed`` at once to a new reader (None), to one
+        with another epoch and to one that is too late.
         """
         if seen is None or self._missed(seen):
-            return Changes(self.epoch, self._version, missed=True)
+            return Entries(self.epoch, self._version, missed=True)
         if seen[1] == self._version and seconds > 0 and not self._closed:
             changed = self._changed
             try:
                 async with asyncio.timeout(seconds):
                     await changed.wait()
             except TimeoutError:
-                return Changes(self.epoch, self._version)
+                return Entries(self.epoch, self._version)
             if self._missed(seen):
-                return Changes(self.epoch, self._version, missed=True)
-        return Changes(self.epoch, self._version, self._after(seen[1]))
+                return Entries(self.epoch, self._version, missed=True)
+        after = self._after(seen[1])
+        return Entries(self.epoch, self._version, tuple(e for e in after if not keep or keep(e[1])))
 
     def _missed(self, seen: tuple[str, int]) -> bool:
         epoch, version = seen
         kept = self._version - len(self._last) <= version <= self._version
         return epoch != self.epoch or not kept
 
-    def _after(self, version: int) -> tuple[str, ...]:
-        """Ids of the changes after ``version``, each once, the earliest change first."""
-        newest_first = reversed(self._last)
-        recent = [next(newest_first) for _ in range(self._version - version)]
-        return tuple(dict.fromkeys(reversed(recent)))
+    def _after(self, version: int) -> list[tuple[int, T]]:
+        """The entries after ``version``, the earliest first."""
+        newest_first = zip(range(self._version, version, -1), reversed(self._last), strict=False)
+        return list(newest_first)[::-1]

@@ -5,34 +5,40 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.store.errors import StoreFull, StoreUnavailable
 from acestep_ray.jobs.store.operations import Op
 from acestep_ray.jobs.store.protocol import JobStore, Peers
+from acestep_ray.jobs.store.records import JobChange
 from acestep_ray.shared_work import start_task
 
 MAX_GROUP = 1000
 """Most operations in one transaction, unless a single caller sends more."""
 
-Publish = Callable[[list[tuple[str, Status]]], None]
+Stamp = TypeVar("Stamp")
 
 
 @dataclass(frozen=True)
-class _Call:
+class _Call(Generic[Stamp]):
     batch: tuple[Op, ...]
-    answers: asyncio.Future[list[object]]
+    last: bool
+    answers: asyncio.Future[tuple[list[object], Stamp]]
 
 
-class GroupCommit:
-    """A store in a thread of its own, for one event loop.
+class GroupCommit(Generic[Stamp]):
+    """A store in a thread of its own, for one event loop. ``publish`` is called with the changes of
+    each transaction, before its callers get their answers.
 
     While a batch is written to disk, the batches that arrive wait, and are then written together:
     the disk is synced once for all of them, however many callers there are.
     """
 
     def __init__(
-        self, store_factory: Callable[[], JobStore], clock: Callable[[], float], publish: Publish
+        self,
+        store_factory: Callable[[], JobStore],
+        clock: Callable[[], float],
+        publish: Callable[[list[JobChange]], Stamp],
     ) -> None:
         self._factory = store_factory
         self._clock = clock
@@ -40,7 +46,7 @@ class GroupCommit:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="job-store")
         self._store: JobStore | None = None  # set and closed in the thread
         self._closed = False
-        self._waiting: deque[_Call] = deque()
+        self._waiting: deque[_Call[Stamp]] = deque()
         self._writer: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -72,9 +78,20 @@ class GroupCommit:
 
     async def apply(self, batch: Sequence[Op]) -> list[object]:
         """As JobStore.apply. If a caller is cancelled while its batch waits, it is not applied."""
+        return (await self._ask(batch, last=False))[0]
+
+    async def read(self, batch: Sequence[Op]) -> tuple[list[object], Stamp]:
+        """As ``apply``, for operations that change nothing; also what ``publish`` returned.
+
+        What was read is the state after all changes that were published up to then, and before all
+        later ones: the batch is applied after those that go with it.
+        """
+        return await self._ask(batch, last=True)
+
+    async def _ask(self, batch: Sequence[Op], *, last: bool) -> tuple[list[object], Stamp]:
         if self._store is None or self._closed:
             raise StoreUnavailable("The job store is not open.")
-        call = _Call(tuple(batch), asyncio.get_running_loop().create_future())
+        call: _Call[Stamp] = _Call(tuple(batch), last, asyncio.get_running_loop().create_future())
         self._waiting.append(call)
         if self._writer is None or self._writer.done():
             self._writer = start_task(self._write(self._store))
@@ -88,9 +105,12 @@ class GroupCommit:
                 outcomes, changes = await loop.run_in_executor(
                     self._thread, _commit, store, batches, self._clock()
                 )
-                self._publish(changes)
+                stamp = self._publish(changes)
             except Exception as error:
-                outcomes = [error] * len(calls)
+                for call in calls:
+                    if not call.answers.done():
+                        call.answers.set_exception(error)
+                continue
             except BaseException:  # the loop ends: no caller may be left waiting
                 for call in (*calls, *self._waiting):
                     call.answers.cancel()
@@ -101,22 +121,22 @@ class GroupCommit:
                 if isinstance(outcome, Exception):
                     call.answers.set_exception(outcome)
                 else:
-                    call.answers.set_result(outcome)
+                    call.answers.set_result((outcome, stamp))
 
-    def _next_group(self) -> list[_Call]:
-        group: list[_Call] = []
+    def _next_group(self) -> list[_Call[Stamp]]:
+        group: list[_Call[Stamp]] = []
         size = 0
         while self._waiting and (not group or size + len(self._waiting[0].batch) <= MAX_GROUP):
             call = self._waiting.popleft()
             if not call.answers.done():
                 group.append(call)
                 size += len(call.batch)
-        return group
+        return sorted(group, key=lambda call: call.last)
 
 
 def _commit(
     store: JobStore, batches: Sequence[tuple[Op, ...]], now: float
-) -> tuple[list[list[object] | Exception], list[tuple[str, Status]]]:
+) -> tuple[list[list[object] | Exception], list[JobChange]]:
     """Apply the batches as one. In the store's thread."""
     outcomes: list[list[object] | Exception] = []
     try:

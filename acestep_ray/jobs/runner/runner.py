@@ -10,8 +10,17 @@ from acestep_ray.jobs.client import JobStoreClient, LeaseRequest
 from acestep_ray.jobs.job import ErrorCode
 from acestep_ray.jobs.result import Progress
 from acestep_ray.jobs.runner.artifact_collector import ArtifactCollector
+from acestep_ray.jobs.runner.progress_reports import ProgressReports
 from acestep_ray.jobs.runner.workflow import Engines, Workflow
-from acestep_ray.jobs.store.operations import Deregister, Direct, Finish, IsOwner, KeepAlive
+from acestep_ray.jobs.store.errors import StoreUnavailable
+from acestep_ray.jobs.store.operations import (
+    Deregister,
+    Direct,
+    Finish,
+    IsOwner,
+    KeepAlive,
+    Release,
+)
 from acestep_ray.jobs.store.records import JobRecord
 from acestep_ray.replicas.planners import planners_of
 from acestep_ray.settings import Settings
@@ -26,6 +35,8 @@ PAUSE = 0.5
 """Seconds between a failure and the next try."""
 REPORT_EVERY = 0.5
 """Seconds between two reports, at least."""
+LAST_REPORT_SECONDS = 3.0
+"""Longest time that the end of a job waits until its last progress is reported."""
 
 
 class Runner:
@@ -50,9 +61,8 @@ class Runner:
         self._planners = tuple(planner.name for planner in planners_of(settings))
         self._collector = ArtifactCollector(client, artifacts, settings)
         self._jobs: dict[str, tuple[JobRecord, asyncio.Task[None]]] = {}
-        self._progress: dict[str, tuple[int, Progress]] = {}
+        self._reports = ProgressReports(client.report)
         self._may_lease = asyncio.Event()  # set when jobs may be leased
-        self._to_report = asyncio.Event()
         self._request = ""  # id of the lease request that has no result yet
         self._draining = False
         self._loops: list[asyncio.Task[None]] = []
@@ -86,6 +96,12 @@ class Runner:
 
     async def write(self, op: Direct[bool]) -> bool:
         """See workflow.JobWriter. Waits as long as the store is unavailable."""
+        if isinstance(op, Finish | Release):
+            try:
+                async with asyncio.timeout(LAST_REPORT_SECONDS):
+                    await self._reports.send_those_of(op.job_id)  # later it would be dropped
+            except (StoreUnavailable, TimeoutError) as error:
+                logger.debug("The last progress of job %s is not reported: %r", op.job_id, error)
         while True:
             try:
                 return await self._client.apply(op, patience=FOREVER)
@@ -96,8 +112,7 @@ class Runner:
 
     def progress(self, job_id: str, attempt: int, progress: Progress) -> None:
         """See workflow.JobWriter."""
-        self._progress[job_id] = (attempt, progress)
-        self._to_report.set()
+        self._reports.put(job_id, attempt, progress)
 
     async def _forever(self, loop: Any) -> None:
         """Run a loop's body again and again; a failure is logged and tried again."""
@@ -136,10 +151,8 @@ class Runner:
 
     async def _report(self) -> None:
         """Report progress, if there is any."""
-        await self._to_report.wait()
-        self._to_report.clear()
-        latest, self._progress = self._progress, {}
-        await self._client.report([(job_id, *progress) for job_id, progress in latest.items()])
+        await self._reports.wait()
+        await self._reports.send()
         await asyncio.sleep(REPORT_EVERY)
 
     async def _lease(self) -> None:
@@ -183,5 +196,5 @@ class Runner:
         finally:
             if self._jobs.get(record.job_id, (None,))[0] is record:
                 del self._jobs[record.job_id]
-            self._progress.pop(record.job_id, None)
+            self._reports.drop(record.job_id, record.attempt)
             self._may_lease.set()

@@ -217,8 +217,9 @@ class ExtendLeases(Direct[None]):
 @dataclass(frozen=True)
 class Purge(Direct[int]):
     """Expire jobs that ended more than ``keep`` seconds ago, at most ``limit`` per call. Delete
-    expired ids after ``keep_expired`` more seconds, and idempotency keys after
-    ``keep_idempotency`` seconds. Returns int: how many jobs expired."""
+    expired ids after ``keep_expired`` more seconds, together with the webhook messages that were
+    never delivered, and idempotency keys after ``keep_idempotency`` seconds. Returns int: how many
+    jobs expired."""
 
     keep: float
     keep_expired: float
@@ -252,25 +253,33 @@ class Backlog(Direct[list[BacklogItem]]):
 
 @dataclass(frozen=True)
 class LeaseDeliveries(Direct[list[DeliveryRecord]]):
-    """Take the next webhook messages that are due, at most ``limit``, oldest first. No other call
-    gets them for ``seconds``. Returns list[DeliveryRecord].
+    """Take at most ``limit`` webhook messages, those that are due the longest. No other call gets
+    them for ``seconds``. Returns list[DeliveryRecord], the oldest first.
 
     Messages of changes are stored in the transaction of the change: SUBMITTED, STARTED (kind
     "running"), REQUEUED and ENDED, if the job's ``webhook_kinds`` have them. They survive the
-    deletion of their job.
+    deletion of their job. A repeated ``request_id`` returns the messages that it still has; it
+    takes others only if it has none.
     """
 
     limit: int
     seconds: float
+    request_id: str
 
 
 @dataclass(frozen=True)
 class SaveDelivery(Direct[None]):
-    """Store the outcome of a try. ``next_at``: epoch seconds of the next try; None if DELIVERED or
-    FAILED. Returns None; does nothing if the message no longer exists or is no longer pending."""
+    """Store the outcome of a try. ``tries``: its number, from 1 (DeliveryRecord.tries + 1).
+    ``next_at``: epoch seconds of the next try; None if DELIVERED or FAILED. Returns None.
+
+    Does nothing if the message no longer exists or is no longer pending. Nor does it, unless
+    DELIVERED, if the outcome of this or a later try is stored already: then it is repeated, or
+    another sender had the message meanwhile.
+    """
 
     delivery_id: str
     state: DeliveryState
+    tries: int
     next_at: float | None = None
     http_status: int | None = None
     error: str | None = None
@@ -278,6 +287,7 @@ class SaveDelivery(Direct[None]):
 
 @dataclass(frozen=True)
 class ListDeliveries(Direct[list[DeliveryRecord]]):
-    """Messages of one job, oldest first, also of a deleted one. Returns list[DeliveryRecord]."""
+    """Messages of one job, oldest first; of a deleted or expired one those that are pending.
+    Returns list[DeliveryRecord]."""
 
     job_id: str

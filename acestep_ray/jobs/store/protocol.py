@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.store.operations import Op
+from acestep_ray.jobs.store.records import JobChange
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class PeerUpdate:
     everything again. ``states``: what each of them shares now.
     """
 
-    changes: list[tuple[str, Status]]
+    changes: list[JobChange]
     missed: bool
     states: tuple[str, ...]
 
@@ -58,10 +58,10 @@ class JobStore(Protocol):
         """
         ...
 
-    def take_changes(self) -> list[tuple[str, Status]]:
-        """The jobs that ``apply`` changed since the last call, in order, each with its new status:
-        new, started, planned, returned to the queue, ended or deleted. A job that got its plan is
-        included because it frees a plan slot."""
+    def take_changes(self) -> list[JobChange]:
+        """What ``apply`` did with jobs since the last call, in order: see ChangeKind. A job that
+        got its plan is included because it frees a plan slot; one that expires is not. If a live
+        job is deleted, that are two changes: its end, and its deletion."""
         ...
 
     def peers(self) -> Peers | None:

@@ -23,10 +23,11 @@ class JobRecord:
 
     ``place``: its number in the order of the queue, never changed. ``position``: 1 = next among the
     queued jobs, 0 if not queued. ``attempt``: number of its last lease. ``starts``: see "start" in
-    docs/architecture.md. ``needs_plan``: the job needs a plan; stays true after the plan is made.
-    ``plan_pending``: its plan is still to be made. ``work``: seconds of audio of all takes, times
-    steps. ``runner``: name of the runner that leases it. ``spec``, ``plan`` and ``result``: JSON of
-    JobSpec, Plan and JobResult.
+    docs/architecture.md. ``owner``, ``task`` and ``webhook``: see operations.Submit; the last two
+    are empty for jobs of earlier releases. ``needs_plan``: the job needs a plan; stays true after
+    the plan is made. ``plan_pending``: its plan is still to be made. ``work``: seconds of audio of
+    all takes, times steps. ``runner``: name of the runner that leases it. ``spec``, ``plan`` and
+    ``result``: JSON of JobSpec, Plan and JobResult.
     """
 
     job_id: str
@@ -65,7 +66,9 @@ class JobTiming:
 
 @dataclass(frozen=True)
 class StoreStats:
-    """Number of jobs by status; ``queued_for_plan``: queued jobs that wait for a plan first."""
+    """Number of jobs by status; ``queued_for_plan``: queued jobs that wait for a plan first.
+    ``oldest_queued_at``: submit of the first queued job, epoch seconds; None if none is queued.
+    ``deliveries_pending``: webhook messages that are not yet delivered or given up."""
 
     queued: int
     running: int
@@ -74,6 +77,8 @@ class StoreStats:
     queued_for_plan: int
     recent_seconds: tuple[float, ...]  # start to end of the last 50 succeeded jobs
     recent_paces: tuple[JobTiming, ...] = ()  # of the same jobs, if measured
+    oldest_queued_at: float | None = None
+    deliveries_pending: int = 0
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ class BacklogItem:
 
 
 class ChangeKind(StrEnum):
-    """What a store has done with a job."""
+    """What a store has done with a job. That a job expires is not reported."""
 
     SUBMITTED = "submitted"
     STARTED = "started"
@@ -106,9 +111,10 @@ class JobChange:
     """A committed change of one job, with the columns that readers of changes need.
 
     ``at``, ``created_at``, ``started_at``, ``finished_at``: epoch seconds. ``lost``: the job was
-    requeued, or has ended, because its worker was lost. ``task`` and ``webhook``: see
-    operations.Submit; empty for jobs of earlier releases. A change that another store of an earlier
-    release reports has only ``job_id``, ``kind`` and ``status``.
+    requeued, or has ended, because its worker was lost, and that counts as a start. ``task`` and
+    ``webhook``: see operations.Submit; empty for jobs of earlier releases. A change that another
+    store of an earlier release reports has only ``job_id``, ``status`` and the ``kind`` that this
+    status suggests.
     """
 
     job_id: str

@@ -7,7 +7,12 @@ from pathlib import Path
 from acestep_ray.startup.doctor.access import HAPROXY
 from acestep_ray.startup.doctor.result import Result, ok, problem, refusal, warning
 from acestep_ray.startup.doctor.setup import Setup
-from acestep_ray.startup.refusals import not_free, other_on_ipv6, refuse_used_port
+from acestep_ray.startup.refusals import (
+    not_free,
+    other_on_ipv6,
+    refuse_used_metrics_port,
+    refuse_used_port,
+)
 
 RAY_WORKERS = range(10_002, 20_000)
 """Ports that Ray gives to its workers."""
@@ -39,6 +44,7 @@ def check_ports(setup: Setup) -> Iterator[Result]:
         )
     else:
         yield from refused
+    yield from refusal(lambda: refuse_used_metrics_port(config))
     if why := other_on_ipv6(host, port):
         yield warning(f"{why}.")
     if port in RAY_WORKERS or port in _ephemeral():

@@ -11,6 +11,7 @@ from acestep_ray.api.app import create_app
 from acestep_ray.api.song_writer import SongWriters
 from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.settings import Settings
+from tests.recording_meter import RecordingMeter
 from tests.unit.api.harness import ApiHarness, LocalService
 
 
@@ -39,12 +40,13 @@ async def make_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
             service = LocalService(tmp_path / "data" / "jobs.sqlite", settings)
             await stack.enter_async_context(service.opened())
             artifacts = Artifacts(settings.artifacts_url)
-            app = create_app(settings, service, artifacts, writers)
+            meter = RecordingMeter()
+            app = create_app(settings, service, artifacts, writers, meter)
             transport = httpx.ASGITransport(app)
             http = await stack.enter_async_context(
                 httpx.AsyncClient(transport=transport, base_url="http://music")
             )
-            return ApiHarness(settings, service, artifacts, http, tmp_path, app)
+            return ApiHarness(settings, service, artifacts, http, tmp_path, app, meter)
 
         yield make
     # Whatever a test did: every request deletes its files.

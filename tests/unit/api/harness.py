@@ -19,9 +19,10 @@ from acestep_ray.decoder.events import Take
 from acestep_ray.decoder.protocol import DecoderDescription
 from acestep_ray.jobs.client import PATIENCE
 from acestep_ray.jobs.coordinator.coordinator import JobCoordinator
+from acestep_ray.jobs.events import Topic
 from acestep_ray.jobs.job import ErrorCode, Status
 from acestep_ray.jobs.result import JobResult, Progress
-from acestep_ray.jobs.snapshot import QueueStats, Snapshot
+from acestep_ray.jobs.snapshot import QueueStats, Snapshot, State
 from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.jobs.store.answers import Answer
 from acestep_ray.jobs.store.operations import (
@@ -39,6 +40,7 @@ from acestep_ray.planner.protocol import Metadata, Plan, PlannerDescription, Son
 from acestep_ray.replicas.deployed import Deployed
 from acestep_ray.replicas.registry import Registration
 from acestep_ray.settings import Settings
+from tests.recording_meter import RecordingMeter
 from tests.unit.jobs.local_client import LocalClient
 
 MOCK_LM = PlannerDescription(
@@ -105,6 +107,10 @@ class FailingClient(LocalClient):
         self._check()
         return await super().apply(op, patience)
 
+    async def state(self, topic: Topic) -> State:
+        self._check()
+        return await super().state(topic)
+
     async def stats(self) -> QueueStats:
         self._check()
         return await super().stats()
@@ -142,7 +148,7 @@ class LocalService(JobStoreService):
             lambda: SqliteStore(path), settings, clock=lambda: time.time() + self.ahead
         )
         self.client = FailingClient(self.coordinator)
-        super().__init__(self.client, planners=(), serve=NoServe())
+        super().__init__(self.client, (), NoServe(), settings.events.streams)
         self.deploy = READY
         self.submits: list[Submit] = []
         self.waits: list[str] = []
@@ -231,6 +237,7 @@ class ApiHarness:
     http: httpx.AsyncClient
     folder: Path
     app: ASGIApp
+    meter: RecordingMeter
 
     async def submit(self, **fields: object) -> httpx.Response:
         """POST the fields as JSON, with a caption unless they have one (or null for none)."""

@@ -8,6 +8,7 @@ import asyncio
 import json
 import subprocess
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -28,6 +29,14 @@ from acestep_ray.decoder.protocol import (
     Sources,
 )
 from acestep_ray.decoder.worker import DecodeWorker
+from acestep_ray.metrics import (
+    AUDIO_SECONDS,
+    DEVICE_MEMORY_PEAK_BYTES,
+    REALTIME_FACTOR,
+    STAGE_SECONDS,
+    STAGE_TIME,
+)
+from tests.recording_meter import RecordingMeter
 
 
 class Engine:
@@ -316,3 +325,46 @@ async def test_takes_are_stored_all_or_none(
     failed = (await collect(worker.decode(request(), ours)))[-1]
     assert failed == DecodeFailed(code="storage_failed", detail="The disk is full.")
     assert await stored(artifacts) == []
+
+
+async def test_a_finished_job_is_measured(engine: Engine, artifacts: Artifacts) -> None:
+    meter = RecordingMeter()
+    worker = DecodeWorker(engine, artifacts, meter=meter)
+    engine.at_step = lambda request, step: time.sleep(0.002)  # its times are rounded to 1 ms
+    done = (await collect(worker.decode(request(), ours)))[-1]
+    assert isinstance(done, Decoded)
+    times = {("decoder", stage): seconds for stage, seconds in done.seconds.items()}
+    assert meter.counters[STAGE_TIME.name] == times
+    assert meter.observed[STAGE_SECONDS.name] == {one: [t] for one, t in times.items()}
+    assert meter.counted(AUDIO_SECONDS) == {("text2music",): pytest.approx(3 * 0.04)}
+    (factor,) = meter.observed[REALTIME_FACTOR.name]["text2music",]
+    assert factor == pytest.approx(3 * 0.04 / done.device_seconds)
+    assert meter.gauges[DEVICE_MEMORY_PEAK_BYTES.name] == {("decoder",): 3 << 30}
+    assert worker.busy.take() > 0
+
+
+async def test_a_job_that_failed_made_no_audio(engine: Engine, artifacts: Artifacts) -> None:
+    meter = RecordingMeter()
+
+    def fail(request: DecodeRequest, step: int) -> None:
+        raise DecoderError("The window is empty.")
+
+    engine.at_step = fail
+    await collect(DecodeWorker(engine, artifacts, meter=meter).decode(request(), ours))
+    assert not meter.counters and not meter.observed
+
+
+async def test_a_device_is_busy_only_while_its_engine_works(
+    worker: DecodeWorker, engine: Engine
+) -> None:
+    engine.gate.clear()
+    task = asyncio.create_task(collect(worker.decode(request(), ours)))
+    await until(lambda: engine.running == ["job"])
+    worker.busy.take()
+    await asyncio.sleep(0.01)
+    assert worker.busy.take() >= 0.01
+    engine.gate.set()
+    await task
+    worker.busy.take()
+    await asyncio.sleep(0.01)
+    assert worker.busy.take() == 0

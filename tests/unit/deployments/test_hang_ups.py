@@ -6,6 +6,7 @@ disconnected. The stand-in for the job store actor does the same.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import aclosing
 from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any, NamedTuple, TypeVar
@@ -14,7 +15,9 @@ import pytest
 from ray.exceptions import TaskCancelledError
 
 from acestep_ray.api.store_service import JobStoreService
-from acestep_ray.jobs.coordinator.change_log import Changes
+from acestep_ray.jobs.coordinator.change_log import Changes, Entries
+from acestep_ray.jobs.event_stream import Happened
+from acestep_ray.jobs.events import EventKind, JobEvent, OfJob
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.snapshot import Snapshot
 from acestep_ray.jobs.store.operations import Get
@@ -152,6 +155,30 @@ async def test_a_wait_hears_of_the_change_when_the_first_who_waited_is_gone(
     *_, read = await actor.called("apply", 3)
     read.set_result([snapshot("b", Status.RUNNING)])
     assert (await other).record.status is Status.RUNNING
+    assert caplog.text == ""
+
+
+async def test_events_reach_others_when_the_first_who_followed_is_gone(
+    actor: Actor, service: JobStoreService, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def followed(job_id: str) -> EventKind:
+        stream = service.events(OfJob(job_id), ("epoch", 0))
+        async with aclosing(stream.items()) as items:
+            item = await anext(items)
+        assert isinstance(item, Happened)
+        return item.event.kind
+
+    actor.request("A", followed("a"))
+    (poll,) = await actor.called("events")
+    other = actor.request("B", followed("b"))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    await actor.hang_up("A")
+    event = JobEvent(EventKind.RUNNING, "b", "", 1.0, Status.RUNNING, 1)
+    poll.set_result(Entries("epoch", 0, missed=True))
+    _, poll = await actor.called("events", 2)
+    poll.set_result(Entries("epoch", 1, ((1, event),)))
+    assert await other is EventKind.RUNNING
     assert caplog.text == ""
 
 

@@ -61,6 +61,13 @@ def test_a_node_need_not_wait_until_its_agents_write_their_ports(calls: list[str
     assert other == ["log_monitor"]
 
 
+def test_a_port_for_metrics_is_what_prometheus_was_told(calls: list[str]) -> None:
+    wait_longer_for_nodes(metrics_port=9464)
+    options, _ = services.start_raylet("address", metrics_export_port=0)  # type: ignore[call-arg]
+    assert options["metrics_export_port"] == 9464
+    assert options["metrics_agent_port"] in module.FREE_PORTS
+
+
 def test_a_port_that_is_used_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     used, free = module.free_ports(2)
     monkeypatch.setattr(module, "FREE_PORTS", [used, free])
@@ -89,6 +96,13 @@ def started(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> list[object]:
 def test_serve_run_starts_ray_by_itself(started: list[object]) -> None:
     serve_run(["config.yaml"])
     assert started == [["run", "config.yaml"]]
+
+
+def test_a_port_for_metrics_reaches_ray_and_not_serve_run(started: list[object]) -> None:
+    serve_run(["--metrics-port=9464", "config.yaml"])
+    assert started == [["run", "config.yaml"]]
+    options, _ = services.start_raylet("address")  # type: ignore[call-arg]
+    assert options["metrics_export_port"] == 9464
 
 
 def test_without_the_dashboard_ray_runs_before_serve_run(started: list[object]) -> None:

@@ -4,9 +4,9 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.store.operations import Op
 from acestep_ray.jobs.store.protocol import JobStore, Peers
+from acestep_ray.jobs.store.records import JobChange
 from acestep_ray.jobs.store.sqlite import SqliteStore
 
 
@@ -32,7 +32,7 @@ class GatedStore:
         self.batches.append(list(batch))
         return answers
 
-    def take_changes(self) -> list[tuple[str, Status]]:
+    def take_changes(self) -> list[JobChange]:
         """See JobStore."""
         return self._store.take_changes()
 

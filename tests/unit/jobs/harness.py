@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from acestep_ray.jobs.coordinator.coordinator import JobCoordinator
+from acestep_ray.jobs.coordinator.job_events import Observer
 from acestep_ray.jobs.job import ErrorCode, Status
 from acestep_ray.jobs.store.answers import Answer, answered
 from acestep_ray.jobs.store.operations import Get, KeepAlive, Lease, Operation, Start, Submit, Sweep
@@ -34,9 +35,9 @@ class CoordinatorHarness:
         running = 0.0 if self.started is None else time.monotonic() - self.started
         return 1000.0 + self.ahead + running
 
-    async def open(self, **jobs: float) -> JobCoordinator:
+    async def open(self, observers: Sequence[Observer] = (), **jobs: float) -> JobCoordinator:
         settings = Settings(jobs=Jobs.model_validate({"lease_seconds": 60.0} | jobs))
-        coordinator = JobCoordinator(self.open_store, settings, clock=self.now)
+        coordinator = JobCoordinator(self.open_store, settings, clock=self.now, observers=observers)
         await coordinator.open()
         self.coordinators.append(coordinator)
         return coordinator

@@ -1,15 +1,18 @@
 """The job store as other processes see it, without Ray in between."""
 
 import time
+import uuid
 
 from acestep_ray.jobs.client import PATIENCE, LeaseRequest
-from acestep_ray.jobs.coordinator.change_log import Changes
+from acestep_ray.jobs.coordinator.change_log import Changes, Entries
 from acestep_ray.jobs.coordinator.coordinator import JobCoordinator
+from acestep_ray.jobs.events import EventId, JobEvent, Topic
 from acestep_ray.jobs.result import Progress
-from acestep_ray.jobs.snapshot import QueueStats
+from acestep_ray.jobs.snapshot import QueueStats, State
 from acestep_ray.jobs.store.answers import Answer, answered
 from acestep_ray.jobs.store.operations import Operation
-from acestep_ray.jobs.store.records import JobRecord
+from acestep_ray.jobs.store.records import DeliveryRecord, JobRecord
+from acestep_ray.jobs.webhook import ProgressDelivery
 from acestep_ray.planner.protocol import PlannerDescription
 from acestep_ray.replicas.registry import Registration, RegistrySnapshot
 from tests.unit.jobs.engines import DESCRIPTION
@@ -41,6 +44,20 @@ class LocalClient:
 
     async def changes(self, since: tuple[str, int] | None, seconds: float) -> Changes:
         return await self.coordinator.changes(since, seconds)
+
+    async def events(
+        self, since: EventId | None, seconds: float, topic: Topic | None = None
+    ) -> Entries[JobEvent]:
+        return await self.coordinator.events(since, seconds, topic)
+
+    async def state(self, topic: Topic) -> State:
+        return await self.coordinator.state(topic)
+
+    async def deliveries(
+        self, limit: int, lease_seconds: float, wait_seconds: float
+    ) -> list[DeliveryRecord | ProgressDelivery]:
+        request_id = uuid.uuid4().hex
+        return await self.coordinator.deliveries(request_id, limit, lease_seconds, wait_seconds)
 
     async def report(self, progress: list[tuple[str, int, Progress]]) -> None:
         await self.coordinator.report(progress)

@@ -15,7 +15,11 @@ CRDS = ROOT.parent / "shared" / "kuberay"
 """Where KubeRay's CustomResourceDefinitions are, beside the repository."""
 VERSIONS = ("1.30", kubernetes_validate.latest_version())
 """The oldest Kubernetes that is supported, and the newest for which there are schemas."""
-POD_MONITOR = Path(__file__).with_name("pod_monitor.yaml")
+OPERATOR = {
+    "PodMonitor": Path(__file__).with_name("pod_monitor.yaml"),
+    "PrometheusRule": Path(__file__).with_name("prometheus_rule.yaml"),
+}
+"""Schemas of the Prometheus operator's kinds."""
 RAYSERVICE_FIELDS = Path(__file__).with_name("rayservice_fields.yaml")
 
 
@@ -26,8 +30,8 @@ def faults(manifest: Manifest, crds: Path = CRDS) -> list[str]:
     """
     if manifest["kind"] == "RayService":
         return _metadata(manifest) + _pods(manifest) + _own(manifest, crds)
-    if manifest["kind"] == "PodMonitor":
-        schema = yaml.safe_load(POD_MONITOR.read_text())
+    if file := OPERATOR.get(manifest["kind"]):
+        schema = yaml.safe_load(file.read_text())
         return _metadata(manifest) + _by_schema(schema, manifest)
     return _kubernetes(manifest)
 

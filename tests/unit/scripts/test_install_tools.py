@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-NEEDED = ("curl", "ffmpeg", "openssl", "redis-server", "sox")
+NEEDED = ("curl", "ffmpeg", "openssl", "prometheus", "redis-server", "sox")
 SHELL = ("bash", "env", "id", "mktemp", "rm", "tail")
 
 
@@ -63,12 +63,12 @@ def test_what_is_missing_is_installed_from_a_fresh_list_of_packages(bare: Path) 
     done = install(bare)
     assert done.returncode == 0, done.stderr
     assert done.stdout == (
-        "== installing ffmpeg openssl redis-server sox (apt-get)\n"
+        "== installing ffmpeg openssl prometheus redis-server sox (apt-get)\n"
         "== installing chromium (apt-get)\n"
     )
     update, installed, _, browser = (bare / "asked").read_text().splitlines()
     assert update == "update"
-    assert installed.endswith("ffmpeg openssl redis-server sox")
+    assert installed.endswith("ffmpeg openssl prometheus redis-server sox")
     assert browser.endswith(" chromium")
     assert install(bare).stdout == ""
 
@@ -91,7 +91,9 @@ def test_what_cannot_be_installed_is_named_in_a_sentence(
     done = install(bare)
     assert done.returncode == 1
     *before, last = done.stderr.splitlines()
-    assert last.startswith("acestep-ray: the tests need curl ffmpeg openssl redis-server sox, ")
+    assert last.startswith(
+        "acestep-ray: the tests need curl ffmpeg openssl prometheus redis-server sox, "
+    )
     assert sentence in last
     assert before == (["Temporary failure resolving"] if "Temporary" in (apt_get or "") else [])
     assert not list(bare.glob("tmp*"))

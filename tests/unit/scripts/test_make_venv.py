@@ -21,16 +21,17 @@ def clone(tmp_path: Path) -> Path:
     return folder
 
 
-def make(clone: Path, python: object = sys.executable, **environment: str) -> str:
-    """The error of `make` if it fails to make the virtual environment; otherwise empty.
+def own_environment() -> dict[str, str]:
+    """Without the variables of the `make` that runs these tests: another would be its `make[1]`."""
+    return {name: of for name, of in os.environ.items() if name not in ("MAKELEVEL", "MAKEFLAGS")}
 
-    It does not get the variables of the `make` that runs these tests: it would be its `make[1]`.
-    """
-    own = {name: of for name, of in os.environ.items() if name not in ("MAKELEVEL", "MAKEFLAGS")}
+
+def make(clone: Path, python: object = sys.executable, **environment: str) -> str:
+    """The error of `make` if it fails to make the virtual environment; otherwise empty."""
     done = subprocess.run(
         ["make", "--silent", ".venv/.created", f"PYTHON={python}"],
         cwd=clone,
-        env=own | environment,
+        env=own_environment() | environment,
         capture_output=True,
         text=True,
         check=False,
@@ -110,3 +111,15 @@ def test_somebody_elses_environment_is_left_alone(clone: Path, tmp_path: Path) -
     (clone / ".venv").symlink_to(other)
     make(clone, "python9")
     assert [file.name for file in other.iterdir()] == [".created"]
+
+
+def test_bytecode_is_stored_for_the_next_process(clone: Path) -> None:
+    """A service has a dozen processes, and each would compile Ray anew."""
+    show = "show: ; @printenv PYTHONDONTWRITEBYTECODE || echo stored"
+    printed = subprocess.check_output(
+        ["make", "--silent", f"--eval={show}", "show"],
+        cwd=clone,
+        env=own_environment() | {"PYTHONDONTWRITEBYTECODE": "1"},
+        text=True,
+    )
+    assert printed == "stored\n"

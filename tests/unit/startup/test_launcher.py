@@ -45,6 +45,18 @@ def test_a_used_port_is_reported_at_once(
     assert f"port {port}" in capsys.readouterr().err
 
 
+def test_a_port_for_metrics_that_is_used_is_refused(
+    tmp_path: Path, config: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ray's agent would end, and the whole node with it."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        config["applications"][0]["args"]["metrics_port"] = other.getsockname()[1]
+        assert main(["serve", write(tmp_path, config), "--port", str(free_port())]) == 2
+    assert "choose another with ACESTEP_METRICS_PORT" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("port", [-1, 0, 65_536])
 def test_a_port_that_is_none_is_refused(
     tmp_path: Path, config: dict[str, Any], capsys: pytest.CaptureFixture[str], port: int

@@ -10,6 +10,7 @@ from acestep_ray.jobs.store.errors import StoreUnsuitable
 from acestep_ray.jobs.store.migration.counts import Counts
 from acestep_ray.jobs.store.migration.redis_import import RedisRestore
 from acestep_ray.jobs.store.migration.sqlite_export import SqliteExport
+from acestep_ray.jobs.store.stored_change import stored_change
 
 BATCH = 200
 """Rows that are written in one call."""
@@ -24,8 +25,8 @@ def migrate(
     """Copy the jobs in the SQLite file ``source`` into the empty Redis at ``url``.
 
     Returns what was copied; ``report`` receives a line per batch. Jobs that a runner had go back to
-    their places in the queue. The file does not change, except for its schema, which becomes the
-    newest. An interrupted migration is run again from its beginning.
+    their places in the queue, without a webhook message. The file does not change, except for its
+    schema, which becomes the newest. An interrupted migration is run again from its beginning.
 
     Raises StoreUnavailable and StoreUnsuitable, StoreLocked while a service runs on the file.
     """
@@ -36,6 +37,7 @@ def migrate(
             target.begin(str(source), export.last_place())
             for what, number, rows in (
                 ("jobs", sum(counts.jobs.values()), _jobs(export)),
+                ("webhook messages", counts.deliveries, _deliveries(export)),
                 ("idempotency keys", counts.keys, _keys(export)),
                 ("ids of expired jobs", counts.tombstones, _tombstones(export)),
                 ("ids of jobs whose audio is to be removed", counts.garbage, _garbage(export)),
@@ -70,6 +72,13 @@ def _jobs(export: SqliteExport) -> Iterator[Row]:
     for job, texts in export.jobs():
         columns = {name: value for name, value in vars(job).items() if value is not None}
         yield "Restore", {"job": columns, "texts": texts}
+
+
+def _deliveries(export: SqliteExport) -> Iterator[Row]:
+    for record in export.deliveries():
+        columns = {name: value for name, value in vars(record).items() if value is not None}
+        change = stored_change(columns.pop("change"))
+        yield "RestoreDelivery", {"delivery": columns, "change": change}
 
 
 def _keys(export: SqliteExport) -> Iterator[Row]:

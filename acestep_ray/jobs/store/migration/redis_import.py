@@ -19,6 +19,7 @@ from acestep_ray.jobs.store.redis.script import (
 TIMEOUT = 30.0
 """Longest wait for Redis, in seconds; long, because nothing else runs meanwhile."""
 _META = PREFIX + "meta"
+_DELIVERY = f"{PREFIX}delivery:".encode()
 _WRITE = script("")
 
 
@@ -46,7 +47,7 @@ class RedisRestore:
         for key in self._keys():
             if key != _META.encode():
                 self._execute("UNLINK", key)
-        self._execute("HDEL", _META, "last_garbage")
+        self._execute("HDEL", _META, "last_garbage", "last_delivery")
         self._execute("HSET", _META, "version", SCHEMA_VERSION, "last_place", last_place)
 
     def write(self, batch: Sequence[tuple[str, dict[str, Any]]]) -> None:
@@ -62,11 +63,11 @@ class RedisRestore:
             int(self._execute("ZCARD", PREFIX + name))
             for name in ("idempotency:age", "tombstones", "garbage")
         )
-        return Counts(jobs, keys, tombstones, garbage)
+        deliveries = sum(key.startswith(_DELIVERY) for key in self._keys())
+        return Counts(jobs, keys, tombstones, garbage, deliveries)
 
     def finish(self) -> None:
         """Allow stores to open on this Redis."""
-        self._execute("DEL", PREFIX + "changes")
         self._execute("HDEL", _META, "importing")
         if self._settles:
             with self._address.failures():
@@ -79,7 +80,7 @@ class RedisRestore:
     def _refuse_used(self) -> None:
         if any(key.startswith(f"{PREFIX}board:".encode()) for key in self._keys()):
             raise StoreUnsuitable(f"{self._address.name} is in use by a service; stop it first.")
-        if self.counts() != Counts(dict.fromkeys(Status, 0), 0, 0, 0):
+        if self.counts() != Counts(dict.fromkeys(Status, 0), 0, 0, 0, 0):
             raise StoreUnsuitable(
                 f"{self._address.name} holds jobs, or ids of jobs that are gone; name an empty"
                 " database (such as redis://HOST:PORT/1)."

@@ -9,6 +9,8 @@ from types import TracebackType
 from acestep_ray.jobs.job import Event, Status, after
 from acestep_ray.jobs.store.errors import StoreUnavailable
 from acestep_ray.jobs.store.migration.counts import Counts
+from acestep_ray.jobs.store.records import DeliveryRecord
+from acestep_ray.jobs.store.sqlite import delivery_rows
 from acestep_ray.jobs.store.sqlite.lock import OwnerLock
 from acestep_ray.jobs.store.sqlite.row import COLUMNS, JobRow, job_of_row
 from acestep_ray.jobs.store.sqlite.schema import migrate
@@ -67,6 +69,11 @@ class SqliteExport:
             job = job_of_row(tuple(row))
             yield given_back(job), {name: text for name, text in texts.items() if text is not None}
 
+    def deliveries(self) -> Iterator[DeliveryRecord]:
+        """Every webhook message, oldest first. One that is being tried is due again when its lease
+        ends."""
+        yield from delivery_rows.select(self._db, "TRUE ORDER BY number")
+
     def idempotency_keys(self) -> Iterator[tuple[str, str, str, str, float]]:
         """Idempotency keys: owner, key, job_id, fingerprint, created_at."""
         yield from self._db.execute(
@@ -83,17 +90,18 @@ class SqliteExport:
             yield job_id
 
     def counts(self) -> Counts:
-        """How many items ``jobs``, ``idempotency_keys``, ``tombstones`` and ``garbage`` yield."""
+        """How many items ``jobs``, ``idempotency_keys``, ``tombstones``, ``garbage`` and
+        ``deliveries`` yield."""
         jobs = dict.fromkeys(Status, 0)
         for status, leased, number in self._db.execute(
             "SELECT status, runner IS NOT NULL, COUNT(*) FROM jobs GROUP BY 1, 2"
         ):
             jobs[Status.QUEUED if leased else Status(status)] += number
-        keys, tombstones, garbage = (
+        keys, tombstones, garbage, deliveries = (
             int(self._db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0])
-            for table in ("idempotency", "tombstones", "garbage")
+            for table in ("idempotency", "tombstones", "garbage", "deliveries")
         )
-        return Counts(jobs, keys, tombstones, garbage)
+        return Counts(jobs, keys, tombstones, garbage, deliveries)
 
 
 def given_back(job: JobRow) -> JobRow:

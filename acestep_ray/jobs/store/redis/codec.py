@@ -1,6 +1,6 @@
 """Encodes operations for the Lua script, and decodes its results."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgpack
@@ -8,7 +8,8 @@ import msgpack
 from acestep_ray.jobs.job import Status, error_code_of
 from acestep_ray.jobs.store import errors, messages, records
 from acestep_ray.jobs.store import operations as ops
-from acestep_ray.jobs.store.redis.script import RECORD
+from acestep_ray.jobs.store.redis.script import DELIVERY, RECORD
+from acestep_ray.jobs.store.stored_change import read_change
 
 _MAX_INTEGER = 2**53
 """Lua's numbers are doubles: exact integers up to this one."""
@@ -35,9 +36,17 @@ def unpacked(data: bytes) -> Any:
     return msgpack.unpackb(data)
 
 
-def changes(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, Status]]:
-    """Changed jobs, each with the status that it got."""
-    return [(job_id, Status(status)) for job_id, status in pairs]
+def changes(rows: Sequence[Mapping[str, Any]]) -> list[records.JobChange]:
+    """Changes as the script returns them."""
+    return [read_change(row) for row in rows]
+
+
+def changes_of_entry(fields: Mapping[bytes, bytes]) -> list[records.JobChange]:
+    """The changes in an entry of the stream. One of an earlier release has only ids and states."""
+    if b"changes" in fields:
+        return changes(unpacked(fields[b"changes"]))
+    pairs = unpacked(fields[b"jobs"])
+    return [read_change({"job_id": job_id, "status": status}) for job_id, status in pairs]
 
 
 def answer(op: ops.Op, reply: Sequence[Any]) -> object:
@@ -82,6 +91,9 @@ def _record(values: Sequence[Any]) -> records.JobRecord:
         error=_text(row["error"]),
         error_code=error_code_of(_text(row["error_code"])),
         plan_pending=row["plan_pending"] == "1",
+        owner=row["owner"],
+        task=_text(row["task"]) or "",
+        webhook=_text(row["webhook"]) or "",
     )
 
 
@@ -89,8 +101,31 @@ def _records(rows: Sequence[Any]) -> list[records.JobRecord]:
     return [_record(row) for row in rows]
 
 
+def _delivery(values: Sequence[Any]) -> records.DeliveryRecord:
+    """From the columns of DELIVERY as text (False: no value), and the change."""
+    row = dict(zip(DELIVERY, values, strict=False))
+    http_status = _text(row["http_status"])
+    return records.DeliveryRecord(
+        delivery_id=row["delivery_id"],
+        job_id=row["job_id"],
+        kind=row["kind"],
+        change=read_change(values[len(DELIVERY)]),
+        state=records.DeliveryState(row["state"]),
+        created_at=float(row["created_at"]),
+        tries=int(row["tries"]),
+        next_at=_float(row["next_at"]),
+        last_try_at=_float(row["last_try_at"]),
+        http_status=None if http_status is None else int(http_status),
+        error=_text(row["error"]),
+    )
+
+
+def _deliveries(rows: Sequence[Any]) -> list[records.DeliveryRecord]:
+    return [_delivery(row) for row in rows]
+
+
 def _stats(values: Sequence[Any]) -> records.StoreStats:
-    (queued, running, succeeded, failed), queued_for_plan, recent = values
+    (queued, running, succeeded, failed), queued_for_plan, recent, oldest, deliveries = values
     return records.StoreStats(
         queued=queued,
         running=running,
@@ -105,6 +140,8 @@ def _stats(values: Sequence[Any]) -> records.StoreStats:
             for _, _, work, device, plan in recent
             if device is not False
         ),
+        oldest_queued_at=_float(oldest),
+        deliveries_pending=deliveries,
     )
 
 
@@ -138,5 +175,7 @@ _ANSWERS: dict[type, Callable[[Any], object]] = {
     ops.ListGarbage: list,
     ops.Stats: _stats,
     ops.Backlog: lambda rows: [_unfinished(row) for row in rows],
+    ops.LeaseDeliveries: _deliveries,
+    ops.ListDeliveries: _deliveries,
 }
 """How a result is decoded; an operation that is not in this table returns None."""

@@ -1,7 +1,9 @@
 """The other stores on the same Redis: what they change, and the states that they share.
 
-Every batch with changes appends an entry to a stream. Entries are numbered without gaps, so that a
-reader notices if entries were dropped before it read them. A state is a key that expires, and a set
+Every batch with changes appends an entry to a stream: the name of its store; ``jobs``, an id and a
+status for each change, which is all that earlier releases read; and ``changes``, the same changes
+as stored_change.py describes. Entries are numbered without gaps, so that a reader notices if
+entries were dropped before it read them. A state is a key that expires, and a set
 holds the names of the stores.
 """
 
@@ -9,8 +11,8 @@ import threading
 import time
 from typing import Any
 
-from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.store.protocol import PeerUpdate
+from acestep_ray.jobs.store.records import JobChange
 from acestep_ray.jobs.store.redis import codec
 from acestep_ray.jobs.store.redis.connection import Connection
 from acestep_ray.jobs.store.redis.script import PREFIX
@@ -88,12 +90,12 @@ class RedisPeers:
             self._last = self._newest()
             return PeerUpdate([], missed=True, states=self._states)
         missed = False
-        changes: list[tuple[str, Status]] = []
+        changes: list[JobChange] = []
         for number, fields in self._after(self._last, seconds):
             missed = missed or number != self._last + 1
             self._last = number
             if fields[b"store"].decode() != self._store:
-                changes += codec.changes(codec.unpacked(fields[b"jobs"]))
+                changes += codec.changes_of_entry(fields)
         return PeerUpdate(changes, missed, self._states)
 
     def _newest(self) -> int:

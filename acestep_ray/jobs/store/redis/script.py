@@ -13,6 +13,7 @@ from acestep_ray.jobs.job import TRANSITIONS, ErrorCode
 from acestep_ray.jobs.store import messages
 from acestep_ray.jobs.store.errors import SchemaTooNew, StoreUnsuitable
 from acestep_ray.jobs.store.redis.connection import Connection
+from acestep_ray.jobs.store.webhook_messages import EVENTS
 
 PREFIX = "{acestep}:"
 """Prefix of every key. The braces keep all keys on one node of a Redis Cluster."""
@@ -40,12 +41,15 @@ RECORD = (
     "error",
     "error_code",
     "plan_pending",
+    "owner",
+    "task",
+    "webhook",
 )
 """Columns of a job that a JobRecord contains unchanged."""
 
 COLUMNS = (
     *RECORD,
-    "owner",
+    "webhook_kinds",
     "lease_request",
     "released",
     "ended_by",
@@ -57,10 +61,35 @@ COLUMNS = (
 """All columns of a job, with the meaning that they have in the SQLite schema. ``idempotency``: the
 job's field in the hash of idempotency keys."""
 
+DELIVERY = (
+    "delivery_id",
+    "job_id",
+    "kind",
+    "state",
+    "created_at",
+    "tries",
+    "next_at",
+    "last_try_at",
+    "http_status",
+    "error",
+)
+"""Columns of a webhook message that a DeliveryRecord contains unchanged. In addition a message has
+``change`` (stored_change.py, as msgpack), ``number`` and ``lease_request``, with the meaning that
+they have in the SQLite schema."""
+
 KEEP_CHANGES = 10_000
 """About how many entries the stream of changes keeps."""
 
-_PARTS = ("jobs", "clients", "leases", "attempts", "retention", "restore", "apply")
+_PARTS = (
+    "jobs",
+    "clients",
+    "leases",
+    "attempts",
+    "deliveries",
+    "retention",
+    "restore",
+    "apply",
+)
 
 
 @dataclass(frozen=True)
@@ -125,6 +154,7 @@ def _prelude() -> str:
         "given_up_unbegun": messages.GIVEN_UP_UNBEGUN,
         "overdue": messages.OVERDUE,
     }
+    events = {str(change): str(event) for change, event in EVENTS.items()}
     return "\n".join(
         (
             f"local VERSION = '{SCHEMA_VERSION}'",
@@ -133,6 +163,8 @@ def _prelude() -> str:
             f"local MESSAGES = {_table(texts)}",
             f"local RECORD = {_list(RECORD)}",
             f"local COLUMNS = {_list(COLUMNS)}",
+            f"local DELIVERY = {_list(DELIVERY)}",
+            f"local EVENTS = {_table(events)}",
             f"local ERROR_CODES = {_list(ErrorCode)}",
         )
     )

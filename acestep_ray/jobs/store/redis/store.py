@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.store import errors
 from acestep_ray.jobs.store import operations as ops
+from acestep_ray.jobs.store.records import JobChange
 from acestep_ray.jobs.store.redis import codec, durability
 from acestep_ray.jobs.store.redis.connection import TIMEOUT, Address, Connection
 from acestep_ray.jobs.store.redis.peers import RedisPeers
@@ -24,7 +24,15 @@ from acestep_ray.jobs.store.redis.script import (
 
 logger = logging.getLogger(__name__)
 
-_READS = (ops.Get, ops.ListJobs, ops.IsOwner, ops.ListGarbage, ops.Stats, ops.Backlog)
+_READS = (
+    ops.Get,
+    ops.ListJobs,
+    ops.IsOwner,
+    ops.ListGarbage,
+    ops.Stats,
+    ops.Backlog,
+    ops.ListDeliveries,
+)
 _READ = script("no-writes")
 _WRITE = script("allow-oom")  # for a full Redis: it continues with its jobs, and may delete some
 _GROW = script("")  # a full Redis takes no new jobs
@@ -44,7 +52,7 @@ class RedisStore:
         self._timeout = timeout
         self._connection = Connection(self._address, timeout)
         self._name = uuid.uuid4().hex
-        self._changes: list[tuple[str, Status]] = []
+        self._changes: list[JobChange] = []
         # Lease requests that returned no jobs: if repeated, they must return none again. They are
         # not stored. After a restart, a repeated one is treated as new; only its sender gets the
         # jobs.
@@ -88,7 +96,7 @@ class RedisStore:
                 self._found_nothing.append((op.runner, op.request_id))
         return answers
 
-    def take_changes(self) -> list[tuple[str, Status]]:
+    def take_changes(self) -> list[JobChange]:
         """See JobStore."""
         changes, self._changes = self._changes, []
         return changes

@@ -3,6 +3,7 @@
 from acestep_ray.jobs.job import ErrorCode, Event, Status
 from acestep_ray.jobs.store import messages
 from acestep_ray.jobs.store.operations import Finish, IsOwner, Release, SavePlan, Start
+from acestep_ray.jobs.store.records import ChangeKind
 from acestep_ray.jobs.store.sqlite.leases import give_back
 from acestep_ray.jobs.store.sqlite.row import JobRow
 from acestep_ray.jobs.store.sqlite.table import JobTable
@@ -37,8 +38,8 @@ def save_plan(table: JobTable, op: SavePlan, now: float) -> bool:
     table.db.execute("UPDATE texts SET plan = ? WHERE place = ?", (op.plan, job.place))
     if job.plan_pending:
         work = job.work if op.work is None else op.work
-        table.change(job, plan_pending=False, plan_seconds=op.seconds, work=work)
-        table.changes.append((job.job_id, job.status))
+        job = table.change(job, plan_pending=False, plan_seconds=op.seconds, work=work)
+        table.publish(job, ChangeKind.PLANNED, now)
     return True
 
 

@@ -4,7 +4,15 @@ from acestep_ray.jobs.job import ErrorCode, Event, Status
 from acestep_ray.jobs.store import messages
 from acestep_ray.jobs.store.errors import AlreadyEnded, IdempotencyMismatch, JobExpired, QueueFull
 from acestep_ray.jobs.store.operations import Backlog, Cancel, Delete, Get, ListJobs, Stats, Submit
-from acestep_ray.jobs.store.records import BacklogItem, JobRecord, JobTiming, StoreStats, Submitted
+from acestep_ray.jobs.store.records import (
+    BacklogItem,
+    ChangeKind,
+    JobRecord,
+    JobTiming,
+    StoreStats,
+    Submitted,
+)
+from acestep_ray.jobs.store.sqlite import delivery_rows
 from acestep_ray.jobs.store.sqlite.row import JobRow
 from acestep_ray.jobs.store.sqlite.table import JobTable
 
@@ -103,10 +111,9 @@ def _cancelled(table: JobTable, job: JobRow, now: float) -> JobRow:
 def delete(table: JobTable, op: Delete, now: float) -> None:
     """See operations.Delete."""
     job = table.require(op.job_id)
-    if job.status.ended:
-        table.changes.append((job.job_id, job.status))
-    else:
+    if not job.status.ended:
         job = _cancelled(table, job, now)
+    table.publish(job, ChangeKind.DELETED, now)
     table.expire(job, now)
 
 
@@ -118,6 +125,7 @@ def stats(table: JobTable, op: Stats, now: float) -> StoreStats:
         f" ORDER BY finished_at DESC LIMIT {_RECENT}"
     ).fetchall()
     counts = table.queue.counts
+    first = table.select("place = ?", table.queue.places[0]) if table.queue.places else []
     return StoreStats(
         queued=counts[Status.QUEUED],
         running=counts[Status.RUNNING],
@@ -130,6 +138,8 @@ def stats(table: JobTable, op: Stats, now: float) -> StoreStats:
             for _, work, device_seconds, plan_seconds in recent
             if device_seconds is not None
         ),
+        oldest_queued_at=first[0].created_at if first else None,
+        deliveries_pending=delivery_rows.pending(table.db),
     )
 
 

@@ -147,6 +147,7 @@ def give_back(
             error_code=ErrorCode.WORKER_LOST,
             starts=starts,
             released=released,
+            lost=True,
         )
     else:
-        table.transition(job, Event.LOSE, now, starts=starts, released=released)
+        table.transition(job, Event.LOSE, now, starts=starts, released=released, lost=lost)

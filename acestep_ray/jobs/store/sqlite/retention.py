@@ -8,13 +8,19 @@ _KEEP_REQUESTS = 3600.0
 
 
 def purge(table: JobTable, op: Purge, now: float) -> int:
-    """See operations.Purge. An id stays garbage until its artifacts are deleted."""
+    """See operations.Purge. An id stays garbage until its artifacts are deleted. With an id, the
+    messages that were never delivered are forgotten."""
     old = table.select(
         "finished_at < ? ORDER BY finished_at LIMIT ?", now - op.keep, max(0, op.limit)
     )
     for job in old:
         table.expire(job, now)
     for statement, keep in (
+        (
+            "DELETE FROM deliveries WHERE job_id IN"
+            " (SELECT job_id FROM tombstones WHERE expired_at < ?)",
+            op.keep_expired,
+        ),
         ("DELETE FROM tombstones WHERE expired_at < ?", op.keep_expired),
         ("DELETE FROM idempotency WHERE created_at < ?", op.keep_idempotency),
         ("DELETE FROM leases WHERE leased_at < ?", _KEEP_REQUESTS),

@@ -32,6 +32,9 @@ class JobRow:
     cluster: str
     plan_seconds: float | None
     device_seconds: float | None
+    task: str
+    webhook: str
+    webhook_kinds: str
 
     def belongs_to(self, attempt: int) -> bool:
         """The fence: whether ``attempt`` has the job now.

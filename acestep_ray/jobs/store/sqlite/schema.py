@@ -123,7 +123,37 @@ _VERSION_3 = (
     " WHERE error_code IS NOT NULL",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
+_VERSION_4 = (
+    # ``webhook``: JSON of jobs.webhook.Webhook. ``webhook_kinds``: the kinds of changes that are to
+    # be delivered, joined by commas.
+    "ALTER TABLE jobs ADD COLUMN task TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE jobs ADD COLUMN webhook TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE jobs ADD COLUMN webhook_kinds TEXT NOT NULL DEFAULT ''",
+    # Webhook messages: see records.DeliveryRecord. ``change``: JSON (stored_change.py).
+    # ``lease_request``: the last LeaseDeliveries that took it, until its outcome is stored.
+    """
+    CREATE TABLE deliveries (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        delivery_id TEXT NOT NULL UNIQUE,
+        job_id TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        change TEXT NOT NULL,
+        state TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        tries INTEGER NOT NULL,
+        next_at REAL,
+        last_try_at REAL,
+        http_status INTEGER,
+        error TEXT,
+        lease_request TEXT
+    ) STRICT
+    """,
+    "CREATE INDEX deliveries_by_job ON deliveries (job_id, number)",
+    "CREATE INDEX deliveries_due ON deliveries (next_at, number) WHERE state = 'pending'",
+    "CREATE INDEX deliveries_leased ON deliveries (lease_request) WHERE lease_request IS NOT NULL",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 
 
 def migrate(db: sqlite3.Connection) -> None:

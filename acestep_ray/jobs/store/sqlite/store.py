@@ -6,17 +6,25 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.store import errors
 from acestep_ray.jobs.store import operations as ops
-from acestep_ray.jobs.store.sqlite import attempts, client_ops, leases, retention
+from acestep_ray.jobs.store.records import JobChange
+from acestep_ray.jobs.store.sqlite import attempts, client_ops, deliveries, leases, retention
 from acestep_ray.jobs.store.sqlite.lock import OwnerLock, lock_file
 from acestep_ray.jobs.store.sqlite.schema import migrate
 from acestep_ray.jobs.store.sqlite.table import JobTable
 
 logger = logging.getLogger(__name__)
 
-_READS = (ops.Get, ops.ListJobs, ops.IsOwner, ops.ListGarbage, ops.Stats, ops.Backlog)
+_READS = (
+    ops.Get,
+    ops.ListJobs,
+    ops.IsOwner,
+    ops.ListGarbage,
+    ops.Stats,
+    ops.Backlog,
+    ops.ListDeliveries,
+)
 _OPERATIONS: dict[type, Callable[[JobTable, Any, float], object]] = {
     ops.Submit: client_ops.submit,
     ops.Get: client_ops.get,
@@ -38,6 +46,9 @@ _OPERATIONS: dict[type, Callable[[JobTable, Any, float], object]] = {
     ops.Purge: retention.purge,
     ops.ListGarbage: retention.list_garbage,
     ops.AckGarbage: retention.ack_garbage,
+    ops.LeaseDeliveries: deliveries.lease_deliveries,
+    ops.SaveDelivery: deliveries.save_delivery,
+    ops.ListDeliveries: deliveries.list_deliveries,
 }
 _SYNCHRONOUS = "FULL"  # in WAL mode, anything less loses the last batches in a power cut
 _VACUUM_PAGES = 5000
@@ -62,7 +73,7 @@ class SqliteStore:
     def __init__(self, path: Path, lock_wait: float = 10.0, busy_wait: float = 2.0) -> None:
         self._path = path
         self._busy_wait = busy_wait
-        self._changes: list[tuple[str, Status]] = []
+        self._changes: list[JobChange] = []
         self._db: sqlite3.Connection | None = None
         self._table: JobTable | None = None  # None: to be read again
         self._closed = False
@@ -101,7 +112,7 @@ class SqliteStore:
             self._give_back_space(table.db)
         return answers
 
-    def take_changes(self) -> list[tuple[str, Status]]:
+    def take_changes(self) -> list[JobChange]:
         """See JobStore."""
         changes, self._changes = self._changes, []
         return changes

@@ -12,9 +12,11 @@ from acestep_ray.jobs.job import ErrorCode, Event, Status, after
 from acestep_ray.jobs.store import messages
 from acestep_ray.jobs.store.errors import JobExpired, JobNotFound
 from acestep_ray.jobs.store.operations import Submit
-from acestep_ray.jobs.store.records import JobRecord
+from acestep_ray.jobs.store.records import ChangeKind, JobChange, JobRecord
+from acestep_ray.jobs.store.sqlite import delivery_rows
 from acestep_ray.jobs.store.sqlite.queue_index import QueueIndex
 from acestep_ray.jobs.store.sqlite.row import COLUMNS, JobRow, job_of_row
+from acestep_ray.jobs.store.webhook_messages import event_to_deliver, joined_kinds
 
 _INSERT = f"INSERT INTO jobs ({COLUMNS}) VALUES ({', '.join('?' * (COLUMNS.count(',') + 1))})"
 _UPDATE = """
@@ -28,13 +30,13 @@ WHERE place = ?
 class JobTable:
     """Jobs in an open transaction of ``db``, and the queue index that follows them.
 
-    ``changes`` collects the changed jobs; the store publishes them after the commit.
+    ``changes`` collects the changes; the store hands them out after the commit.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self.db = db
         self.queue = QueueIndex(db)
-        self.changes: list[tuple[str, Status]] = []
+        self.changes: list[JobChange] = []
 
     def select(self, where: str, *values: object, index: str | None = None) -> list[JobRow]:
         """Jobs by an SQL condition (with ORDER BY and LIMIT as needed).
@@ -90,6 +92,9 @@ class JobTable:
             error=job.error,
             error_code=job.error_code,
             plan_pending=job.plan_pending,
+            owner=job.owner,
+            task=job.task,
+            webhook=job.webhook,
         )
 
     def insert(self, op: Submit, now: float) -> JobRow:
@@ -97,11 +102,13 @@ class JobTable:
         unplaced = (None, op.job_id, op.owner, Status.QUEUED, op.needs_plan, op.needs_plan, now)
         unstarted = (None, None, 0, 0, None, None, None, None, None, None)
         estimated = (op.planner, float(op.work), "", None, None)
-        place = self.db.execute(_INSERT, unplaced + unstarted + estimated).lastrowid
+        reported = (op.task, op.webhook, joined_kinds(op.webhook_kinds))
+        row = (*unplaced, *unstarted, *estimated, *reported)
+        place = self.db.execute(_INSERT, row).lastrowid
         self.db.execute("INSERT INTO texts (place, spec) VALUES (?, ?)", (place, op.spec))
-        job = job_of_row((place, *unplaced[1:], *unstarted, *estimated))
+        job = job_of_row((place, *row[1:]))
         self.queue.add(job)
-        self.changes.append((job.job_id, job.status))
+        self.publish(job, ChangeKind.SUBMITTED, now)
         return job
 
     def transition(
@@ -112,9 +119,13 @@ class JobTable:
         *,
         error: str | None = None,
         error_code: ErrorCode | None = None,
+        lost: bool = False,
         **columns: Any,
     ) -> JobRow:
-        """The only way to another status. ``columns`` are set in addition to those of the event."""
+        """The only way to another status. ``columns`` are set in addition to those of the event.
+
+        ``lost``: see JobChange.
+        """
         status = after(job.status, event)
         if event is Event.START and job.status is Status.QUEUED:
             columns |= {"started_at": now, "starts": job.starts + 1}
@@ -125,9 +136,36 @@ class JobTable:
         if status.ended:
             columns |= {"finished_at": now, "error": error, "error_code": error_code}
         moved = self.change(job, status=status, **columns)
-        if moved.status is not job.status or event is Event.LOSE:
-            self.changes.append((moved.job_id, moved.status))
+        if event is Event.LOSE:
+            self.publish(moved, ChangeKind.REQUEUED, now, lost=lost)
+        elif status.ended:
+            self.publish(moved, ChangeKind.ENDED, now, lost=lost)
+        elif moved.status is not job.status:
+            self.publish(moved, ChangeKind.STARTED, now)
         return moved
+
+    def publish(self, job: JobRow, kind: ChangeKind, now: float, *, lost: bool = False) -> None:
+        """Add a change to ``changes``, and the message that reports it if the job's webhook wants
+        one; ``job`` as it is after the change."""
+        change = JobChange(
+            job_id=job.job_id,
+            kind=kind,
+            status=job.status,
+            at=now,
+            owner=job.owner,
+            task=job.task,
+            webhook=job.webhook,
+            attempt=job.attempt,
+            created_at=job.created_at,
+            started_at=job.started_at,
+            finished_at=job.finished_at,
+            error_code=job.error_code,
+            lost=lost,
+        )
+        self.changes.append(change)
+        event = event_to_deliver(kind, job.webhook_kinds)
+        if event is not None:
+            delivery_rows.insert(self.db, change, event)
 
     def change(self, job: JobRow, **columns: Any) -> JobRow:
         """Write columns of a job. ``status`` is written by ``transition`` only."""
@@ -159,7 +197,8 @@ class JobTable:
         return changed
 
     def expire(self, job: JobRow, now: float) -> None:
-        """Remove an ended job. Its id becomes a tombstone and garbage.
+        """Remove an ended job. Its id becomes a tombstone and garbage. Its webhook messages are
+        removed, except those that are still to be delivered.
 
         Its idempotency key is free again: a client that repeats a deleted job expects a new job.
         """
@@ -171,4 +210,5 @@ class JobTable:
         ):
             self.db.execute(statement, (value,))
         self.db.execute("INSERT INTO tombstones VALUES (?, ?)", (job.job_id, now))
+        delivery_rows.remove_settled(self.db, job.job_id)
         self.queue.remove(job)

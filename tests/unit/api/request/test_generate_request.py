@@ -88,6 +88,16 @@ BAD: dict[str, list[Any]] = {
     "track_classes": [5, True, {}, "piano", ["drums", "piano"], [5], "drums;bass", "a\0b"],
     "model": [*NOT_TEXT, "x" * 201],
     "use_adg": NOT_FLAGS,
+    "webhook_url": [
+        *NOT_TEXT, "hook", " ", "ftp://music.example.org/", "http://", "http:///hook",
+        "https:music.example.org", "http://user:pw@music.example.org/", "https://@music.example",
+        "http://music.example.org:0/", "http://music.example.org:65536/", "http://h/#part",
+        "http://music.example.org\\@other.example/", "http://music example.org/", "http://h/a b",
+        "http://[::1/", "http://[fe80::1%25eth0]/", "https://h/" + "x" * 2000,
+    ],
+    "webhook_events": [
+        5, True, {}, [], [5], [None], ["ended", "deleted"], "done", "ended;running", " ",
+    ],
 }  # fmt: skip
 
 GOOD: dict[str, list[tuple[Any, Any]]] = {
@@ -146,6 +156,16 @@ GOOD: dict[str, list[tuple[Any, Any]]] = {
     "src_take": [(1, 1), (8, 8), ("2", 2)],
     "reference_job_id": [(A_JOB, A_JOB)],
     "reference_take": [(1, 1), ("8", 8)],
+    "webhook_url": [("https://Music.example.org", "https://music.example.org/"), ("", None),
+                    (" http://h:8080/a?b=c ", "http://h:8080/a?b=c"),
+                    ("https://h:443/Hook", "https://h/Hook"), ("http://h:443/", "http://h:443/"),
+                    ("http://0x7f.1/", "http://127.0.0.1/"), ("http://[::1]:80/", "http://[::1]/"),
+                    ("https://bücher.example/ü", "https://xn--bcher-kva.example/%C3%BC")],
+    "webhook_events": [("ended", ("ended",)), ("", ("ended",)),
+                       ("stage, ENDED", ("stage", "ended")),
+                       (["running", "running"], ("running",)),
+                       ("submitted,running,stage,progress,requeued,ended",
+                        ("submitted", "running", "stage", "progress", "requeued", "ended"))],
 }  # fmt: skip
 
 

@@ -11,7 +11,13 @@ from acestep_ray.jobs.coordinator.group_commit import MAX_GROUP, GroupCommit
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.store.errors import JobNotFound, StoreFull, StoreLocked, StoreUnavailable
 from acestep_ray.jobs.store.operations import Cancel, Get, Op, Stats, Submit
-from acestep_ray.jobs.store.records import JobRecord, StoreStats, Submitted
+from acestep_ray.jobs.store.records import (
+    ChangeKind,
+    JobChange,
+    JobRecord,
+    StoreStats,
+    Submitted,
+)
 from acestep_ray.jobs.store.sqlite import SqliteStore
 from tests.unit.jobs.gated_store import GatedStore
 
@@ -24,9 +30,13 @@ class Setup:
     """An open group commit, its store, and what it published."""
 
     def __init__(self, path: Path) -> None:
-        self.published: list[tuple[str, Status]] = []
-        self.commit = GroupCommit(self.open_store, lambda: 1000.0, self.published.extend)
+        self.changes: list[JobChange] = []
+        self.commit = GroupCommit(self.open_store, lambda: 1000.0, self.changes.extend)
         self.path = path
+
+    @property
+    def published(self) -> list[tuple[str, ChangeKind]]:
+        return [(one.job_id, one.kind) for one in self.changes]
 
     def open_store(self) -> GatedStore:
         self.store = GatedStore(self.path)
@@ -64,7 +74,7 @@ async def test_callers_that_come_meanwhile_go_together(setup: Setup) -> None:
         assert record.job_id == f"{n}"
         assert isinstance(nobody, JobNotFound)
     assert [len(batch) for batch in setup.store.batches] == [1, 300]
-    assert setup.published == [(f"{n}", Status.QUEUED) for n in range(100)]
+    assert setup.published == [(f"{n}", ChangeKind.SUBMITTED) for n in range(100)]
 
 
 async def test_a_group_has_a_limit_but_a_single_caller_has_none(setup: Setup) -> None:
@@ -111,7 +121,7 @@ async def test_a_batch_at_fault_fails_its_own_caller_only(setup: Setup) -> None:
     assert isinstance(second, UnicodeEncodeError)
     assert first == [Submitted("a", Status.QUEUED, 1, created=True)]
     assert third == [Submitted("c", Status.QUEUED, 2, created=True)]
-    assert setup.published == [("a", Status.QUEUED), ("c", Status.QUEUED)]
+    assert setup.published == [("a", ChangeKind.SUBMITTED), ("c", ChangeKind.SUBMITTED)]
 
 
 async def test_a_full_store_fails_those_who_bring_jobs_only(setup: Setup) -> None:
@@ -128,7 +138,7 @@ async def test_a_full_store_fails_those_who_bring_jobs_only(setup: Setup) -> Non
     assert isinstance(second, list)
     assert isinstance(third, list)
     assert isinstance(third[0], JobNotFound)
-    assert setup.published == [("a", Status.QUEUED), ("a", Status.FAILED)]
+    assert setup.published == [("a", ChangeKind.SUBMITTED), ("a", ChangeKind.ENDED)]
 
 
 async def test_a_caller_that_gives_up_in_time_takes_its_batch_back(setup: Setup) -> None:

@@ -1,6 +1,6 @@
 """What every store's tests need: a store with a clock that the test sets, in short forms."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.store.answers import Stored, stored
@@ -16,10 +16,15 @@ from acestep_ray.jobs.store.operations import (
     Submit,
 )
 from acestep_ray.jobs.store.protocol import JobStore
-from acestep_ray.jobs.store.records import JobRecord
+from acestep_ray.jobs.store.records import ChangeKind, JobChange, JobRecord
 
 StoreFactory = Callable[[], JobStore]
 """Opens the same store each time; it is closed before it is opened again."""
+
+
+def in_short(changes: Iterable[JobChange]) -> list[tuple[str, ChangeKind, Status]]:
+    """What most tests need of changes."""
+    return [(one.job_id, one.kind, one.status) for one in changes]
 
 
 def ask(store: JobStore, op: Operation[Stored, object], now: float) -> Stored:
@@ -77,6 +82,10 @@ class StoreHarness:
         attempt = self.take(job_id)
         self.now += seconds
         assert self.do(Finish(job_id, attempt, result=f"result of {job_id}")) is True
+
+    def changes(self) -> list[tuple[str, ChangeKind, Status]]:
+        """What happened since the last call."""
+        return in_short(self.store.take_changes())
 
     def get(self, job_id: str) -> JobRecord:
         """The record of a job."""

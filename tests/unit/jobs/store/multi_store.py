@@ -3,9 +3,9 @@
 import itertools
 from collections.abc import Sequence
 
-from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.store.operations import Lease, Op
 from acestep_ray.jobs.store.protocol import Peers
+from acestep_ray.jobs.store.records import JobChange
 from acestep_ray.jobs.store.redis import RedisStore
 
 
@@ -30,9 +30,9 @@ class MultiStore:
         store.take_changes()
         return answers
 
-    def take_changes(self) -> list[tuple[str, Status]]:
+    def take_changes(self) -> list[JobChange]:
         """See JobStore."""
-        reported: list[tuple[str, Status]] = []
+        reported: list[JobChange] = []
         while True:
             received = self._peers.exchange("", 0)
             assert not received.missed

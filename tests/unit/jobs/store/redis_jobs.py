@@ -6,7 +6,11 @@ from tests.unit.jobs.store.contract import ask
 
 
 def submit(*job_ids: str, spec: str = "x" * 2000) -> list[Op]:
-    return [Submit(job_id, spec, needs_plan=False, max_queued=10**6) for job_id in job_ids]
+    kinds = ("submitted", "ended")
+    return [
+        Submit(job_id, spec, needs_plan=False, max_queued=10**6, webhook_kinds=kinds)
+        for job_id in job_ids
+    ]
 
 
 def ids(store: RedisStore) -> list[str]:

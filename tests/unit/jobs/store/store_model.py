@@ -9,8 +9,18 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.store.errors import JobExpired, StoreError
-from acestep_ray.jobs.store.operations import Delete, Get, IsOwner, ListGarbage, ListJobs, Op, Stats
-from acestep_ray.jobs.store.records import JobRecord, StoreStats
+from acestep_ray.jobs.store.operations import (
+    Delete,
+    Get,
+    IsOwner,
+    ListDeliveries,
+    ListGarbage,
+    ListJobs,
+    Op,
+    Stats,
+)
+from acestep_ray.jobs.store.records import DeliveryRecord, DeliveryState, JobRecord, StoreStats
+from acestep_ray.jobs.store.webhook_messages import EVENTS
 from tests.unit.jobs.store.contract import StoreFactory
 
 MAX_STARTS = 2
@@ -45,6 +55,8 @@ class StoreModel(RuleBasedStateMachine):
         self.attempts: list[Attempt] = []
         self.seen: dict[str, JobRecord] = {}  # when last read
         self.reported: dict[str, Status] = {}  # by the last change
+        self.kinds: dict[str, tuple[str, ...]] = {}  # what each job's webhook asked for
+        self.messages: dict[str, DeliveryRecord] = {}  # as they must be, the oldest first
         self.history: list[tuple[Op, object]] = []
 
     def teardown(self) -> None:
@@ -62,9 +74,12 @@ class StoreModel(RuleBasedStateMachine):
         return answer
 
     def totals(self) -> tuple[object, ...]:
-        return tuple(
-            self.store.apply([ListJobs(limit=1000), Stats(), ListGarbage(limit=1000)], self.now)
-        )
+        reads: list[Op] = [ListJobs(limit=1000), Stats(), ListGarbage(limit=1000)]
+        reads += [ListDeliveries(job_id) for job_id in self.with_webhook()]
+        return tuple(self.store.apply(reads, self.now))
+
+    def with_webhook(self) -> list[str]:
+        return [job_id for job_id in self.submitted if self.kinds[job_id]]
 
     def repeat(self, op: Op, times: str) -> object:
         """Apply a mutating operation, perhaps twice, with the effect and the result of one call."""
@@ -96,7 +111,35 @@ class StoreModel(RuleBasedStateMachine):
     # What is always true
 
     def read_now(self) -> None:
-        self.reported.update(self.store.take_changes())
+        for change in self.store.take_changes():
+            self.reported[change.job_id] = change.status
+            event = EVENTS.get(change.kind)
+            if event in self.kinds.get(change.job_id, ()):
+                delivery_id = f"{change.job_id}-{event}-{change.attempt}"
+                assert delivery_id not in self.messages
+                self.messages[delivery_id] = DeliveryRecord(
+                    delivery_id=delivery_id,
+                    job_id=change.job_id,
+                    kind=str(event),
+                    change=change,
+                    state=DeliveryState.PENDING,
+                    created_at=self.now,
+                    next_at=self.now,
+                )
+
+    def settled(self, message: DeliveryRecord) -> bool:
+        return message.state is not DeliveryState.PENDING
+
+    def check_messages(self) -> None:
+        """Those of a job that is gone stay only until they are delivered or given up."""
+        for delivery_id, message in list(self.messages.items()):
+            if message.job_id in self.gone and self.settled(message):
+                del self.messages[delivery_id]
+        jobs = self.with_webhook()
+        found = self.store.apply([ListDeliveries(job_id) for job_id in jobs], self.now)
+        for job_id, listed in zip(jobs, found, strict=True):
+            assert listed == [one for one in self.messages.values() if one.job_id == job_id]
+        assert {one.job_id for one in self.messages.values()} <= set(jobs)
 
     @invariant()
     def all_is_well(self) -> None:
@@ -113,6 +156,7 @@ class StoreModel(RuleBasedStateMachine):
         queued: list[JobRecord] = [job for job in reversed(jobs) if job.status is Status.QUEUED]
         assert [job.position for job in queued] == list(range(1, len(queued) + 1))
         self.check_stats(jobs)
+        self.check_messages()
         self.seen = now
         for attempt in self.attempts:
             assert self.ask(IsOwner(attempt.job_id, attempt.number)) is self.holds(attempt)
@@ -150,3 +194,6 @@ class StoreModel(RuleBasedStateMachine):
         assert stats.queued_for_plan == sum(
             job.status is Status.QUEUED and job.needs_plan and job.plan is None for job in jobs
         )
+        queued = [job for job in jobs if job.status is Status.QUEUED]
+        first = min(queued, key=lambda job: job.place, default=None)
+        assert stats.oldest_queued_at == (first.created_at if first else None)

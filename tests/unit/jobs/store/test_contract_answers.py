@@ -22,24 +22,31 @@ from acestep_ray.jobs.store.operations import (
     IsOwner,
     KeepAlive,
     Lease,
+    LeaseDeliveries,
+    ListDeliveries,
     ListGarbage,
     ListJobs,
     Op,
     Operation,
     Purge,
     Release,
+    SaveDelivery,
     SavePlan,
     Start,
     Stats,
     Submit,
     Sweep,
 )
+from acestep_ray.jobs.store.records import DeliveryState
 from acestep_ray.settings import Settings
 from tests.unit.jobs.store.contract import StoreFactory, StoreHarness
 
 OPERATIONS: tuple[Op, ...] = (
     KeepAlive("r", 1e6),
-    Submit("a", "{}", needs_plan=True),
+    Submit("a", "{}", needs_plan=True, webhook="{}", webhook_kinds=("submitted",)),
+    LeaseDeliveries(10, 60.0, "1"),
+    SaveDelivery("a-submitted-0", DeliveryState.PENDING, 1, 1e6, 500, "no"),
+    ListDeliveries("a"),
     Get("a"),
     ListJobs(),
     Backlog(),

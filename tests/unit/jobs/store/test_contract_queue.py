@@ -36,7 +36,17 @@ from tests.unit.jobs.store.contract import StoreHarness
 
 def test_a_submitted_job_is_read_back_whole(harness: StoreHarness) -> None:
     spec = '{"caption": "a \'quoted\' \\u0000 ♯ 歌"}'
-    answer = harness.do(Submit("a", spec, needs_plan=True, owner="me", planner="p", work=480.0))
+    submit = Submit(
+        "a",
+        spec,
+        needs_plan=True,
+        owner="me",
+        planner="p",
+        work=480.0,
+        task="cover",
+        webhook='{"url": "http://x"}',
+    )
+    answer = harness.do(submit)
     assert answer == Submitted("a", Status.QUEUED, position=1, created=True)
     assert harness.get("a") == JobRecord(
         job_id="a",
@@ -58,6 +68,9 @@ def test_a_submitted_job_is_read_back_whole(harness: StoreHarness) -> None:
         error=None,
         error_code=None,
         plan_pending=True,
+        owner="me",
+        task="cover",
+        webhook='{"url": "http://x"}',
     )
 
 
@@ -301,11 +314,34 @@ def test_stats_count_by_status(harness: StoreHarness) -> None:
     harness.submit("e", "f", needs_plan=True)
     harness.take("d")
     expected = StoreStats(
-        queued=2, running=1, succeeded=2, failed=1, queued_for_plan=2, recent_seconds=(4.0, 2.0)
+        queued=2,
+        running=1,
+        succeeded=2,
+        failed=1,
+        queued_for_plan=2,
+        recent_seconds=(4.0, 2.0),
+        oldest_queued_at=harness.get("e").created_at,
     )
     assert harness.do(Stats()) == expected
     harness.reopen()
     assert harness.do(Stats()) == expected
+
+
+def test_the_oldest_queued_job_is_the_one_that_waits_longest(harness: StoreHarness) -> None:
+    """Alerts on its age must not be silenced by a job that was given back, or by an ended one."""
+    harness.submit("a", "b")
+    first = harness.get("a").created_at
+    harness.now += 100
+    harness.submit("c")
+    assert harness.do(Stats()).oldest_queued_at == first
+    attempt = harness.take("a")
+    assert harness.do(Release("a", attempt, lost=True, max_starts=3)) is True
+    assert harness.do(Stats()).oldest_queued_at == first
+    harness.do(Cancel("a"))
+    harness.do(Cancel("b"))
+    assert harness.do(Stats()).oldest_queued_at == first + 100
+    harness.do(Cancel("c"))
+    assert harness.do(Stats()).oldest_queued_at is None
 
 
 def test_stats_have_the_last_fifty_durations(harness: StoreHarness) -> None:
@@ -341,31 +377,3 @@ def test_the_backlog_is_what_has_not_ended(harness: StoreHarness) -> None:
     ]
     harness.do(Release("c", c.attempt, lost=True))
     assert harness.do(Backlog())[2] == BacklogItem("c", 3, queued, None, 30.0, False, "")
-
-
-def test_every_change_of_a_job_is_among_the_changes(harness: StoreHarness) -> None:
-    harness.submit("a", "b")
-    harness.take("a")
-    harness.do(SavePlan("a", 1, "plan"))
-    assert harness.store.take_changes() == [
-        ("a", Status.QUEUED),
-        ("b", Status.QUEUED),
-        ("a", Status.RUNNING),
-    ]
-    harness.batch(Release("a", 1, lost=True), Cancel("b"), Cancel("b"), Get("a"), Sweep())
-    assert harness.store.take_changes() == [("a", Status.QUEUED), ("b", Status.FAILED)]
-    harness.batch(Delete("a"), Delete("b"))
-    assert harness.store.take_changes() == [("a", Status.FAILED), ("b", Status.FAILED)]
-    assert harness.store.take_changes() == []
-
-
-def test_a_plan_and_a_returned_lease_are_changes_for_whoever_waits_for_a_slot(
-    harness: StoreHarness,
-) -> None:
-    harness.submit("a", needs_plan=True)
-    (record,) = harness.lease(plan_slots=1)
-    harness.store.take_changes()
-    harness.do(SavePlan("a", record.attempt, "plan"))
-    assert harness.store.take_changes() == [("a", Status.QUEUED)]
-    harness.do(Release("a", record.attempt, lost=False))
-    assert harness.store.take_changes() == [("a", Status.QUEUED)]

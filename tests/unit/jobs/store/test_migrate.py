@@ -24,17 +24,21 @@ from acestep_ray.jobs.store.operations import (
     IsOwner,
     KeepAlive,
     Lease,
+    LeaseDeliveries,
+    ListDeliveries,
     ListGarbage,
     ListJobs,
     Op,
     Purge,
     Release,
+    SaveDelivery,
     SavePlan,
     Start,
     Stats,
     Submit,
 )
 from acestep_ray.jobs.store.protocol import JobStore
+from acestep_ray.jobs.store.records import DeliveryState
 from acestep_ray.jobs.store.redis import RedisStore
 from acestep_ray.jobs.store.sqlite import SqliteStore
 from tests.redis_server import RedisServer, empty_redis
@@ -58,6 +62,9 @@ def file(tmp_path: Path) -> Path:
             fingerprint=f"body {number}",
             planner=f"p{number % 3}",
             work=number / 3,
+            task="cover",
+            webhook='{"url": "http://♯"}',
+            webhook_kinds=("submitted", "running", "ended") if number % 2 else (),
         )
         store.apply([submit], 1.1 * number)
     store.apply([KeepAlive("r", 100), KeepAlive("s", 100)], 20.0)
@@ -73,7 +80,14 @@ def file(tmp_path: Path) -> Path:
         elif step == 3:
             store.apply([Release(*attempt, lost=True)], 25.0)
     store.apply([Lease("s", "1", 9, 9, cluster="west"), Cancel("11"), Delete("10")], 26.0)
-    store.apply([Submit("last", "{}", needs_plan=False), Delete("last")], 27.0)
+    last = Submit(
+        "last", "{}", needs_plan=False, webhook="{}", webhook_kinds=("submitted", "ended")
+    )
+    store.apply([last, Delete("last")], 27.0)
+    messages = ask(store, LeaseDeliveries(5, 30.0, "1"), 28.0)
+    for message, state in zip(messages, DeliveryState, strict=False):
+        outcome = SaveDelivery(message.delivery_id, state, 1, 29.25, 500, "It answered ♯.")
+        store.apply([outcome], 28.5)
     store.close()
     return path
 
@@ -97,7 +111,9 @@ def totals(store: JobStore) -> list[object]:
     queries: list[Op] = [ListJobs(limit=100), Stats(), Backlog(), ListGarbage()]
     lists = [ListJobs(s, 100, owner=o) for s in (None, *Status) for o in (None, "x", "y")]
     lists += [ListJobs(owner=o, error_codes=(*ErrorCode,)) for o in (None, "x", "y")]
-    return store.apply([*queries, *lists], NOW)
+    names = (*(f"{number}" for number in range(12)), "last")
+    messages = [ListDeliveries(job_id) for job_id in names]
+    return store.apply([*queries, *lists, *messages], NOW)
 
 
 def silent(line: str) -> None:
@@ -142,6 +158,23 @@ def test_the_queue_goes_on_as_it_would_have(
     assert totals(store)[0] != totals(given_back)[0]
     given_back.apply([Submit("at the end", "{}", False)], NOW)
     assert totals(store) == totals(given_back)
+    store.close()
+
+
+def test_webhook_messages_are_delivered_as_they_would_have_been(
+    file: Path, given_back: SqliteStore, server: RedisServer
+) -> None:
+    """Moving a job makes no message; what happens to it later does."""
+    counts = migrate(file, server.url, report=silent)
+    assert counts.deliveries > 10
+    store = RedisStore(server.url)
+    for now in (NOW, NOW + 1e6):
+        lease = LeaseDeliveries(1000, 30.0, f"at {now}")
+        due = ask(store, lease, now)
+        assert due == ask(given_back, lease, now)
+        for some in (store, given_back):
+            some.apply([Cancel("7"), Cancel("9")], now)
+    assert {("7", "ended"), ("9", "ended")} <= {(one.job_id, one.kind) for one in due}
     store.close()
 
 

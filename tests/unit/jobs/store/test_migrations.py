@@ -7,7 +7,8 @@ import pytest
 
 from acestep_ray.jobs.job import ErrorCode, Status
 from acestep_ray.jobs.store.errors import SchemaTooNew, StoreUnavailable
-from acestep_ray.jobs.store.operations import Submit
+from acestep_ray.jobs.store.operations import Finish, LeaseDeliveries, ListDeliveries, Submit
+from acestep_ray.jobs.store.records import DeliveryState
 from acestep_ray.jobs.store.sqlite import SqliteStore, schema
 from acestep_ray.jobs.store.sqlite.schema import MIGRATIONS, migrate
 from tests.unit.jobs.store.contract import StoreHarness
@@ -81,6 +82,29 @@ def test_the_jobs_of_an_old_database_go_on(tmp_path: Path, version: int) -> None
     harness.submit("after")
     assert harness.get("after").place == 7
     assert [r.job_id for r in harness.lease(plan_slots=9, decode_slots=9)] == ["queued", "after"]
+    harness.store.close()
+
+
+@pytest.mark.parametrize("version", WRITTEN_BY)
+def test_the_webhooks_of_an_old_database_are_served(tmp_path: Path, version: int) -> None:
+    path = old_database(tmp_path / "jobs.sqlite", version)
+    harness = StoreHarness(lambda: SqliteStore(path))
+    harness.now = 1030.0
+    has_webhooks = version >= 4
+    assert harness.get("running").task == ("text2music" if has_webhooks else "")
+    assert ("example.org" in harness.get("running").webhook) is has_webhooks
+    states = {one.kind: one.state for one in harness.do(ListDeliveries("succeeded"))}
+    harness.do(Finish("running", 1, result="{}"))
+    due = [one.delivery_id for one in harness.do(LeaseDeliveries(9, 60.0, "1"))]
+    if has_webhooks:
+        assert states == {
+            "submitted": DeliveryState.DELIVERED,
+            "running": DeliveryState.FAILED,
+            "ended": DeliveryState.PENDING,
+        }
+        assert due == ["succeeded-ended-1", "running-ended-1"]
+    else:
+        assert (states, due) == ({}, [])
     harness.store.close()
 
 

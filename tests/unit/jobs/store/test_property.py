@@ -7,6 +7,7 @@ every call that is repeated, at once or much later, changes nothing.
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,16 +26,19 @@ from acestep_ray.jobs.store.operations import (
     Get,
     KeepAlive,
     Lease,
+    LeaseDeliveries,
     ListJobs,
     Op,
     Purge,
     Release,
+    SaveDelivery,
     SavePlan,
     Start,
     Submit,
     Sweep,
 )
-from acestep_ray.jobs.store.records import JobRecord, Submitted
+from acestep_ray.jobs.store.records import DeliveryState, JobRecord, Submitted
+from acestep_ray.jobs.webhook import WEBHOOK_KINDS
 from tests.redis_server import empty_redis
 from tests.unit.jobs.store.conftest import FACTORIES
 from tests.unit.jobs.store.contract import StoreFactory
@@ -70,7 +74,7 @@ class StoreMachine(StoreModel):
     def begin(self, plans: list[bool]) -> None:
         """Some jobs wait and three runners live."""
         for needs_plan in plans:
-            self.submit(needs_plan, "", None, False, "once")
+            self.submit(needs_plan, "", None, False, WEBHOOK_KINDS, "once")
             self.all_is_well()
         for runner in range(3):
             self.keep_alive(runner, "once")
@@ -80,9 +84,18 @@ class StoreMachine(StoreModel):
         planner=st.sampled_from(PLANNERS),
         key=st.sampled_from([None, "k"]),
         full=st.booleans(),
+        kinds=st.sampled_from([(), ("ended",), WEBHOOK_KINDS]),
         t=TWICE,
     )
-    def submit(self, needs_plan: bool, planner: str, key: str | None, full: bool, t: str) -> None:
+    def submit(
+        self,
+        needs_plan: bool,
+        planner: str,
+        key: str | None,
+        full: bool,
+        kinds: tuple[str, ...],
+        t: str,
+    ) -> None:
         job_id = self.name("job")
         limit = 2 if full else 100
         queued = sum(record.status is Status.QUEUED for record in self.seen.values())
@@ -93,7 +106,9 @@ class StoreMachine(StoreModel):
             idempotency_key=key,
             max_queued=limit,
             planner=planner,
+            webhook_kinds=kinds,
         )
+        self.kinds[job_id] = kinds
         answer = self.repeat(op, t)
         if isinstance(answer, Submitted) and answer.created:
             assert queued < limit
@@ -250,6 +265,52 @@ class StoreMachine(StoreModel):
         self.repeat(KeepAlive(name, 5), t)
         self.alive_until[name] = self.now + 5
 
+    @rule(limit=st.integers(0, 4), seconds=st.sampled_from([1.0, 20.0]), t=TWICE)
+    def lease_messages(self, limit: int, seconds: float, t: str) -> None:
+        """The sender of webhook messages takes those that are due."""
+        answer = self.repeat(LeaseDeliveries(limit, seconds, self.name("request")), t)
+        due = [
+            one
+            for one in self.messages.values()
+            if not self.settled(one) and one.next_at is not None and one.next_at <= self.now
+        ]
+        due.sort(key=lambda one: one.next_at or 0.0)  # the oldest first, if due at the same time
+        taken = {one.delivery_id for one in due[:limit]}
+        for delivery_id in taken:
+            message = self.messages[delivery_id]
+            self.messages[delivery_id] = replace(message, next_at=self.now + seconds)
+        assert answer == [one for one in self.messages.values() if one.delivery_id in taken]
+
+    @precondition(lambda self: self.messages)
+    @rule(
+        pick=PICK,
+        state=st.sampled_from(DeliveryState),
+        tries=st.sampled_from([1, 1, 0, -1]),
+        wait=st.sampled_from([0.0, 3.0]),
+        t=TWICE,
+    )
+    def save_message(
+        self, pick: int, state: DeliveryState, tries: int, wait: float, t: str
+    ) -> None:
+        """A sender reports a try, perhaps one that another sender has made meanwhile."""
+        message = list(self.messages.values())[pick % len(self.messages)]
+        number = message.tries + tries
+        op = SaveDelivery(message.delivery_id, state, number, self.now + wait, 500, "no")
+        assert self.repeat(op, t) is None
+        late = tries < 1 and state is not DeliveryState.DELIVERED
+        if late or self.settled(message):
+            return
+        pending = state is DeliveryState.PENDING
+        self.messages[message.delivery_id] = replace(
+            message,
+            state=state,
+            tries=max(message.tries, number),
+            next_at=self.now + wait if pending else None,
+            last_try_at=self.now,
+            http_status=500,
+            error="no",
+        )
+
     @rule(
         what=st.sampled_from(["deregister", "extend leases", "purge", "restart"]),
         runner=RUNNERS,
@@ -306,8 +367,8 @@ class StoreMachine(StoreModel):
     def repeat_much_later(self, pick: int) -> None:
         """A call that Ray sends again, long after its result was received."""
         op, _ = self.history[pick % len(self.history)]
-        if isinstance(op, KeepAlive | Deregister):
-            return  # of a runner: their effect depends on when they are sent
+        if isinstance(op, KeepAlive | Deregister | LeaseDeliveries):
+            return  # their effect depends on when they are sent
         before = self.totals()
         self.ask(op)
         assert self.totals() == before

@@ -15,17 +15,20 @@ from acestep_ray.jobs.store.operations import (
     Get,
     KeepAlive,
     Lease,
+    LeaseDeliveries,
     ListGarbage,
     ListJobs,
     Op,
     Purge,
     Release,
+    SaveDelivery,
     SavePlan,
     Start,
     Stats,
     Submit,
     Sweep,
 )
+from acestep_ray.jobs.store.records import DeliveryState
 from acestep_ray.jobs.store.redis import RedisStore
 from tests.redis_server import RedisServer, empty_redis
 from tests.unit.jobs.store.contract import ask
@@ -50,7 +53,10 @@ def test_nothing_is_left_of_what_is_forgotten() -> None:
     garbage = ask(store, ListGarbage(), now)
     store.apply([AckGarbage(tuple(garbage)), Purge(1, 1, 1), Sweep()], now + 10**6)
     left = {key.decode().removeprefix("{acestep}:") for key in server.do("KEYS", "*")}
-    assert left == {"meta", "changes", "sweeps"}
+    requests = {f"deliveries:request:{number}" for number in (1, 2, 3)}
+    assert left == {"meta", "changes", "sweeps"} | requests
+    for request in requests:
+        assert 0 < server.do("TTL", f"{{acestep}}:{request}") <= 9
     assert server.do("HLEN", "{acestep}:sweeps") == 1
     assert server.do("XLEN", "{acestep}:changes") > 0
 
@@ -68,6 +74,9 @@ def everything_happens(store: RedisStore) -> None:
                     owner="xy"[number % 2],
                     idempotency_key=f"{number}" if number % 4 else None,
                     planner=f"p{number % 3}",
+                    task="cover",
+                    webhook="{}",
+                    webhook_kinds=("submitted", "running", "ended") if number % 2 else (),
                 )
             ],
             1.0,
@@ -87,6 +96,10 @@ def everything_happens(store: RedisStore) -> None:
     store.apply([Cancel("11"), Delete("10"), Sweep()], 5.0)
     store.apply([KeepAlive("t", 100), Lease("t", "1", 1, 1), Deregister("t")], 5.0)
     store.apply([Lease("r", "2", 9, 9)], 6.0)
+    ids = [one.delivery_id for one in ask(store, LeaseDeliveries(4, 9.0, "1"), 6.0)]
+    for delivery_id, state in zip(ids, (*DeliveryState,), strict=False):
+        store.apply([SaveDelivery(delivery_id, state, 1, 7.0)], 6.0)
+    store.apply([LeaseDeliveries(4, 9.0, "2"), LeaseDeliveries(4, 9.0, "3")], 7.0)
 
 
 def commands(server: RedisServer, store: RedisStore, *batch: Op) -> int:
@@ -140,6 +153,28 @@ def test_a_thousand_queued_jobs_cost_no_more_than_a_hundred(kinds: str) -> None:
         costs[queued] = {name: commands(server, store, op) for name, op in operations.items()}
         store.close()
     assert costs[1_000] == costs[100]
+
+
+def test_a_thousand_webhook_messages_that_are_not_due_cost_no_more_than_a_hundred() -> None:
+    """The sender asks every second, in a service without webhooks, too."""
+    server = empty_redis()
+    store = RedisStore(server.url)
+    costs = []
+    for first, number in ((0, 100), (100, 900)):
+        names = [f"j{n}" for n in range(first, first + number)]
+        for some in (names[n : n + 100] for n in range(0, number, 100)):
+            kinds = ("submitted", "ended")
+            store.apply(
+                [Submit(n, "{}", False, webhook_kinds=kinds, max_queued=10**6) for n in some], 1.0
+            )
+            taken = ask(store, LeaseDeliveries(10**6, 10**6, f"with {some[0]}"), 1.0)
+            assert len(taken) == len(some)
+        outcome = SaveDelivery(f"j{first}-submitted-0", DeliveryState.PENDING, 1, 10.0**6)
+        operations = (LeaseDeliveries(10, 60.0, f"{first}"), outcome, Sweep())
+        costs.append([commands(server, store, op) for op in operations])
+    assert costs[0] == costs[1]
+    assert costs[0][0] <= 4  # the script, the version, the request, the first that is due
+    store.close()
 
 
 @pytest.mark.parametrize("owner", [None, "o"])

@@ -13,12 +13,16 @@ from acestep_ray.jobs.store.operations import (
     Finish,
     KeepAlive,
     Lease,
+    LeaseDeliveries,
+    ListDeliveries,
     Op,
     Purge,
+    SaveDelivery,
     Start,
     Stats,
     Sweep,
 )
+from acestep_ray.jobs.store.records import DeliveryState
 from acestep_ray.jobs.store.redis import RedisStore
 from tests.redis_server import RedisServer
 from tests.service import until
@@ -68,6 +72,13 @@ def test_a_batch_without_an_answer_may_be_repeated(server: RedisServer, store: R
     assert ids(store) == ["a", "b", "c"]
     leased = ask(store, lease, 1.0)
     assert [(job.job_id, job.attempt) for job in leased] == [("a", 1)]
+    messages = ask(store, LeaseDeliveries(9, 60.0, "1"), 1.0)
+    assert [one.delivery_id for one in messages] == [
+        "a-submitted-0",
+        "b-submitted-0",
+        "c-submitted-0",
+        "b-ended-0",
+    ]
 
 
 def test_a_redis_that_loads_its_data_is_reported(server: RedisServer, store: RedisStore) -> None:
@@ -120,9 +131,13 @@ def test_a_full_redis_takes_no_new_jobs_and_goes_on_with_those_it_has(
         Delete("c"),
         Sweep(),
         Purge(1e6, 1e6, 1e6),
+        LeaseDeliveries(9, 60.0, "1"),
+        SaveDelivery("a-ended-1", DeliveryState.DELIVERED, 1),
     ]
     assert not any(isinstance(answer, Exception) for answer in store.apply(rest, 2.0))
     assert ids(store) == ["a", "b"]
+    (_, ended) = ask(store, ListDeliveries("a"), 2.0)
+    assert (ended.kind, ended.state) == ("ended", DeliveryState.DELIVERED)
     server.do("CONFIG SET", "maxmemory", "0")
     store.apply(submit("d"), 2.0)
 

@@ -18,15 +18,19 @@ from acestep_ray.jobs.store.operations import (
     IsOwner,
     KeepAlive,
     Lease,
+    LeaseDeliveries,
+    ListDeliveries,
     ListGarbage,
     ListJobs,
     Op,
     Purge,
     Release,
+    SaveDelivery,
     Stats,
     Submit,
     Sweep,
 )
+from acestep_ray.jobs.store.records import DeliveryState
 from acestep_ray.jobs.store.sqlite import SqliteStore
 from tests.unit.jobs.store.contract import StoreHarness, ask
 
@@ -85,7 +89,7 @@ def test_a_foreign_lock_is_reported_and_healed_by_a_retry(store: SqliteStore, pa
     assert store.apply([IsOwner("a", 1), ListGarbage()], 2.0) == [False, []]
     foreign.close()
     store.apply(batch, 3.0)
-    assert [job_id for job_id, _ in store.take_changes()] == ["b", "a"]
+    assert [change.job_id for change in store.take_changes()] == ["b", "a"]
     record = ask(store, Get("b"), 3.0)
     assert record.position == 1
 
@@ -251,6 +255,26 @@ def test_a_thousand_failed_jobs_are_listed_like_a_hundred(
         assert [len(ask(store, op, 1.0)) for op in (rare, some)] == [10, 20]
         costs.append((instructions(store, rare), instructions(store, some)))
         store.close()
+    for small, large in zip(*costs, strict=True):
+        assert large / small < 1.25
+
+
+def test_webhook_messages_that_are_not_due_cost_nothing(store: SqliteStore) -> None:
+    """The sender asks every second, in a service without webhooks, too."""
+    costs = []
+    for first, number in ((0, 100), (100, 900)):
+        names = [f"j{n}" for n in range(first, first + number)]
+        kinds = ("submitted",)
+        store.apply(
+            [Submit(n, "{}", False, webhook_kinds=kinds, max_queued=10**6) for n in names], 1
+        )
+        taken = ask(store, LeaseDeliveries(10**6, 10**6, f"{first}"), 1.0)
+        assert len(taken) == number
+        written = connection(store).total_changes
+        nothing = instructions(store, LeaseDeliveries(10, 60.0, f"nothing {first}"))
+        assert connection(store).total_changes == written
+        outcome = SaveDelivery(f"j{first}-submitted-0", DeliveryState.PENDING, 1, 10.0**6)
+        costs.append((nothing, instructions(store, outcome, ListDeliveries("j0"))))
     for small, large in zip(*costs, strict=True):
         assert large / small < 1.25
 

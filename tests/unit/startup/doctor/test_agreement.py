@@ -24,11 +24,19 @@ MACHINE = ("settings", "ray", "python", "limits", "memory", "ffmpeg", "gpu", "di
 
 
 def use_port(doctor: Doctor) -> None:
+    doctor.http["port"] = used_port()
+
+
+def use_metrics_port(doctor: Doctor) -> None:
+    doctor.args["metrics_port"] = used_port()
+
+
+def used_port() -> int:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen()
-    doctor.http["port"] = listener.getsockname()[1]
     LISTENERS.append(listener)
+    return int(listener.getsockname()[1])
 
 
 def listen_publicly(doctor: Doctor) -> None:
@@ -74,6 +82,7 @@ WRONG: dict[Callable[[Doctor], None], str] = {
     write_text_for_database: "refuse_unusable_store",
     listen_publicly: "refuse_public_without_key",
     use_port: "refuse_used_port",
+    use_metrics_port: "refuse_used_metrics_port",
 }
 
 

@@ -22,8 +22,12 @@ for number, entry in ipairs(batch) do
 end
 
 if #changes > 0 then
+  local states = {} -- all that earlier releases read
+  for number, change in ipairs(changes) do
+    states[number] = { change.job_id, change.status }
+  end
   -- Numbered without gaps, so that a reader notices if it came too late for some entries.
   redis.call('XADD', key('changes'), 'MAXLEN', '~', KEEP_CHANGES, '0-*',
-    'store', STORE, 'jobs', cmsgpack.pack(changes))
+    'store', STORE, 'jobs', cmsgpack.pack(states), 'changes', cmsgpack.pack(changes))
 end
 return cmsgpack.pack({ answers, changes })

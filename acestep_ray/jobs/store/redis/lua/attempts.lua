@@ -23,18 +23,19 @@ function ops.Start(op, now)
 end
 
 -- From now on the job takes a decode slot.
-function ops.SavePlan(op)
+function ops.SavePlan(op, now)
   local job = held(op)
   if not job then
     return false
   end
   redis.call('HSET', key('texts:' .. job.job_id), 'plan', op.plan)
   if job.plan_pending then
-    publish(jobs.change(job, {
+    local planned = jobs.change(job, {
       plan_pending = false,
       plan_seconds = op.seconds,
       work = op.work or job.work,
-    }))
+    })
+    publish(planned, 'planned', now)
   end
   return true
 end

@@ -40,7 +40,10 @@ function ops.Submit(op, now)
     planner = op.planner,
     work = op.work,
     idempotency = field,
-  }, { spec = op.spec })
+    task = op.task, -- a client of an earlier release has neither this nor the next two
+    webhook = op.webhook,
+    webhook_kinds = table.concat(op.webhook_kinds or {}, ','),
+  }, { spec = op.spec }, now)
   if field then
     redis.call('HSET', key('idempotency'), field, cmsgpack.pack({ op.job_id, op.fingerprint }))
     redis.call('ZADD', key('idempotency:age'), now, field)
@@ -102,11 +105,10 @@ end
 
 function ops.Delete(op, now)
   local job = jobs.require(op.job_id)
-  if job.finished_at then
-    publish(job)
-  else
+  if not job.finished_at then
     job = cancelled(job, now)
   end
+  publish(job, 'deleted', now)
   jobs.expire(job, now)
 end
 
@@ -124,7 +126,12 @@ function ops.Stats()
     recent[number] = redis.call('HMGET', key('job:' .. job_id),
       'started_at', 'finished_at', 'work', 'device_seconds', 'plan_seconds')
   end
-  return { counts, for_plan, recent }
+  local oldest = false
+  local first = redis.call('ZRANGE', key('status:queued'), 0, 0)[1]
+  if first then
+    oldest = redis.call('HGET', key('job:' .. first), 'created_at')
+  end
+  return { counts, for_plan, recent, oldest, redis.call('ZCARD', key('deliveries:due')) }
 end
 
 local function by_place(one, other)

@@ -6,7 +6,8 @@
 -- `move` takes it from the old ones to the new ones.
 
 local jobs = {}
-local changes = {} -- {job_id, status} of every change of this batch, for the change log
+local deliveries = {} -- see deliveries.lua
+local changes = {} -- every change of this batch, as a JobChange with its names
 local NONE = {} -- removes a column's value
 local STORE = ARGV[1] -- name of the store that applies this batch
 
@@ -144,6 +145,9 @@ local function memberships(job)
   if job.status == 'queued' and job.plan_pending then
     counts['planners'] = job.planner
   end
+  if not job.finished_at and deliveries.wanted(job, 'ended') then
+    sets['webhooks'] = job.place
+  end
   return sets, counts
 end
 
@@ -212,12 +216,36 @@ function jobs.newest(name, before, limit)
   return found
 end
 
-local function publish(job)
-  changes[#changes + 1] = { job.job_id, job.status }
+-- `job` as it is after the change; `lost`: see JobChange.
+local function change_of(job, kind, now, lost)
+  return {
+    job_id = job.job_id,
+    kind = kind,
+    status = job.status,
+    at = now,
+    owner = job.owner,
+    task = job.task,
+    webhook = job.webhook,
+    attempt = job.attempt,
+    created_at = job.created_at,
+    started_at = job.started_at,
+    finished_at = job.finished_at,
+    error_code = job.error_code,
+    lost = lost or false,
+  }
 end
 
--- Insert a new job, with all its columns except the place, at the end of the queue.
-function jobs.insert(job, texts)
+-- Report a change to the readers of changes, and by a message if the job's webhook wants one.
+local function publish(job, kind, now, lost)
+  local change = change_of(job, kind, now, lost)
+  changes[#changes + 1] = change
+  if EVENTS[kind] and deliveries.wanted(job, EVENTS[kind]) then
+    deliveries.insert(change, EVENTS[kind])
+  end
+end
+
+-- Write a job with all its columns. Without a place it is put at the end of the queue.
+function jobs.put(job, texts)
   job.place = job.place or redis.call('HINCRBY', key('meta'), 'last_place', 1)
   local fields = {}
   for name, value in pairs(job) do
@@ -229,7 +257,11 @@ function jobs.insert(job, texts)
     redis.call('HSET', key('texts:' .. job.job_id), name, text)
   end
   move(nil, job)
-  publish(job)
+  return job
+end
+
+function jobs.insert(job, texts, now)
+  publish(jobs.put(job, texts), 'submitted', now)
   return job
 end
 
@@ -259,8 +291,9 @@ function jobs.change(job, columns)
   return changed
 end
 
--- The only way to another status. `columns` are set in addition to those of the event.
-function jobs.transition(job, event, now, columns)
+-- The only way to another status. `columns` are set in addition to those of the event; `lost`: see
+-- JobChange.
+function jobs.transition(job, event, now, columns, lost)
   local status = TRANSITIONS[job.status .. ' ' .. event]
   if not status then
     error('a ' .. job.status .. ' job cannot ' .. event)
@@ -278,12 +311,17 @@ function jobs.transition(job, event, now, columns)
   if event == 'lose' then -- the start is void: the job will be timed from its next start
     columns.started_at = NONE
   end
-  if status == 'succeeded' or status == 'failed' then
+  local ended = status == 'succeeded' or status == 'failed'
+  if ended then
     columns.finished_at = now
   end
   local moved = jobs.change(job, columns)
-  if status ~= job.status or event == 'lose' then
-    publish(moved)
+  if event == 'lose' then
+    publish(moved, 'requeued', now, lost)
+  elseif ended then
+    publish(moved, 'ended', now, lost)
+  elseif status ~= job.status then
+    publish(moved, 'started', now)
   end
   return moved
 end
@@ -298,8 +336,10 @@ function jobs.free_key(job)
 end
 
 -- Remove an ended job. Its id becomes a tombstone and garbage. Its idempotency key is free again:
--- who sends a deleted job again wants a new job.
+-- who sends a deleted job again wants a new job. Its webhook messages are removed, except those that
+-- are still to be delivered.
 function jobs.expire(job, now)
+  deliveries.job_removed(job)
   move(job, nil)
   redis.call('DEL', key('job:' .. job.job_id), key('texts:' .. job.job_id))
   jobs.free_key(job)

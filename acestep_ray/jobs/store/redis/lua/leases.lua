@@ -132,9 +132,9 @@ local function give_back(job, now, lost, max_starts, released)
       error_code = 'worker_lost',
       starts = starts,
       released = released,
-    })
+    }, true)
   end
-  return jobs.transition(job, 'lose', now, { starts = starts, released = released })
+  return jobs.transition(job, 'lose', now, { starts = starts, released = released }, lost)
 end
 
 function ops.Deregister(op, now)
@@ -167,5 +167,6 @@ function ops.Sweep(op, now)
   redis.call('ZREMRANGEBYSCORE', key('runners'), '-inf', string.format('(%.17g', now))
   redis.call('HSET', key('sweeps'), STORE, now)
   jobs.index_errors()
+  deliveries.add_missing()
   return changed
 end

@@ -1,7 +1,11 @@
 -- Operations of a migration only: they write rows as the other store had them.
 
 function ops.Restore(op)
-  jobs.insert(op.job, op.texts)
+  jobs.put(op.job, op.texts)
+end
+
+function ops.RestoreDelivery(op)
+  deliveries.put(op.delivery, op.change)
 end
 
 function ops.RestoreKey(op)

@@ -14,6 +14,7 @@ function ops.Purge(op, now)
   end
   for _, job_id in ipairs(older('tombstones', op.keep_expired, MOST)) do
     redis.call('ZREM', key('tombstones'), job_id)
+    deliveries.forget(job_id)
   end
   for _, field in ipairs(older('idempotency:age', op.keep_idempotency, MOST)) do
     redis.call('HDEL', key('idempotency'), field)

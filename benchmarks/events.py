@@ -1,0 +1,221 @@
+"""What streams of events cost: memory for many that are idle, the polls of others, and throughput.
+
+Memory is the proportional share (PSS) of all processes of a service, before the streams are opened
+and while they are open. Polls are timed in turns, with the streams and without, and so is
+throughput: the same jobs with nobody following, and with streams. Each is a ratio within one run.
+The program that reads the streams runs on the same machine, and takes a part of its processors.
+
+    python -m benchmarks.events
+    python -m benchmarks.events --streams 100 --jobs 50
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import psutil
+
+POLLS = 300
+"""Polls per turn."""
+SONG = {"caption": "pop", "audio_duration": 2, "batch_size": 1, "audio_format": "wav"}
+WAIT = 60
+UNLIMITED = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to run the jobs. The first one is what the others are compared with.
+
+    ``follow``: paths of the streams that are read meanwhile; ``{}`` stands for the id of each job.
+    ``environment``: settings of its service; variants with the same ones share a service.
+    """
+
+    name: str
+    follow: Sequence[str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+VARIANTS = (
+    Variant("nobody follows"),
+    Variant("one stream of all jobs", ["/v1/events"]),
+    Variant("a stream per job", ["/v1/jobs/{}/events"]),
+    Variant("without metrics", environment={"ACESTEP_METRICS": "false"}),
+)
+
+
+@contextmanager
+def service(environment: Mapping[str, str]) -> Iterator[tuple[str, psutil.Process]]:
+    """A separate service; yields its address and its first process."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    program = Path(sys.executable).with_name("acestep-ray")
+    with tempfile.TemporaryDirectory() as folder:
+        variables = {"ACESTEP_DATA": folder, "ACESTEP_LIMITS__QUEUE": "10000"}
+        process = subprocess.Popen(
+            [program, "serve", "--port", str(port)], env=os.environ | variables | environment
+        )
+        try:
+            while not _is_ready(url):
+                if process.poll() is not None:
+                    raise SystemExit("the service did not start")
+                time.sleep(0.2)
+            yield url, psutil.Process(process.pid)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait()
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/ready", timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def memory(process: psutil.Process) -> float:
+    """Proportional share of all processes of the service, MB."""
+    total = 0
+    for one in (process, *process.children(recursive=True)):
+        try:
+            total += one.memory_full_info().pss
+        except psutil.NoSuchProcess:
+            continue
+    return total / 1e6
+
+
+@asynccontextmanager
+async def streams(url: str, paths: Sequence[str]) -> AsyncIterator[None]:
+    """Streams that are open and read until the block ends. Their first event has come."""
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(
+            httpx.AsyncClient(base_url=url, timeout=WAIT, limits=UNLIMITED)
+        )
+        begun = asyncio.Semaphore(0)
+
+        async def read(path: str) -> None:
+            async with http.stream("GET", path) as response:
+                chunks = response.raise_for_status().aiter_bytes()
+                await anext(chunks)
+                begun.release()
+                async for _ in chunks:
+                    pass
+
+        readers = [asyncio.create_task(read(path)) for path in paths]
+        try:
+            for _ in paths:
+                await begun.acquire()
+            yield
+        finally:
+            for reader in readers:
+                reader.cancel()
+            await asyncio.gather(*readers, return_exceptions=True)
+
+
+async def poll_seconds(http: httpx.AsyncClient, job_id: str) -> float:
+    """The median time of a poll."""
+    times = []
+    for _ in range(POLLS):
+        began = time.perf_counter()
+        (await http.get(f"/v1/jobs/{job_id}")).raise_for_status()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+async def jobs_per_second(url: str, jobs: int, follow: Sequence[str]) -> float:
+    """Throughput from the first submit to the last end, with these streams."""
+    async with httpx.AsyncClient(base_url=url, timeout=WAIT, limits=UNLIMITED) as http:
+        everything = [path for path in follow if "{}" not in path]
+        of_jobs = [path for path in follow if "{}" in path]
+        async with streams(url, everything), AsyncExitStack() as stack:
+            began = time.perf_counter()
+
+            async def submit() -> str:
+                answer = await http.post("/v1/music/generate", json=SONG)
+                job_id: str = answer.raise_for_status().json()["job_id"]
+                return job_id
+
+            ids = await asyncio.gather(*(submit() for _ in range(jobs)))
+            paths = [path.format(job_id) for path in of_jobs for job_id in ids]
+            await stack.enter_async_context(streams(url, paths))
+            for job_id in ids:
+                job = {"status": "queued"}
+                while job["status"] not in ("succeeded", "failed"):
+                    params = {"wait": WAIT - 10}
+                    job = (await http.get(f"/v1/jobs/{job_id}", params=params)).json()
+                assert job["status"] == "succeeded", job
+            return jobs / (time.perf_counter() - began)
+
+
+async def idle(url: str, process: psutil.Process, number: int, rounds: int) -> None:
+    """Measure memory and polls, and print them."""
+    async with httpx.AsyncClient(base_url=url, timeout=WAIT) as http:
+        job_id = (await http.post("/v1/music/generate", json=SONG)).json()["job_id"]
+        await http.get(f"/v1/jobs/{job_id}", params={"wait": WAIT - 10})
+        async with streams(url, ["/v1/events"] * 20):  # what is loaded once is loaded
+            await poll_seconds(http, job_id)
+        before, most = memory(process), 0.0
+        ratios = []
+        for _ in range(rounds):
+            without = await poll_seconds(http, job_id)
+            async with streams(url, ["/v1/events"] * number):
+                with_them = await poll_seconds(http, job_id)
+                most = max(most, memory(process))
+            ratios.append(with_them / without)
+            print(f"  a poll: {without * 1e3:.2f} ms, with the streams {with_them * 1e3:.2f} ms")
+    print(
+        f"{number} idle streams: memory {before:.0f} MB, with them {most:.0f} MB (+"
+        f"{most - before:.0f} MB); median ratio of polls {statistics.median(ratios):.2f}"
+    )
+
+
+async def throughput(urls: Sequence[str], jobs: int, rounds: int) -> None:
+    """Measure the variants in turns, and print them."""
+    found: dict[str, list[float]] = {variant.name: [] for variant in VARIANTS}
+    for number in range(rounds + 1):
+        for variant, url in zip(VARIANTS, urls, strict=True):
+            speed = await jobs_per_second(url, jobs, variant.follow)
+            if number:  # the first round loads some modules
+                found[variant.name].append(speed)
+    first = found[VARIANTS[0].name]
+    print(f"{jobs} jobs, {rounds} rounds, load {os.getloadavg()[0]:.1f}")
+    for name, speeds in found.items():
+        ratio = statistics.median(one / other for one, other in zip(speeds, first, strict=True))
+        print(f"  {name:<26}{statistics.median(speeds):8.2f} jobs/s, ratio {ratio:.3f}")
+
+
+def main() -> None:
+    """Run it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--streams", type=int, default=500, help="idle streams")
+    parser.add_argument("--jobs", type=int, default=100, help="jobs per turn")
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    print(f"load average before: {os.getloadavg()[0]:.1f}")
+    with ExitStack() as stack:
+        services: dict[str, tuple[str, psutil.Process]] = {}
+        for variant in VARIANTS:
+            key = repr(dict(variant.environment))
+            if key not in services:
+                services[key] = stack.enter_context(service(variant.environment))
+        of_variants = [services[repr(dict(variant.environment))] for variant in VARIANTS]
+        asyncio.run(idle(*of_variants[0], options.streams, options.rounds))
+        urls = [url for url, _ in of_variants]
+        asyncio.run(throughput(urls, options.jobs, options.rounds))
+
+
+if __name__ == "__main__":
+    main()
