@@ -104,7 +104,7 @@ def _end(node: RayNode) -> list[int]:
 
 
 def _until_ready(node: RayNode, url: str) -> str | None:
-    """Wait until the service is ready, and show what it waits for. Returns what died or NO_PROGRESS,
+    """Wait until the service is ready, and show what it waits for. Returns what died, NO_PROGRESS,
     "" if the application reported a failure, or None once it is ready."""
     shown: list[str] = []
     seen: object = None

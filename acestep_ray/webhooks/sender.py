@@ -10,6 +10,7 @@ from acestep_ray.jobs.client import JobStoreClient
 from acestep_ray.jobs.events import EventKind
 from acestep_ray.jobs.store.errors import StoreUnavailable
 from acestep_ray.jobs.store.records import DeliveryRecord
+from acestep_ray.jobs.store_loop import repeat
 from acestep_ray.jobs.webhook import ProgressDelivery
 from acestep_ray.metrics import NO_METER, WEBHOOK_TRIES, Meter
 from acestep_ray.settings.webhooks import Webhooks
@@ -26,8 +27,6 @@ WAIT_SECONDS = 10.0
 """Longest time that a request for messages waits, in seconds."""
 TURN_SECONDS = 30.0
 """Longest time that a message waits for its turn, in seconds."""
-PAUSE = 0.5
-"""Seconds between a failure and the next try."""
 
 
 class Sender:
@@ -66,7 +65,7 @@ class Sender:
         for outcome in ("delivered", "retry", "failed"):
             # Prometheus sees only the increase of a series that it knows.
             self._meter.add(WEBHOOK_TRIES, 0, kind=EventKind.ENDED, outcome=outcome)
-        self._loop = start_task(self._forever(), "webhooks")
+        self._loop = start_task(repeat(self._hand_out, "The sending of webhooks"), "webhooks")
 
     def check(self) -> None:
         """Raise RuntimeError if the loop has ended: the replica must be replaced."""
@@ -81,14 +80,6 @@ class Sender:
             task.cancel()
         if self._begun:
             await asyncio.wait(self._begun)
-
-    async def _forever(self) -> None:
-        while True:
-            try:
-                await self._hand_out()
-            except Exception:
-                logger.exception("Webhook messages were not handed out; trying again")
-                await asyncio.sleep(PAUSE)
 
     async def _hand_out(self) -> None:
         """Start a task for each message that is due."""

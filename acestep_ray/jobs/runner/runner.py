@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import uuid
-from typing import Any
 
 from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.jobs.client import JobStoreClient, LeaseRequest
@@ -22,6 +21,7 @@ from acestep_ray.jobs.store.operations import (
     Release,
 )
 from acestep_ray.jobs.store.records import JobRecord
+from acestep_ray.jobs.store_loop import PAUSE, repeat
 from acestep_ray.replicas.planners import planners_of
 from acestep_ray.settings import Settings
 
@@ -31,8 +31,6 @@ CHANGES_SECONDS = 10.0
 """Longest time that a request for changes waits, in seconds."""
 FOREVER = 7 * 86400.0
 """Seconds for which a write of finished work waits for the store."""
-PAUSE = 0.5
-"""Seconds between a failure and the next try."""
 REPORT_EVERY = 0.5
 """Seconds between two reports, at least."""
 LAST_REPORT_SECONDS = 3.0
@@ -69,15 +67,15 @@ class Runner:
 
     def start(self) -> None:
         """Begin leasing."""
-        loops = (
-            self._keep_alive,
-            self._follow_changes,
-            self._report,
-            self._lease,
-            self._collect_garbage,
-        )
-        for loop in loops:
-            self._loops.append(asyncio.create_task(self._forever(loop), name=loop.__name__))
+        loops = {
+            "keep_alive": repeat(self._keep_alive, "The runner's liveness record"),
+            "changes": repeat(self._follow_changes, "The runner's reading of changes"),
+            "report": repeat(self._report, "The runner's report of progress"),
+            "lease": repeat(self._lease, "The runner's leasing of jobs"),
+            "garbage": repeat(self._collect_garbage, "The runner's removal of old audio"),
+        }
+        for name, loop in loops.items():
+            self._loops.append(asyncio.create_task(loop, name=name))
 
     def check(self) -> None:
         """Raise RuntimeError if one of the loops has ended: the replica must be replaced."""
@@ -113,15 +111,6 @@ class Runner:
     def progress(self, job_id: str, attempt: int, progress: Progress) -> None:
         """See workflow.JobWriter."""
         self._reports.put(job_id, attempt, progress)
-
-    async def _forever(self, loop: Any) -> None:
-        """Run a loop's body again and again; a failure is logged and tried again."""
-        while True:
-            try:
-                await loop()
-            except Exception:
-                logger.exception("The runner's %s loop failed; trying again", loop.__name__)
-                await asyncio.sleep(PAUSE)
 
     async def _keep_alive(self) -> None:
         ttl = self._settings.jobs.lease_seconds
