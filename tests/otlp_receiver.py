@@ -119,11 +119,12 @@ class OtlpReceiver:
         assert len(traces) <= 1, f"job {job_id} has several traces"
         return self.spans(traces.pop()) if traces else []
 
-    def whole_trace_of(self, job_id: str, attempt: int = 1) -> list[Received]:
-        """All spans of the trace of a job that succeeded in that attempt, once they have come."""
+    def whole_trace_of(self, job_id: str) -> list[Received]:
+        """All spans of the trace of a job that succeeded, once they have come."""
 
         def whole() -> bool:
             spans = self.trace_of(job_id)
+            attempt = max((span.attempt for span in spans if span.name == "job"), default=0)
             last = {span.name for span in spans if span.attempt == attempt}
             return last >= ENDS and any(span.name == "submit" for span in spans)
 

@@ -38,14 +38,14 @@ def test_a_job_is_one_tree_though_its_runner_was_killed(
     drill.until_running("diffusion")
     drill.recovery(lambda: service.kill("ray::ServeReplica:acestep:Runner"))
     finished = {job["job_id"]: job for job in drill.all_succeed()}
-    assert max(job["attempts"] for job in finished.values()) == 2, "no job was in the middle"
+    assert max(job["attempts"] for job in finished.values()) >= 2, "no job was in the middle"
     own = [job_id for job_id, job in finished.items() if job["result"]["duration"] == 10]
     for job_id in own:
-        _check_tree(traces.whole_trace_of(job_id, finished[job_id]["attempts"]), job_id)
+        _check_tree(traces.whole_trace_of(job_id), job_id)
     # Work that a killed runner began in an engine is there, too.
-    cut = [job_id for job_id in own if finished[job_id]["attempts"] == 2]
+    cut = [job_id for job_id in own if finished[job_id]["attempts"] >= 2]
     seen = [{s.attempt for s in traces.trace_of(one) if s.name in STAGES} for one in cut]
-    assert any({1, 2} <= attempts for attempts in seen)
+    assert any(len(attempts) >= 2 for attempts in seen)
 
     with service.log.open() as log:
         log.seek(began_at)
