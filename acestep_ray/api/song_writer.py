@@ -68,9 +68,9 @@ class DirectCalls:
             "write", parent=work.trace, kind="client", attributes=attributes
         ) as span:
             origin = {"request_id": work.request_id, "trace": span.trace}
-            return await self._written(planner, request.model_copy(update=origin))
+            return await self._in_time(planner, request.model_copy(update=origin))
 
-    async def _written(self, planner: str, request: WriteRequest) -> SongText:
+    async def _in_time(self, planner: str, request: WriteRequest) -> SongText:
         assert self._writers is not None
         begun = False
 
