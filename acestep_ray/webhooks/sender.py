@@ -18,6 +18,7 @@ from acestep_ray.shared_work import start_task
 from acestep_ray.webhooks.hosts import Hosts, TurnedAway
 from acestep_ray.webhooks.target import BadUrl, Target, target_of
 from acestep_ray.webhooks.tries import SAVE_PATIENCE, JobData, Tries
+from acestep_ray.work_context import WorkContext
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ class Sender:
         found = await self._client.deliveries(AT_ONCE, lease, WAIT_SECONDS)
         until = time.monotonic() + TURN_SECONDS
         for message in found:
-            task = start_task(self._end(message, until))
+            task = start_task(self._end(message, until), works_for=_work_of(message))
             self._messages.add(task)
             task.add_done_callback(self._messages.discard)
             task.add_done_callback(self._begun.discard)
@@ -120,6 +121,12 @@ class Sender:
         if isinstance(message, DeliveryRecord):
             return await self._tries.stored(message, target)
         return await self._tries.progress(message, target)
+
+
+def _work_of(message: DeliveryRecord | ProgressDelivery) -> WorkContext:
+    """For the log lines about the message."""
+    about = message.change if isinstance(message, DeliveryRecord) else message.event
+    return WorkContext(job_id=about.job_id, attempt=about.attempt)
 
 
 def url_of(message: DeliveryRecord | ProgressDelivery) -> str:

@@ -24,6 +24,8 @@ from acestep_ray.jobs.store.records import JobRecord
 from acestep_ray.jobs.store_loop import PAUSE, repeat
 from acestep_ray.replicas.planners import planners_of
 from acestep_ray.settings import Settings
+from acestep_ray.tracing.tracer import NO_TRACER, Tracer
+from acestep_ray.work_context import work_for
 
 logger = logging.getLogger(__name__)
 
@@ -50,12 +52,15 @@ class Runner:
         artifacts: Artifacts,
         settings: Settings,
         cluster: str = "",
+        *,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self.name = f"runner-{uuid.uuid4().hex[:12]}"
         self._client = client
         self._engines = engines
         self._settings = settings
         self._cluster = cluster
+        self._tracer = tracer
         self._planners = tuple(planner.name for planner in planners_of(settings))
         self._collector = ArtifactCollector(client, artifacts, settings)
         self._jobs: dict[str, tuple[JobRecord, asyncio.Task[None]]] = {}
@@ -169,13 +174,14 @@ class Runner:
     def _run(self, record: JobRecord) -> None:
         if earlier := self._jobs.get(record.job_id):
             earlier[1].cancel()  # an attempt that lost its job when this runner's lease expired
-        task = asyncio.create_task(self._end(record), name=record.job_id)
+        with work_for(job_id=record.job_id, attempt=record.attempt):
+            task = asyncio.create_task(self._end(record), name=record.job_id)
         self._jobs[record.job_id] = (record, task)
 
     async def _end(self, record: JobRecord) -> None:
         """Run one job to its end. A bad record must not keep other jobs from running."""
         try:
-            await Workflow(record, self._engines, self, self._settings).run()
+            await Workflow(record, self._engines, self, self._settings, self._tracer).run()
         except ValueError:  # pydantic's: written by another release, in another format
             logger.exception("Job %s cannot be read", record.job_id)
             error = "The job was stored by another version of the service and cannot be read."
