@@ -24,6 +24,7 @@ from acestep_ray.api.upstream.chat_answer import Completion, song_of
 from acestep_ray.api.upstream.chat_body import ChatBody, read_chat_body
 from acestep_ray.api.upstream.chat_request import ChatTask, chat_task
 from acestep_ray.api.upstream.lenient_request import admit_task
+from acestep_ray.api.upstream.logged_warnings import log_warnings
 from acestep_ray.api.upstream.views import ChatCompletionView
 from acestep_ray.artifacts.store import StorageError
 from acestep_ray.jobs.snapshot import Snapshot
@@ -110,8 +111,7 @@ async def _submit(
         idempotency_key=key,
         on_hang_up=on_hang_up,
     )
-    if spec.warnings:
-        logger.warning("Task %s: %s", submitted.job_id, " ".join(spec.warnings))
+    log_warnings(submitted.job_id, spec.warnings)
     return submitted, spec.decode.model or (decoders[0].model if decoders else "")
 
 

@@ -13,6 +13,7 @@ from acestep_ray.api.upstream.envelope import Envelope
 from acestep_ray.api.upstream.keyed_body import read_keyed_body
 from acestep_ray.api.upstream.lenient_fields import TEXT_NAMES
 from acestep_ray.api.upstream.lenient_request import admit_task
+from acestep_ray.api.upstream.logged_warnings import log_warnings
 from acestep_ray.api.upstream.views import TaskView
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.spec import JobSpec
@@ -48,8 +49,7 @@ async def release_task(
     submitted, spec = found
     if await request.is_disconnected():
         context.repeats.keep_submitted(key, submitted)
-    if spec.warnings:
-        logger.warning("Task %s: %s", submitted.job_id, " ".join(spec.warnings))
+    log_warnings(submitted.job_id, spec.warnings)
     response.headers["Location"] = context.url(f"/v1/jobs/{submitted.job_id}")
     response.headers["Cache-Control"] = "no-store"
     return Envelope(

@@ -1,5 +1,6 @@
 """Each request has an id and, if traces are on, a span; both reach the job."""
 
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.settings import Settings, Tracing
 from acestep_ray.tracing.otlp import OtlpTracer
 from tests.otlp_receiver import OtlpReceiver, Received, roots
+from tests.unit.api.conftest import MakeHarness
 from tests.unit.api.harness import ApiHarness, LocalService
 from tests.unit.api.upstream.writers import Writers
 
@@ -135,3 +137,24 @@ async def test_a_failure_of_the_server_fails_the_span(traced: TracedApi) -> None
     assert span.failed and span.attributes["http.response.status_code"] == 500
     assert len(roots(traced.receiver.spans())) == 1
     assert "secret" not in str(traced.receiver.spans())
+
+
+async def test_no_word_of_a_user_is_logged(
+    make_api: MakeHarness, caplog: pytest.LogCaptureFixture
+) -> None:
+    api = await make_api(limits={"completion_wait": 0.05})
+    word = "zyxomarkerword"
+    song = {"caption": word, "lyrics": f"la {word}", "use_5hz_lm": True}
+    wrong = ({"lyrics": word * 10_000}, {"caption": [word]}, {"bpm": word}, {word: 1})
+    with caplog.at_level(logging.INFO):
+        for path in ("/v1/music/generate", "/release_task", "/format_input", "/v1/create_sample"):
+            for one in ({}, *wrong):
+                await api.http.post(path, json={**song, "prompt": word, **one})
+            await api.http.post(path, content=f'{{"caption": "{word}"')
+            await api.http.post(f"{path}?caption={word}", data={"caption": word})
+        body = {"messages": [{"role": "user", "content": f"<prompt>{word}</prompt>"}], "bpm": word}
+        await api.http.get("/v1/jobs", params={"status": word})
+        await api.http.post("/v1/chat/completions", json={**body, "model": word})
+    assert "The job is queued." in caplog.text
+    logged = [r.getMessage() + str(r.exc_text) for r in caplog.records if r.name != "httpx"]
+    assert [line for line in logged if word in line] == []

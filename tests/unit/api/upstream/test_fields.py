@@ -1,5 +1,6 @@
 """Every field of upstream's POST /release_task: what is sent, and what the engines get."""
 
+import logging
 from typing import Any
 
 import pytest
@@ -226,10 +227,13 @@ async def test_what_cannot_be_used_becomes_the_default_with_a_warning(
     field: str,
     default: Any,
 ) -> None:
-    sent = await release(both, prompt="jazz", **{name: value})
+    with caplog.at_level(logging.DEBUG):
+        sent = await release(both, prompt="jazz", **{name: value})
     assert sent.decode[field] == default
     assert name in sent.warnings and "The default is used." in sent.warnings
     assert sent.warnings in caplog.text, "the server's log has it, too"
+    (told,) = (r for r in caplog.records if r.getMessage().startswith("Warnings"))
+    assert told.levelno == logging.WARNING and name not in told.getMessage()
 
 
 async def test_an_unusable_lm_value_becomes_upstreams_default(api: ApiHarness) -> None:
