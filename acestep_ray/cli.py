@@ -18,6 +18,7 @@ from acestep_ray.jobs.store.migration.migrate import migrate
 from acestep_ray.settings.store_url import checked_store_url, store_kind
 from acestep_ray.startup.checks import Refused
 from acestep_ray.startup.launcher import serve
+from acestep_ray.startup.terminal import show_line
 
 TINY_LM = "acestep-5Hz-lm-0.6B"
 """Name of the tiny language model, in the style of the published names."""
@@ -56,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return doctor(config, options.port, options.host, as_document=options.json)
         return serve(configs.find(options.config), options.port, options.verbose, options.host)
     except (Refused, CheckpointError, StoreUnavailable, StoreUnsuitable) as refusal:
-        print(f"acestep-ray: {refusal}", file=sys.stderr)
+        show_line(str(refusal), "ERROR")
         return 2
 
 

@@ -13,8 +13,12 @@ from acestep_ray.jobs.store.operations import IsOwner
 from acestep_ray.replicas.gpu_memory import needs_of_decoder
 from acestep_ray.replicas.planners import DECODER
 from acestep_ray.settings import Settings
+from acestep_ray.tracing.stages import engine_work
+from acestep_ray.tracing.tracer import NO_TRACER, Tracer
+from acestep_ray.work_context import WorkContext
 from deployments.device_watch import watch_device
 from deployments.job_store_client import RayJobStoreClient
+from deployments.process import begin_process
 from deployments.ray_meter import meter_of
 from deployments.replica import ReplicaRegistrar, start
 from deployments.startup_checks import until_storage_ready
@@ -31,8 +35,10 @@ class Decoder:
     """
 
     _registrar: ReplicaRegistrar | None = None
+    _tracer: Tracer = NO_TRACER
 
     async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]  # Serve awaits it
+        self._tracer = begin_process(settings, DECODER)
         await until_storage_ready(settings)
         engine = start(DECODER, needs_of_decoder(settings), lambda: make_decoder(settings))
         self._serve(settings, engine, Artifacts(settings.artifacts_url, STORAGE_PATIENCE))
@@ -54,7 +60,19 @@ class Decoder:
         async def owns() -> bool:
             return await self._client.apply(IsOwner(request.job_id, request.attempt))
 
-        async with aclosing(self._worker.decode(request, owns)) as events:
+        work = engine_work(
+            self._tracer,
+            "decoder",
+            self._worker.decode(request, owns),
+            WorkContext(request.request_id, request.job_id, request.attempt, request.trace),
+            first="reading",
+            attributes={
+                "acestep.task": request.task,
+                "acestep.takes": len(request.seeds),
+                "acestep.audio_seconds": request.seconds,
+            },
+        )
+        async with aclosing(work) as events:
             async for event in events:
                 yield event
 
@@ -65,3 +83,4 @@ class Decoder:
     async def __del__(self) -> None:
         if self._registrar is not None:  # None if __init__ failed
             await self._registrar.leave()
+        self._tracer.close()

@@ -13,8 +13,11 @@ from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.planner.protocol import PlanProgress, SongText, WriteRequest
 from acestep_ray.replicas.planners import planners_of
 from acestep_ray.settings import Settings
+from acestep_ray.tracing.tracer import NO_TRACER, Tracer
 from deployments.engine_stream import stream_events
 from deployments.job_store_client import RayJobStoreClient
+from deployments.names import INGRESS
+from deployments.process import begin_process
 from deployments.ray_meter import meter_of
 from deployments.serve_status import ServeStatus
 from deployments.startup_checks import storage_ready, store_ready
@@ -46,12 +49,15 @@ class Ingress:
     runner.
     """
 
+    _tracer: Tracer = NO_TRACER
+
     async def __init__(  # type: ignore[misc]  # Serve awaits it
         self,
         settings: Settings,
         runner: DeploymentHandle[Any],
         planners: Mapping[str, DeploymentHandle[Any]],
     ) -> None:
+        self._tracer = begin_process(settings, INGRESS)
         await store_ready(settings)  # if it is unavailable, requests wait for it
         await storage_ready(settings)  # if it is unavailable, jobs can be polled nevertheless
         self._settings = settings
@@ -74,4 +80,9 @@ class Ingress:
             artifacts,
             HandleWriters(self._planners),
             meter,
+            tracer=self._tracer,
+            id_is_returned=True,  # Serve does that
         )
+
+    async def __del__(self) -> None:
+        self._tracer.close()

@@ -11,19 +11,22 @@ from acestep_ray.jobs.client import LeaseRequest
 from acestep_ray.jobs.coordinator.change_log import Changes, Entries
 from acestep_ray.jobs.coordinator.coordinator import JobCoordinator
 from acestep_ray.jobs.coordinator.job_metrics import JobMetrics
+from acestep_ray.jobs.coordinator.job_traces import JobTraces
 from acestep_ray.jobs.coordinator.queue_recorder import record_queue
 from acestep_ray.jobs.events import EventId, JobEvent, Topic
 from acestep_ray.jobs.result import Progress
 from acestep_ray.jobs.snapshot import QueueStats, State
+from acestep_ray.jobs.store.answers import answered
 from acestep_ray.jobs.store.errors import StoreUnavailable, StoreUnsuitable
 from acestep_ray.jobs.store.factory import open_store
-from acestep_ray.jobs.store.operations import Op
+from acestep_ray.jobs.store.operations import Get, Op
 from acestep_ray.jobs.store.records import DeliveryRecord, JobRecord
 from acestep_ray.jobs.webhook import ProgressDelivery
 from acestep_ray.replicas.autoscaling import AutoscalingLoad
 from acestep_ray.replicas.registry import Registration, RegistrySnapshot, ReplicaRegistry
 from acestep_ray.settings import Settings
 from acestep_ray.shared_work import SharedCall, start_task
+from deployments.process import begin_process
 from deployments.ray_meter import meter_of
 from deployments.replica_watch import watch_replicas
 from deployments.startup_checks import watch_nodes
@@ -42,6 +45,7 @@ class JobStoreActor:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._tracer = begin_process(settings, "JobStore")
         self._metrics = JobMetrics(meter_of(settings))
         self._registry = ReplicaRegistry()
         self._open_once = SharedCall(self._try_to_open)
@@ -75,11 +79,17 @@ class JobStoreActor:
 
     async def _try_to_open(self) -> None:
         """Open the coordinator and keep it: its callers may no longer wait when it is open."""
+
+        async def read(job_id: str) -> JobRecord:
+            get = Get(job_id)
+            (answer,) = await coordinator.apply([get])
+            return answered(get, answer).record
+
         coordinator = JobCoordinator(
             lambda: open_store(self._settings),
             self._settings,
             self._registry,
-            observers=[self._metrics.changed],
+            observers=[self._metrics.changed, JobTraces(self._tracer, read).changed],
         )
         try:
             await coordinator.open()

@@ -18,8 +18,12 @@ from acestep_ray.planner.protocol import (
 )
 from acestep_ray.replicas.gpu_memory import needs_of_planner
 from acestep_ray.replicas.planners import PlannerSpec
+from acestep_ray.tracing.stages import engine_work
+from acestep_ray.tracing.tracer import NO_TRACER, Tracer
+from acestep_ray.work_context import WorkContext
 from deployments.device_watch import watch_device
 from deployments.job_store_client import RayJobStoreClient
+from deployments.process import begin_process
 from deployments.ray_meter import meter_of
 from deployments.replica import ReplicaRegistrar, gpu_share, start
 
@@ -30,9 +34,11 @@ class Planner:
 
     _engine: PlannerEngine | None = None
     _registrar: ReplicaRegistrar | None = None
+    _tracer: Tracer = NO_TRACER
 
     def __init__(self, spec: PlannerSpec) -> None:
         settings = spec.settings
+        self._tracer = begin_process(settings, spec.name)
         self._engine = start(
             spec.name, needs_of_planner(settings), lambda: make_planner(settings, gpu_share())
         )
@@ -51,7 +57,15 @@ class Planner:
         await _check_alive(self._engine)
         # A runner of earlier code does not send parameters that were added since: the defaults.
         request = PlanRequest.model_construct(**dict(request))
-        async with aclosing(self._metrics.measured(plan_song(self._engine, request))) as events:
+        work = engine_work(
+            self._tracer,
+            "planner",
+            self._metrics.measured(plan_song(self._engine, request)),
+            WorkContext(request.request_id, request.job_id, request.attempt, request.trace),
+            first="prompt",
+            attributes={"acestep.text": request.writing.kind if request.writing else "none"},
+        )
+        async with aclosing(work) as events:
             async for event in events:
                 yield event
 
@@ -60,7 +74,15 @@ class Planner:
         assert self._engine is not None
         await _check_alive(self._engine)
         request = WriteRequest.model_construct(**dict(request))
-        async with aclosing(self._metrics.measured(self._engine.write(request))) as events:
+        work = engine_work(
+            self._tracer,
+            "planner",
+            self._metrics.measured(self._engine.write(request)),
+            WorkContext(request.request_id, trace=request.trace),
+            first="prompt",
+            attributes={"acestep.text": request.kind},
+        )
+        async with aclosing(work) as events:
             async for event in events:
                 yield event
 
@@ -77,6 +99,7 @@ class Planner:
         finally:
             if self._engine is not None:
                 await self._engine.close()
+            self._tracer.close()
 
 
 async def _check_alive(engine: PlannerEngine) -> None:

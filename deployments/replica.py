@@ -13,6 +13,7 @@ import ray._private.worker
 from ray import serve
 
 from acestep_ray.decoder.protocol import DecoderDescription
+from acestep_ray.jobs.store_loop import repeat
 from acestep_ray.planner.protocol import PlannerDescription
 from acestep_ray.replicas.gpu_lock import gpu_start_lock
 from acestep_ray.replicas.gpu_memory import Need, check_share
@@ -22,9 +23,6 @@ from deployments.job_store_client import RayJobStoreClient
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-PAUSE = 1.0
-"""Seconds between a failure and the next try."""
 
 
 class ReplicaRegistrar:
@@ -40,7 +38,7 @@ class ReplicaRegistrar:
         self._client = client
         self._description = description
         self._reserved = reserved
-        self._task = asyncio.create_task(self._keep_registered())
+        self._task = asyncio.create_task(repeat(self._register, "The registration of this replica"))
 
     def _registration(self) -> Registration:
         """The registration, with present values: Serve may change ``max_ongoing_requests`` of a
@@ -55,13 +53,8 @@ class ReplicaRegistrar:
             gpus=gpus(),
         )
 
-    async def _keep_registered(self) -> None:
-        while True:
-            try:
-                await self._client.register(self._registration(), REGISTER_EVERY)
-            except Exception:
-                logger.exception("This replica could not be registered; trying again")
-                await asyncio.sleep(PAUSE)
+    async def _register(self) -> None:
+        await self._client.register(self._registration(), REGISTER_EVERY)
 
     async def leave(self) -> None:
         """Remove this replica from the registry, so that it gets no more jobs."""

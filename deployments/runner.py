@@ -14,9 +14,12 @@ from acestep_ray.jobs.snapshot import Snapshot
 from acestep_ray.planner.protocol import Plan, PlanProgress, PlanRequest
 from acestep_ray.replicas.planners import planner_for, planners_of
 from acestep_ray.settings import Settings
+from acestep_ray.tracing.tracer import NO_TRACER, Tracer
 from acestep_ray.webhooks.sender import Sender
 from deployments.engine_stream import stream_events
 from deployments.job_store_client import RayJobStoreClient
+from deployments.names import RUNNER
+from deployments.process import begin_process
 from deployments.ray_meter import meter_of
 from deployments.replica import cluster_id
 
@@ -51,6 +54,7 @@ class Runner:
     """Leases and runs jobs, and sends the messages of webhooks, as long as it lives. No other
     deployment calls it."""
 
+    _tracer: Tracer = NO_TRACER
     _runner: JobRunner | None = None
     _sender: Sender | None = None
 
@@ -60,6 +64,7 @@ class Runner:
         planners: Mapping[str, DeploymentHandle[Any]],
         decoder: DeploymentHandle[Any],
     ) -> None:
+        self._tracer = begin_process(settings, RUNNER)
         client = RayJobStoreClient(settings)
 
         def job_data(snapshot: Snapshot) -> dict[str, Any]:
@@ -73,6 +78,7 @@ class Runner:
             Artifacts(settings.artifacts_url),
             settings,
             cluster_id(),
+            tracer=self._tracer,
         )
         self._runner.start()
 
@@ -87,3 +93,4 @@ class Runner:
             await self._runner.drain()
         if self._sender is not None:  # last: it also sends the ends of the last jobs
             await self._sender.drain()
+        self._tracer.close()

@@ -26,10 +26,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         assert folder in FOLDERS, f"{item.path}: tests live in one of {FOLDERS}"
         item.add_marker(folder)
     # Quick ones first: a mistake shows in seconds, before anything is started. What a folder shares
-    # is started after the tests that do not need it, and ends with the folder's last test, because
-    # an unused service slows the other tests down on a small machine.
+    # is started after the tests that do not need it (folders in it share something else), and ends
+    # with the folder's last test, because an unused service slows the other tests down on a small
+    # machine.
     items.sort(
-        key=lambda item: (FOLDERS.index(item.path.relative_to(here).parts[0]), _shares(item))
+        key=lambda item: (
+            FOLDERS.index(item.path.relative_to(here).parts[0]),
+            _shares(item) and item.path.parent.parent == here,
+        )
     )
     for item in items:  # for xdist's loadgroup: only one process starts what a folder shares
         group = item.path.parent if _shares(item) else item.path

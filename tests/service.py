@@ -134,6 +134,19 @@ class Service:
             if title in command_line(pid) and pid != self._process.pid
         ]
 
+    def log_files(self) -> list[Path]:
+        """Everything that its processes log: what the terminal shows, and Ray's own files."""
+        assert self._process is not None
+        folders = {
+            line.partition("=")[2]
+            for pid in descendants(self._process.pid)
+            for line in environment_of(pid)
+            if line.startswith("TMPDIR=")
+        }
+        found = [one for folder in folders for one in Path(folder).glob("ray/session_2*/logs/**/*")]
+        assert found, "there are no log files"
+        return [self.log, *(one for one in found if one.is_file())]
+
     def kill(self, title: str) -> list[int]:
         """kill -9 every process with that title (at least one), and return their ids."""
         found: list[int] = until(
@@ -227,6 +240,14 @@ def command_line(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     except (FileNotFoundError, ProcessLookupError):
         return ""
+
+
+def environment_of(pid: int) -> list[str]:
+    """Environment of a process, as NAME=VALUE; empty if it no longer exists."""
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace").split("\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
 def descendants(pid: int) -> list[int]:

@@ -12,7 +12,8 @@ from acestep_ray.api.middleware.api_prefix import ApiPrefix
 from acestep_ray.api.middleware.authentication import Authentication
 from acestep_ray.api.middleware.cross_origin import add_cross_origin
 from acestep_ray.api.middleware.lingering_close import LingeringClose
-from acestep_ray.api.middleware.request_metrics import RequestMetrics
+from acestep_ray.api.middleware.request_context import RequestContext
+from acestep_ray.api.middleware.request_metrics import RequestMetrics, Templates
 from acestep_ray.api.middleware.unhandled_errors import UnhandledErrors
 from acestep_ray.api.openapi import TITLE, openapi_document
 from acestep_ray.api.repeats import Repeats
@@ -25,6 +26,7 @@ from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.metrics import NO_METER, Meter
 from acestep_ray.planner.length_check import PlanFit
 from acestep_ray.settings import Settings
+from acestep_ray.tracing.tracer import NO_TRACER, Tracer
 from acestep_ray.webhooks.url_check import UrlCheck
 
 
@@ -34,10 +36,14 @@ def create_app(
     artifacts: Artifacts,
     writers: SongWriters | None = None,
     meter: Meter = NO_METER,
+    *,
+    tracer: Tracer = NO_TRACER,
+    id_is_returned: bool = False,
 ) -> FastAPI:
     """Build the application. Nothing runs and nothing is opened until the first request.
 
     ``writers``: the planners, for routes that use the language model directly; None: there is none.
+    ``id_is_returned``: as in RequestContext.
     """
     app = FastAPI(title=TITLE, version=__version__, redoc_url=None, redirect_slashes=False)
     own_head = {
@@ -52,8 +58,9 @@ def create_app(
         artifacts,
         SourceReader(settings),
         PlanFit(settings),
-        DirectCalls(settings, service, writers),
+        DirectCalls(settings, service, writers, tracer),
         Repeats(settings.jobs.repeat_seconds),
+        tracer,
         UrlCheck(settings.webhooks),
     )
     for router in (*ROUTERS, *UPSTREAM_ROUTERS):
@@ -71,6 +78,12 @@ def create_app(
     add_cross_origin(app, settings)
     app.add_middleware(LingeringClose)
     app.add_middleware(RequestMetrics, meter=meter, routes=lambda: app.routes)
+    app.add_middleware(
+        RequestContext,
+        tracer=tracer,
+        route=Templates(app.routes).of,
+        id_is_returned=id_is_returned,
+    )
 
     def document() -> dict[str, Any]:
         return openapi_document(settings)

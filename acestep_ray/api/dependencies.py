@@ -12,6 +12,7 @@ from acestep_ray.api.song_writer import DirectCalls
 from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.planner.length_check import PlanFit
 from acestep_ray.settings import Settings
+from acestep_ray.tracing.tracer import Tracer
 from acestep_ray.webhooks.url_check import UrlCheck
 
 
@@ -26,6 +27,7 @@ class AppContext:
     plans: PlanFit
     direct: DirectCalls
     repeats: Repeats
+    tracer: Tracer
     webhooks: UrlCheck
 
     def url(self, path: str) -> str:

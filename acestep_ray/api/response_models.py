@@ -201,7 +201,8 @@ class DeliveryView(BaseModel):
         description="Epoch seconds; null before the first.", examples=[1700000010.2]
     )
     next_try_at: float | None = Field(
-        description="Epoch seconds, about; null where no try follows.", examples=[None]
+        description="Epoch seconds, about; null where no try follows.",
+        examples=[None, 1700000020.0],
     )
     http_status: int | None = Field(
         description="What the receiver responded to the last try; null where it did not.",

@@ -10,6 +10,8 @@ from acestep_ray.api.service import JobService
 from acestep_ray.jobs.runner.workflow import NoWorker, WorkerLost
 from acestep_ray.planner.protocol import PlannerError, PlanProgress, SongText, WriteRequest
 from acestep_ray.settings import Settings
+from acestep_ray.tracing.tracer import NO_TRACER, Tracer
+from acestep_ray.work_context import work_context
 
 PAUSE = 0.5
 """Seconds between two tries if no replica can take a call."""
@@ -39,10 +41,15 @@ class DirectCalls:
     """
 
     def __init__(
-        self, settings: Settings, service: JobService, writers: SongWriters | None
+        self,
+        settings: Settings,
+        service: JobService,
+        writers: SongWriters | None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self._service = service
         self._writers = writers
+        self._tracer = tracer
         self._slots = asyncio.Semaphore(settings.limits.direct_calls)
         self._wait = settings.limits.direct_wait
         self._longest = settings.jobs.timeout
@@ -55,6 +62,16 @@ class DirectCalls:
         """
         if self._writers is None:
             raise NoPlanner("No language model is deployed.")
+        work = work_context()
+        attributes = {"acestep.request_id": work.request_id, "acestep.text": request.kind}
+        with self._tracer.start(
+            "write", parent=work.trace, kind="client", attributes=attributes
+        ) as span:
+            origin = {"request_id": work.request_id, "trace": span.trace}
+            return await self._in_time(planner, request.model_copy(update=origin))
+
+    async def _in_time(self, planner: str, request: WriteRequest) -> SongText:
+        assert self._writers is not None
         begun = False
 
         def begin() -> None:

@@ -37,7 +37,8 @@ class DecodeParameters(BaseModel):
     A new parameter needs a default: stored jobs, and requests of an older runner, do not have it.
     """
 
-    model_config = ConfigDict(frozen=True)
+    # Errors go to the log, which must not hold users' texts.
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     task: Task = Field("text2music", description="What to make.")
     caption: str = Field(description="Style, mood, instruments and voice of the music.")
@@ -94,6 +95,8 @@ class DecodeRequest(DecodeParameters):
 
     job_id: str
     attempt: int
+    request_id: str = Field("", description="As of JobSpec; so is trace.")
+    trace: str = ""
     seconds: float = Field(
         description="Length of a take; codes and, for source tasks, the source override it."
     )

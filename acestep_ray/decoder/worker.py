@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,8 @@ class DecodeWorker:
                     emit(DecodeProgress(stage="waiting", step=1, total=1))
                 self._work(rendering)
 
-            thread = self._device.submit(run)
+            # The threads' log lines hold this job, too.
+            thread = self._device.submit(copy_context().run, run)
             self._at_device.add(thread)
             thread.add_done_callback(self._at_device.discard)
             device = asyncio.wrap_future(thread)
@@ -146,7 +148,12 @@ class DecodeWorker:
                         continue
                     encodes.append(
                         loop.run_in_executor(
-                            self._encoders, self._encode, request, event, Path(folder)
+                            self._encoders,
+                            copy_context().run,
+                            self._encode,
+                            request,
+                            event,
+                            Path(folder),
                         )
                     )
                     del event  # the samples: a long take has 200 MB

@@ -16,6 +16,8 @@ def plan_request(job_id: str, attempt: int, spec: JobSpec, settings: Settings) -
         **dict(spec.plan),
         job_id=job_id,
         attempt=attempt,
+        request_id=spec.request_id,
+        trace=spec.trace,
         caption=song.caption,
         lyrics=song.lyrics,
         vocal_language=song.vocal_language,
@@ -80,5 +82,7 @@ def decode_request(
         **parameters,
         job_id=job_id,
         attempt=attempt,
+        request_id=spec.request_id,
+        trace=spec.trace,
         seconds=asked.duration or (plan.seconds if plan else settings.defaults.duration),
     )

@@ -11,7 +11,8 @@ __all__ = ["JobResult", "Progress", "Take"]
 class JobResult(BaseModel):
     """Stored when a job succeeds."""
 
-    model_config = ConfigDict(frozen=True)
+    # Errors go to the log, which must not hold users' texts.
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     takes: tuple[Take, ...]
     plan: Plan | None = Field(description="None: the job was not planned by the LM.")

@@ -7,20 +7,28 @@ from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_valid
 from acestep_ray.decoder.protocol import DecodeParameters
 from acestep_ray.planner.protocol import PlanParameters
 
-_BESIDE = frozenset({"lm", "use_cot_caption", "warnings"})
+_ORIGIN = ("request_id", "trace")
+_BESIDE = frozenset({"lm", "use_cot_caption", "warnings", *_ORIGIN})
 """Names of the stored form that are not parameters of the decoder."""
 
 
 class JobSpec(BaseModel):
     """One accepted request: everything that the engines need of it."""
 
-    model_config = ConfigDict(frozen=True)
+    # Errors go to the log, which must not hold users' texts.
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     decode: DecodeParameters
     plan: PlanParameters | None = Field(
         None, description="How the language model (LM) plans the job. None: without the LM."
     )
     warnings: tuple[str, ...] = Field((), description="Found when the request was checked.")
+    request_id: str = Field("", description="Of the HTTP request that submitted the job.")
+    trace: str = Field(
+        "",
+        description="Traceparent of the span in which the job was submitted: the parent of all its "
+        "other spans. Empty: there is none.",
+    )
 
     @property
     def needs_plan(self) -> bool:
@@ -51,6 +59,7 @@ class JobSpec(BaseModel):
             "decode": {name: value for name, value in data.items() if name not in _BESIDE},
             "plan": lm and {"use_cot_caption": data.get("use_cot_caption", False), **lm},
             "warnings": data.get("warnings", ()),
+            **{name: data.get(name, "") for name in _ORIGIN},
         }
 
     @model_serializer
@@ -61,4 +70,5 @@ class JobSpec(BaseModel):
             "use_cot_caption": plan.pop("use_cot_caption", False),
             "lm": plan or None,
             "warnings": self.warnings,
+            **{name: getattr(self, name) for name in _ORIGIN},
         }

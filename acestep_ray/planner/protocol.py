@@ -28,7 +28,8 @@ class PlanParameters(BaseModel):
     A new parameter needs a default: stored jobs, and requests of an older runner, do not have it.
     """
 
-    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+    # Errors go to the log, which must not hold users' texts.
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 
     model: str = Field("", description="LM checkpoint name; empty: the engine's own.")
     planner: str = Field("", description="Name of the planner that was chosen at submit.")
@@ -96,6 +97,8 @@ class PlanRequest(PlanParameters, CheckedRequest):
 
     job_id: str
     attempt: int
+    request_id: str = Field("", description="As of JobSpec; so is trace.")
+    trace: str = ""
     caption: str
     lyrics: str
     vocal_language: str = "en"
@@ -126,7 +129,8 @@ class Metadata(BaseModel):
 class WriteRequest(CheckedRequest):
     """What the LM has to write: a song's caption, lyrics and metadata."""
 
-    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+    # Errors go to the log, which must not hold users' texts.
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
     refused = "The text cannot be written"
 
     kind: Literal["sample", "format", "understand"] = Field(
@@ -164,6 +168,8 @@ class WriteRequest(CheckedRequest):
     )
     top_k: int | None = Field(None, ge=0, le=2**31 - 1)
     top_p: float | None = Field(None, ge=0)
+    request_id: str = Field("", description="Of the HTTP request that waits for the text.")
+    trace: str = Field("", description="Traceparent of the span that the text belongs to.")
 
 
 class SongText(BaseModel):
@@ -186,7 +192,8 @@ class SongText(BaseModel):
 class Plan(BaseModel):
     """The LM's metadata and codes. ``codes`` is empty for ``infer_type="dit"``."""
 
-    model_config = ConfigDict(frozen=True)
+    # Errors go to the log, which must not hold users' texts.
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     metadata: Metadata
     codes: tuple[int, ...] = Field(

@@ -1,5 +1,6 @@
 """Every setting of the service, in one tree (tree.py)."""
 
+from acestep_ray.settings.observability import Logs, Tracing
 from acestep_ray.settings.tree import (
     Ingest,
     Jobs,
@@ -17,9 +18,11 @@ __all__ = [
     "Jobs",
     "Limits",
     "Lm",
+    "Logs",
     "Lyrics",
     "Mock",
     "Restarts",
     "Settings",
+    "Tracing",
     "Webhooks",
 ]

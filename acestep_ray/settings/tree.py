@@ -27,6 +27,7 @@ from pydantic_settings import (
 
 from acestep_ray.settings.engine_names import DecoderBackend, PlannerBackend
 from acestep_ray.settings.group import Group
+from acestep_ray.settings.observability import Logs, Tracing
 from acestep_ray.settings.presets import PRESETS, PresetName
 from acestep_ray.settings.scaling import PlannerPair, Scaling
 from acestep_ray.settings.store_url import checked_store_url, on_one_node, only_password
@@ -348,6 +349,8 @@ class Settings(BaseSettings):
     jobs: Jobs = Jobs()
     webhooks: Webhooks = Webhooks()
     restarts: Restarts = Restarts()
+    logs: Logs = Logs()
+    tracing: Tracing = Tracing()
 
     @field_validator("planners")
     @classmethod

@@ -13,7 +13,7 @@ from acestep_ray.startup.ray_node import RayNode
 from acestep_ray.startup.refusals import REFUSALS, other_on_ipv6
 from acestep_ray.startup.serve_config import configured, mistakes, read_document
 from acestep_ray.startup.supervisor import keep_serving
-from acestep_ray.startup.terminal import show, show_line
+from acestep_ray.startup.terminal import show, show_json, show_line
 
 
 def serve(
@@ -30,11 +30,15 @@ def serve(
         show("".join(f"{line}\n" for line in found))
         raise Refused("there are mistakes in the settings (above); nothing was started.")
     checked = configured(config, document, host, port)
+    settings = checked.settings
+    if settings.logs.format == "json":
+        show_json()
+        logging_config = document.get("logging_config") or {}
+        document["logging_config"] = {"encoding": "JSON", **logging_config}
     for refuse in REFUSALS:
         refuse(checked)
     if why := other_on_ipv6(checked.host, checked.port):
         show_line(why)
-    settings = checked.settings
     without_gpus = _leave_out_gpus(checked.application, settings)
     document["http_options"] = (document.get("http_options") or {}) | {
         "host": checked.host,
@@ -85,9 +89,15 @@ def environment() -> dict[str, str]:
         # Ray on loopback needs no token. A token file in the home folder must not turn tokens on.
         "RAY_AUTH_MODE": "disabled",
         "RAY_USAGE_STATS_ENABLED": "0",
+        # On a busy machine the process of the dashboard (with few modules, if there is none) needs
+        # more than Ray's 60 s.
+        "RAY_DASHBOARD_STARTUP_TIMEOUT_S": "300",
         "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
         # On a busy laptop a replica may need more than 0.1 s to report how busy it is.
         "RAY_SERVE_QUEUE_LENGTH_RESPONSE_DEADLINE_S": "1",
+        # Ray would leave out lines that differ from others only by words with digits: those of
+        # other jobs.
+        "RAY_DEDUP_LOGS": "0",
         # With Ray's default of 15, every other process has priority: with one other busy process
         # per core, the whole service had about 3 % of the CPU time.
         "RAY_worker_niceness": "0",

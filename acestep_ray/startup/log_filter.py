@@ -4,9 +4,10 @@ import re
 import threading
 from collections.abc import Iterable
 
-from acestep_ray.startup.terminal import show
+from acestep_ray.startup.json_lines import SOURCE, JsonLines, is_own, level_of
+from acestep_ray.startup.terminal import show, shows_json
 
-ROUTINE = re.compile(r"\bINFO\b|\bSUCC\b|^\s*$|Cannot deregister autoscaling state")
+ROUTINE = re.compile(r"\b(DEBUG|INFO|SUCC)\b|^\s*$|Cannot deregister autoscaling state")
 """Log lines of normal operation."""
 RAYLET_LOG = re.compile(r"Last \d+ lines of the Raylet logs")
 """Indented lines of figures follow this line."""
@@ -34,13 +35,15 @@ class LaunchLog:
 
     While the service starts, a traceback that ends with the message of a ConfigurationError is not
     shown: the message is in ``faults``. ``failed`` is set when the application can no longer become
-    ready.
+    ready. ``lines``: how many lines were read.
     """
 
     def __init__(self, verbose: bool) -> None:
         self.failed = threading.Event()
         self.faults: list[str] = []
+        self.lines = 0
         self._verbose = verbose
+        self._json = JsonLines() if shows_json() else None
         self._held: list[str] | None = None
         self._may_hold = not verbose
         self._lock = threading.Lock()
@@ -49,14 +52,18 @@ class LaunchLog:
         """Read and show lines until there are no more."""
         figures = False
         for line in lines:
-            fault = FAULT.search(line)
+            self.lines += 1
+            # The service's own lines report no fault: Serve does, with the error of a replica.
+            own = self._json is not None and is_own(SOURCE.sub("", line, count=1))
+            fault = None if own else FAULT.search(line)
             if fault:
                 self.faults.append(fault[1])
             figures = figures and line.startswith(" ")
-            if self._verbose or fault or not (figures or ROUTINE.search(line)):
-                self._take(line)
+            shown = self._json.convert(line) if self._json else line
+            if shown and (self._verbose or fault or not (figures or self._is_routine(line, shown))):
+                self._take(shown)
             figures = figures or bool(RAYLET_LOG.search(line))
-            if fault or FAILED.search(line):
+            if fault or (not own and FAILED.search(line)):
                 self.failed.set()
         self.flush()
 
@@ -71,6 +78,11 @@ class LaunchLog:
         """From now on, hold no lines back: after the start, ``faults`` is not shown any more."""
         self._may_hold = False
         self.flush()
+
+    def _is_routine(self, line: str, shown: str) -> bool:
+        if self._json is None:
+            return bool(ROUTINE.search(line))
+        return level_of(shown) in ("DEBUG", "INFO")
 
     def _take(self, line: str) -> None:
         with self._lock:

@@ -17,7 +17,7 @@ import psutil
 import yaml
 
 from acestep_ray.startup.log_filter import LaunchLog
-from acestep_ray.startup.process_tree import END_SECONDS, kill_session, lives
+from acestep_ray.startup.process_tree import END_SECONDS, kill_session, lives, session_members
 
 PARTS = {
     "gcs_server": "GCS server",
@@ -104,6 +104,11 @@ class RayNode:
             self._parts |= {PARTS[name]: p for name, p in programs.items() if name in PARTS}
         dead = [part for part in VITAL if part in self._parts and not lives(self._parts[part])]
         return f"Ray's {dead[0]} has died" if dead else None
+
+    def signs(self) -> object:
+        """What changes while a start goes on: its processes, and how much they have logged."""
+        assert self._child is not None
+        return {process.pid for process in session_members(self._child.pid)}, self.log.lines
 
     def ray_died(self) -> bool:
         """Whether a vital part of Ray has died, and not the command that runs it."""

@@ -158,7 +158,9 @@ def _by(port: int) -> str:
     """Which process listens on a port, as the end of a phrase; empty if this user cannot see it."""
     try:
         for entry in psutil.net_connections("tcp"):
-            if entry.status == psutil.CONN_LISTEN and entry.laddr.port == port and entry.pid:
+            if entry.status != psutil.CONN_LISTEN or not entry.laddr or not entry.pid:
+                continue
+            if entry.laddr.port == port:
                 return f" by process {entry.pid}, {psutil.Process(entry.pid).name()}"
     except (psutil.Error, OSError):
         pass

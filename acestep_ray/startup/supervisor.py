@@ -24,6 +24,11 @@ MOST_UNANSWERED = 30
 """After so many requests of /health in a row without a response (at least five minutes) the node is
 replaced. What Ray and Serve repair by themselves works again within seconds, on a busy machine
 within one or two minutes. Requests are counted, not seconds, because the machine may have slept."""
+MOST_UNCHANGED = 60
+"""After so many looks in a row, HEALTH_EVERY seconds apart, at a node that has no port yet, no new
+process and no new line in its log (at least ten minutes), it is replaced: Ray's start waits for
+something that does not come."""
+NO_PROGRESS = "Ray's start makes no progress"
 STARTING = "the application is starting"
 get = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 """urlopen without HTTP_PROXY: a service on this machine is not reached through a proxy."""
@@ -84,7 +89,8 @@ def _run(node: RayNode, url: str) -> tuple[str, float | None]:
     except OSError as error:
         return f"{error}; ", None
     if (why := _until_ready(node, url)) is not None:
-        if node.ray_died() and not (node.log.failed.is_set() or node.log.faults):
+        died = why == NO_PROGRESS or node.ray_died()
+        if died and not (node.log.failed.is_set() or node.log.faults):
             return why, 0.0
         return f"{why}; " if why else "", None
     began = time.monotonic()
@@ -98,9 +104,12 @@ def _end(node: RayNode) -> list[int]:
 
 
 def _until_ready(node: RayNode, url: str) -> str | None:
-    """Wait until the service is ready, and show what it waits for. Returns what died, "" if the
-    application reported a failure, or None once it is ready."""
+    """Wait until the service is ready, and show what it waits for. Returns what died, NO_PROGRESS,
+    "" if the application reported a failure, or None once it is ready."""
     shown: list[str] = []
+    seen: object = None
+    unchanged = 0
+    look_at = time.monotonic()
     while True:
         if node.log.failed.is_set():
             return ""
@@ -116,6 +125,12 @@ def _until_ready(node: RayNode, url: str) -> str | None:
             waits_for = _reasons(error) if error.code == 503 else STARTING
         except (OSError, HTTPException):
             waits_for = STARTING if STARTING in shown else "Ray is starting"
+            if time.monotonic() >= look_at:
+                signs = node.signs()
+                unchanged = unchanged + 1 if signs == seen else 0
+                seen, look_at = signs, time.monotonic() + HEALTH_EVERY
+            if unchanged >= MOST_UNCHANGED:
+                return NO_PROGRESS
         if waits_for not in shown:
             show_line(f"{waits_for} …")
             shown.append(waits_for)

@@ -4,10 +4,31 @@ import os
 import sys
 from typing import TextIO
 
+from acestep_ray.startup.json_lines import json_line
 
-def show_line(line: str) -> None:
+
+class _Form:
+    """Of the lines on stderr; there is one per process, as there is one stderr."""
+
+    json = False
+
+
+def show_json() -> None:
+    """From now on, show every line as a JSON object."""
+    _Form.json = True
+
+
+def shows_json() -> bool:
+    """Whether lines are shown as JSON objects."""
+    return _Form.json
+
+
+def show_line(line: str, level: str = "INFO") -> None:
     """Show a line of the launcher."""
-    show(f"acestep-ray: {line}\n")
+    if _Form.json:
+        show(json_line(level, "acestep-ray", __name__, line))
+    else:
+        show(f"acestep-ray: {line}\n")
 
 
 def show(text: str, stream: TextIO | None = None) -> None:

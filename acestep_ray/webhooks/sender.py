@@ -10,6 +10,7 @@ from acestep_ray.jobs.client import JobStoreClient
 from acestep_ray.jobs.events import EventKind
 from acestep_ray.jobs.store.errors import StoreUnavailable
 from acestep_ray.jobs.store.records import DeliveryRecord
+from acestep_ray.jobs.store_loop import repeat
 from acestep_ray.jobs.webhook import ProgressDelivery
 from acestep_ray.metrics import NO_METER, WEBHOOK_TRIES, Meter
 from acestep_ray.settings.webhooks import Webhooks
@@ -17,6 +18,7 @@ from acestep_ray.shared_work import start_task
 from acestep_ray.webhooks.hosts import Hosts, TurnedAway
 from acestep_ray.webhooks.target import BadUrl, Target, target_of
 from acestep_ray.webhooks.tries import SAVE_PATIENCE, JobData, Tries
+from acestep_ray.work_context import WorkContext
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +28,6 @@ WAIT_SECONDS = 10.0
 """Longest time that a request for messages waits, in seconds."""
 TURN_SECONDS = 30.0
 """Longest time that a message waits for its turn, in seconds."""
-PAUSE = 0.5
-"""Seconds between a failure and the next try."""
 
 
 class Sender:
@@ -66,7 +66,7 @@ class Sender:
         for outcome in ("delivered", "retry", "failed"):
             # Prometheus sees only the increase of a series that it knows.
             self._meter.add(WEBHOOK_TRIES, 0, kind=EventKind.ENDED, outcome=outcome)
-        self._loop = start_task(self._forever(), "webhooks")
+        self._loop = start_task(repeat(self._hand_out, "The sending of webhooks"), "webhooks")
 
     def check(self) -> None:
         """Raise RuntimeError if the loop has ended: the replica must be replaced."""
@@ -82,14 +82,6 @@ class Sender:
         if self._begun:
             await asyncio.wait(self._begun)
 
-    async def _forever(self) -> None:
-        while True:
-            try:
-                await self._hand_out()
-            except Exception:
-                logger.exception("Webhook messages were not handed out; trying again")
-                await asyncio.sleep(PAUSE)
-
     async def _hand_out(self) -> None:
         """Start a task for each message that is due."""
         # Nobody else gets a message before its outcome is stored.
@@ -97,7 +89,7 @@ class Sender:
         found = await self._client.deliveries(AT_ONCE, lease, WAIT_SECONDS)
         until = time.monotonic() + TURN_SECONDS
         for message in found:
-            task = start_task(self._end(message, until))
+            task = start_task(self._end(message, until), works_for=_work_of(message))
             self._messages.add(task)
             task.add_done_callback(self._messages.discard)
             task.add_done_callback(self._begun.discard)
@@ -129,6 +121,12 @@ class Sender:
         if isinstance(message, DeliveryRecord):
             return await self._tries.stored(message, target)
         return await self._tries.progress(message, target)
+
+
+def _work_of(message: DeliveryRecord | ProgressDelivery) -> WorkContext:
+    """For the log lines about the message."""
+    about = message.change if isinstance(message, DeliveryRecord) else message.event
+    return WorkContext(job_id=about.job_id, attempt=about.attempt)
 
 
 def url_of(message: DeliveryRecord | ProgressDelivery) -> str:

@@ -10,6 +10,7 @@ import yaml
 from redis import Redis
 
 from deployments.serve_run import wait_longer_for_nodes
+from tests.otlp_receiver import OtlpReceiver
 from tests.redis_server import RedisServer
 from tests.service import ROOT, Service, running
 
@@ -57,16 +58,30 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 
 @pytest.fixture(scope="package")
+def traces() -> Iterator[OtlpReceiver]:
+    """Where the common service sends its traces."""
+    with OtlpReceiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="package")
 def service(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     config: dict[str, Any],
     mock_engines: dict[str, str],
     store: str,
+    traces: OtlpReceiver,
 ) -> Iterator[Service]:
-    """One service for the drills that do not damage it."""
+    """One service for the drills that do not damage it. It sends traces and logs JSON."""
     data = tmp_path_factory.mktemp("faults") / "data"
-    with running(data, mock_engines | store_environment(request, store, 0), config) as service:
+    observed = {
+        "ACESTEP_TRACING__ENDPOINT": traces.url,
+        "ACESTEP_LOGS__FORMAT": "json",
+        "ACESTEP_LOGS__LEVEL": "info",
+    }
+    environment = mock_engines | store_environment(request, store, 0) | observed
+    with running(data, environment, config) as service:
         yield service
 
 

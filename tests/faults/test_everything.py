@@ -6,20 +6,33 @@ from typing import Any
 
 from tests.faults.conftest import FULL
 from tests.faults.drill import Drill
+from tests.otlp_receiver import OtlpReceiver, roots
 from tests.service import Service, running, until
 
 
-def test_everything(service: Service, jobs: int, table: dict[str, float]) -> None:
-    """The drills after this one use the restarted service."""
+def test_everything(
+    service: Service, traces: OtlpReceiver, jobs: int, table: dict[str, float]
+) -> None:
+    """The drills after this one use the restarted service. The trace of each job goes on."""
     drill = Drill(service, jobs)
     drill.until_running()
+
+    def traced() -> bool:
+        return all(
+            any(span.name == "submit" for span in traces.trace_of(job_id)) for job_id in drill.ids
+        )
+
+    until(traced, "the traces do not come")
     service.kill_everything()
     began = time.monotonic()
     done = len(drill.ended())
     service.start()
     until(lambda: len(drill.ended()) > done, "no job ended after the restart")
     table["everything, to the first song after"] = time.monotonic() - began
-    assert max(job["attempts"] for job in drill.all_succeed()) == 2
+    finished = drill.all_succeed()
+    assert max(job["attempts"] for job in finished) == 2
+    for job in finished:
+        assert len(roots(traces.whole_trace_of(job["job_id"]))) == 1
 
 
 if FULL:  # for comparison, in the table

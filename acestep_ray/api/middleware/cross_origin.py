@@ -15,7 +15,7 @@ LOOPBACK = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?"
 METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
 EXPOSED = (
     *("Retry-After", "Location", "Content-Range", "Content-Disposition", "ETag"),
-    *("Accept-Ranges", "Content-Length", "Idempotency-Replayed"),
+    *("Accept-Ranges", "Content-Length", "Idempotency-Replayed", "X-Request-ID"),
 )
 """Headers of responses that a page may read."""
 

@@ -4,8 +4,9 @@ If a server returns 413 and closes at once, the client's system drops the respon
 reports a broken pipe instead of "too large". So the response is sent completely, and for a while
 the rest of the client's body is read and dropped before the connection is closed.
 
-If the client has disconnected, Serve raises an error when more of the body is read. Here this error
-becomes the message that ASGI has for it.
+If the client has disconnected, Serve raises an error when more of the body is read, or when a
+streamed response waits for the disconnection. Here this error becomes the message that ASGI has for
+it.
 """
 
 import asyncio
@@ -31,23 +32,18 @@ class LingeringClose:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not _has_body(scope):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        if not _has_body(scope):
+            await self._app(scope, lambda: _received(scope, receive), send)
             return
         unread = True
         linger = False
 
         async def watched_receive() -> Message:
             nonlocal unread
-            try:
-                message = await receive()
-            except Exception as error:
-                # When the client is gone, Serve cancels its own reading task: TaskCancelledError.
-                expected = "Cancelled" in type(error).__name__
-                level = logging.DEBUG if expected else logging.WARNING
-                line = "%s %s: the rest of the body cannot be had: %r"
-                logger.log(level, line, scope["method"], scope["path"], error)
-                message = {"type": "http.disconnect"}
+            message = await _received(scope, receive)
             if message["type"] != "http.request" or not message.get("more_body"):
                 unread = False
             return message
@@ -67,6 +63,19 @@ class LingeringClose:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
         await self._app(scope, watched_receive, lingering_send)
+
+
+async def _received(scope: Scope, receive: Receive) -> Message:
+    """The next message from the client; an error is its disconnection."""
+    try:
+        return await receive()
+    except Exception as error:
+        # When the client is gone, Serve cancels its own reading task: TaskCancelledError.
+        expected = "Cancelled" in type(error).__name__
+        level = logging.DEBUG if expected else logging.WARNING
+        line = "%s %s: the rest of the body cannot be had: %r"
+        logger.log(level, line, scope["method"], scope["path"], error)
+        return {"type": "http.disconnect"}
 
 
 async def _drain(receive: Receive, unread: Callable[[], bool]) -> None:

@@ -1,13 +1,12 @@
 """Every unexpected error becomes a 500 without a traceback."""
 
 import logging
-from uuid import uuid4
 
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from acestep_ray.api.problems import Problem, ProblemCode
+from acestep_ray.work_context import work_context
 
 logger = logging.getLogger(__name__)
 
@@ -34,15 +33,12 @@ class UnhandledErrors:
         except ClientDisconnect:
             logger.debug("%s %s: the client hung up.", scope["method"], scope["path"])
         except Exception:
-            sent_id = Headers(scope=scope).get("x-request-id", "")
-            request_id = sent_id if sent_id.isascii() and sent_id.isprintable() else ""
-            request_id = request_id[:100] or str(uuid4())
+            request_id = work_context().request_id
             logger.exception("Request %s, %s %s", request_id, scope["method"], scope["path"])
             if started:
                 raise  # part of the response is sent: only a broken connection shows the error
             problem = Problem(
                 ProblemCode.INTERNAL,
                 f"The server failed unexpectedly; its log tells more under request {request_id}.",
-                headers={"X-Request-Id": request_id},
             )
             await problem.response()(scope, receive, send)

@@ -453,7 +453,7 @@ class GenerateRequest(BaseModel):
     ] = Field(
         (EventKind.ENDED,),
         description="What webhook_url gets messages of: a list, or text with commas between.",
-        examples=[["running", "ended"]],
+        examples=["running,ended"],
         json_schema_extra=_legal(f"a list of {_EVENTS}"),
     )
 

@@ -15,6 +15,7 @@ from acestep_ray.jobs.store.operations import Submit
 from acestep_ray.jobs.store.records import Submitted
 from acestep_ray.jobs.webhook import PROGRESS_KINDS, Webhook
 from acestep_ray.shared_work import start_task, to_the_end
+from acestep_ray.work_context import work_context, work_for
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,14 @@ async def submit(
         )
         decode = spec.decode.model_copy(update={one.role: audio})
         spec = spec.model_copy(update={"decode": decode})
+    work = work_context()
+    attributes = {
+        "acestep.job_id": job_id,
+        "acestep.task": spec.decode.task,
+        "acestep.request_id": work.request_id,
+    }
+    span = context.tracer.start("submit", parent=work.trace, kind="producer", attributes=attributes)
+    spec = spec.model_copy(update={"request_id": work.request_id, "trace": span.trace})
     order = Submit(
         job_id=job_id,
         spec=spec.model_dump_json(),
@@ -69,8 +78,13 @@ async def submit(
         webhook=webhook.model_dump_json() if webhook else "",
         webhook_kinds=_stored_kinds(webhook) if webhook else (),
     )
-    # A job is queued completely or not at all, also if the client disconnects.
-    return await to_the_end(_store_and_queue(order, sources, context), on_hang_up)
+    with span, work_for(job_id=job_id):
+        # A job is queued completely or not at all, also if the client disconnects.
+        submitted = await to_the_end(_store_and_queue(order, sources, context), on_hang_up)
+        span.set("acestep.job_id", submitted.job_id)
+    with work_for(job_id=submitted.job_id):
+        logger.info("The job is queued." if submitted.created else "The job was queued before.")
+    return submitted
 
 
 def _stored_kinds(webhook: Webhook) -> tuple[str, ...]:
@@ -89,7 +103,7 @@ async def _store_and_queue(
         submitted = await context.service.submit(order)
     except StoreUnavailable:
         # The job may be queued nevertheless; then it needs its audio.
-        task = start_task(_settle(order.job_id, context))
+        task = start_task(_settle(order.job_id, context), works_for=work_context())
         _settling.add(task)
         task.add_done_callback(_settling.discard)
         raise

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import uuid
-from typing import Any
 
 from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.jobs.client import JobStoreClient, LeaseRequest
@@ -22,8 +21,11 @@ from acestep_ray.jobs.store.operations import (
     Release,
 )
 from acestep_ray.jobs.store.records import JobRecord
+from acestep_ray.jobs.store_loop import PAUSE, repeat
 from acestep_ray.replicas.planners import planners_of
 from acestep_ray.settings import Settings
+from acestep_ray.tracing.tracer import NO_TRACER, Tracer
+from acestep_ray.work_context import work_for
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +33,6 @@ CHANGES_SECONDS = 10.0
 """Longest time that a request for changes waits, in seconds."""
 FOREVER = 7 * 86400.0
 """Seconds for which a write of finished work waits for the store."""
-PAUSE = 0.5
-"""Seconds between a failure and the next try."""
 REPORT_EVERY = 0.5
 """Seconds between two reports, at least."""
 LAST_REPORT_SECONDS = 3.0
@@ -52,12 +52,15 @@ class Runner:
         artifacts: Artifacts,
         settings: Settings,
         cluster: str = "",
+        *,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self.name = f"runner-{uuid.uuid4().hex[:12]}"
         self._client = client
         self._engines = engines
         self._settings = settings
         self._cluster = cluster
+        self._tracer = tracer
         self._planners = tuple(planner.name for planner in planners_of(settings))
         self._collector = ArtifactCollector(client, artifacts, settings)
         self._jobs: dict[str, tuple[JobRecord, asyncio.Task[None]]] = {}
@@ -69,15 +72,15 @@ class Runner:
 
     def start(self) -> None:
         """Begin leasing."""
-        loops = (
-            self._keep_alive,
-            self._follow_changes,
-            self._report,
-            self._lease,
-            self._collect_garbage,
-        )
-        for loop in loops:
-            self._loops.append(asyncio.create_task(self._forever(loop), name=loop.__name__))
+        loops = {
+            "keep_alive": repeat(self._keep_alive, "The runner's liveness record"),
+            "changes": repeat(self._follow_changes, "The runner's reading of changes"),
+            "report": repeat(self._report, "The runner's report of progress"),
+            "lease": repeat(self._lease, "The runner's leasing of jobs"),
+            "garbage": repeat(self._collect_garbage, "The runner's removal of old audio"),
+        }
+        for name, loop in loops.items():
+            self._loops.append(asyncio.create_task(loop, name=name))
 
     def check(self) -> None:
         """Raise RuntimeError if one of the loops has ended: the replica must be replaced."""
@@ -113,15 +116,6 @@ class Runner:
     def progress(self, job_id: str, attempt: int, progress: Progress) -> None:
         """See workflow.JobWriter."""
         self._reports.put(job_id, attempt, progress)
-
-    async def _forever(self, loop: Any) -> None:
-        """Run a loop's body again and again; a failure is logged and tried again."""
-        while True:
-            try:
-                await loop()
-            except Exception:
-                logger.exception("The runner's %s loop failed; trying again", loop.__name__)
-                await asyncio.sleep(PAUSE)
 
     async def _keep_alive(self) -> None:
         ttl = self._settings.jobs.lease_seconds
@@ -180,13 +174,14 @@ class Runner:
     def _run(self, record: JobRecord) -> None:
         if earlier := self._jobs.get(record.job_id):
             earlier[1].cancel()  # an attempt that lost its job when this runner's lease expired
-        task = asyncio.create_task(self._end(record), name=record.job_id)
+        with work_for(job_id=record.job_id, attempt=record.attempt):
+            task = asyncio.create_task(self._end(record), name=record.job_id)
         self._jobs[record.job_id] = (record, task)
 
     async def _end(self, record: JobRecord) -> None:
         """Run one job to its end. A bad record must not keep other jobs from running."""
         try:
-            await Workflow(record, self._engines, self, self._settings).run()
+            await Workflow(record, self._engines, self, self._settings, self._tracer).run()
         except ValueError:  # pydantic's: written by another release, in another format
             logger.exception("Job %s cannot be read", record.job_id)
             error = "The job was stored by another version of the service and cannot be read."

@@ -12,7 +12,7 @@ from acestep_ray.decoder.events import Decoded, DecodeEvent, DecodeFailed, Decod
 from acestep_ray.decoder.protocol import DecodeRequest
 from acestep_ray.jobs.decode_cost import decoder_work
 from acestep_ray.jobs.engine_requests import decode_request, plan_request
-from acestep_ray.jobs.job import ErrorCode
+from acestep_ray.jobs.job import ErrorCode, Status
 from acestep_ray.jobs.progress_spans import WAITING, spans_of
 from acestep_ray.jobs.result import JobResult, Progress
 from acestep_ray.jobs.runner.generation_info import generation_info
@@ -22,6 +22,8 @@ from acestep_ray.jobs.store.records import JobRecord
 from acestep_ray.planner.protocol import Plan, PlannerError, PlanProgress, PlanRequest
 from acestep_ray.settings import Settings
 from acestep_ray.timebase import SAMPLE_RATE
+from acestep_ray.tracing.tracer import NO_TRACER, Attribute, Kind, Span, Tracer
+from acestep_ray.work_context import work_for
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +77,12 @@ class Workflow:
     """Runs one leased job to its end. Cancelling ``run`` stops its engine."""
 
     def __init__(
-        self, record: JobRecord, engines: Engines, writer: JobWriter, settings: Settings
+        self,
+        record: JobRecord,
+        engines: Engines,
+        writer: JobWriter,
+        settings: Settings,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self._job_id = record.job_id
         self._attempt = record.attempt
@@ -86,6 +93,7 @@ class Workflow:
         self._engines = engines
         self._writer = writer
         self._settings = settings
+        self._tracer = tracer
         self._started_at: float | None = None
         self._in_line = False  # whether it waits at its worker, after another job
         self._fraction = 0.0
@@ -93,18 +101,38 @@ class Workflow:
     async def run(self) -> None:
         """Plan, decode, finish. The job is given back if no worker took it or the worker was lost;
         everything else ends it."""
+        with work_for(request_id=self._spec.request_id, trace=self._spec.trace):
+            if self._attempt == 1:  # when a job came back to the queue is not stored
+                self._span("queue", at=self._created_at).end()
+            await self._run()
+
+    def _span(self, name: str, kind: Kind = "internal", at: float | None = None) -> Span:
+        """A span of this attempt. If this process is killed it is lost: no other may belong to it,
+        so all of a job's spans belong to that of its submit."""
+        attributes: dict[str, Attribute] = {
+            "acestep.job_id": self._job_id,
+            "acestep.attempt": self._attempt,
+            "acestep.task": self._spec.decode.task,
+        }
+        return self._tracer.start(
+            name, parent=self._spec.trace, kind=kind, attributes=attributes, at=at
+        )
+
+    async def _run(self) -> None:
         try:
             async with asyncio.timeout(self._settings.jobs.timeout) as self._patience:
                 if self._spec.plan and not self._plan:
-                    self._plan = await self._make_plan()
-                await self._decode()
+                    with self._span("plan", "client"):
+                        self._plan = await self._make_plan()
+                with self._span("decode", "client") as span:
+                    await self._decode(span)
         except TimeoutError:
             limit = self._settings.jobs.timeout
             await self._fail(
                 ErrorCode.TIMEOUT, f"No engine began the job within {limit:g} seconds."
             )
         except _AttemptOver:
-            logger.info("Job %s: attempt %d is over.", self._job_id, self._attempt)
+            logger.info("The attempt is over: the job has ended, or another attempt has it.")
         except NoWorker as error:
             logger.warning("Job %s has no worker yet: %s", self._job_id, error)
             await asyncio.sleep(UNSTARTED_PAUSE)
@@ -158,15 +186,20 @@ class Workflow:
                 await self._note(event)
         raise WorkerLost("the plan's stream ended early")
 
-    async def _decode(self) -> None:
+    async def _decode(self, span: Span) -> None:
+        """``span``: ends when the decoder has ended its work."""
         request = decode_request(
             self._job_id, self._attempt, self._spec, self._plan, self._settings
         )
         async with aclosing(self._engines.decode(request)) as events:
             async for event in events:
                 if isinstance(event, Decoded):
+                    span.end()
                     return await self._succeed(request, event)
                 if isinstance(event, DecodeFailed):
+                    span.set("acestep.error_code", event.code)
+                    span.fail(event.code)
+                    span.end()
                     return await self._fail(ErrorCode(event.code), event.detail)
                 await self._note(event)
         # The decoder also ends its stream, without an event, when this attempt has lost the job.
@@ -180,7 +213,9 @@ class Workflow:
         """
         self._in_line = event.stage == WAITING and event.step < event.total
         if event.stage != WAITING and self._started_at is None:
-            await self._check(Start(self._job_id, self._attempt))
+            if not await self._writer.write(Start(self._job_id, self._attempt)):
+                raise _AttemptOver
+            logger.info("The job runs.")
             self._started_at = time.time()
             self._patience.reschedule(None)  # from now on the store's sweep ends it
         if self._started_at is not None:
@@ -216,14 +251,23 @@ class Workflow:
                 device_seconds=decoded.device_seconds,
             )
         )
+        with self._span("job", at=self._created_at) as span:
+            span.set("acestep.status", Status.SUCCEEDED)
+        logger.info("The job succeeded after %.2f s.", now - self._created_at)
 
     async def _release(self, lost: bool) -> None:
         most = self._settings.jobs.max_starts
-        await self._writer.write(Release(self._job_id, self._attempt, lost=lost, max_starts=most))
+        await self._write(Release(self._job_id, self._attempt, lost=lost, max_starts=most))
 
     async def _fail(self, code: ErrorCode, detail: str) -> None:
-        await self._writer.write(Finish(self._job_id, self._attempt, error=detail, error_code=code))
+        await self._write(Finish(self._job_id, self._attempt, error=detail, error_code=code))
+        logger.info("The job failed: %s.", code)
 
     async def _check(self, op: Direct[bool]) -> None:
-        if not await self._writer.write(op):
+        if not await self._write(op):
             raise _AttemptOver
+
+    async def _write(self, op: Direct[bool]) -> bool:
+        with self._span("store") as span:
+            span.set("acestep.operation", type(op).__name__)
+            return await self._writer.write(op)

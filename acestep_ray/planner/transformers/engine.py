@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing
+from contextvars import copy_context
 from typing import Any, Self, TypeVar
 
 from acestep_ray.planner.checkpoint_folder import find_lm
@@ -88,7 +89,7 @@ class TransformersPlanner:
                 put(PlanProgress(stage="waiting", step=1, total=1))
             return make(progress)
 
-        future = self._thread.submit(run)
+        future = self._thread.submit(copy_context().run, run)
         self._at_work.add(future)
         future.add_done_callback(self._at_work.discard)
         future.add_done_callback(lambda _: put(None))

@@ -4,9 +4,12 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pydantic import BaseModel, SecretStr
+
+from acestep_ray.settings.written_values import split_words
 from acestep_ray.startup.doctor.checks import CHECKS
 from acestep_ray.startup.doctor.report import as_json, as_text, exit_status, without_secrets
 from acestep_ray.startup.doctor.result import Check
@@ -42,7 +45,14 @@ def doctor(
 
 
 def _secrets(setup: Setup) -> list[str]:
-    if setup.config is None:
-        return []
-    known = (setup.settings.api_key, setup.settings.store_password)
-    return [secret.get_secret_value() for secret in known if secret is not None]
+    return [] if setup.config is None else list(_secrets_in(setup.settings))
+
+
+def _secrets_in(settings: BaseModel) -> Iterator[str]:
+    """The secrets of all levels; of one with commas, each part too."""
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            yield from {value.get_secret_value(), *split_words(value.get_secret_value())}
+        elif isinstance(value, BaseModel):
+            yield from _secrets_in(value)

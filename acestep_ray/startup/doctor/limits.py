@@ -43,7 +43,7 @@ def check_limits(_: Setup) -> Iterator[Result]:
         yield warning(
             f"only {files} open files are allowed, so that clients may be cut off: {cure}."
         )
-    space, _ = resource.getrlimit(resource.RLIMIT_AS)
+    space = resource.getrlimit(resource.RLIMIT_AS)[0]
     if space != resource.RLIM_INFINITY:
         yield warning(
             f"each process may use {space / 1e9:.1f} GB of addresses, and Ray and torch reserve "

@@ -47,12 +47,9 @@ def check_ports(setup: Setup) -> Iterator[Result]:
     yield from refusal(lambda: refuse_used_metrics_port(config))
     if why := other_on_ipv6(host, port):
         yield warning(f"{why}.")
-    if port in RAY_WORKERS or port in _ephemeral():
-        yield warning(
-            f"port {port} is among those that Ray's workers or other programs get when they ask "
-            "for any port, and may be taken before a start: choose one below 10000 with "
-            "ACESTEP_PORT."
-        )
+    yield from _taken_at_random(port, "ACESTEP_PORT")
+    if config.settings.metrics_port is not None:
+        yield from _taken_at_random(config.settings.metrics_port, "ACESTEP_METRICS_PORT")
     yield from _haproxy()
     yield from _proxy_variables()
     if not refused:
@@ -69,6 +66,14 @@ def _running(setup: Setup) -> Iterator[Result]:
         )
     state = "ready" if service.ready else "not ready"
     yield ok(f"the service (acestep-ray {service.version}) runs at {service.url}, {state}")
+
+
+def _taken_at_random(port: int, setting: str) -> Iterator[Result]:
+    if port in RAY_WORKERS or port in _ephemeral():
+        yield warning(
+            f"port {port} is among those that Ray's workers or other programs get when they ask "
+            f"for any port, and may be taken before a start: choose one below 10000 with {setting}."
+        )
 
 
 def _ephemeral() -> range:

@@ -9,13 +9,16 @@ from types import SimpleNamespace
 from typing import cast
 
 from acestep_ray.decoder.protocol import DecodeRequest
+from acestep_ray.metrics import NO_METER
+from acestep_ray.planner.plan_metrics import PlanMetrics
 from acestep_ray.planner.protocol import PlanRequest
+from acestep_ray.tracing.tracer import NO_TRACER
 from deployments.decoder import Decoder
 from deployments.planner import Planner
 
 
 class Engine:
-    """Keeps the requests that it gets."""
+    """Keeps the requests that it gets. Their events are words."""
 
     def __init__(self) -> None:
         self.requests: list[PlanRequest | DecodeRequest] = []
@@ -35,12 +38,17 @@ class Engine:
 async def test_a_plan_request_gets_the_default_of_what_it_lacks() -> None:
     engine = Engine()
     request = PlanRequest(job_id="job", attempt=2, caption="song", lyrics="", top_k=5)
-    del request.__dict__["temperature"]
-    replica = cast("Planner", SimpleNamespace(_engine=engine))
+    for name in ("temperature", "trace", "request_id"):
+        del request.__dict__[name]
+    replica = cast(
+        "Planner",
+        SimpleNamespace(_engine=engine, _metrics=PlanMetrics(NO_METER), _tracer=NO_TRACER),
+    )
     events: list[object] = [event async for event in Planner.plan(replica, request)]
     assert events == ["event"]
     (got,) = engine.requests
-    assert dict(got) == {**dict(request), "temperature": 0.6}
+    added = {"temperature": 0.6, "trace": "", "request_id": ""}
+    assert dict(got) == {**dict(request), **added}
 
 
 async def test_a_decode_request_gets_the_default_of_what_it_lacks() -> None:
@@ -48,9 +56,11 @@ async def test_a_decode_request_gets_the_default_of_what_it_lacks() -> None:
     request = DecodeRequest(
         job_id="job", attempt=2, caption="song", seconds=9, seeds=(1,), steps=8, guidance_scale=7.0
     )
-    del request.__dict__["shift"]
-    replica = cast("Decoder", SimpleNamespace(_worker=engine))
+    for name in ("shift", "trace", "request_id"):
+        del request.__dict__[name]
+    replica = cast("Decoder", SimpleNamespace(_worker=engine, _tracer=NO_TRACER))
     events: list[object] = [event async for event in Decoder.decode(replica, request)]
     assert events == ["event"]
     (got,) = engine.requests
-    assert dict(got) == {**dict(request), "shift": 3.0}
+    added = {"shift": 3.0, "trace": "", "request_id": ""}
+    assert dict(got) == {**dict(request), **added}

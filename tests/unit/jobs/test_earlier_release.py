@@ -92,6 +92,17 @@ async def test_it_reads_what_this_release_stores(client: LocalClient) -> None:
         assert {name: ours["lm"][name] for name in lm} == lm
 
 
+def test_names_that_a_later_release_adds_are_ignored() -> None:
+    """As earlier releases ignore the trace and the request's id, which this release stores."""
+    ours = spec(PlanParameters(backend="mock")).model_copy(
+        update={"trace": "00-1-2-01", "request_id": "r"}
+    )
+    stored = json.loads(ours.model_dump_json())
+    assert (stored["trace"], stored["request_id"]) == ("00-1-2-01", "r")
+    later = stored | {"added_later": [1], "lm": stored["lm"] | {"added_later": 2}}
+    assert JobSpec.model_validate(later) == ours
+
+
 def test_the_nested_form_is_read_too() -> None:
     whole = spec(PlanParameters(backend="mock", use_cot_caption=True), bpm=99)
     nested = {"decode": whole.decode.model_dump(), "plan": whole.plan, "warnings": ("a",)}

@@ -13,13 +13,15 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 import pytest
 
+from acestep_ray.startup import supervisor
+from acestep_ray.startup.log_filter import LaunchLog
 from acestep_ray.startup.process_tree import lives, session_members
-from acestep_ray.startup.ray_node import folder_for_sockets
+from acestep_ray.startup.ray_node import RayNode, folder_for_sockets
 from tests.service import ROOT, free_port, until
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -184,6 +186,45 @@ def test_a_node_that_dies_as_it_starts_is_started_anew(
     shown = supervised.shown()
     assert "Ray's raylet has died, and the service with it; starting again in 1 s" in shown
     assert "giving up after 3 times" in shown and "failed to start" not in shown
+
+
+def test_a_start_that_makes_no_progress_is_started_anew(
+    supervise: Callable[..., Supervised],
+) -> None:
+    """Ray's processes live, and nothing more happens, for ever: on a machine that was too busy."""
+    supervised = supervise(
+        document={"starting": True},
+        restarts={"limit": 1},
+        constants={"HEALTH_EVERY": 0.1, "MOST_UNCHANGED": 5},
+    )
+    assert supervised.ends() == 1
+    shown = supervised.shown()
+    assert "Ray's start makes no progress, and the service with it; starting again in 1 s" in shown
+    assert "Ray's start makes no progress, and the service with it; giving up" in shown
+
+
+class SlowNode:
+    """A node whose start goes on for 20 looks at it, and then stops."""
+
+    def __init__(self) -> None:
+        self.log = LaunchLog(verbose=False)
+        self.looks = 0
+
+    def death(self) -> None:
+        """Nothing of it dies."""
+
+    def signs(self) -> object:
+        self.looks += 1
+        return min(self.looks, 20)
+
+
+def test_a_slow_start_is_left_alone_while_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"HEALTH_EVERY": 0.0, "POLL_SECONDS": 0.0, "MOST_UNCHANGED": 3}.items():
+        monkeypatch.setattr(supervisor, name, value)
+    node = SlowNode()
+    url = f"http://127.0.0.1:{free_port()}"
+    assert supervisor._until_ready(cast(RayNode, node), url) == supervisor.NO_PROGRESS
+    assert node.looks == 20 + 3
 
 
 @pytest.mark.parametrize("number", SIGNALS)

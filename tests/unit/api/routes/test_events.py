@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -11,6 +12,7 @@ import httpx
 import pytest
 import uvicorn
 from httpx_sse import EventSource, ServerSentEvent
+from starlette.types import Message
 
 from acestep_ray.api.app import create_app
 from acestep_ray.api.middleware.authentication import key_digest
@@ -260,3 +262,38 @@ async def test_the_data_are_as_they_are_described(api: ApiHarness, listen: Any) 
     await api.service.finish(record, None)
     found = [await one.data(name) for name in ("running", "stage", "ended")]
     assert set().union(*found) == set(schemas["EventView"]["properties"])
+
+
+class TaskCancelledError(Exception):
+    """Ray's exception has this name."""
+
+
+async def test_serve_s_error_for_a_client_that_has_gone_ends_the_stream_silently(
+    api: ApiHarness, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Otherwise each client that closes its stream leaves a traceback in the log."""
+    job_id = await submit(api)
+    path = f"/v1/jobs/{job_id}/events"
+    begun, gone = asyncio.Event(), asyncio.Event()
+
+    async def receive() -> Message:
+        await gone.wait()
+        raise TaskCancelledError
+
+    async def send(message: Message) -> None:
+        if message.get("body"):
+            begun.set()
+
+    scope = {
+        "type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "headers": [],
+        "root_path": "", "query_string": b"", "http_version": "1.1", "scheme": "http",
+        "server": ("music", 80), "client": ("1.2.3.4", 5), "asgi": {"version": "3.0"},
+    }  # fmt: skip
+    serving = asyncio.create_task(api.app(scope, receive, send))  # type: ignore[arg-type]
+    async with asyncio.timeout(IN_TIME):
+        await begun.wait()
+        assert api.service._hub._number == 1
+        gone.set()
+        await serving
+    assert api.service._hub._number == 0
+    assert [record for record in caplog.records if record.levelno > logging.INFO] == []

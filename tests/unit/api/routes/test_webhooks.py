@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from acestep_ray.jobs.store.operations import SaveDelivery
+from acestep_ray.jobs.store.records import DeliveryState
 from acestep_ray.jobs.webhook import Webhook
 from tests.unit.api.conftest import MakeHarness
-from tests.unit.api.harness import URL, ApiHarness, field_errors, warnings_of
+from tests.unit.api.harness import URL, ApiHarness, field_errors, problem_of, warnings_of
 from tests.unit.api.upstream.chats import chat, complete
+from tests.unit.webhooks.deliveries import A_JOB
 from tests.unit.webhooks.names import UNAVAILABLE, UNKNOWN, SetNames, set_names
 from tests.webhook_receiver import SECRET
 
@@ -206,3 +209,47 @@ async def test_chat_completions_pass_it_on(signing: ApiHarness) -> None:
     fields = chat("<prompt>a tune</prompt>", webhook_url=HOOK)
     assert (await complete(signing, fields)).status_code == 200
     assert stored(signing)[0] == Webhook(url=HOOK)
+
+
+async def test_what_became_of_the_messages(signing: ApiHarness) -> None:
+    fields = {"webhook_url": HOOK, "webhook_events": ["submitted", "ended"]}
+    job_id = (await signing.submit(**fields)).json()["job_id"]
+    path = f"/v1/jobs/{job_id}/deliveries"
+    await signing.http.post(f"/v1/jobs/{job_id}/cancel")
+    answer = await signing.http.get(path)
+    assert answer.status_code == 200 and answer.headers["cache-control"] == "no-store"
+    first, last = answer.json()["deliveries"]
+    assert (first["type"], last["type"]) == ("job.submitted", "job.ended")
+    assert last == {
+        "delivery_id": last["delivery_id"],
+        "type": "job.ended",
+        "state": "pending",
+        "created_at": last["created_at"],
+        "tries": 0,
+        "last_try_at": None,
+        "next_try_at": last["next_try_at"],
+        "http_status": None,
+        "error": None,
+    }
+    outcome = SaveDelivery(last["delivery_id"], DeliveryState.DELIVERED, 1, http_status=204)
+    await signing.service.client.apply(outcome)
+    last = (await signing.http.get(path)).json()["deliveries"][1]
+    assert (last["state"], last["tries"], last["http_status"]) == ("delivered", 1, 204)
+    assert last["next_try_at"] is None and last["last_try_at"]
+
+
+async def test_messages_of_jobs_that_are_not_there(signing: ApiHarness) -> None:
+    problem_of(await signing.http.get(f"/v1/jobs/{A_JOB}/deliveries"), 404, "job_not_found")
+    problem_of(await signing.http.get("/v1/jobs/nonsense/deliveries"), 404, "job_not_found")
+    plain = (await signing.submit()).json()["job_id"]
+    path = f"/v1/jobs/{plain}/deliveries"
+    assert (await signing.http.get(path)).json() == {"deliveries": []}
+    await signing.http.delete(f"/v1/jobs/{plain}")
+    problem_of(await signing.http.get(path), 410, "job_expired")
+
+
+async def test_messages_of_a_deleted_job_that_still_have_to_be_sent(signing: ApiHarness) -> None:
+    job_id = (await signing.submit(webhook_url=HOOK)).json()["job_id"]
+    await signing.http.delete(f"/v1/jobs/{job_id}")
+    answer = await signing.http.get(f"/v1/jobs/{job_id}/deliveries")
+    assert [one["type"] for one in answer.json()["deliveries"]] == ["job.ended"]

@@ -10,6 +10,7 @@ import pytest
 
 from acestep_ray.jobs.client import LeaseRequest
 from acestep_ray.jobs.coordinator.coordinator import JobCoordinator
+from acestep_ray.jobs.events import EventId, OfJob
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.result import Progress
 from acestep_ray.jobs.store.errors import StoreUnavailable
@@ -87,6 +88,51 @@ async def test_both_report_progress_and_the_wait(coordinators: list[JobCoordinat
             await asyncio.sleep(0.01)
     await ask(there, Cancel("a"))
     assert (await ask(there, Get("a"))).progress is None
+
+
+async def kinds_at(coordinator: JobCoordinator, start: EventId, number: int) -> list[str]:
+    """The kinds of the first events of the job "a" after ``start``."""
+    async with asyncio.timeout(IN_TIME):
+        while True:
+            found = await coordinator.events(start, 0, OfJob("a"))
+            assert not found.missed
+            if len(found.entries) >= number:
+                return [str(event.kind) for _, event in found.entries]
+            await asyncio.sleep(0.01)
+
+
+async def test_streams_at_both_follow_a_job_of_one(coordinators: list[JobCoordinator]) -> None:
+    here, there = coordinators
+    await know_each_other(here, there)
+    starts = [(await coordinator.events(None, 0)) for coordinator in coordinators]
+    ids = [(start.epoch, start.version) for start in starts]
+    await submit(here, "a")
+    attempt = await take(here, "a")
+    await here.report([("a", attempt, HALF)])
+    expected = ["submitted", "running", "stage"]
+    for coordinator, start in zip(coordinators, ids, strict=True):
+        assert await kinds_at(coordinator, start, 3) == expected
+    await ask(there, Cancel("a"))
+    for coordinator, start in zip(coordinators, ids, strict=True):
+        assert await kinds_at(coordinator, start, 4) == [*expected, "ended"]
+    (job,) = (await here.state(OfJob("a"))).jobs
+    assert job.record.status.ended
+
+
+async def test_a_coordinator_that_comes_later_follows_a_job_that_runs(
+    coordinators: list[JobCoordinator], server: RedisServer
+) -> None:
+    here, there = coordinators
+    await submit(here, "a")
+    attempt = await take(here, "a")
+    await there.close()
+    there = JobCoordinator(lambda: RedisStore(server.url, timeout=1), Settings())
+    await there.open()
+    coordinators[1] = there
+    await know_each_other(here, there)
+    start = await there.events(None, 0)
+    await here.report([("a", attempt, HALF)])
+    assert await kinds_at(there, (start.epoch, start.version), 1) == ["stage"]
 
 
 async def test_a_job_is_left_to_the_cluster_that_has_its_planner(

@@ -1,5 +1,6 @@
 """The command as users type it: in a process of its own, from an empty folder."""
 
+import base64
 import json
 import os
 import re
@@ -20,6 +21,7 @@ from tests.service import free_port
 from tests.unit.startup.doctor.conftest import Doctor
 
 KEY = "the key that nobody may see"
+WEBHOOK_SECRET = f"whsec_{base64.b64encode(b'a secret of twenty-nine bytes').decode()}"
 PASSWORD = "the password that nobody may see"
 
 
@@ -81,6 +83,7 @@ def test_all_that_is_wrong_is_in_one_document_in_time_and_no_secret_is(
             "AWS_ACCESS_KEY_ID": "a",
             "AWS_SECRET_ACCESS_KEY": KEY,
         }
+        doctor.args["webhooks"] = {"secret": WEBHOOK_SECRET}
         done = run(empty, str(doctor.write()), "--json", env=settings)
         server.resume()
     assert (done.returncode, done.stderr) == (1, "")
@@ -97,7 +100,8 @@ def test_all_that_is_wrong_is_in_one_document_in_time_and_no_secret_is(
     waited = ("did not answer within", "cannot be reached")
     assert any(words in found["storage", "problem"] for words in waited)
     assert "ACESTEP_LIMIT__QUEUE is not a setting" in found["settings", "warning"]
-    assert KEY not in done.stdout and PASSWORD not in done.stdout
+    for secret in (KEY, PASSWORD, WEBHOOK_SECRET):
+        assert secret not in done.stdout
 
 
 @pytest.mark.parametrize("words", [["--port", "eight"], ["--jsno"], ["a", "b"]])

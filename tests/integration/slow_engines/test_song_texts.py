@@ -1,23 +1,12 @@
 """Songs whose text the language model writes, from HTTP to the file, on a running service."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
-from tests.service import Service, running, until
+from tests.service import Service, until
 
 SONG = {"audio_duration": 10, "batch_size": 1, "audio_format": "wav"}
 SAMPLE = {**SONG, "sample_query": "a sad song about rain"}
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The shipped config; its language model takes as long as one on a GPU."""
-    environment = {"ACESTEP_MOCK__TOKEN_SECONDS": "0.01"}
-    with running(tmp_path_factory.mktemp("texts") / "data", environment) as service:
-        yield service
 
 
 def test_a_song_from_a_description(service: Service) -> None:
