@@ -77,7 +77,7 @@ def work(service: Service, receiver: Receiver) -> None:
     cancelled = service.submit(**short)
     service.http.post(f"/v1/jobs/{cancelled}/cancel").raise_for_status()
     refused = service.http.post("/v1/music/generate", content=b"{")
-    assert refused.status_code == 400
+    assert refused.status_code == 415
     assert service.http.get("/nowhere").status_code == 404
     for job_id in (planned, plain, cover):
         assert service.finish(job_id)["status"] == "succeeded"
