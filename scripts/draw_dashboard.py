@@ -24,8 +24,6 @@ SAMPLES = 150
 CELL = (0.52, 0.30)
 """Width and height of a cell of the dashboard's grid, inches."""
 DPI = 110
-MOST_NAMES = 8
-"""Series of a panel that have a legend: the largest ones."""
 INK, FAINT, PAPER = "#24292f", "#8c959f", "#f6f8fa"
 
 
@@ -146,7 +144,10 @@ class Picture:
     ) -> None:
         """``below``: where the names begin, as parts of the picture."""
         largest = sorted(lines, key=lambda line: -line.most)
-        named = {line.name for line in largest[:MOST_NAMES]}
+        more = [line for line in largest if line.most > 0] or largest
+        longest = max(len(line.name) for line in more)
+        columns = max(1, int(9 * panel.place[2] / (5 + longest)))  # letters of a cell's width
+        named = {line.name for line in more[: 2 * columns]}  # two rows fit below a plot
         colors = self._plt.get_cmap("tab10").colors + self._plt.get_cmap("Set2").colors
         if panel.stacked:
             self._stack(axes, lines, colors)
@@ -171,8 +172,7 @@ class Picture:
             side.set_visible(False)
         axes.legend(
             loc="upper left", bbox_to_anchor=below, bbox_transform=self._figure.transFigure,
-            ncol=max(1, int(5.2 * panel.place[2] / (3 + max(map(len, named))))),
-            fontsize=6.5, frameon=False, borderpad=0,
+            ncol=columns, fontsize=6.5, frameon=False, borderpad=0,
             handlelength=1, columnspacing=1, labelspacing=0.3,
         )  # fmt: skip
 
