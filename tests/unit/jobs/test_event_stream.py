@@ -133,6 +133,12 @@ async def test_a_job_that_has_ended_before(service: Service) -> None:
         assert (end.event.kind, end.event.status) == (EventKind.ENDED, Status.FAILED)
         assert end.event.at == end.job.record.finished_at
         assert await reading.over()
+    # A reader that was cut off before the end has no id, or an earlier one: it gets the end.
+    for since in (None, ("another epoch", 1)):
+        async with service.read(OfJob("a"), since) as reading:
+            assert (await reading.begin()).id is None
+            assert reading.stream.id == (since or ("", 0))
+            assert await reading.kinds(1) == ["ended"]
     # A browser connects again when a stream ends; then there is nothing left for it.
     assert not await EventStream(service.client, service.hub, OfJob("a"), end.id).open()
 
