@@ -66,7 +66,7 @@ def service(environment: Mapping[str, str]) -> Iterator[tuple[str, psutil.Proces
     with tempfile.TemporaryDirectory() as folder:
         variables = {"ACESTEP_DATA": folder, "ACESTEP_LIMITS__QUEUE": "10000"}
         process = subprocess.Popen(
-            [program, "serve", "--port", str(port)], env=os.environ | variables | environment
+            [program, "serve", "--port", str(port)], env={**os.environ, **variables, **environment}
         )
         try:
             while not _is_ready(url):
