@@ -25,10 +25,12 @@ LATE_SECONDS = 1.0
 class Begin:
     """Where a stream begins: the jobs of its topic, see State.
 
-    ``reset``: the reader had read events before, but not all events after them are known any more.
+    ``id`` is None if the job has ended: then its end follows at once, and a reader that is cut off
+    between the two has to get both again. ``reset``: the reader had read events before, but not all
+    events after them are known any more.
     """
 
-    id: EventId
+    id: EventId | None
     jobs: tuple[Snapshot, ...]
     reset: bool
 
@@ -103,7 +105,7 @@ class EventStream:
             while True:
                 while self._next:
                     item = await self._with_job(self._next.popleft())
-                    self._passed = item.id
+                    self._passed = item.id or self._passed
                     yield item
                     if self._is_last(item):
                         return
@@ -175,12 +177,13 @@ class EventStream:
         self._read = (found.epoch, found.version)
 
     def _begin(self, state: State, *, reset: bool) -> None:
-        self._next.append(Begin(state.id, state.jobs, reset))
         self._read = state.id
-        if isinstance(self._topic, OfJob):
+        if isinstance(self._topic, OfJob) and state.jobs[0].record.status.ended:
             (job,) = state.jobs
-            if job.record.status.ended:
-                self._next.append(Happened(state.id, _end(job), job))
+            self._next.append(Begin(None, state.jobs, reset))
+            self._next.append(Happened(state.id, _end(job), job))
+        else:
+            self._next.append(Begin(state.id, state.jobs, reset))
 
 
 def _end(job: Snapshot) -> JobEvent:

@@ -86,10 +86,12 @@ def test_streams_of_single_jobs_end_with_their_jobs(service: Service, jobs: int)
     for job_id, stream in zip(ids, streams, strict=True):
         events = stream.result()
         names = [event.name for event in events]
-        assert (names[0], names[-1]) == ("state", "ended")
-        assert names.count("state") == names.count("ended") == 1, names
+        assert (names[0], names[-1], names.count("ended")) == ("state", "ended", 1)
+        if set(names) == {"state", "ended"}:
+            continue  # it ended before it was followed, and may have been cut off before its end
+        assert names.count("state") == 1, names
         versions = [event.version for event in events]
-        assert len(events) == 2 or all(a < b for a, b in itertools.pairwise(versions)), versions
+        assert all(a < b for a, b in itertools.pairwise(versions)), versions
         assert events[-1].data["job"] == service.job(job_id)
 
 

@@ -85,10 +85,11 @@ class EventResponse(EventSourceResponse):
 
 
 def _sse(
-    name: str, event_id: EventId, data: dict[str, Any], retry: int | None = None
+    name: str, event_id: EventId | None, data: dict[str, Any], retry: int | None = None
 ) -> ServerSentEvent:
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return ServerSentEvent(text, event=name, id=_text(event_id), retry=retry, sep="\n")
+    id_text = _text(event_id) if event_id else None
+    return ServerSentEvent(text, event=name, id=id_text, retry=retry, sep="\n")
 
 
 def _text(event_id: EventId) -> str:

@@ -75,6 +75,11 @@ class Service:
             yield Reading(stream, items)
 
 
+def id_of(item: Begin | Happened) -> EventId:
+    assert item.id is not None
+    return item.id
+
+
 class Reading:
     """A stream that is being read."""
 
@@ -133,6 +138,12 @@ async def test_a_job_that_has_ended_before(service: Service) -> None:
         assert (end.event.kind, end.event.status) == (EventKind.ENDED, Status.FAILED)
         assert end.event.at == end.job.record.finished_at
         assert await reading.over()
+    # A reader that was cut off before the end has no id, or an earlier one: it gets the end.
+    for since in (None, ("another epoch", 1)):
+        async with service.read(OfJob("a"), since) as reading:
+            assert (await reading.begin()).id is None
+            assert reading.stream.id == (since or ("", 0))
+            assert await reading.kinds(1) == ["ended"]
     # A browser connects again when a stream ends; then there is nothing left for it.
     assert not await EventStream(service.client, service.hub, OfJob("a"), end.id).open()
 
@@ -263,17 +274,16 @@ async def test_a_slow_reader_gets_everything(
     """More than waits for it in the process: the rest is read from the log."""
     monkeypatch.setattr("acestep_ray.jobs.event_hub.MOST_WAITING", 3)
     async with service.read(OfOwner("")) as reading:
-        begin = await reading.begin()
+        epoch, start = id_of(await reading.begin())
         await submit(service.coordinator, "first")
         assert await reading.kinds(1) == ["submitted"]
         for n in range(10):
             await submit(service.coordinator, f"{n}")
-        last = begin.id[0], begin.id[1] + 11
-        await until(lambda: service.hub.at == last)
+        await until(lambda: service.hub.at == (epoch, start + 11))
         items = [await reading.next() for _ in range(10)]
-        assert [item.id[1] for item in items] == list(range(2, 12))
+        assert [id_of(item)[1] for item in items] == list(range(2, 12))
         await submit(service.coordinator, "last")
-        assert (await reading.next()).id[1] == 12
+        assert id_of(await reading.next()) == (epoch, 12)
 
 
 async def test_the_id_of_a_silent_stream_moves_on_with_the_others_events(
@@ -283,13 +293,13 @@ async def test_the_id_of_a_silent_stream_moves_on_with_the_others_events(
     to its job."""
     await submit(service.coordinator, "a")
     async with service.read(OfJob("a")) as reading:
-        begin = await reading.begin()
+        epoch, start = id_of(await reading.begin())
         following = asyncio.create_task(reading.next())
         await submit(service.coordinator, "b", "c", "d")
-        await until(lambda: reading.stream.id[1] == begin.id[1] + 3)
+        await until(lambda: reading.stream.id == (epoch, start + 3))
         await ask(service.coordinator, Cancel("a"))
         end = await following
-        assert reading.stream.id == end.id == (begin.id[0], begin.id[1] + 4)
+        assert reading.stream.id == end.id == (epoch, start + 4)
 
 
 async def test_the_id_of_a_stream_never_promises_what_was_not_passed_on(
@@ -297,12 +307,12 @@ async def test_the_id_of_a_stream_never_promises_what_was_not_passed_on(
 ) -> None:
     await submit(service.coordinator, "a")
     async with service.read(OfOwner("")) as reading:
-        begin = await reading.begin()
+        epoch, start = id_of(await reading.begin())
         await submit(service.coordinator, "b", "c")
-        await until(lambda: service.hub.at == (begin.id[0], 3))
-        assert reading.stream.id == begin.id
+        await until(lambda: service.hub.at == (epoch, start + 2))
+        assert reading.stream.id == (epoch, start)
         item = await reading.next()
-        assert reading.stream.id == item.id == (begin.id[0], 2)
+        assert reading.stream.id == item.id == (epoch, start + 1)
 
 
 async def test_there_is_a_most(service: Service) -> None:

@@ -289,7 +289,7 @@ async def test_serve_s_error_for_a_client_that_has_gone_ends_the_stream_silently
         "root_path": "", "query_string": b"", "http_version": "1.1", "scheme": "http",
         "server": ("music", 80), "client": ("1.2.3.4", 5), "asgi": {"version": "3.0"},
     }  # fmt: skip
-    serving = asyncio.create_task(api.app(scope, receive, send))  # type: ignore[arg-type]
+    serving = asyncio.ensure_future(api.app(scope, receive, send))
     async with asyncio.timeout(IN_TIME):
         await begun.wait()
         assert api.service._hub._number == 1
