@@ -13,6 +13,7 @@ from acestep_ray.startup.doctor.ports import check_ports
 from acestep_ray.startup.doctor.ray_check import check_ray
 from acestep_ray.startup.doctor.result import Check
 from acestep_ray.startup.doctor.storage import check_audio_storage, check_disks
+from acestep_ray.startup.doctor.traces import check_traces
 from acestep_ray.startup.serve_config import CHECK_SECONDS
 
 CHECKS: tuple[Check, ...] = (
@@ -28,6 +29,7 @@ CHECKS: tuple[Check, ...] = (
     Check("storage", check_audio_storage, 20.0, asked="the audio storage"),
     Check("disks", check_disks, asked="a disk"),
     Check("job store", check_job_store, 20.0, asked="the job store"),
+    Check("traces", check_traces),
     Check("port", check_ports),
     Check("access", check_access),
 )

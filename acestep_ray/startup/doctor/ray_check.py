@@ -7,9 +7,12 @@ from pathlib import Path
 
 import psutil
 
+from acestep_ray.startup.checks import is_loopback
+from acestep_ray.startup.doctor.folders import existing, why_unwritable
 from acestep_ray.startup.doctor.interpreter import RAY, installed, requirements, wrong_version
 from acestep_ray.startup.doctor.result import Result, ok, problem, warning
 from acestep_ray.startup.doctor.setup import Setup
+from acestep_ray.startup.launcher import environment
 from acestep_ray.startup.process_tree import lives
 
 AUTH_MODES = ("disabled", "token")
@@ -31,6 +34,7 @@ def check_ray(setup: Setup) -> Iterator[Result]:
         if needed.name == RAY and not needed.specifier.contains(version, prereleases=True):
             yield warning(wrong_version(needed, version))
     yield from _authentication()
+    yield from _open_ports()
     yield from _left_over()
     yield from _other_nodes(setup)
     yield from _stale_address()
@@ -43,21 +47,43 @@ def _authentication() -> Iterator[Result]:
     if mode is None:
         return
     if mode.lower() not in AUTH_MODES:
-        yield problem(
-            f"RAY_AUTH_MODE is none of {', '.join(AUTH_MODES)}: unset it; `acestep-ray serve` "
-            "itself needs no token."
+        yield warning(
+            f"RAY_AUTH_MODE is none of {', '.join(AUTH_MODES)}, and Ray takes it for disabled, so "
+            "that it asks for no token: correct it, or unset it."
         )
     if mode.lower() != "token" or os.environ.get("RAY_AUTH_TOKEN"):
         return
     named = os.environ.get("RAY_AUTH_TOKEN_PATH")
     file = Path(named) if named else Path.home() / ".ray" / "auth_token"
-    folder = next(one for one in file.absolute().parents if one.exists())
     if file.exists() and not os.access(file, os.R_OK):
         yield problem(f"{file}, Ray's token, cannot be read: let this user read it.")
-    elif not file.exists() and (named or not os.access(folder, os.W_OK)):
+    elif named and not (file.exists() and file.stat().st_size):
         yield problem(
-            f"RAY_AUTH_MODE=token, but there is no token in {file}: make one with `ray "
-            "get-auth-token --generate`, or unset RAY_AUTH_MODE."
+            f"RAY_AUTH_MODE=token, but there is no token in {file}: write one there, or unset "
+            "RAY_AUTH_TOKEN_PATH."
+        )
+    elif not file.exists() and why_unwritable(existing(file.parent)):
+        yield problem(
+            f"RAY_AUTH_MODE=token, but there is no token in {file}, and Ray cannot write one: let "
+            "this user write there, or unset RAY_AUTH_MODE."
+        )
+
+
+def _open_ports() -> Iterator[Result]:
+    """Ray listens on every address of its node, and calls that reach it may hold any code."""
+    if environment()["RAY_AUTH_MODE"].lower() == "token":
+        return
+    addresses = [
+        address.address
+        for name in psutil.net_if_addrs().values()
+        for address in name
+        if address.family == socket.AF_INET and not is_loopback(address.address)
+    ]
+    if addresses:
+        yield warning(
+            f"Ray's ports are open on {', '.join(addresses)} and ask for no token, so that whoever "
+            "reaches them can run programs here: set RAY_AUTH_MODE=token, or close them with a "
+            "firewall."
         )
 
 

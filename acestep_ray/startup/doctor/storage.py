@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,6 +11,7 @@ import psutil
 from acestep_ray.artifacts.bucket import ENDPOINTS
 from acestep_ray.artifacts.local_folder import root_of
 from acestep_ray.startup.checks import is_loopback
+from acestep_ray.startup.doctor.folders import existing, why_unwritable
 from acestep_ray.startup.doctor.result import Result, ok, problem, refusal, warning
 from acestep_ray.startup.doctor.setup import Setup
 from acestep_ray.startup.ray_node import folder_for_sockets
@@ -67,19 +67,12 @@ def check_disks(setup: Setup) -> Iterator[Result]:
         yield from _room(folder, what, free)
     if settings.store_on_one_node:
         yield from _kind_of_disk(existing(settings.data))
-    try:
-        tempfile.TemporaryFile(dir=temporary).close()
-    except OSError as error:
+    if why := why_unwritable(temporary):
         yield problem(
-            f"temporary files cannot be made in {temporary} ({error.strerror}): name a folder that "
-            "this user may write in TMPDIR."
+            f"temporary files cannot be made in {temporary} ({why}): name a folder that this user "
+            "may write in TMPDIR."
         )
     yield ok("; ".join(shown))
-
-
-def existing(folder: Path) -> Path:
-    """The folder, or the nearest one above it that exists."""
-    return next(one for one in (folder, *folder.absolute().parents) if one.exists())
 
 
 def file_system(folder: Path) -> str:

@@ -1,10 +1,13 @@
 """Ray's variables, and what nodes that ended have left."""
 
+import socket
 import subprocess
+from collections import namedtuple
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from acestep_ray.startup.doctor import ray_check
@@ -56,22 +59,46 @@ def test_an_address_that_leads_nowhere_is_reported(
     assert any(f"{file} names a Ray cluster that does not answer" in w for w in warnings(doctor))
 
 
-@pytest.mark.parametrize(
-    ("variables", "message"),
-    [
-        ({"RAY_AUTH_MODE": "tokn"}, "RAY_AUTH_MODE is none of disabled, token"),
-        (
-            {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": "/nowhere/token"},
-            "there is no token in /nowhere/token",
-        ),
-    ],
-)
-def test_a_mode_without_its_token_is_a_problem(
-    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], message: str
+Address = namedtuple("Address", ["family", "address"])
+
+
+def test_ports_that_ask_for_no_token_are_a_warning(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    assert message in doctor.problem("ray")
+    """Ray listens on all addresses, whatever http_options.host is."""
+    inside = Address(socket.AF_INET, "127.0.0.1")
+    outside = Address(socket.AF_INET, "192.0.2.7")
+    monkeypatch.setattr(psutil, "net_if_addrs", lambda: {"lo": [inside], "eth0": [outside]})
+    (warning,) = [one for one in warnings(doctor) if "192.0.2.7" in one]
+    assert "set RAY_AUTH_MODE=token" in warning
+    monkeypatch.setattr(psutil, "net_if_addrs", lambda: {"lo": [inside]})
+    assert not any("ask for no token" in one for one in warnings(doctor))
+    monkeypatch.setattr(psutil, "net_if_addrs", lambda: {"eth0": [outside]})
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.setenv("RAY_AUTH_TOKEN", "a token")
-    if variables["RAY_AUTH_MODE"] == "token":
-        assert warnings(doctor) is not None
+    assert not any("ask for no token" in one for one in warnings(doctor))
+
+
+def test_a_misspelt_mode_is_a_warning_because_it_asks_for_no_token(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "tokn")
+    assert any("RAY_AUTH_MODE is none of disabled, token" in one for one in warnings(doctor))
+
+
+def test_a_mode_without_its_token_is_a_problem(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "token"
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(file))
+    assert f"there is no token in {file}" in doctor.problem("ray")
+    file.write_text("")
+    assert f"there is no token in {file}" in doctor.problem("ray")
+    file.write_text("a token")
+    assert not any("token" in one for one in warnings(doctor))
+    monkeypatch.delenv("RAY_AUTH_TOKEN_PATH")
+    monkeypatch.setenv("HOME", "/sys")
+    assert "and Ray cannot write one" in doctor.problem("ray")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "a token")
+    assert not any("token" in one for one in warnings(doctor))
