@@ -1,15 +1,19 @@
 """Which web pages may call the service from a browser: CORS, and what CORS does not prevent."""
 
+import logging
 import re
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from acestep_ray.api.problems import Problem, ProblemCode
 from acestep_ray.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 LOOPBACK = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?"
 METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
@@ -34,11 +38,15 @@ class ForeignPages:
         self._loopback = "loopback" in settings.cors_origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD", "OPTIONS"):
+        if scope["type"] == "http":
             headers = Headers(scope=scope)
             origin = headers.get("origin", "")
-            if origin and not self._allows(origin, headers):
-                await _refusal().response()(scope, receive, send)
+            # CORS answers a preflight before, if any page is allowed.
+            asks = "access-control-request-method" in headers
+            changes = scope["method"] not in ("GET", "HEAD", "OPTIONS")
+            refusable = changes or (scope["method"] == "OPTIONS" and asks)
+            if origin and refusable and not self._allows(origin, headers):
+                await _refused(origin)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -63,12 +71,25 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _refusal() -> Problem:
+class PreflightRefusals(CORSMiddleware):
+    """CORS, with a reason for whoever looks for the cause in the browser's tools or in the log."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """The response to a browser that asks whether a page may call."""
+        origin = request_headers["origin"]
+        if self.is_allowed_origin(origin):
+            return super().preflight_response(request_headers)
+        return _refused(origin)
+
+
+def _refused(origin: str) -> Response:
+    logger.warning("A web page of the origin %.200r is refused: see ACESTEP_CORS_ORIGINS", origin)
     return Problem(
         ProblemCode.FOREIGN_ORIGIN,
         "This web page may not use the service: its origin is not one that the server's setting "
-        "ACESTEP_CORS_ORIGINS names.",
-    )
+        f"ACESTEP_CORS_ORIGINS names; it is {origin[:200]!r}.",
+        headers={"Vary": "Origin"},
+    ).response()
 
 
 def add_cross_origin(app: FastAPI, settings: Settings) -> None:
@@ -82,7 +103,7 @@ def add_cross_origin(app: FastAPI, settings: Settings) -> None:
     if not (origins or loopback):
         return
     app.add_middleware(
-        CORSMiddleware,
+        PreflightRefusals,
         allow_origins=origins,
         allow_origin_regex=LOOPBACK if loopback else None,
         allow_methods=METHODS,

@@ -53,7 +53,8 @@ async def test_pages_of_this_machine(api: ApiHarness, origin: str) -> None:
 )  # fmt: skip
 async def test_foreign_pages(api: ApiHarness, origin: str) -> None:
     answer = await api.http.options(URL, headers=preflight(origin))
-    assert answer.status_code == 400 and "access-control-allow-origin" not in answer.headers
+    problem_of(answer, 403, "foreign_origin")
+    assert "access-control-allow-origin" not in answer.headers
     answer = await api.http.get("/v1/stats", headers={"Origin": origin})
     assert "access-control-allow-origin" not in answer.headers
 
@@ -95,9 +96,35 @@ async def test_all_pages_when_asked_for(make_api: MakeHarness) -> None:
 
 async def test_no_page_when_asked_for(make_api: MakeHarness) -> None:
     api = await make_api(cors_origins="none")
-    assert (await api.http.options(URL, headers=preflight(PAGE))).status_code == 405
+    problem_of(await api.http.options(URL, headers=preflight(PAGE)), 403, "foreign_origin")
     answer = await api.http.get("/v1/stats", headers={"Origin": PAGE})
     assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize("setting", ["loopback", "none", "https://friend.example"])
+async def test_who_looks_for_the_cause_of_a_refused_preflight_finds_the_setting(
+    make_api: MakeHarness, caplog: pytest.LogCaptureFixture, setting: str
+) -> None:
+    """A page only learns that the call failed: the browser's tools and the log show why."""
+    api = await make_api(cors_origins=setting, api_key="k")
+    answer = await api.http.options("/release_task", headers=preflight("https://daw.example"))
+    problem = problem_of(answer, 403, "foreign_origin")
+    assert "ACESTEP_CORS_ORIGINS" in problem["detail"] and "Origin" in answer.headers["vary"]
+    assert "https://daw.example" in problem["detail"]
+    (line,) = [r.getMessage() for r in caplog.records if "ACESTEP_CORS_ORIGINS" in r.getMessage()]
+    assert "https://daw.example" in line
+
+
+async def test_the_log_names_the_page_of_a_refused_form(
+    api: ApiHarness, caplog: pytest.LogCaptureFixture
+) -> None:
+    await api.http.post(URL, data={"caption": "x"}, headers={"Origin": "https://evil.example"})
+    assert "https://evil.example" in caplog.text
+
+
+async def test_options_without_a_page_are_answered_as_before(make_api: MakeHarness) -> None:
+    api = await make_api(cors_origins="none")
+    assert (await api.http.options(URL)).status_code == 405
 
 
 def test_the_setting_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
