@@ -14,6 +14,7 @@ from acestep_ray.api.middleware.cross_origin import add_cross_origin
 from acestep_ray.api.middleware.lingering_close import LingeringClose
 from acestep_ray.api.middleware.request_context import RequestContext
 from acestep_ray.api.middleware.request_metrics import RequestMetrics, Templates
+from acestep_ray.api.middleware.trailing_slash import TrailingSlash
 from acestep_ray.api.middleware.unhandled_errors import UnhandledErrors
 from acestep_ray.api.openapi import TITLE, openapi_document
 from acestep_ray.api.repeats import Repeats
@@ -73,6 +74,7 @@ def create_app(
     add_handlers(app, meter)
     # The last one added is the outermost.
     app.add_middleware(Authentication, settings=settings)
+    app.add_middleware(TrailingSlash)
     app.add_middleware(ApiPrefix)
     app.add_middleware(UnhandledErrors)
     add_cross_origin(app, settings)

@@ -12,8 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
+from acestep_ray.api.middleware.api_prefix import route_path
 from acestep_ray.api.problems import FieldError, Problem, ProblemCode, invalid_values
-from acestep_ray.api.query_parameters import parameter_error
+from acestep_ray.api.query_parameters import missing_parameter, parameter_error
+from acestep_ray.api.upstream.not_served import is_not_served
 from acestep_ray.artifacts.store import StorageError
 from acestep_ray.jobs.event_hub import TooManyStreams
 from acestep_ray.jobs.store.errors import (
@@ -82,6 +84,8 @@ async def _http(request: Request, error: Exception) -> Response:
     detail = str(error.detail)
     if status == HTTPStatus.NOT_FOUND:
         detail = "There is no such route; GET /docs shows those there are."
+        if is_not_served(path := route_path(request.scope)):
+            detail = f"{path} is a route of upstream's API that is not served by this service yet."
     elif status == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = _allowed(request)
         detail = f"This route takes {headers['Allow']} only."
@@ -103,7 +107,9 @@ def _invalid(error: RequestValidationError) -> Problem:
     wrong: dict[str, FieldError] = {}
     for one in error.errors():
         name = str(one["loc"][-1])
-        wrong.setdefault(name, parameter_error(name, one.get("input")))
+        missing = one["type"] == "missing"
+        entry = missing_parameter(name) if missing else parameter_error(name, one.get("input"))
+        wrong.setdefault(name, entry)
     return invalid_values(list(wrong.values()))
 
 

@@ -20,3 +20,8 @@ LEGAL = {
 def parameter_error(name: str, value: object) -> FieldError:
     """An error entry that contains what the parameter accepts."""
     return FieldError(name, f"{name} must be {LEGAL[name]}; got {str(value)[:60]!r}.", LEGAL[name])
+
+
+def missing_parameter(name: str) -> FieldError:
+    """An error entry for a parameter that must be sent and was not."""
+    return FieldError(name, f"{name} is missing: it must be {LEGAL[name]}.", LEGAL[name])

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from acestep_ray.api.middleware.api_prefix import route_path
 from acestep_ray.api.problems import Problem, ProblemCode
+from acestep_ray.api.upstream.not_served import is_not_served
 from acestep_ray.settings import Limits, Settings
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
@@ -53,7 +54,8 @@ class Authentication:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        keys, sent = _keys(headers, upstream=path in UPSTREAM_PATHS)
+        upstream = path in UPSTREAM_PATHS or is_not_served(path)
+        keys, sent = _keys(headers, upstream=upstream)
         if any(_fits(key.encode("latin-1", "replace"), self._digest) for key in keys):
             await self._app(scope, receive, send)
             return

@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from acestep_ray.api.middleware.api_prefix import PREFIX, route_path
+from acestep_ray.api.middleware.trailing_slash import without_slash
 from acestep_ray.metrics import HTTP_REQUESTS, HTTP_SECONDS, OTHER, Meter
 
 METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"})
@@ -76,6 +77,7 @@ class Templates:
         path = route_path(scope)
         if path.startswith(f"{PREFIX}/"):
             path = path.removeprefix(PREFIX)
+        path = without_slash(path)
         if path in self._fixed:
             return path
         found = (template for pattern, template in self._patterns if pattern.match(path))

@@ -109,7 +109,8 @@ def looks_like_lyrics(text: str) -> bool:
 def _content(messages: object) -> tuple[list[str], list[object]]:
     """Texts and audio of the last message of a user."""
     if not isinstance(messages, list):
-        raise Problem(ProblemCode.MALFORMED_BODY, "messages must be a list of messages.")
+        name = "messages is missing: it" if messages is None else "messages"
+        raise Problem(ProblemCode.MALFORMED_BODY, f"{name} must be a list of messages.")
     asked = [m for m in messages if isinstance(m, dict) and m.get("role", "user") == "user"]
     content = asked[-1].get("content") if asked else None
     if isinstance(content, str):

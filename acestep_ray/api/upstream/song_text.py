@@ -118,8 +118,13 @@ async def _write(
     limits = context.settings.limits
     song = read_song(await _fields(request, context), limits)
     if kind == "understand" and len(song.request.codes) != 1:
-        sent = f"got {len(song.request.codes)}"
-        problem = f"audio_code_string must be the audio codes of one take; {sent}."
+        takes = len(song.request.codes)
+        problem = (
+            f"audio_code_string must be the audio codes of one take; got those of {takes}."
+            if takes
+            else "audio_code_string is missing: send the audio codes of one take, as the result of "
+            "a job with thinking has them."
+        )
         raise invalid_values([field_error("audio_code_string", problem, limits)])
     planner, model = await _choose(song, context)
     order = write_request(kind, song, model, limits)
