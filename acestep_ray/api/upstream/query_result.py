@@ -66,7 +66,7 @@ def task_ids(body: Body) -> list[str]:
         value = _listed(value)
     if value is None:
         value = []
-    if not isinstance(value, list) or not all(isinstance(one, str | int) for one in value):
+    if not isinstance(value, list):
         raise Problem(
             ProblemCode.MALFORMED_BODY,
             "task_id_list must be a list of the task_ids of POST /release_task, or its JSON text.",
@@ -75,8 +75,18 @@ def task_ids(body: Body) -> list[str]:
         raise Problem(
             ProblemCode.MALFORMED_BODY, f"task_id_list may name {MOST_TASKS} tasks at most."
         )
+    return [_as_text(one) for one in value]
+
+
+def _as_text(one: object) -> str:
+    """An id as it is sent back. What cannot be one is an unknown task, in a text of its own."""
+    if not isinstance(one, str):
+        try:
+            one = json.dumps(one, ensure_ascii=False)
+        except RecursionError:
+            one = "[…]"
     # Half a surrogate pair cannot be sent back.
-    return [printable(str(one).strip()) for one in value]
+    return printable(one.strip())
 
 
 def _listed(text: str) -> object:
