@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from acestep_ray.api.request.coercion import FALSE, TRUE
 from acestep_ray.api.request.generate_request import FIELDS, GenerateRequest
+from acestep_ray.api.request.path_refusal import NOT_FETCHED, is_url
 from acestep_ray.api.request.unsupported_fields import (
     IGNORED,
     REFUSED,
@@ -149,11 +150,12 @@ def _resolve_level(found: Resolved, left: dict[str, object], path: str) -> None:
             sentence = f"{path}{spelling} is not served yet: {REFUSED[name]}."
             found.errors.setdefault(name, sentence)
     for spelling in [spelling for spelling in FILE_NAMES if spelling in left]:
-        del left[spelling]
+        url = is_url(left.pop(spelling))
         name = FILE_NAMES[spelling]
         found.errors[name] = (
             f"{path}{spelling} must be a file of a multipart/form-data body "
             f'(curl -F "{name}=@song.mp3"); for a file on the server use {name}_path.'
+            f"{f' {NOT_FETCHED}' if url else ''}"
         )
     for spelling in [spelling for spelling in IGNORED_NAMES if spelling in left]:
         if is_lost(IGNORED_NAMES[spelling], left.pop(spelling)):

@@ -36,7 +36,7 @@ class Body:
     anything.
 
     ``ignored``: names of unknown files, and parts without ``=``. ``repeated``: names that were sent
-    more than once.
+    more than once. ``unknown_files``: names of files that are not read.
     """
 
     fields: Mapping[str, object]
@@ -45,6 +45,7 @@ class Body:
     fingerprint: str
     ignored: tuple[str, ...] = ()
     repeated: tuple[str, ...] = ()
+    unknown_files: tuple[str, ...] = ()
 
 
 async def read_body(
@@ -62,7 +63,15 @@ async def read_body(
         if media.kind == "multipart":
             form = await read_multipart(chunks, media, limits, folder, also)
             digest = fingerprint(form.fields, form.files)
-            return Body(form.fields, True, form.files, digest, form.ignored, form.repeated)
+            return Body(
+                form.fields,
+                True,
+                form.files,
+                digest,
+                form.ignored,
+                form.repeated,
+                form.unknown_files,
+            )
         data = b"".join([chunk async for chunk in chunks])
     return _read_text(data, media, also)
 

@@ -1,12 +1,18 @@
 """The rules for several values of a request: checked values -> JobSpec, warnings, errors."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from acestep_ray.api.request.aliases import FILE_NAMES
 from acestep_ray.api.request.engine_choice import NoSuchModel, choose_decoder, one_of, plan_with
 from acestep_ray.api.request.field_values import RANDOM, fix_seeds
 from acestep_ray.api.request.generate_request import GenerateRequest
 from acestep_ray.api.request.song_writing import writing_field
-from acestep_ray.api.request.validation import ValidatedRequest, ValidationReport
+from acestep_ray.api.request.validation import (
+    ValidatedRequest,
+    ValidationReport,
+    shown_names,
+)
 from acestep_ray.decoder.instruction import own_instruction
 from acestep_ray.decoder.protocol import SOURCE_TASKS, WINDOW_TASKS, DecodeParameters
 from acestep_ray.jobs.spec import JobSpec
@@ -31,14 +37,19 @@ class JobDraft:
 
 
 def admit(
-    checked: ValidatedRequest, settings: Settings, deployed: Deployed, files: frozenset[str]
+    checked: ValidatedRequest,
+    settings: Settings,
+    deployed: Deployed,
+    files: frozenset[str],
+    unknown_files: Sequence[str] = (),
 ) -> tuple[JobDraft, ValidationReport]:
     """Apply every rule that needs more than one field, or what is deployed.
 
-    ``files``: the names of the form's files. The spec may only be used if the ValidationReport has
-    no errors. Raises Problem 503 if an engine that the request needs is not ready yet.
+    ``files``: the names of the form's files; ``unknown_files``: those of files that are not read.
+    The spec may only be used if the ValidationReport has no errors. Raises Problem 503 if an engine
+    that the request needs is not ready yet.
     """
-    return _Admission(checked, settings, deployed, files).run()
+    return _Admission(checked, settings, deployed, files, unknown_files).run()
 
 
 class _Admission:
@@ -48,7 +59,9 @@ class _Admission:
         settings: Settings,
         deployed: Deployed,
         files: frozenset[str],
+        unknown_files: Sequence[str],
     ) -> None:
+        self.unknown_files = unknown_files
         self.request: GenerateRequest = checked.request
         self.sent = checked.sent
         self.settings = settings
@@ -195,9 +208,17 @@ class _Admission:
             self.found.refuse(
                 "src_audio_path",
                 f"task_type {task} needs source audio: the file src_audio of a multipart form, "
-                f"src_job_id, or src_audio_path{codes_too}.",
+                f"src_job_id, or src_audio_path{codes_too}.{self.misnamed()}",
             )
         return self.has_source
+
+    def misnamed(self) -> str:
+        """A sentence about files whose names are not read; empty if there are none."""
+        if not self.unknown_files:
+            return ""
+        sent = shown_names(self.unknown_files)
+        read = ", ".join(name for name in FILE_NAMES if name.islower())
+        return f" A file came as {sent}; files are read under these names only: {read}."
 
     def duration(self, codes: tuple[tuple[int, ...], ...], plan: PlanParameters | None) -> None:
         """Report values that are not possible with this length, and illegal repaint windows."""

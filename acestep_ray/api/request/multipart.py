@@ -26,7 +26,8 @@ _WRITE_BYTES = 1 << 20
 
 @dataclass
 class Form:
-    """``ignored``: names of unknown parts; their bytes were read and dropped.
+    """``ignored``: names of unknown parts; their bytes were read and dropped. ``unknown_files``:
+    those of them that are files.
 
     ``repeated``: names that were sent more than once.
     """
@@ -35,6 +36,7 @@ class Form:
     files: dict[str, Upload] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     repeated: tuple[str, ...] = ()
+    unknown_files: tuple[str, ...] = ()
 
 
 async def read_multipart(
@@ -89,6 +91,7 @@ class _Reader:
         self._files: dict[str, FilePart] = {}
         self._ignored: dict[str, None] = {}
         self._repeated: dict[str, None] = {}
+        self._unknown_files: dict[str, None] = {}
         self._text_size = 0
         self._parts = 0
         self._into: TextPart | FilePart | str | None = None
@@ -131,7 +134,13 @@ class _Reader:
             elif upload := part.upload():
                 files[name] = upload
         fields, repeated = gather(pairs)
-        return Form(fields, files, tuple(self._ignored), (*repeated, *self._repeated))
+        return Form(
+            fields,
+            files,
+            tuple(self._ignored),
+            (*repeated, *self._repeated),
+            tuple(self._unknown_files),
+        )
 
     def _begin(self, headers: PartHeaders) -> None:
         self._parts += 1
@@ -146,6 +155,8 @@ class _Reader:
         else:
             if headers.is_file:
                 self._ignored[headers.name] = None
+            if headers.named:
+                self._unknown_files[headers.name] = None
             self._into = headers.name
 
     def _open(self, name: str, headers: PartHeaders) -> FilePart | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from acestep_ray.api.problems import FieldError
 from acestep_ray.api.request.body import Body
 from acestep_ray.api.request.generate_request import GenerateRequest
+from acestep_ray.api.request.path_refusal import path_refusal
 from acestep_ray.api.request.validation import field_error
 from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.audio.ingest.allowed_paths import OutsideRoots, PathRefused, open_under
@@ -63,13 +64,9 @@ class SourceReader:
                 finally:
                     os.close(descriptor)
         except OutsideRoots as error:
-            # The folders as in the setting, which clients may know; no other path is shown.
-            return self._refused(
-                name,
-                f"{error} It allows {self._settings.audio_root_names} (its setting "
-                f"ACESTEP_AUDIO_ROOTS). Or send the file itself, as {field} of a "
-                "multipart/form-data body.",
-            )
+            why = path_refusal(str(getattr(request, name)), error, self._settings)
+            cure = f"Or send the file itself, as {field} of a multipart/form-data body."
+            return self._refused(name, f"{why} {cure}")
         except PathRefused as error:
             return self._refused(name, str(error))
         except AudioRejected as error:

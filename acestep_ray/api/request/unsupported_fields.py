@@ -9,13 +9,16 @@ from collections.abc import Mapping
 
 from acestep_ray.api.request.coercion import FALSE, TRUE
 
-_NO_ANALYSIS = "songs are made here, not analysed"
+_NO_ANALYSIS = (
+    "songs are made here, not analysed; POST /v1/understand describes one from its audio codes"
+)
 
 REFUSED: Mapping[str, str] = {
     "global_caption": "say it in caption",
     "analysis_only": _NO_ANALYSIS,
     "full_analysis_only": _NO_ANALYSIS,
-    "extract_codes_only": _NO_ANALYSIS,
+    "extract_codes_only": "songs are made here; the audio codes of one that the LM planned are in "
+    "its result",
 }
 """Fields that are refused if they ask for something -> what to send instead."""
 

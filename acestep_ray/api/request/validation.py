@@ -1,6 +1,7 @@
 """Raw values -> checked values. The errors name every wrong field and what it accepts."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,12 +50,12 @@ def check(body: Body, limits: Limits) -> ValidatedRequest:
     warnings = [*found.warnings]
     if body.repeated:
         warnings.insert(
-            0, f"Sent more than once, only the first is used: {_names([*body.repeated])}."
+            0, f"Sent more than once, only the first is used: {shown_names([*body.repeated])}."
         )
     if found.lost:
-        warnings.insert(0, f"Not served yet, ignored: {_names(found.lost)}.")
+        warnings.insert(0, f"Not served yet, ignored: {shown_names(found.lost)}.")
     if unknown := [*found.unknown, *body.ignored]:
-        warnings.insert(0, f"Unknown fields, ignored: {_names(unknown)}.")
+        warnings.insert(0, f"Unknown fields, ignored: {shown_names(unknown)}.")
     return ValidatedRequest(
         request=request,
         sent=frozenset(map(api_name, request.model_fields_set)),
@@ -102,7 +103,8 @@ def _shown(value: object) -> str:
     return printable(text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}…")
 
 
-def _names(names: list[str]) -> str:
+def shown_names(names: Iterable[str]) -> str:
+    """Names that a client chose, as one line for messages and logs; the first twenty, shortened."""
     names = [name or "(no name)" for name in names]
     shown = [name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…" for name in names]
     more = len(names) - _MOST_NAMES

@@ -95,7 +95,8 @@ async def admit_request(
     """
     deployed = await deployed_for(checked, context)
     try:
-        draft, found = admit(checked, context.settings, deployed, frozenset(body.files))
+        files = frozenset(body.files)
+        draft, found = admit(checked, context.settings, deployed, files, body.unknown_files)
     except Problem:
         _refuse_wrong_values(checked)
         raise

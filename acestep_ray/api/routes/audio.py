@@ -85,7 +85,8 @@ async def find_take(job_id: str, name: str, context: AppContext) -> tuple[JobSpe
     for take in result.takes:
         if name == take.name:
             return spec, take
-    raise Problem(ProblemCode.AUDIO_NOT_FOUND, "The job has no such take.")
+    names = ", ".join(take.name for take in sorted(result.takes, key=lambda take: take.index))
+    raise Problem(ProblemCode.AUDIO_NOT_FOUND, f"The job has no such take; it has {names}.")
 
 
 async def _answer(

@@ -57,11 +57,21 @@ async def find_takes(
             continue
         if path in checked.sent:
             checked = _without(checked, path, f"{path} is not used: {job} came too.")
-        found = await _take(field, checked, context)
+        found = await _takes(job, checked, context)
         if isinstance(found, FieldError):
             checked = replace(checked, errors=(*checked.errors, found))
+            continue
+        many = f"The job has {len(found)} take{'' if len(found) == 1 else 's'}"
+        if any(error.field == number for error in checked.errors):
+            checked = _explained(checked, number, f"{many}.")
+            continue
+        wanted = getattr(checked.request, number)
+        take = next((take for take in found if take.index == wanted - 1), None)
+        if take is None:
+            error = _refused(number, f"{many}; got {wanted}.", context)
+            checked = replace(checked, errors=(*checked.errors, error))
         else:
-            takes[field] = SourceTake(job, found)
+            takes[field] = SourceTake(job, take)
     return checked, takes
 
 
@@ -100,10 +110,10 @@ def _names(field: str) -> tuple[str, str, str]:
     return f"{prefix}_job_id", f"{prefix}_take", f"{field}_path"
 
 
-async def _take(field: str, checked: ValidatedRequest, context: AppContext) -> Take | FieldError:
-    """The take, or why there is none."""
-    job, number, _ = _names(field)
-    index = getattr(checked.request, number) - 1
+async def _takes(
+    job: str, checked: ValidatedRequest, context: AppContext
+) -> tuple[Take, ...] | FieldError:
+    """The takes of the job that the field ``job`` names, or why there are none."""
     try:
         record = (await context.service.get(getattr(checked.request, job))).record
     except JobNotFound:
@@ -114,18 +124,22 @@ async def _take(field: str, checked: ValidatedRequest, context: AppContext) -> T
         why = f"The job is {record.status}, and only a succeeded job has takes."
         return _refused(job, why, context)
     try:
-        takes = JobResult.model_validate_json(record.result).takes
+        return tuple(JobResult.model_validate_json(record.result).takes)
     except ValueError:  # pydantic's
         return _refused(job, UNREADABLE, context)
-    found = next((take for take in takes if take.index == index), None)
-    if found is None:
-        many = f"{len(takes)} take{'' if len(takes) == 1 else 's'}"
-        return _refused(number, f"The job has {many}; got {index + 1}.", context)
-    return found
 
 
 def _refused(name: str, why: str, context: AppContext) -> FieldError:
     return field_error(name, f"{name} is refused: {why}", context.settings.limits)
+
+
+def _explained(checked: ValidatedRequest, name: str, more: str) -> ValidatedRequest:
+    """The request with one more sentence in the error about a field."""
+    errors = (
+        replace(error, detail=f"{error.detail} {more}") if error.field == name else error
+        for error in checked.errors
+    )
+    return replace(checked, errors=tuple(errors))
 
 
 def _without(checked: ValidatedRequest, name: str, warning: str) -> ValidatedRequest:

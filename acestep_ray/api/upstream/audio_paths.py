@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from acestep_ray.api.dependencies import AppContext
 from acestep_ray.api.problems import Problem, ProblemCode
 from acestep_ray.api.request.aliases import FILES
+from acestep_ray.api.request.path_refusal import path_refusal
 from acestep_ray.api.request.validation import ValidatedRequest
 from acestep_ray.api.routes.audio import find_take
 from acestep_ray.api.routes.source_takes import SourceTake
@@ -63,22 +64,27 @@ async def _take(name: str, path: str, context: AppContext) -> Take | None:
         os.close(await asyncio.to_thread(open_under, path, context.settings.audio_root_dirs))
     except PathRefused as error:
         if (named := take_of(path)) is None:
+            why = path_refusal(path, error, context.settings)
             raise Problem(
                 ProblemCode.PATH_REFUSED,
-                f"{name} is refused: {error} Send the file itself, as {name.removesuffix('_path')} "
-                "of a multipart/form-data body, or the path of a take of this service.",
+                f"{name} is refused: {why} Or send the path of a take of this service, or the file "
+                f"itself, as {name.removesuffix('_path')} of a multipart/form-data body.",
             ) from None
     else:
         return None
     try:
         _, take = await find_take(*named, context)
-    except (JobNotFound, JobExpired, Problem):
-        raise no_such_take(name) from None
+    except JobNotFound:
+        raise no_such_take(name, "There is no such job.") from None
+    except JobExpired:
+        raise no_such_take(name, "Its job was deleted, or its time is over.") from None
+    except Problem as error:
+        raise no_such_take(name, error.detail) from None
     return take
 
 
-def no_such_take(name: str) -> Problem:
-    """The field ``name`` names a take that is not there, or not any more."""
+def no_such_take(name: str, why: str) -> Problem:
+    """The field ``name`` names a take that is not there, or not any more; ``why`` is a sentence."""
     return Problem(
-        ProblemCode.PATH_REFUSED, f"{name} names a take of this service that does not exist."
+        ProblemCode.PATH_REFUSED, f"{name} names a take of this service that does not exist. {why}"
     )

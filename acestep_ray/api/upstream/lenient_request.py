@@ -13,6 +13,7 @@ from acestep_ray.api.problems import FieldError, invalid_values
 from acestep_ray.api.request.body import Body
 from acestep_ray.api.request.generate_request import GenerateRequest, api_name
 from acestep_ray.api.request.job_rules import JobDraft
+from acestep_ray.api.request.unsupported_fields import REFUSED
 from acestep_ray.api.request.validation import ValidatedRequest, check, field_error
 from acestep_ray.api.routes.accept import admit_request, deployed_for, plan_refusal
 from acestep_ray.api.routes.source_takes import TakeGone, copy_takes, find_takes, with_takes
@@ -89,7 +90,7 @@ async def admit_task(body: Body, folder: Path, context: AppContext) -> TaskDraft
         body = await copy_takes(takes, draft, body, context)
     except TakeGone as gone:
         if gone.named_by.endswith("_path"):
-            raise no_such_take(gone.named_by) from None
+            raise no_such_take(gone.named_by, "Its audio is no longer stored.") from None
         raise invalid_values([field_error(gone.named_by, str(gone), limits)]) from None
     # A client may send a source with every request; one that is not used need not be audio.
     files = {k: v for k, v in body.files.items() if draft.wants_source or k != "src_audio"}
@@ -127,7 +128,7 @@ def _with_reports(
     """With the warnings of the lenient reading. Fields that ask for something other than a song are
     errors."""
     errors = [
-        field_error(name, f"{name} asks for something other than a song.", limits)
+        field_error(name, f"{name} asks for something other than a song: {REFUSED[name]}.", limits)
         for name in _OTHER_WORK
         if name in lenient.asked
     ]

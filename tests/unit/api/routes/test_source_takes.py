@@ -104,6 +104,19 @@ async def test_jobs_and_takes_that_do_not_exist(api: ApiHarness, name: str) -> N
     assert await api.queued() == 1
 
 
+@pytest.mark.parametrize("name", ["src", "reference"])
+@pytest.mark.parametrize("take", [9, 0, "last"])
+async def test_who_names_no_possible_take_learns_how_many_there_are(
+    api: ApiHarness, name: str, take: object
+) -> None:
+    job_id = await earlier(api)
+    fields = {"task_type": "cover", "src_job_id": job_id, f"{name}_job_id": job_id}
+    fields |= {f"{name}_take": take}
+    for answer in (await api.submit(**fields), await api.http.post("/release_task", json=fields)):
+        errors = field_errors(answer)
+        assert list(errors) == [f"{name}_take"] and "The job has 2 takes." in errors[f"{name}_take"]
+
+
 async def test_a_take_that_is_no_audio_names_its_field(api: ApiHarness) -> None:
     answer = await api.submit(task_type="cover", src_job_id=await earlier(api, b"x" * 500))
     assert "src_job_id is refused" in field_errors(answer, "invalid_audio")["src_job_id"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from acestep_ray.artifacts.store import Artifacts
-from tests.unit.api.harness import ApiHarness, problem_of
+from tests.unit.api.harness import URL, ApiHarness, field_errors, problem_of
 from tests.unit.api.request.test_source_audio import SONG
 from tests.unit.api.upstream.tasks import data_of, release
 
@@ -40,7 +40,32 @@ async def test_foreign_paths(api: ApiHarness, task: str, name: str, path: str) -
     fields = {"task_type": task, "src_audio_path": "/x", name: path, "prompt": "jazz"}
     problem = problem_of(await api.http.post("/release_task", json=fields), 400, "path_refused")
     assert "multipart/form-data" in problem["detail"]
+    allowed = "the folder inputs in its data folder (its setting ACESTEP_AUDIO_ROOTS)"
+    assert allowed in problem["detail"] and str(api.settings.data) not in problem["detail"]
     assert await api.queued() == 0
+
+
+@pytest.mark.parametrize("path", ["https://example.org/song.wav", "HTTP://10.0.0.5/v1/x.mp3"])
+async def test_urls_are_not_fetched(api: ApiHarness, path: str) -> None:
+    for name in ("src_audio_path", "reference_audio_path"):
+        fields = {"task_type": "cover", "src_audio_path": path, name: path}
+        problem = problem_of(await api.http.post("/release_task", json=fields), 400, "path_refused")
+        assert "URLs are not fetched." in problem["detail"]
+        errors = field_errors(await api.submit(**fields), "invalid_audio")
+        assert "URLs are not fetched." in errors[name]
+
+
+@pytest.mark.parametrize("name", ["src_audio", "ctx_audio", "reference_audio"])
+async def test_a_url_under_the_name_of_a_file(api: ApiHarness, name: str) -> None:
+    for route in ("/release_task", URL):
+        fields = {"task_type": "cover", name: "https://example.org/song.wav"}
+        problem = problem_of(await api.http.post(route, json=fields), 422, "invalid_value")
+        assert "URLs are not fetched." in problem["detail"]
+
+
+async def test_paths_that_are_no_urls(api: ApiHarness) -> None:
+    fields = {"task_type": "cover", "src_audio_path": "/etc/passwd"}
+    assert "URL" not in (await api.http.post("/release_task", json=fields)).json()["detail"]
 
 
 async def test_a_missing_file_of_an_allowed_folder(api: ApiHarness) -> None:
@@ -76,6 +101,21 @@ async def test_takes_that_do_not_exist(api: ApiHarness, name: str) -> None:
         fields = {"task_type": "cover", "src_audio_path": f"{job_id}/{name}"}
         answer = await api.http.post("/release_task", json=fields)
         assert "does not exist" in problem_of(answer, 400, "path_refused")["detail"]
+
+
+async def test_who_names_a_take_with_another_extension_learns_the_right_one(
+    api: ApiHarness,
+) -> None:
+    await api.submit()
+    job_id = await api.succeed([SONG, SONG], ext="wav")
+    fields = {"task_type": "cover", "src_audio_path": f"{job_id}/1.mp3"}
+    by_path = problem_of(await api.http.post("/release_task", json=fields), 400, "path_refused")
+    for problem in (
+        by_path,
+        problem_of(await api.http.get(f"/v1/audio?path={job_id}/1.mp3"), 404, "audio_not_found"),
+        problem_of(await api.http.get(f"/v1/audio/{job_id}/1.mp3"), 404, "audio_not_found"),
+    ):
+        assert "it has 1.wav, 2.wav" in problem["detail"]
 
 
 async def test_a_take_that_is_not_made_yet(api: ApiHarness) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.api.harness import ApiHarness
+from tests.unit.api.harness import ApiHarness, field_errors
 from tests.unit.api.upstream.tasks import release
 
 CODES = "<|audio_code_7|><|audio_code_8|>"
@@ -289,6 +289,10 @@ async def test_a_seed_out_of_range_is_drawn(api: ApiHarness) -> None:
 async def test_what_is_no_song_is_refused(api: ApiHarness, name: str) -> None:
     answer = await api.http.post("/release_task", json={"prompt": "jazz", name: True})
     assert answer.status_code == 422 and name in answer.json()["detail"]
+    described = name != "extract_codes_only"
+    assert ("POST /v1/understand" in answer.json()["detail"]) is described
+    native = field_errors(await api.submit(caption="jazz", **{name: True}))[name]
+    assert ("POST /v1/understand" in native) is described
     assert await api.queued() == 0
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.api.harness import ApiHarness
+from tests.unit.api.harness import URL, ApiHarness, problem_of
 from tests.unit.api.request.test_source_audio import SONG
 from tests.unit.api.upstream.tasks import Engines, engines, release
 
@@ -73,3 +73,17 @@ async def test_the_window_of_a_nested_task(api: ApiHarness, nested: str) -> None
     sent = await release(api, **fields, **{nested: {"task_type": "repaint"}})
     window = sent.decode["task"], sent.decode["repaint_start"], sent.decode["repaint_end"]
     assert window == ("repaint", 0.1, 0.2)
+
+
+@pytest.mark.parametrize("route", ["/release_task", URL])
+async def test_a_file_under_another_name_explains_the_missing_source(
+    api: ApiHarness, route: str
+) -> None:
+    data = {"task_type": "cover", "prompt": "jazz", "note": "x"}
+    files = {"audio": ("song.wav", SONG), "cover\nfile": ("song.wav", SONG)}
+    problem = problem_of(await api.http.post(route, data=data, files=files), 422, "invalid_value")
+    assert "A file came as audio, cover" in problem["detail"] and "\n" not in problem["detail"]
+    assert "src_audio, ctx_audio, reference_audio, ref_audio" in problem["detail"]
+    assert "note" not in problem["detail"]
+    problem = problem_of(await api.http.post(route, data=data), 422, "invalid_value")
+    assert "A file came" not in problem["detail"]
