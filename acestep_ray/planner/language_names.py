@@ -1,4 +1,5 @@
-"""The language that a description of a song asks for: "a sad song in French"."""
+"""Languages by their names: those that people choose ("French"), and those that a description of a
+song asks for ("a sad song in French")."""
 
 import re
 
@@ -25,7 +26,15 @@ _OWN = {
     "粵語": "yue", "广东话": "yue", "廣東話": "yue", "中文": "zh", "国语": "zh", "國語": "zh",
     "普通话": "zh",
 }
+# Names in the languages themselves, alone.
+_ALONE = {
+    "deutsch": "de", "español": "es", "castellano": "es", "français": "fr", "italiano": "it",
+    "português": "pt", "nederlands": "nl", "svenska": "sv", "norsk": "no", "dansk": "da",
+    "suomi": "fi", "polski": "pl", "čeština": "cs", "русский": "ru", "українська": "uk",
+    "العربية": "ar", "हिन्दी": "hi", "ไทย": "th",
+}
 # fmt: on
+_BY_NAME = _ENGLISH | _OWN | _ALONE
 _NAMES = "|".join(_ENGLISH)
 # A name alone is not enough: a French horn, a Spanish guitar and Latin jazz have no language.
 _SUNG = (
@@ -38,6 +47,12 @@ _ASKED = re.compile(
     re.IGNORECASE,
 )
 _NO_LANGUAGE = frozenset({"latin"})  # "Latin pop" is a style
+
+
+def language_of_name(name: str) -> str:
+    """The code of a language's name ("English", "Deutsch", "Portuguese (Brazil)"); empty if it is
+    not known."""
+    return _BY_NAME.get(name.partition("(")[0].strip().lower(), "")
 
 
 def named_language(description: str) -> str:

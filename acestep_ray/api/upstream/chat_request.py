@@ -4,27 +4,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from acestep_ray.api.middleware.authentication import BODY_KEY
 from acestep_ray.api.problems import Problem, ProblemCode
 from acestep_ray.api.request.aliases import resolve
-from acestep_ray.api.request.coercion import TRUE
 from acestep_ray.api.request.multipart_parts import Upload
-from acestep_ray.api.upstream.lenient_fields import is_nothing, read_fields
+from acestep_ray.api.upstream.chat_fields import ChatFields, wants_stream
+from acestep_ray.api.upstream.lenient_fields import read_fields, read_flag
 from acestep_ray.decoder.protocol import SOURCE_TASKS
 
 INSTRUMENTAL = "[inst]"
-_UNUSED = frozenset(
-    (
-        *("messages", "audio_config", "stream", "stream_options", "modalities", "audio", "n"),
-        *("max_tokens", "max_completion_tokens", "stop", "user", "metadata", "store", "tools"),
-        *("tool_choice", "response_format", "presence_penalty", "frequency_penalty", "logit_bias"),
-        *("logprobs", "top_logprobs", "reasoning", "provider", "transforms", "models", BODY_KEY),
-    )
-)
-"""Fields of chat completions that have no meaning for a song, or that are read in this module."""
-_RENAMED = {"temperature": "lm_temperature", "top_p": "lm_top_p", "top_k": "lm_top_k"}
-_CONFIG_NAMES = {"duration": "audio_duration", "format": "audio_format"}
-_MODEL_PREFIX = "acestep/"
 _TEXTS = {"caption": "prompt", "lyrics": "lyrics", "sample_query": "description"}
 """Fields that a message's text can be, and what they are called in warnings."""
 _DESCRIBING = (*_TEXTS, "audio_code_string")
@@ -41,8 +28,8 @@ _LYRIC_LINE_LENGTH = 60
 
 @dataclass(frozen=True)
 class ChatTask:
-    """``fields`` and ``files``: as of a body of POST /release_task. ``warnings``: about what the
-    message holds and the job does not use."""
+    """``fields`` and ``files``: as of a body of POST /release_task. ``warnings``: about what is not
+    used."""
 
     fields: dict[str, object]
     files: dict[str, Upload]
@@ -57,19 +44,9 @@ def chat_task(fields: Mapping[str, object], audio_of: Callable[[object], Upload]
     song, or if parts cannot be read.
     """
     texts, sounds = _content(fields.get("messages"))
-    task = {
-        _RENAMED.get(name, name): value
-        for name, value in fields.items()
-        if name not in _UNUSED and not is_nothing(name, value)
-    }
-    config = fields.get("audio_config")
-    if isinstance(config, dict):
-        for name, value in config.items():
-            if not is_nothing(str(name), value):
-                task.setdefault(_CONFIG_NAMES.get(str(name), str(name)), value)
-    task.setdefault("batch_size", 1)
-    _read_model(task)
-    _read_seed(task)
+    read = ChatFields(fields)
+    task = read.task
+    stream = wants_stream(fields.get("stream"), read.warnings)
     # As POST /release_task reads them: by their own names, whatever names were sent.
     sent = resolve(read_fields(task).fields, form=False)
     kind = str(sent.values.get("task_type") or "text2music").strip().lower()
@@ -78,23 +55,18 @@ def chat_task(fields: Mapping[str, object], audio_of: Callable[[object], Upload]
     unused = {name for name in written if sent.values.get(name)}
     task |= {name: value for name, value in written.items() if name not in unused}
     described = any(sent.values.get(name) or name in written for name in _DESCRIBING)
-    if not (files or described or is_yes(sent.values.get("sample_mode"))):
+    if not (files or described or read_flag(sent.values.get("sample_mode"))):
         raise Problem(
             ProblemCode.MALFORMED_BODY,
             "The request has no prompt, lyrics, description or audio: write what the song is about "
             'in the last message of role "user".',
         )
-    warnings = tuple(
+    unused_texts = [
         f"The message is not used as {_TEXTS[name]}: {sent.sent_as[name]} came too."
         for name in written
         if name in unused and written[name] != sent.values[name]
-    )
-    return ChatTask(task, files, is_yes(fields.get("stream")), warnings)
-
-
-def is_yes(value: object) -> bool:
-    """Whether a boolean, or a word for one, is true."""
-    return str(value).strip().lower() in TRUE
+    ]
+    return ChatTask(task, files, stream, (*read.warnings, *unused_texts))
 
 
 def looks_like_lyrics(text: str) -> bool:
@@ -157,18 +129,6 @@ def _files(kind: str, sounds: list[object]) -> dict[str, object]:
     return dict(zip(names, sounds, strict=False))
 
 
-def _read_model(task: dict[str, object]) -> None:
-    model = task.get("model")
-    if isinstance(model, str):
-        task["model"] = model.strip().removeprefix(_MODEL_PREFIX)
-
-
-def _read_seed(task: dict[str, object]) -> None:
-    """A seed that is sent is used; in POST /release_task that needs another field."""
-    if "seed" in task:
-        task.setdefault("use_random_seed", False)
-
-
 def _between(text: str, tag: str) -> str | None:
     """What is between the first <tag> and the next </tag>; None if there is no such pair. In linear
     time, unlike one regular expression for both: a hostile text may have many tags without an end.
@@ -196,6 +156,6 @@ def _from_text(text: str, sent: Mapping[str, object], *, edits: bool) -> dict[st
         found = {"sample_query": text}
     found = {name: value for name, value in found.items() if value}
     sung = any(found.get(name) or sent.get(name) for name in ("lyrics", "sample_query"))
-    if is_yes(sent.get("instrumental")) and not sung:
+    if read_flag(sent.get("instrumental")) and not sung:
         found["lyrics"] = INSTRUMENTAL
     return found

@@ -1,7 +1,7 @@
 """Values as upstream's clients write them -> fields that the native check reads.
 
-Only the form is changed here: words for "nothing" and for booleans, 0 for "choose for me", nested
-objects as text. The native check decides whether a value is legal.
+Only the form is changed here: words for "nothing" and for booleans, 0 for "choose for me", units
+(lenient_values.py), nested objects as text. The native check decides whether a value is legal.
 """
 
 import json
@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 
 from acestep_ray.api.middleware.authentication import BODY_KEY
 from acestep_ray.api.request.aliases import ALIASES, IGNORED_NAMES, NESTED_NAMES, REFUSED_NAMES
-from acestep_ray.api.request.coercion import TRUE, Reason, real
+from acestep_ray.api.request.coercion import FALSE, TRUE, Reason, real
 from acestep_ray.api.request.generate_request import GenerateRequest
 from acestep_ray.api.request.unsupported_fields import asks
+from acestep_ray.api.request.validation import shown_names
+from acestep_ray.api.upstream.lenient_values import usual_form
 
 TEXT_NAMES = frozenset({BODY_KEY})
 """Text fields that upstream has and the native request does not."""
@@ -28,7 +30,7 @@ _FLAGS = frozenset(
         *("analysis_only", "full_analysis_only", "extract_codes_only"),
     )
 )
-_CANONICAL = {
+CANONICAL = {
     **IGNORED_NAMES,
     **REFUSED_NAMES,
     **{spelling: name for name, others in ALIASES.items() for spelling in (name, *others)},
@@ -48,31 +50,69 @@ class LenientFields:
     warnings: list[str] = field(default_factory=list)
 
 
-def read_fields(raw: Mapping[str, object]) -> LenientFields:
-    """Convert the values of a body, and of the objects nested in it, to the native form."""
+def read_fields(raw: Mapping[str, object], most_takes: int | None = None) -> LenientFields:
+    """Convert the values of a body, and of the objects nested in it, to the native form.
+    ``most_takes``: more takes, and more seeds, become that many; None: they are left as they are.
+    """
     found = LenientFields()
-    found.fields = _level(found, {k: v for k, v in raw.items() if k not in NESTED_NAMES})
-    for spelling in [name for name in NESTED_NAMES if name in raw]:
-        members = read_object(raw[spelling])
-        if members is None:
-            found.warnings.append(f"{spelling} is not an object or its JSON text, and not used.")
-        elif members:
-            found.fields[spelling] = _level(found, members)
+    objects, found.warnings = flat_objects(raw)
+    top = {name: value for name, value in raw.items() if name not in NESTED_NAMES}
+    found.fields = _level(found, top, most_takes)
+    for spelling, members in objects.items():
+        found.fields[spelling] = _level(found, members, most_takes)
     return found
 
 
-def _level(found: LenientFields, raw: Mapping[str, object]) -> dict[str, object]:
+def flat_objects(raw: Mapping[str, object]) -> tuple[dict[str, dict[str, object]], list[str]]:
+    """The nested objects of a body by their names, and warnings. An object has the fields of those
+    that are nested in it, too; its own fields have priority."""
+    objects: dict[str, dict[str, object]] = {}
+    warnings: list[str] = []
+    for outer in [name for name in NESTED_NAMES if name in raw]:
+        flat: dict[str, object] = {}
+        came: dict[str, tuple[str, str]] = {}
+        waiting = [(outer, raw[outer])]
+        while waiting:
+            path, value = waiting.pop(0)
+            members = read_object(value)
+            if members is None:
+                warnings.append(f"{path} is not an object or its JSON text, and not used.")
+                continue
+            waiting += [(f"{path}.{one}", members[one]) for one in NESTED_NAMES if one in members]
+            for name, one in members.items():
+                own = CANONICAL.get(name, name)
+                if name in NESTED_NAMES or is_nothing(own, one):
+                    continue
+                there, used = came.setdefault(own, (path, name))
+                if there == path:
+                    flat[name] = one
+                elif isinstance(one, list | dict) or one != flat[used]:
+                    unused, instead = f"{path}.{name}", f"{there}.{used}"
+                    warnings.append(
+                        f"{shown_names([unused])} is not used: {shown_names([instead])} came too."
+                    )
+        if flat:
+            objects[outer] = flat
+    return objects, warnings
+
+
+def _level(
+    found: LenientFields, raw: Mapping[str, object], most_takes: int | None
+) -> dict[str, object]:
     """The fields of the body itself, or of one object in it."""
     kept: dict[str, object] = {}
     for spelling, sent in raw.items():
-        name = _CANONICAL.get(spelling, spelling)
-        if name == BODY_KEY or is_nothing(name, sent):
+        name = CANONICAL.get(spelling, spelling)
+        value, warning = usual_form(name, sent, most_takes)
+        if name == BODY_KEY or is_nothing(name, value):
             continue
-        value = _rewritten(name, sent)
+        value = _rewritten(name, value)
         if name in REFUSED_NAMES.values():
             if _asks(name, value):
                 found.asked.setdefault(name, value)
             continue
+        if warning:
+            found.warnings.append(warning)
         kept.setdefault(spelling, value)
         found.sent.add(name)
     return kept
@@ -107,6 +147,13 @@ def _asks(name: str, value: object) -> bool:
     if name in _FLAGS and isinstance(value, str):
         return value.strip().lower() in TRUE
     return asks(value)
+
+
+def read_flag(value: object) -> bool | None:
+    """A boolean, or a word for one; None if it is neither."""
+    word = str(value).strip().lower() if isinstance(value, bool | int | str) else ""
+    word = _YES_NO.get(word, word)
+    return True if word in TRUE else False if word in FALSE else None
 
 
 def read_object(value: object) -> Mapping[str, object] | None:

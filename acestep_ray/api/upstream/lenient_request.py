@@ -1,7 +1,8 @@
 """A body of POST /release_task -> a job that can be queued.
 
 The native check and the native rules decide what is legal. If a song can be made without a value
-that they refuse, the value is left out here, with a warning instead of an error.
+that they refuse, the value is left out here, with a warning instead of an error. The warning names
+what is used instead.
 """
 
 from collections.abc import Iterable
@@ -24,6 +25,7 @@ from acestep_ray.api.upstream.language_model import (
     with_defaults,
 )
 from acestep_ray.api.upstream.lenient_fields import LenientFields, read_fields
+from acestep_ray.api.upstream.used_values import used_instead
 from acestep_ray.decoder.protocol import WINDOW_TASKS
 from acestep_ray.settings import Limits
 
@@ -64,10 +66,11 @@ async def admit_task(body: Body, folder: Path, context: AppContext) -> TaskDraft
     song is, 503 if an engine is not ready yet.
     """
     limits = context.settings.limits
-    lenient = read_fields(body.fields)
+    lenient = read_fields(body.fields, limits.batch_size)
     _use_global_caption(lenient)
     body = replace(body, fields=_for_task(lenient.fields), form=False)
-    checked = _fit_seeds(_soften(check(body, limits)))
+    checked, left_out = _soften(check(body, limits))
+    checked = _fit_seeds(checked)
     checked = _with_reports(checked, lenient, limits)
     checked, takes = await find_takes(checked, body.files, context)
     checked, by_path = await find_takes_by_path(checked, {*body.files, *takes}, context)
@@ -77,15 +80,23 @@ async def admit_task(body: Body, folder: Path, context: AppContext) -> TaskDraft
     checked = settle_texts(checked, deployed)
     for _ in GenerateRequest.model_fields:
         draft, found = await admit_request(with_defaults(checked, deployed), body, context)
-        left_out = [one for one in found.errors.values() if _may_be_left_out(one, checked)]
-        if not left_out:
+        more = [one for one in found.errors.values() if _may_be_left_out(one, checked)]
+        if not more:
             break
-        checked = _leave_out(checked, left_out)
+        checked = _leave_out(checked, more)
+        left_out += more
     if found.errors:
         raise invalid_values(list(found.errors.values()))
     if completes_metadata(checked, deployed) and await plan_refusal(draft.spec, context):
         # Nobody asked for this plan: a song that is too long for it is made without it.
         draft = replace(draft, spec=draft.spec.model_copy(update={"plan": None}))
+    request = with_defaults(checked, deployed).request
+    instead = (
+        f"{error.detail} {used_instead(error.field, request, draft, deployed, context.settings)}"
+        for error in left_out
+    )
+    warnings = tuple(dict.fromkeys((*draft.spec.warnings, *instead)))
+    draft = replace(draft, spec=draft.spec.model_copy(update={"warnings": warnings}))
     try:
         body = await copy_takes(takes, draft, body, context)
     except TakeGone as gone:
@@ -139,11 +150,12 @@ def _with_reports(
     )
 
 
-def _soften(checked: ValidatedRequest) -> ValidatedRequest:
-    """Leave out values that are unreadable or not legal, if a song can be made without them."""
+def _soften(checked: ValidatedRequest) -> tuple[ValidatedRequest, list[FieldError]]:
+    """Leave out values that are unreadable or not legal, if a song can be made without them.
+    Returns their errors, too."""
     left_out = [error for error in checked.errors if error.field not in _DECISIVE]
     kept = tuple(error for error in checked.errors if error.field in _DECISIVE)
-    return _leave_out(replace(checked, errors=kept), left_out)
+    return _leave_out(replace(checked, errors=kept), left_out), left_out
 
 
 def _may_be_left_out(error: FieldError, checked: ValidatedRequest) -> bool:
@@ -151,7 +163,7 @@ def _may_be_left_out(error: FieldError, checked: ValidatedRequest) -> bool:
 
 
 def _leave_out(checked: ValidatedRequest, errors: Iterable[FieldError]) -> ValidatedRequest:
-    """Set the fields of these errors to their defaults, with warnings."""
+    """Set the fields of these errors to their defaults."""
     names = {error.field for error in errors}
     defaults = {
         attribute: info.default
@@ -162,7 +174,6 @@ def _leave_out(checked: ValidatedRequest, errors: Iterable[FieldError]) -> Valid
         checked,
         request=checked.request.model_copy(update=defaults),
         sent=checked.sent - names,
-        warnings=(*checked.warnings, *(f"{e.detail} The default is used." for e in errors)),
     )
 
 

@@ -10,15 +10,16 @@ from acestep_ray.api.middleware.authentication import BODY_KEY
 from acestep_ray.api.problems import invalid_values
 from acestep_ray.api.request.aliases import NESTED_NAMES
 from acestep_ray.api.request.body import Body
-from acestep_ray.api.request.coercion import TRUE
 from acestep_ray.api.request.generate_request import GenerateRequest
 from acestep_ray.api.request.validation import check
 from acestep_ray.api.upstream.lenient_fields import (
     TEXT_NAMES,
+    flat_objects,
     is_nothing,
     read_fields,
-    read_object,
+    read_flag,
 )
+from acestep_ray.api.upstream.used_values import LM_CHOOSES, used
 from acestep_ray.planner.metadata import DURATION_RANGE
 from acestep_ray.planner.protocol import WriteRequest
 from acestep_ray.settings import Limits
@@ -34,7 +35,8 @@ _LM_NAMES = {"temperature": "lm_temperature", "top_p": "lm_top_p", "top_k": "lm_
 NAMES = TEXT_NAMES | {*_OWN, *_LM_NAMES, BODY_KEY}
 """Text fields of these routes that the native request does not have."""
 _TEXTS = frozenset({"caption", "lyrics", "audio_code_string"})
-_YES = TRUE | {"y", "t"}
+_WRITTEN = frozenset({"bpm", "key_scale", "time_signature", "audio_duration", "vocal_language"})
+"""What the language model writes if it was not sent."""
 _QUERY_CHARACTERS = 4000
 
 
@@ -55,23 +57,28 @@ def read_song(raw: Mapping[str, object], limits: Limits) -> SongFields:
 
     Raises Problem 422 if a text cannot be used.
     """
-    own: dict[str, object] = {}
-    fields = _separated(raw, own)
-    for name in NESTED_NAMES:
-        if inner := read_object(fields.get(name)):
-            fields[name] = _separated(inner, own)
+    own: dict[str, tuple[str, object]] = {}
+    objects, warnings = flat_objects(raw)
+    top = {name: value for name, value in raw.items() if name not in NESTED_NAMES}
+    fields = _separated(top, "", own, warnings)
+    for name, members in objects.items():
+        fields[name] = _separated(members, f"{name}.", own, warnings)
     lenient = read_fields(fields)
     checked = check(Body(lenient.fields, False, {}, ""), limits)
     if wrong := [error for error in checked.errors if error.field in _TEXTS]:
         raise invalid_values(wrong)
-    left_out = [f"{error.detail} The default is used." for error in checked.errors]
-    query, shortened = _query(own.get("query"))
+    left_out = [f"{error.detail} {_used_instead(error.field)}" for error in checked.errors]
+    query, shortened = _query(own["query"][1] if "query" in own else None)
+    path, value = own.get("instrumental", ("", False))
+    instrumental = read_flag(value)
+    if instrumental is None:
+        left_out.append(f"{path} must be true or false. false is used.")
     return SongFields(
         checked.request,
         checked.sent,
         query,
-        str(own.get("instrumental", "")).strip().lower() in _YES,
-        [*lenient.warnings, *checked.warnings, *left_out, *shortened],
+        bool(instrumental),
+        [*warnings, *lenient.warnings, *checked.warnings, *left_out, *shortened],
     )
 
 
@@ -109,16 +116,37 @@ def write_request(
     )
 
 
-def _separated(raw: Mapping[str, object], own: dict[str, object]) -> dict[str, object]:
-    """The fields of the native request; those in ``_OWN`` are put into ``own``."""
-    native: dict[str, object] = {}
+def _separated(
+    raw: Mapping[str, object], path: str, own: dict[str, tuple[str, object]], warnings: list[str]
+) -> dict[str, object]:
+    """The fields of the native request; those in ``_OWN`` are put into ``own``, with the names
+    under which they came. A value that is not used, because the field came under another name, is a
+    warning.
+    """
+    native: dict[str, object] = {
+        name: value for name, value in raw.items() if name not in {*_OWN, *_LM_NAMES}
+    }
     for name, value in raw.items():
+        if name in native or is_nothing(name, value):
+            continue
         if name in _OWN:
-            if not is_nothing(name, value):
-                own.setdefault(_OWN[name], value)
+            used, other = own.setdefault(_OWN[name], (path + name, value))
         else:
-            native.setdefault(_LM_NAMES.get(name, name), value)
+            used, other = path + _LM_NAMES[name], native.setdefault(_LM_NAMES[name], value)
+        if other is not value and (isinstance(value, list | dict) or other != value):
+            warnings.append(f"{path}{name} is not used: {used} came too.")
     return native
+
+
+def _used_instead(name: str) -> str:
+    """What is used instead of the value of a field that was left out, as a sentence."""
+    if name in _WRITTEN:
+        return LM_CHOOSES
+    if name == "lm_temperature":
+        return used(TEMPERATURE)
+    if name == "seed":
+        return "A seed is drawn."
+    return "It is left out."
 
 
 def _query(sent: object) -> tuple[str, list[str]]:

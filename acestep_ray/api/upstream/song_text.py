@@ -20,6 +20,7 @@ from acestep_ray.api.upstream.envelope import Envelope, LateEnvelope
 from acestep_ray.api.upstream.example_songs import EXAMPLE_SONGS
 from acestep_ray.api.upstream.keyed_body import read_keyed_body
 from acestep_ray.api.upstream.song_fields import NAMES, SongFields, read_song, write_request
+from acestep_ray.api.upstream.used_values import used
 from acestep_ray.api.upstream.views import ExampleDescriptionView, ExampleSongView, SongTextView
 from acestep_ray.planner.protocol import PlannerError, SongText
 from acestep_ray.replicas.planners import planners_of
@@ -158,8 +159,8 @@ async def _choose(song: SongFields, context: AppContext) -> tuple[str, str]:
     try:
         planner, model = choose_planner(deployed, song.request.lm_model_path, backend)
     except NoSuchModel as error:
-        song.warnings.append(f"{error} The default is used.")
         planner, model = choose_planner(deployed, None, backend)
+        song.warnings.append(f"{error} {used(model or 'The first one')}")
     return planner.deployment, model
 
 

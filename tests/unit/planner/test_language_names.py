@@ -2,7 +2,13 @@
 
 import pytest
 
-from acestep_ray.planner.language_names import _ENGLISH, _OWN, named_language
+from acestep_ray.planner.language_names import (
+    _ALONE,
+    _ENGLISH,
+    _OWN,
+    language_of_name,
+    named_language,
+)
 from acestep_ray.planner.metadata import LANGUAGES
 
 
@@ -45,3 +51,17 @@ def test_a_name_that_asks_for_none(description: str) -> None:
 def test_every_code_is_one_of_the_models() -> None:
     assert {*_ENGLISH.values(), *_OWN.values()} <= set(LANGUAGES)
     assert {*LANGUAGES} - {*_ENGLISH.values()} == {"unknown"}
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("English", "en"), (" french ", "fr"), ("Deutsch", "de"), ("한국어", "ko"), ("Latin", "la"),
+     ("English (US)", "en"), ("Haitian Creole", "ht"), ("en", ""), ("", ""), ("klingon", ""),
+     ("a song in French", "")],
+)  # fmt: skip
+def test_a_language_chosen_by_its_name(name: str, code: str) -> None:
+    assert language_of_name(name) == code
+
+
+def test_every_name_alone_is_a_language_of_the_model() -> None:
+    assert set(_ALONE.values()) <= set(LANGUAGES)

@@ -110,8 +110,8 @@ async def test_who_names_no_possible_take_learns_how_many_there_are(
     api: ApiHarness, name: str, take: object
 ) -> None:
     job_id = await earlier(api)
-    fields = {"task_type": "cover", "src_job_id": job_id, f"{name}_job_id": job_id}
-    fields |= {f"{name}_take": take}
+    fields: dict[str, Any] = {"task_type": "cover", "src_job_id": job_id}
+    fields |= {f"{name}_job_id": job_id, f"{name}_take": take}
     for answer in (await api.submit(**fields), await api.http.post("/release_task", json=fields)):
         errors = field_errors(answer)
         assert list(errors) == [f"{name}_take"] and "The job has 2 takes." in errors[f"{name}_take"]

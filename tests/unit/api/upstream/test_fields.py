@@ -1,11 +1,15 @@
 """Every field of upstream's POST /release_task: what is sent, and what the engines get."""
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.unit.api.harness import ApiHarness, field_errors
+from acestep_ray.formats import FORMATS
+from acestep_ray.settings import Limits
+from tests.unit.api.conftest import MakeHarness
+from tests.unit.api.harness import READY, TURBO, ApiHarness, field_errors
 from tests.unit.api.upstream.tasks import release
 
 CODES = "<|audio_code_7|><|audio_code_8|>"
@@ -18,6 +22,11 @@ DECODED: list[tuple[str, Any, str, Any]] = [
     ("lyrics", "[verse]\nla", "lyrics", "[verse]\nla"),
     ("bpm", 90, "bpm", 90),
     ("bpm", "90", "bpm", 90),
+    ("bpm", "120 BPM", "bpm", 120),
+    ("bpm", "98bpm", "bpm", 98),
+    ("bpm", "90.0 beats per minute", "bpm", 90),
+    ("bpm", 120.5, "bpm", 121),
+    ("bpm", "92.4 bpm", "bpm", 92),
     ("bpm", 0, "bpm", None),
     ("bpm", "N/A", "bpm", None),
     ("bpm", "auto", "bpm", None),
@@ -36,6 +45,18 @@ DECODED: list[tuple[str, Any, str, Any]] = [
     ("vocalLanguage", "ja", "vocal_language", "ja"),
     ("vocal_language", "unknown", "vocal_language", "unknown"),
     ("vocal_language", "auto", "vocal_language", "unknown"),
+    ("vocal_language", "English", "vocal_language", "en"),
+    ("vocal_language", "japanese", "vocal_language", "ja"),
+    ("vocal_language", "Deutsch", "vocal_language", "de"),
+    ("language", "Portuguese (Brazil)", "vocal_language", "pt"),
+    ("language", "中文", "vocal_language", "zh"),
+    ("audio_duration", "30s", "seconds", 30),
+    ("audio_duration", "20.5 sec", "seconds", 20.5),
+    ("audio_duration", "45 seconds", "seconds", 45),
+    ("duration", "1:30", "seconds", 90),
+    ("duration", "2 min", "seconds", 120),
+    ("duration", "1m30s", "seconds", 90),
+    ("duration", "0s", "seconds", 60),
     ("audio_duration", 20, "seconds", 20),
     ("duration", "20.5", "seconds", 20.5),
     ("audioDuration", 20, "seconds", 20),
@@ -45,6 +66,7 @@ DECODED: list[tuple[str, Any, str, Any]] = [
     ("audio_duration", -7, "seconds", 60),
     ("inference_steps", 4, "steps", 4),
     ("inferenceSteps", "4", "steps", 4),
+    ("inference_steps", 8.7, "steps", 9),
     ("guidance_scale", 3, "guidance_scale", 3),
     ("guidanceScale", "3.5", "guidance_scale", 3.5),
     ("instruction", "Sing:", "instruction", "Sing:"),
@@ -52,6 +74,9 @@ DECODED: list[tuple[str, Any, str, Any]] = [
     ("audio_format", "wav", "audio_format", "wav"),
     ("audio_format", "FLAC", "audio_format", "flac"),
     ("audioFormat", "opus", "audio_format", "opus"),
+    ("audio_format", ".WAV", "audio_format", "wav"),
+    ("audio_format", "audio/flac", "audio_format", "flac"),
+    ("audio_format", " Wave ", "audio_format", "wav"),
     ("audio_code_string", CODES, "codes", ((7, 8),)),
     ("audio_codes", CODES, "codes", ((7, 8),)),
     ("use_tiled_decode", "n", "use_tiled_decode", False),
@@ -143,26 +168,30 @@ SILENT: list[dict[str, Any]] = [
     {"repainting_end": None},
     {"metas": {}, "param_obj": "", "metadata": None},
 ]
-# A number or word that cannot be used -> the engines' field -> the default.
-UNUSABLE: list[tuple[str, Any, str, Any]] = [
-    ("bpm", "fast", "bpm", None),
-    ("bpm", 20, "bpm", None),
-    ("bpm", 1000, "bpm", None),
-    ("key_scale", "H#", "key_scale", ""),
-    ("time_signature", "5/4", "time_signature", ""),
-    ("vocal_language", "klingon", "vocal_language", "en"),
-    ("audio_duration", "long", "seconds", 60),
-    ("audio_duration", 0.5, "seconds", 60),
-    ("audio_duration", 6000, "seconds", 60),
-    ("inference_steps", 0, "steps", 8),
-    ("inference_steps", 500, "steps", 8),
-    ("guidance_scale", "x", "guidance_scale", 7.0),
-    ("guidance_scale", 99, "guidance_scale", 7.0),
-    ("shift", 9, "shift", 3.0),
-    ("cfg_interval_start", 2, "cfg_interval", (0.0, 1.0)),
-    ("audio_format", "mod", "audio_format", "mp3"),
-    ("use_tiled_decode", "perhaps", "use_tiled_decode", True),
-    ("model", "acestep-v9", "model", ""),
+# A number or word that cannot be used -> the engines' field -> the default -> how it is named.
+UNUSABLE: list[tuple[str, Any, str, Any, str]] = [
+    ("bpm", "fast", "bpm", None, "The model chooses it."),
+    ("bpm", 20, "bpm", None, "The model chooses it."),
+    ("bpm", 1000, "bpm", None, "The model chooses it."),
+    ("bpm", 0.4, "bpm", None, "The model chooses it."),
+    ("bpm", "1e400 bpm", "bpm", None, "The model chooses it."),
+    ("key_scale", "H#", "key_scale", "", "The model chooses it."),
+    ("time_signature", "5/4", "time_signature", "", "The model chooses it."),
+    ("vocal_language", "klingon", "vocal_language", "en", "en is used."),
+    ("audio_duration", "long", "seconds", 60, "60 s is used."),
+    ("audio_duration", 0.5, "seconds", 60, "60 s is used."),
+    ("audio_duration", "1:99", "seconds", 60, "60 s is used."),
+    ("audio_duration", "30000ms", "seconds", 60, "60 s is used."),
+    ("audio_duration", 6000, "seconds", 60, "60 s is used."),
+    ("inference_steps", 0, "steps", 8, "8 is used."),
+    ("inference_steps", 500, "steps", 8, "8 is used."),
+    ("guidance_scale", "x", "guidance_scale", 7.0, "7 is used."),
+    ("guidance_scale", 99, "guidance_scale", 7.0, "7 is used."),
+    ("shift", 9, "shift", 3.0, "3 is used."),
+    ("cfg_interval_start", 2, "cfg_interval", (0.0, 1.0), "0 is used."),
+    ("audio_format", "mod", "audio_format", "mp3", "mp3 is used."),
+    ("use_tiled_decode", "perhaps", "use_tiled_decode", True, "true is used."),
+    ("model", "acestep-v9", "model", "", "acestep-v15-turbo is used."),
 ]
 
 
@@ -218,7 +247,7 @@ async def test_what_is_done_anyway_needs_no_warning(
     assert sent.warnings == "" and sent.decode["caption"] == "jazz"
 
 
-@pytest.mark.parametrize(("name", "value", "field", "default"), UNUSABLE)
+@pytest.mark.parametrize(("name", "value", "field", "default", "named"), UNUSABLE)
 async def test_what_cannot_be_used_becomes_the_default_with_a_warning(
     both: ApiHarness,
     caplog: pytest.LogCaptureFixture,
@@ -226,11 +255,12 @@ async def test_what_cannot_be_used_becomes_the_default_with_a_warning(
     value: Any,
     field: str,
     default: Any,
+    named: str,
 ) -> None:
     with caplog.at_level(logging.DEBUG):
         sent = await release(both, prompt="jazz", **{name: value})
     assert sent.decode[field] == default
-    assert name in sent.warnings and "The default is used." in sent.warnings
+    assert name in sent.warnings and sent.warnings.endswith(f" {named}")
     assert sent.warnings in caplog.text, "the server's log has it, too"
     (told,) = (r for r in caplog.records if r.getMessage().startswith("Warnings"))
     assert told.levelno == logging.WARNING and name not in told.getMessage()
@@ -242,6 +272,53 @@ async def test_an_unusable_lm_value_becomes_upstreams_default(api: ApiHarness) -
     plan = {name: sent.plan[name] for name in ("temperature", "cfg_scale", "top_p", "model")}
     assert plan == {"temperature": 0.85, "cfg_scale": 2.5, "top_p": 0.9, "model": ""}
     assert all(name in sent.warnings for name in values)
+    for named in ("0.85", "2.5", "0.9", "The planner's own model"):
+        assert f"{named} is used." in sent.warnings
+
+
+async def test_what_the_lm_decides_is_not_called_a_default(api: ApiHarness) -> None:
+    sent = await release(api, prompt="jazz", thinking=True, audio_duration="long", bpm="fast")
+    assert sent.warnings.count("The language model chooses it.") == 2
+    sent = await release(api, sample_query="jazz", vocal_language="klingon")
+    assert sent.warnings.endswith("The language model chooses it.")
+    sent = await release(api, prompt="jazz", use_cot_caption=False, lm_temperature=9)
+    assert "the language model does not work for this song" in sent.warnings
+    sent = await release(api, prompt="jazz", audio_codes=CODES, audio_duration="long")
+    assert sent.warnings.endswith("The audio codes decide it.")
+
+
+@pytest.mark.parametrize(
+    ("fields", "warning"),
+    [({"bpm": 120.5}, "bpm must be a whole number: 121 is used, not 120.5."),
+     ({"metas": {"bpm": "92.4 BPM"}}, "bpm must be a whole number: 92 is used, not 92.4."),
+     ({"inference_steps": "7.2"}, "inference_steps must be a whole number: 7 is used, not 7.2."),
+     ({"bpm": "120 BPM", "audio_duration": "30s", "language": "English", "audio_format": ".MP3"},
+      "")],
+)  # fmt: skip
+async def test_only_another_value_is_a_warning(
+    api: ApiHarness, fields: dict[str, Any], warning: str
+) -> None:
+    assert (await release(api, prompt="jazz", **fields)).warnings == warning
+
+
+async def test_m4a_is_aac_where_it_can_be_written(api: ApiHarness) -> None:
+    sent = await release(api, prompt="jazz", audio_format="m4a")
+    assert "audio_format aac needs ffmpeg" in sent.warnings and "mp3 is used." in sent.warnings
+    formats = {"audio_formats": tuple(FORMATS)}
+    api.service.deploy = replace(READY, decoders=(TURBO.model_copy(update=formats),))
+    for word in ("m4a", ".M4A", "AAC"):
+        sent = await release(api, prompt="jazz", audio_format=word)
+        assert (sent.decode["audio_format"], sent.warnings) == ("aac", "")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"bpm": "120 BPM"}, {"bpm": 120.5}, {"audio_duration": "30s"}, {"vocal_language": "English"},
+     {"audio_format": ".MP3"}, {"audio_format": "m4a"}, {"batch_size": 16},
+     {"seed": [1] * 9, "use_random_seed": False}, {"inference_steps": 8.7}],
+)  # fmt: skip
+async def test_the_native_request_stays_strict(api: ApiHarness, fields: dict[str, Any]) -> None:
+    assert field_errors(await api.submit(caption="jazz", **fields))
 
 
 async def test_a_length_that_the_lm_cannot_plan(api: ApiHarness) -> None:
@@ -253,13 +330,31 @@ async def test_a_length_that_the_lm_cannot_plan(api: ApiHarness) -> None:
     ("fields", "takes", "warned"),
     [({}, 2, False), ({"batch_size": None}, 2, False), ({"batch_size": 0}, 2, False),
      ({"batch_size": ""}, 2, False), ({"batch_size": 3}, 3, False), ({"batchSize": "1"}, 1, False),
-     ({"batch_size": 16}, 2, True), ({"batch_size": "many"}, 2, True)],
+     ({"batch_size": 16}, 8, True), ({"batchSize": "9"}, 8, True),
+     ({"param_obj": {"batch_size": 100}}, 8, True), ({"batch_size": 1e300}, 8, True),
+     ({"batch_size": 2.4}, 2, True), ({"batch_size": "many"}, 2, True)],
 )  # fmt: skip
 async def test_batch_size(
     api: ApiHarness, fields: dict[str, Any], takes: int, warned: bool
 ) -> None:
     sent = await release(api, prompt="jazz", **fields)
     assert len(sent.decode["seeds"]) == takes and ("batch_size" in sent.warnings) is warned
+    assert (f"{takes} is used" in sent.warnings) is warned
+
+
+async def test_the_most_takes_are_those_of_the_settings(make_api: MakeHarness) -> None:
+    api = await make_api(limits=Limits(batch_size=3))
+    seeds = list(range(16))
+    sent = await release(api, prompt="x", batch_size=16, seed=seeds, use_random_seed=False)
+    assert sent.decode["seeds"] == (0, 1, 2)
+    assert "batch_size is at most 3: 3 is used, not 16." in sent.warnings
+    assert "seed lists 16 seeds: the first 3 are used" in sent.warnings
+
+
+@pytest.mark.parametrize("seeds", [",".join("123456789"), list(range(1, 10)), str([*range(1, 10)])])
+async def test_more_seeds_than_takes_are_not_all_lost(api: ApiHarness, seeds: object) -> None:
+    sent = await release(api, prompt="jazz", seed=seeds, use_random_seed=False)
+    assert sent.decode["seeds"] == (1, 2, 3, 4, 5, 6, 7, 8) and "9 seeds" in sent.warnings
 
 
 @pytest.mark.parametrize(

@@ -280,3 +280,36 @@ async def test_codes_for_other_texts_are_not_sent_to_the_language_model(
     await api.http.post("/v1/create_sample", json={"query": "x", "audio_codes": "1 2"})
     ((_, asked),) = writers.asked
     assert asked.codes == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "warning"),
+    [
+        ({"bpm": "fast"}, "The language model chooses it."),
+        ({"duration": "long"}, "The language model chooses it."),
+        ({"language": "klingon"}, "The language model chooses it."),
+        ({"temperature": 9}, "0.85 is used."),
+        ({"instrumental": "maybe"}, "instrumental must be true or false. false is used."),
+        ({"query": "rain", "desc": "sun"}, "desc is not used: query came too."),
+        ({"query": "rain", "metas": {"desc": "sun"}}, "metas.desc is not used: query came too."),
+        (
+            {"lm_temperature": 0.5, "temperature": 0.9},
+            "temperature is not used: lm_temperature came too.",
+        ),
+        ({"lm_model_path": "other-1B"}, " is used."),
+    ],
+)
+async def test_what_is_not_used_is_named_with_what_is(
+    api: ApiHarness, fields: dict[str, Any], warning: str
+) -> None:
+    (found,) = data_of(await api.http.post("/v1/create_sample", json=fields))["warnings"]
+    assert found.endswith(warning)
+
+
+async def test_fields_in_objects_of_nested_objects(api: ApiHarness, writers: Writers) -> None:
+    metas = {"bpm": "90 BPM", "duration": "1:30", "language": "French", "query": "rain"}
+    fields = {"param_obj": {"metas": json.dumps(metas)}}
+    data = data_of(await api.http.post("/v1/create_sample", json=fields))
+    ((_, asked),) = writers.asked
+    assert (asked.bpm, asked.duration, asked.vocal_language) == (90, 90.0, "fr")
+    assert asked.query == "rain" and data["warnings"] == []

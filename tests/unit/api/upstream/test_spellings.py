@@ -41,6 +41,30 @@ async def test_the_body_wins_over_param_obj_and_that_over_metas(api: ApiHarness)
     assert values == [90, "A minor", "3"]
 
 
+@pytest.mark.parametrize("as_text", [True, False])
+async def test_objects_in_nested_objects(api: ApiHarness, as_text: bool) -> None:
+    inner: object = {"bpm": 90, "keyscale": "Am", "meta": {"language": "ja", "bpm": "N/A"}}
+    inner = json.dumps(inner) if as_text else inner
+    outer: object = {"key": "C", "bpm": "", "metas": inner}
+    outer = json.dumps(outer) if as_text else outer
+    sent = await release(api, prompt="jazz", param_obj=outer)
+    values = [sent.decode[name] for name in ("bpm", "key_scale", "vocal_language")]
+    assert values == [90, "C major", "ja"]
+    assert sent.warnings == "param_obj.metas.keyscale is not used: param_obj.key came too."
+
+
+async def test_what_is_nested_too_deeply_to_read(api: ApiHarness) -> None:
+    """It is an answer, not an error of the server."""
+    deep: object = {"bpm": 90, "a.b": 1}
+    for _ in range(200):
+        deep = {"metas": deep}
+    sent = await release(api, prompt="jazz", param_obj=deep)
+    assert sent.decode["bpm"] == 90 and "a.b" in sent.warnings
+    sent = await release(api, prompt="jazz", param_obj={"metas": "{", "meta": [1], "a\n": {}})
+    assert "param_obj.metas is not an object" in sent.warnings
+    assert "param_obj.meta is not an object" in sent.warnings and "\n" not in sent.warnings
+
+
 @pytest.mark.parametrize("value", ["{", "[1]", 5, "text", [1]])
 async def test_a_nested_object_that_is_none(api: ApiHarness, value: object) -> None:
     assert "metas" in (await release(api, prompt="jazz", metas=value)).warnings
