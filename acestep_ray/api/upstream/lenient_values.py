@@ -31,7 +31,7 @@ def usual_form(name: str, value: object, most_takes: int | None) -> tuple[object
     ``most_takes``: most takes of a job; None: they are not limited here.
     """
     if isinstance(value, str):
-        value = _without_words(name, value.strip())
+        value = _without_words(name, value)
     if name == "seed":
         return _fewer_seeds(value, most_takes)
     if name not in _ROUNDED:
@@ -51,19 +51,21 @@ def usual_form(name: str, value: object, most_takes: int | None) -> tuple[object
     return rounded, f"{name} must be a whole number: {rounded} is used, not {number:g}."
 
 
-def _without_words(name: str, text: str) -> object:
+def _without_words(name: str, sent: str) -> object:
+    """The value that a text stands for; the text itself, unchanged, if it stands for no other."""
+    text = sent.strip()
     if name == "vocal_language":
-        return text if normalise_language(text) else language_of_name(text) or text
+        return sent if normalise_language(text) else language_of_name(text) or sent
     if name == "audio_format":
         word = text.lower().removeprefix("audio/").removeprefix(".")
         return _FORMATS.get(word, word)
     if len(text) > _LONGEST:
-        return text
+        return sent
     if name == "bpm" and (match := _TEMPO.fullmatch(text)):
         return match[1]
     if name in _DURATIONS and (seconds := _seconds(text)) is not None:
         return seconds
-    return text
+    return sent
 
 
 def _seconds(text: str) -> float | None:

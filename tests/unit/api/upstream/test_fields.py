@@ -20,6 +20,8 @@ DECODED: list[tuple[str, Any, str, Any]] = [
     ("prompt", "jazz", "caption", "jazz"),
     ("caption", "jazz", "caption", "jazz"),
     ("lyrics", "[verse]\nla", "lyrics", "[verse]\nla"),
+    ("lyrics", " [verse]\nla\n", "lyrics", " [verse]\nla\n"),
+    ("caption", "30s ", "caption", "30s "),
     ("bpm", 90, "bpm", 90),
     ("bpm", "90", "bpm", 90),
     ("bpm", "120 BPM", "bpm", 120),
