@@ -163,7 +163,7 @@ def nothing_can_be_sent(page: Page | Frame, service: OneProcess) -> None:
     assert fetch(page, f"{service.url}/v1/jobs/x", method="DELETE").error == "TypeError"
     # The browser's questions have arrived, and none of the requests.
     arrived = [(one.method, one.status) for one in service.seen[before:]]
-    assert arrived == [("OPTIONS", 400)] * (len(paths) + 1)
+    assert arrived == [("OPTIONS", 403)] * (len(paths) + 1)
     before = len(service.seen)
     for path in paths:
         text = json.dumps(SONG)
