@@ -117,12 +117,12 @@ def _refuse_used(host: str, port: int, setting: str) -> None:
 
 
 REFUSALS: tuple[Callable[[ServeConfig], None], ...] = (
+    refuse_public_without_key,
     refuse_missing_checkpoints,
     refuse_missing_libraries,
     refuse_damaged_checkpoints,
     refuse_unusable_storage,
     refuse_unusable_store,
-    refuse_public_without_key,
     refuse_used_port,
     refuse_used_metrics_port,
 )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from acestep_ray.logs import set_up_logs
+from acestep_ray.logs import JsonFormatter, set_up_logs
 from acestep_ray.settings import Logs
 from acestep_ray.work_context import work_for
 
@@ -68,14 +68,20 @@ def test_a_line_about_nothing_in_particular_has_no_ids(capsys: pytest.CaptureFix
     assert lines(capsys)[0].endswith("Runner acestep_ray.jobs.x -- Up.")
 
 
+def test_half_a_character_is_logged_as_an_escape() -> None:
+    """Not by a logger: pytest could not send the line to its main process."""
+    record = logging.makeLogRecord({"msg": "badly \udcff"})
+    assert '"message": "badly \\udcff"' in JsonFormatter("Runner").format(record)
+
+
 def test_a_traceback_is_in_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logs(Logs(format="json"), "Runner")
     try:
         raise KeyError("no such thing")
     except KeyError:
-        OWN.exception("Failed\nbadly \udcff")
+        OWN.exception("Failed\nbadly")
     (line,) = objects(capsys)
-    assert line["message"] == "Failed\nbadly \udcff"
+    assert line["message"] == "Failed\nbadly"
     assert "KeyError: 'no such thing'" in str(line["exception"])
 
 

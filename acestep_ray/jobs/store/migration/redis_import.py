@@ -38,7 +38,7 @@ class RedisRestore:
         """Refuse a Redis that is in use; else mark it as being filled from ``source``."""
         self._execute("EXISTS", _META)  # connects to the node that has the keys, if it is a cluster
         with self._address.failures():
-            self._settles = durability.check(self._connection)
+            self._settles = durability.check(self._connection).waits
         version, importing = self._execute("HMGET", _META, "version", "importing")
         refuse_newer(self._address.name, int(version or 0))
         if not importing:
