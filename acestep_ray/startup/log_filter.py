@@ -16,7 +16,7 @@ FAILED = re.compile(
 )
 """Log lines after which the application never becomes ready."""
 FAULT = re.compile(
-    r"(?:CheckpointError|GpuMemoryError|PortConflict|PublicWithoutKey|\.Refused|SchemaTooNew|"
+    r"(?:CheckpointError|DriverError|GpuMemoryError|PortConflict|PublicWithoutKey|\.Refused|SchemaTooNew|"
     r"SettingError|SingleNodeStorage|StorageUnusable|StoreUnsuitable|"
     r"ray\.exceptions\.AuthenticationError): (.+)"
 )

@@ -109,7 +109,7 @@ def kinds(error: type[Exception]) -> Iterator[type[Exception]]:
 
 
 def test_every_configuration_error_is_shown() -> None:
-    for module in ("acestep_ray.startup.launcher", "deployments.app"):
+    for module in ("acestep_ray.cli", "acestep_ray.startup.doctor.command", "deployments.app"):
         importlib.import_module(module)  # with everything that can keep the service from starting
     found = {kind.__name__ for kind in kinds(ConfigurationError)}
     assert len(found) > 5
