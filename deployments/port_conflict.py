@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import time
+from pathlib import Path
 
 import psutil
 
@@ -29,8 +30,8 @@ def refuse_shared_port() -> None:
     """Raise PortConflict if another program listens on the port of this node's proxy.
 
     Does nothing outside a Ray worker (in tests the driver builds the application). If a ``serve
-    run`` started this Ray, it gets SIGINT: otherwise it would continue to take requests from the
-    other program.
+    run`` started this Ray, it gets SIGINT, or SIGTERM if it ignores that: otherwise it would
+    continue to take requests from the other program.
     """
     raylet = psutil.Process(os.getppid())
     if "raylet" not in raylet.name():
@@ -49,7 +50,7 @@ def refuse_shared_port() -> None:
         for argument in driver.cmdline()
     }:
         logger.error(message)
-        driver.send_signal(signal.SIGINT)
+        driver.send_signal(signal.SIGTERM if _ignores_sigint(driver.pid) else signal.SIGINT)
     raise PortConflict(message)
 
 
@@ -70,6 +71,13 @@ def _conflict(raylet: psutil.Process) -> tuple[int, int] | None:
         if time.monotonic() > deadline:
             return None
         time.sleep(0.1)
+
+
+def _ignores_sigint(pid: int) -> bool:
+    """Whether a process ignores SIGINT, as those that a script starts in the background do."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    ignored = next(line for line in status.splitlines() if line.startswith("SigIgn:"))
+    return bool(int(ignored.split()[1], 16) & 1 << (signal.SIGINT - 1))
 
 
 def _title(pid: int) -> str:
