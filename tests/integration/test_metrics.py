@@ -126,27 +126,28 @@ def test_what_is_counted_is_what_happened(
     """Only what is added is compared: a process that is killed takes with it what it has counted in
     its last seconds, and other tests kill the job store actor."""
 
-    def counted(status: str) -> float:
-        expr = f'sum(last_over_time(ray_acestep_jobs_ended_total{{status="{status}"}}[2m]))'
-        return sum(value for _, value in prometheus.query(expr))
+    def counts() -> dict[str, float]:
+        found = {}
+        for status in ("succeeded", "failed"):
+            expr = f'sum(last_over_time(ray_acestep_jobs_ended_total{{status="{status}"}}[2m]))'
+            found[status] = sum(value for _, value in prometheus.query(expr))
+        return found
 
     def settled() -> dict[str, float]:
         """The counts, once they no longer rise; values arrive up to 10 seconds late."""
-        seen: list[dict[str, float]] = []
-        until(
-            lambda: (
-                seen.append({what: counted(what) for what in ("succeeded", "failed")})
-                or (len(seen) > 100 and seen[-1] == seen[-100])
-            ),
-            "the counts do not settle",
-        )
+        seen = [counts()]
+
+        def unchanged() -> bool:
+            seen.append(counts())
+            return len(seen) > 100 and seen[-1] == seen[-100]
+
+        until(unchanged, "the counts do not settle")
         return seen[-1]
 
     before = settled()
     work(service, receiver)  # three that succeed, and one that is cancelled
     expected = {"succeeded": before["succeeded"] + 3, "failed": before["failed"] + 1}
-    for what, number in expected.items():
-        until(lambda what=what, number=number: counted(what) >= number, f"{what} < {number}")
+    until(lambda: counts() == expected, f"not {expected}")
     assert settled() == expected
     for expr in (
         'sum(last_over_time(ray_acestep_jobs_ended_total{code="cancelled"}[2m])) >= 2',
