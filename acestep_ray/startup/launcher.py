@@ -86,7 +86,8 @@ def _leave_out_gpus(application: dict[str, Any], settings: Settings) -> dict[str
 def environment() -> dict[str, str]:
     """The environment in which Ray is started. Variables that are set already do not change."""
     defaults = {
-        # Ray on loopback needs no token. A token file in the home folder must not turn tokens on.
+        # A token file in the home folder must not turn tokens on. Without tokens, whoever reaches
+        # Ray's ports can run code, and most of them listen on every address: the doctor warns.
         "RAY_AUTH_MODE": "disabled",
         "RAY_USAGE_STATS_ENABLED": "0",
         # On a busy machine the process of the dashboard (with few modules, if there is none) needs
