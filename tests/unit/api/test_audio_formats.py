@@ -28,7 +28,7 @@ async def test_a_format_that_some_decoder_cannot_write(
     assert models["audio_formats"] == list(ALWAYS_WRITTEN)
     sent = await release(api, prompt="jazz", audio_format="aac")
     assert sent.decode["audio_format"] == "mp3"
-    assert "audio_format aac needs ffmpeg" in sent.warnings and "default" in sent.warnings
+    assert "audio_format aac needs ffmpeg" in sent.warnings and "mp3 is used." in sent.warnings
 
 
 async def test_formats_that_every_decoder_can_write(api: ApiHarness) -> None:
