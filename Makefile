@@ -41,7 +41,7 @@ faults: $(VENV)/.installed-test  ## the fault drills in full, with a table of re
 	@FAULTS=full $(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)
 
 bench: $(VENV)/.installed-test $(VENV)/.installed-engines  ## the benchmarks: ratios, each within one run
-	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python -m benchmarks.$$(basename $$file .py) || exit 1; done
 
 check: $(VENV)/.installed-test $(VENV)/.installed-engines  ## read the code: lint, types, layers, configs
 	$(BIN)/ruff format --check $(CODE)

@@ -1,12 +1,17 @@
-"""What streams of events cost: memory for many that are idle, the polls of others, and throughput.
+"""What events, metrics and traces cost: memory for idle streams, polls of others, and throughput.
 
 Memory is the proportional share (PSS) of all processes of a service, before the streams are opened
 and while they are open. Polls are timed in turns, with the streams and without, and so is
-throughput: the same jobs with nobody following, and with streams. Each is a ratio within one run.
-The program that reads the streams runs on the same machine, and takes a part of its processors.
+throughput: the same jobs without metrics, traces and streams, and with them. Each is a ratio within
+one run. The program that reads the streams and receives the traces runs on the same machine, and
+takes a part of its processors.
+
+The jobs are the shortest there are, so that every cost per job counts most: with ``--step-seconds``
+the mock decoder waits in each step as if a GPU worked, and the processors have time left.
 
     python -m benchmarks.events
     python -m benchmarks.events --streams 100 --jobs 50
+    python -m benchmarks.events --streams 0 --step-seconds 0.02
 """
 
 import argparse
@@ -26,6 +31,8 @@ from pathlib import Path
 
 import httpx
 import psutil
+
+from tests.otlp_receiver import OtlpReceiver
 
 POLLS = 300
 """Polls per turn."""
@@ -47,12 +54,18 @@ class Variant:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-VARIANTS = (
-    Variant("nobody follows"),
-    Variant("one stream of all jobs", ["/v1/events"]),
-    Variant("a stream per job", ["/v1/jobs/{}/events"]),
-    Variant("without metrics", environment={"ACESTEP_METRICS": "false"}),
-)
+def variants(collector: str) -> Sequence[Variant]:
+    """What is compared. ``collector``: the address that the traces are sent to."""
+    bare = {"ACESTEP_METRICS": "false"}
+    traced = {"ACESTEP_TRACING__ENDPOINT": collector}
+    return (
+        Variant("nothing of it", environment=bare),
+        Variant("metrics"),
+        Variant("metrics, stream of all jobs", ["/v1/events"]),
+        Variant("metrics, stream per job", ["/v1/jobs/{}/events"]),
+        Variant("metrics, traces", environment=traced),
+        Variant("metrics, traces, stream of all", ["/v1/events"], traced),
+    )
 
 
 @contextmanager
@@ -182,19 +195,21 @@ async def idle(url: str, process: psutil.Process, number: int, rounds: int) -> N
     )
 
 
-async def throughput(urls: Sequence[str], jobs: int, rounds: int) -> None:
+async def throughput(
+    compared: Sequence[Variant], urls: Sequence[str], jobs: int, rounds: int
+) -> None:
     """Measure the variants in turns, and print them."""
-    found: dict[str, list[float]] = {variant.name: [] for variant in VARIANTS}
+    found: dict[str, list[float]] = {variant.name: [] for variant in compared}
     for number in range(rounds + 1):
-        for variant, url in zip(VARIANTS, urls, strict=True):
+        for variant, url in zip(compared, urls, strict=True):
             speed = await jobs_per_second(url, jobs, variant.follow)
             if number:  # the first round loads some modules
                 found[variant.name].append(speed)
-    first = found[VARIANTS[0].name]
+    first = found[compared[0].name]
     print(f"{jobs} jobs, {rounds} rounds, load {os.getloadavg()[0]:.1f}")
     for name, speeds in found.items():
         ratio = statistics.median(one / other for one, other in zip(speeds, first, strict=True))
-        print(f"  {name:<26}{statistics.median(speeds):8.2f} jobs/s, ratio {ratio:.3f}")
+        print(f"  {name:<32}{statistics.median(speeds):8.2f} jobs/s, ratio {ratio:.3f}")
 
 
 def main() -> None:
@@ -203,18 +218,23 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=500, help="idle streams")
     parser.add_argument("--jobs", type=int, default=100, help="jobs per turn")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--step-seconds", type=float, default=0.0, help="of the mock decoder")
     options = parser.parse_args()
     print(f"load average before: {os.getloadavg()[0]:.1f}")
-    with ExitStack() as stack:
+    steps = {"ACESTEP_MOCK__STEP_SECONDS": str(options.step_seconds)}
+    with OtlpReceiver() as receiver, ExitStack() as stack:
+        compared = variants(receiver.url)
         services: dict[str, tuple[str, psutil.Process]] = {}
-        for variant in VARIANTS:
+        for variant in compared:
             key = repr(dict(variant.environment))
             if key not in services:
-                services[key] = stack.enter_context(service(variant.environment))
-        of_variants = [services[repr(dict(variant.environment))] for variant in VARIANTS]
-        asyncio.run(idle(*of_variants[0], options.streams, options.rounds))
+                services[key] = stack.enter_context(service({**variant.environment, **steps}))
+        of_variants = [services[repr(dict(variant.environment))] for variant in compared]
+        if options.streams:
+            asyncio.run(idle(*of_variants[1], options.streams, options.rounds))
         urls = [url for url, _ in of_variants]
-        asyncio.run(throughput(urls, options.jobs, options.rounds))
+        asyncio.run(throughput(compared, urls, options.jobs, options.rounds))
+        assert receiver.requests, "no trace arrived"
 
 
 if __name__ == "__main__":
