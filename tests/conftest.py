@@ -18,6 +18,20 @@ hypothesis.settings.register_profile("quick", max_examples=10, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
+LONGEST_ID = 60
+"""Of a parameter, in characters."""
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A short name for a long parameter: pytest would send all of it between its processes."""
+    if not isinstance(val, str | bytes) or len(val) <= LONGEST_ID:
+        return None  # pytest's own
+    beginning = val[:LONGEST_ID]
+    text = beginning if isinstance(beginning, str) else beginning.decode("ascii", "replace")
+    shown = text.encode("unicode_escape").decode()[:LONGEST_ID]
+    return f"{shown}... of {len(val)}"
+
+
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent

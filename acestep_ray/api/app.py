@@ -1,9 +1,12 @@
 """The ASGI application: the contract's routes over a JobService."""
 
+from collections.abc import Collection
+from copy import copy
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 
 from acestep_ray import __version__
 from acestep_ray.api.dependencies import AppContext
@@ -47,11 +50,9 @@ def create_app(
     ``id_is_returned``: as in RequestContext.
     """
     app = FastAPI(title=TITLE, version=__version__, redoc_url=None, redirect_slashes=False)
+    routes = [route for router in (*ROUTERS, *UPSTREAM_ROUTERS) for route in router.routes]
     own_head = {
-        route.path
-        for router in (*ROUTERS, *UPSTREAM_ROUTERS)
-        for route in router.routes
-        if isinstance(route, APIRoute) and "HEAD" in route.methods
+        route.path for route in routes if isinstance(route, APIRoute) and "HEAD" in route.methods
     }
     app.state.context = AppContext(
         settings,
@@ -64,13 +65,8 @@ def create_app(
         tracer,
         UrlCheck(settings.webhooks),
     )
-    for router in (*ROUTERS, *UPSTREAM_ROUTERS):
-        app.include_router(router)
-    for route in app.routes:
-        # Starlette's own GET routes accept HEAD too, FastAPI's do not. The server leaves out the
-        # body.
-        if isinstance(route, APIRoute) and "GET" in route.methods and route.path not in own_head:
-            route.methods.add("HEAD")
+    # As they are: include_router would build each route anew, with its models.
+    app.router.routes.extend(_with_head(route, own_head) for route in routes)
     add_handlers(app, meter)
     # The last one added is the outermost.
     app.add_middleware(Authentication, settings=settings)
@@ -92,3 +88,15 @@ def create_app(
 
     app.openapi = document  # type: ignore[method-assign]
     return app
+
+
+def _with_head(route: BaseRoute, own_head: Collection[str]) -> BaseRoute:
+    """The route, which accepts HEAD if it accepts GET, unless another route has HEAD of that path.
+
+    Starlette's own GET routes accept HEAD too, FastAPI's do not. The server leaves out the body.
+    """
+    if not isinstance(route, APIRoute) or "GET" not in route.methods or route.path in own_head:
+        return route
+    route = copy(route)  # the routers' own serve other applications of this process, too
+    route.methods = {*route.methods, "HEAD"}
+    return route
