@@ -13,16 +13,13 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
 
-ENGINES = "tests/models/planner/vllm/engines"
 TWO_AT_A_TIME = ("-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder")
 TIERS: dict[str, tuple[str, ...]] = {
-    "unit: the library's parts": (*TWO_AT_A_TIME, "tests/unit"),
-    "models: real engines": (*TWO_AT_A_TIME, "tests/models", f"--ignore={ENGINES}"),
-    # These two run one at a time: each of them needs all of a small machine.
-    "vllm: its engines, started": (ENGINES,),
-    "services: with real engines": ("tests/serve_real",),
-    "services: mock engines, drills": (
-        *TWO_AT_A_TIME,  # most of their time is spent on waiting
+    "unit: the library's parts": ("tests/unit",),
+    # The groups that take longest begin first, so that none of them is left alone at the end.
+    "models: real engines, vLLM": ("tests/models/planner/vllm/engines", "tests/models"),
+    "services: real and mock engines": (
+        "tests/serve_real",
         "tests/integration",
         "tests/e2e",
         "tests/faults",
@@ -69,7 +66,7 @@ def main(*arguments: str) -> int:
     for tier, own in TIERS.items():
         print(f"\n== {tier}", flush=True)
         began = time.monotonic()
-        status, counts = runner.run([*own, *arguments])
+        status, counts = runner.run([*TWO_AT_A_TIME, *own, *arguments])
         rows.append((tier, time.monotonic() - began, counts, status))
         if runner.stopped:
             break

@@ -46,6 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(
         key=lambda item: (
             FOLDERS.index(item.path.relative_to(here).parts[0]),
+            item.path.parent.name != "engines",  # vLLM's: long, so no other test waits for them
             _shares(item) and item.path.parent.parent == here,
         )
     )
