@@ -4,17 +4,28 @@ The decodes that it began continue without a caller: they must notice that and s
 works for nothing.
 """
 
+import httpx
+
 from tests.faults.drill import Drill
 from tests.service import Service, until
 
 
+def requeued(service: Service) -> float:
+    """How many jobs went back to the queue, by the service's metrics."""
+    metrics = httpx.get(f"http://127.0.0.1:{service.metrics_port}/metrics", timeout=30).text
+    lines = [x for x in metrics.splitlines() if x.startswith("ray_acestep_jobs_requeued_total{")]
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
 def test_runner(service: Service, jobs: int, table: dict[str, float]) -> None:
+    before = requeued(service)
     drill = Drill(service, jobs)
     drill.until_running()
     table["runner replica"] = drill.recovery(
         lambda: service.kill("ray::ServeReplica:acestep:Runner")
     )
     assert max(job["attempts"] for job in drill.all_succeed()) <= 2
+    until(lambda: requeued(service) > before, "no metric counts the jobs that were requeued")
 
 
 def test_an_orphaned_decode_stops(service: Service) -> None:
