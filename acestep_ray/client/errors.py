@@ -23,7 +23,7 @@ class ApiError(Exception):
     response. ``code``: a stable name (docs/api.md), or one of the client's own. ``errors``: the
     wrong fields by name. ``request_id``: under which the server's log has the request.
     ``retry_after``: seconds after which a repetition is worth trying, None if the server did not
-    name them.
+    name them. ``tries``: how often the request was sent.
     """
 
     default_code = "error"
@@ -45,6 +45,7 @@ class ApiError(Exception):
         self.errors = dict(errors or {})
         self.request_id = request_id
         self.retry_after = retry_after
+        self.tries = 1
 
 
 class InvalidRequest(ApiError):

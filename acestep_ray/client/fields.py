@@ -4,10 +4,14 @@ Their meanings, legal values and defaults are in docs/openapi.json. A field that
 out, has the service's default. A test holds the names and types to docs/openapi.json.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypedDict
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, ParamSpec, TypedDict, TypeVar
 
 from acestep_ray.client.uploads import AudioFile
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 AudioFormat = Literal["mp3", "wav", "wav32", "flac", "opus", "ogg", "aac"]
 TaskType = Literal["text2music", "cover", "repaint", "lego", "extract", "complete"]
@@ -147,3 +151,17 @@ class GenerateFields(TypedDict, total=False):
     """As ``metas``."""
     user_metadata: Mapping[str, Any] | str | None
     """As ``metas``."""
+
+
+def with_fields(method: Callable[P, R]) -> Callable[P, R]:
+    """Give a method with ``**fields`` the signature in which ``help`` and notebooks show each of
+    them."""
+    signature = inspect.signature(method)
+    kept = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    fields = [
+        inspect.Parameter(name, keyword, default=None, annotation=kind)
+        for name, kind in GenerateFields.__annotations__.items()
+    ]
+    method.__signature__ = signature.replace(parameters=[*kept, *fields])  # type: ignore[attr-defined]
+    return method

@@ -14,6 +14,10 @@ class JobView:
         """All that is known."""
         return self._state
 
+    def update(self, state: JobState) -> None:
+        """Take over a newer state."""
+        self._state = state
+
     @property
     def id(self) -> str:
         """Its id."""
@@ -61,7 +65,7 @@ class JobView:
 
     @property
     def result(self) -> Result | None:
-        """What it made; None until it has succeeded, and in a list of jobs."""
+        """What it made; None until it has succeeded, and in a list of jobs without ``full``."""
         return self._state.result
 
     def __repr__(self) -> str:

@@ -89,6 +89,13 @@ class JobState(Model):
         return self.status in ("succeeded", "failed")
 
 
+class JobPage(Model):
+    """Jobs of a list, and where it goes on (None: at its end)."""
+
+    jobs: list[JobState]
+    next_cursor: str | None = None
+
+
 class Delivery(Model):
     """A message to the webhook of a job. ``state``: pending, delivered or failed."""
 
@@ -101,6 +108,12 @@ class Delivery(Model):
     next_try_at: float | None = None
     http_status: int | None = None
     error: str | None = None
+
+
+class Deliveries(Model):
+    """The messages to the webhook of a job, oldest first."""
+
+    deliveries: list[Delivery]
 
 
 class Health(Model):
