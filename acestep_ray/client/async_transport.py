@@ -1,4 +1,4 @@
-"""Carries out the steps of flows in an event loop: that of asyncio or of trio."""
+"""Carries out the steps of flows in an event loop."""
 
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -135,8 +135,7 @@ class _Run:
 
     async def _close(self) -> None:
         response, self._response, body, self._body = self._response, None, self._body, None
-        with anyio.CancelScope(shield=True):
-            if isinstance(body, AsyncGenerator):
-                await body.aclose()
-            if response is not None:
-                await response.aclose()
+        if isinstance(body, AsyncGenerator):
+            await body.aclose()
+        if response is not None:
+            await response.aclose()

@@ -79,7 +79,7 @@ class Core:
 
     def not_reached(self, cause: Exception) -> ConnectionFailed:
         """The exception for a request without a whole response."""
-        reason = str(cause) or type(cause).__name__
+        reason = str(cause).rstrip(".") or type(cause).__name__
         error = ConnectionFailed(f"No whole answer came from {self.address}: {reason}.")
         error.__cause__ = cause
         return error
