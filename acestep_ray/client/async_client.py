@@ -1,6 +1,7 @@
 """The asynchronous client."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Unpack
 
@@ -50,7 +51,7 @@ class AsyncJob(JobView):
         await self._transport.run(flow)
         return self
 
-    def stream(self) -> AsyncIterator[Event]:
+    def stream(self) -> AsyncGenerator[Event, None]:
         """Follow the job's events up to its end, over cut connections and restarts of the service:
         none is left out and none comes twice, unless a ``state`` with ``reset`` reports it. Each
         event also changes the state of this job."""
@@ -129,17 +130,17 @@ class AsyncClient:
         *,
         error_code: str | None = None,
         full: bool = False,
-    ) -> AsyncIterator[AsyncJob]:
+    ) -> AsyncGenerator[AsyncJob, None]:
         """The jobs, newest first, page by page as they are needed; ``limit`` of them at most.
 
         ``status``: queued, running, succeeded or failed. ``error_code``: only jobs that failed for
         this reason; with ``!`` before it: for any other. ``full``: with results and warnings;
         otherwise their ``state`` has the beginning of the caption, task and number of takes.
         """
-        async for state in self._transport.iterate(
-            self._core.jobs(status, limit, error_code, full)
-        ):
-            yield AsyncJob(self, state)
+        flow = self._core.jobs(status, limit, error_code, full)
+        async with aclosing(self._transport.iterate(flow)) as states:
+            async for state in states:
+                yield AsyncJob(self, state)
 
     async def models(self) -> Models:
         """What is deployed, and what it supports."""

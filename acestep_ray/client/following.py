@@ -33,7 +33,8 @@ from acestep_ray.client.steps import (
 LONG_POLL = 25.0
 """Seconds that a poll waits for another status; proxies often end a silent connection after 30."""
 SHORT_POLL = 1.0
-"""The same if progress is wanted, in which a poll without it would not end sooner."""
+LONGEST_SHORT_POLL = 5.0
+"""The same if progress is wanted: of a job that runs, and at most of one that is queued."""
 SILENT_SECONDS = 30.0
 """A stream has a heartbeat more often than the usual time limit and so many seconds."""
 
@@ -74,12 +75,18 @@ def wait(
         if rest > 0.1 and not changed:
             # The service is ending, or a proxy does not let it wait: no faster than that.
             yield Pause(min(rest, SHORT_POLL))
-        poll = SHORT_POLL if progress else LONG_POLL
+        poll = _short_poll(state) if progress else LONG_POLL
     else:
         if progress and shown is None:
             yield Notify(progress)
     if raise_on_failure:
         check_success(job)
+
+
+def _short_poll(state: JobState) -> float:
+    """Seconds until progress is read again: the longer a job will wait, the less often."""
+    waiting = min(LONGEST_SHORT_POLL, (state.eta_seconds or 0) / 4)
+    return max(SHORT_POLL, waiting if state.status == "queued" else 0)
 
 
 def _timeout(job: JobView, timeout: float | None) -> WaitTimeout:

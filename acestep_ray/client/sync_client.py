@@ -1,6 +1,6 @@
 """The synchronous client."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Unpack
 
@@ -50,7 +50,7 @@ class Job(JobView):
         self._transport.run(flow)
         return self
 
-    def stream(self) -> Iterator[Event]:
+    def stream(self) -> Generator[Event, None, None]:
         """Follow the job's events up to its end, over cut connections and restarts of the service:
         none is left out and none comes twice, unless a ``state`` with ``reset`` reports it. Each
         event also changes the state of this job."""
@@ -129,7 +129,7 @@ class Client:
         *,
         error_code: str | None = None,
         full: bool = False,
-    ) -> Iterator[Job]:
+    ) -> Generator[Job, None, None]:
         """The jobs, newest first, page by page as they are needed; ``limit`` of them at most.
 
         ``status``: queued, running, succeeded or failed. ``error_code``: only jobs that failed for

@@ -47,7 +47,7 @@ class SyncTransport:
             pass
         return cast(T, run.value)
 
-    def iterate(self, flow: Flow[None]) -> Iterator[Any]:
+    def iterate(self, flow: Flow[None]) -> Generator[Any, None, None]:
         """Carry out a flow as far as it is read; yields what it emits."""
         with closing(_Run(self, flow).items()) as items:
             yield from items

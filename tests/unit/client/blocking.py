@@ -3,7 +3,7 @@ both."""
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -25,7 +25,7 @@ class Blocking:
         return self._plain(method(*args, **kwargs))
 
     def _plain(self, value: Any) -> Any:
-        if isinstance(value, AsyncIterator):
+        if isinstance(value, AsyncGenerator):
             return self._items(value)
         if inspect.isawaitable(value):
 
@@ -37,16 +37,15 @@ class Blocking:
             return self
         return Blocking(value, self._runner) if isinstance(value, AsyncJob) else value
 
-    def _items(self, items: AsyncIterator[Any]) -> Iterator[Any]:
+    def _items(self, items: AsyncGenerator[Any, None]) -> Iterator[Any]:
         try:
             while (item := self._runner.run(_next(items))) is not None:
                 yield self._plain(item)
         finally:
-            close = getattr(items, "aclose")  # noqa: B009  (an iterator need not have it)
-            self._runner.run(close())
+            self._runner.run(items.aclose())
 
 
-async def _next(items: AsyncIterator[Any]) -> Any:
+async def _next(items: AsyncGenerator[Any, None]) -> Any:
     return await anext(items, None)
 
 

@@ -44,20 +44,17 @@ def answer(
     status: int = 200,
     body: object = QUEUED,
     content_type: str = "application/json",
-    *,
-    length: int | None = None,
     **headers: str,
 ) -> Reaction:
-    """A response. ``body``: JSON, or bytes. ``length``: the Content-Length that it claims; then
-    the connection is closed after the body. Underscores in names of headers become hyphens."""
+    """A response. ``body``: JSON, or bytes. Underscores in names of headers become hyphens."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     lines = [
         f"HTTP/1.1 {status} X",
         f"Content-Type: {content_type}",
-        f"Content-Length: {len(data) if length is None else length}",
+        f"Content-Length: {len(data)}",
         *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items()),
     ]
-    return Reaction("\r\n".join([*lines, "", ""]).encode() + data, keep=length is None)
+    return Reaction("\r\n".join([*lines, "", ""]).encode() + data, keep=True)
 
 
 def problem(status: int, code: str, detail: str = "It does not work.", **headers: str) -> Reaction:

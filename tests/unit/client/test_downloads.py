@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from acestep_ray.client import Client, DownloadFailed, NotFound, Retries
+from acestep_ray.client import Client, DownloadFailed, GenerateFields, NotFound, Retries
 from tests.one_process import OneProcess
 from tests.unit.client.conftest import MakeClient
 from tests.unit.client.hostile import CUT, JOB_ID, Reaction, answer, half, hostile, plain, problem
 from tests.unit.client.relay import relay
 
-SONG = {"audio_duration": 10, "batch_size": 2, "audio_format": "wav"}
+SONG: GenerateFields = {"audio_duration": 10, "batch_size": 2, "audio_format": "wav"}
 TAKE = bytes(range(256)) * 40
 ETAG = f'"{hashlib.sha256(TAKE).hexdigest()}"'
 DONE = answer(

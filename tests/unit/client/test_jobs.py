@@ -3,6 +3,7 @@
 import itertools
 import pickle
 from pathlib import Path
+from typing import Literal, TypedDict
 
 import pytest
 
@@ -24,7 +25,16 @@ from tests.one_process import one_process
 from tests.unit.client.conftest import MakeClient
 from tests.unit.client.hostile import Reaction, answer, hostile
 
-SHORT = {"audio_duration": 2, "batch_size": 1, "audio_format": "wav"}
+
+class Short(TypedDict):
+    """Fields of a short song."""
+
+    audio_duration: float
+    batch_size: int
+    audio_format: Literal["wav"]
+
+
+SHORT: Short = {"audio_duration": 2, "batch_size": 1, "audio_format": "wav"}
 
 
 def test_a_song_is_made(client: Client) -> None:
@@ -139,7 +149,7 @@ def test_lists_go_over_pages(
         assert (listed[0].state.takes, listed[0].state.task_type) == (1, "text2music")
         assert not listed[0].warnings
         assert [job.id for job in client.jobs("succeeded", 9)] == ids[:9]
-        assert [job.id for job in client.jobs(limit=0)] == list(client.jobs("failed")) == []
+        assert [*client.jobs(limit=0), *client.jobs("failed")] == []
         assert next(client.jobs(limit=1, full=True)).warnings
         pages = [one for one in server.seen if one.path == "/v1/jobs"]
         assert len(pages) == 4 + 3 + 1 + 1
