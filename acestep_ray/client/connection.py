@@ -57,9 +57,10 @@ class Connection:
         """Arguments of ``build_request``, for one try. ``files`` closes what the body holds."""
         body = request.body.arguments(files) if request.body else {}
         headers = {**body.pop("headers", {}), **request.headers}
-        limit = httpx2.Timeout(
-            self._timeout + request.extra_seconds, connect=min(CONNECT_SECONDS, self._timeout)
-        )
+        seconds = self._timeout + request.extra_seconds
+        if request.most_seconds is not None:
+            seconds = min(seconds, max(1.0, request.most_seconds))
+        limit = httpx2.Timeout(seconds, connect=min(CONNECT_SECONDS, self._timeout, seconds))
         return {
             "method": request.method,
             "url": request.path,

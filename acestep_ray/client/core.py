@@ -92,10 +92,19 @@ class Core:
         request = Request("POST", "/v1/music/generate", {}, headers, body, extra)
         return (yield from self.call(request, reader(JobState)))
 
-    def job(self, job_id: str, *, wait: float = 0, seconds: float | None = None) -> Flow[JobState]:
-        """GET /v1/jobs/{id}. ``wait``: up to so many seconds for another status."""
+    def job(
+        self,
+        job_id: str,
+        *,
+        wait: float = 0,
+        seconds: float | None = None,
+        most_seconds: float | None = None,
+    ) -> Flow[JobState]:
+        """GET /v1/jobs/{id}. ``wait``: up to so many seconds for another status. ``seconds``: see
+        ``call``. ``most_seconds``: see Request."""
         query = {"wait": f"{wait:.3f}"} if wait else {}
-        request = Request("GET", job_path(job_id), query, extra_seconds=wait)
+        path = job_path(job_id)
+        request = Request("GET", path, query, extra_seconds=wait, most_seconds=most_seconds)
         return (yield from self.call(request, reader(JobState), seconds=seconds))
 
     def jobs(

@@ -5,6 +5,7 @@ import re
 import uuid
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from acestep_ray.client.core import BROKEN, Core, is_cut, job_path
 from acestep_ray.client.errors import ApiError, DownloadFailed, NotFound
@@ -30,13 +31,15 @@ _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
 
 class PartialFile:
-    """A file that is being downloaded, beside its target, under another name."""
+    """A file that is being downloaded, beside its target, under another name. It is made by
+    ``begin``, and has to be removed by ``discard``."""
 
     def __init__(self, target: Path) -> None:
         self._target = target
         self._part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
-        self._file = self._part.open("xb")
+        self._file: BinaryIO | None = None
         self._digest = hashlib.sha256()
+        self._longest = 0
         self.size = 0
         """Bytes that it has."""
         self.total: int | None = None
@@ -52,8 +55,8 @@ class PartialFile:
             return
         if answer.status == 206:
             raise DownloadFailed("The server sent another part of the file than was asked for.")
-        self._file.seek(0)
-        self._file.truncate()
+        self._close()
+        self._file = self._part.open("wb")
         self._digest = hashlib.sha256()
         self.size = 0
         length = answer.headers.get("content-length", "")
@@ -61,11 +64,15 @@ class PartialFile:
         self.total = int(length) if length.isdecimal() and not coded else None
         self.etag = answer.headers.get("etag", "")
 
-    def write(self, data: bytes) -> None:
-        """Append what was received."""
+    def write(self, data: bytes) -> bool:
+        """Append what was received; returns whether the file was never so long before."""
+        assert self._file is not None
         self._file.write(data)
         self._digest.update(data)
         self.size += len(data)
+        longer = self.size > self._longest
+        self._longest = max(self._longest, self.size)
+        return longer
 
     def finish(self) -> Path:
         """Give it its name. Raises DownloadFailed if it is not what the server has."""
@@ -74,14 +81,18 @@ class PartialFile:
         checksum = _SHA256.fullmatch(self.etag)
         if checksum and checksum[1] != self._digest.hexdigest():
             raise DownloadFailed("The file has another checksum than the server names.")
-        self._file.close()
+        self._close()
         self._part.replace(self._target)
         return self._target
 
     def discard(self) -> None:
         """Remove it, unless it has its name already."""
-        self._file.close()
+        self._close()
         self._part.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
 
 def download(
@@ -128,7 +139,7 @@ def take_names(job_id: str, result: Result, names: str | Sequence[str]) -> list[
 
 def _take(core: Core, job: JobView, name: str, target: Path) -> Flow[Path]:
     tries = Tries(core.retries, core.retries.outage)
-    part = yield from work(lambda: PartialFile(target))
+    part = PartialFile(target)
     try:
         while part.total is None or part.size < part.total:
             error: ApiError
@@ -164,6 +175,6 @@ def _receive(part: PartialFile, answer: Answer, tries: Tries) -> Flow[None]:
     yield from work(lambda: part.begin(answer))
     while (data := (yield from read_bytes())) is not None:
         received = data
-        yield from work(lambda: part.write(received))  # noqa: B023  (it runs before the next one)
-        tries.succeeded()
+        if (yield from work(lambda: part.write(received))):  # noqa: B023  (it runs at once)
+            tries.succeeded()
     yield Close()

@@ -52,12 +52,12 @@ def wait(
     poll = 0.0  # the first one returns at once: the state may be old
     while not (job.ended and (job.result or job.status == "failed")):
         seconds = core.retries.outage
-        if deadline is not None:
-            left = max(0.0, deadline - time.monotonic())
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        if left is not None:
             poll, seconds = min(poll, left), min(seconds, left)
         asked_at = time.monotonic()
         try:
-            state = yield from core.job(job.id, wait=poll, seconds=seconds)
+            state = yield from core.job(job.id, wait=poll, seconds=seconds, most_seconds=left)
         except (ConnectionFailed, RateLimited, ServiceUnavailable) as error:
             if seconds < core.retries.outage:  # the deadline, and not the patience, was reached
                 raise _timeout(job, timeout) from error

@@ -18,8 +18,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Request:
-    """An HTTP request. ``path``: below the base URL. ``extra_seconds``: how much longer than usual
-    the service may be silent before it answers."""
+    """An HTTP request.
+
+    ``path``: below the base URL. ``extra_seconds``: how much longer than usual the service may be
+    silent before it answers; ``most_seconds``: and how long at most, if that is less (not below a
+    second).
+    """
 
     method: str
     path: str
@@ -27,6 +31,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Body | None = None
     extra_seconds: float = 0.0
+    most_seconds: float | None = None
     follow_redirects: bool = False
 
 
