@@ -50,7 +50,8 @@ class Connection:
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
         # A proxy that the environment names cannot reach this machine's own addresses.
-        direct = {f"all://{self.url.netloc.decode()}": None} if self._is_loopback() else {}
+        host = self.url.copy_with(port=None).netloc.decode()
+        direct = {f"all://{host}": None} if self._is_loopback() else {}
         return {"base_url": self.url, "headers": headers, "mounts": direct}
 
     def request_arguments(self, request: Request, files: ExitStack) -> dict[str, Any]:

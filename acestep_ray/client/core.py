@@ -30,7 +30,7 @@ from acestep_ray.client.uploads import FormBody
 T = TypeVar("T")
 M = TypeVar("M", bound=Model)
 
-BROKEN = (httpx2.TransportError, httpx2.DecodingError)
+BROKEN = (httpx2.RequestError,)
 """What httpx2 raises if no whole response came."""
 PAGE = 100
 MOST_JOBS = 200
@@ -40,7 +40,7 @@ UPLOAD_SECONDS = 120.0
 
 
 class Incomplete(Exception):
-    """The body of a response is not what its Content-Type says: a part is missing."""
+    """The body of a response is not what its Content-Type names: a part is missing."""
 
 
 class Core:
@@ -164,7 +164,8 @@ class Core:
 
 def is_cut(cause: Exception) -> bool:
     """Whether a new connection may help."""
-    return not isinstance(cause, httpx2.UnsupportedProtocol | httpx2.LocalProtocolError)
+    final = httpx2.UnsupportedProtocol | httpx2.LocalProtocolError | httpx2.TooManyRedirects
+    return not isinstance(cause, final)
 
 
 def job_path(job_id: str) -> str:

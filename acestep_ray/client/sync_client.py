@@ -42,8 +42,8 @@ class Job(JobView):
         returns this job.
 
         ``progress`` is called with this job at the beginning and whenever it has changed, about
-        once per second. Raises JobFailed, unless ``raise_on_failure`` is false, and
-        WaitTimeout; the job then goes on.
+        once per second. Raises JobFailed, unless ``raise_on_failure`` is false, and WaitTimeout;
+        the job then goes on.
         """
         notify = (lambda: progress(self)) if progress else None
         flow = wait(self._core, self, timeout, notify, raise_on_failure)

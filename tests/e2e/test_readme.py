@@ -128,7 +128,9 @@ def every_python_block_makes_a_song(folder: Path) -> None:
             check=False,
         )
         assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
-        for file in done.stdout.split("\n")[-2].split(" "):
+        files = re.findall(r"\S+\.mp3", done.stdout)
+        assert files, done.stdout
+        for file in files:
             assert soundfile.info(folder / file).duration == pytest.approx(20, abs=0.2)
 
 

@@ -50,7 +50,7 @@ async def _next(items: AsyncGenerator[Any, None]) -> Any:
 
 
 def make(kind: str, runner: asyncio.Runner, *args: Any, **kwargs: Any) -> Client:
-    """A client that looks synchronous. ``kind``: sync or async."""
+    """A client with the methods of the synchronous one. ``kind``: sync or async."""
     if kind == "sync":
         return Client(*args, **kwargs)
 

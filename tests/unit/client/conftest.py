@@ -8,7 +8,7 @@ from acestep_ray.client import Client, Retries
 from tests.one_process import OneProcess, one_process
 from tests.unit.client.blocking import make
 
-QUICK = Retries(seconds=20, outage=20, first_pause=0.01, longest_pause=0.05)
+QUICK = Retries(seconds=60, outage=60, first_pause=0.01, longest_pause=0.05)
 """Short pauses, and a limit that a busy machine does not reach."""
 MakeClient = Callable[..., Client]
 

@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from acestep_ray.client import Client, DownloadFailed, GenerateFields, NotFound, Retries
+from acestep_ray.client import (
+    Client,
+    ConnectionFailed,
+    DownloadFailed,
+    GenerateFields,
+    NotFound,
+    Retries,
+)
 from tests.one_process import OneProcess
 from tests.unit.client.conftest import MakeClient
 from tests.unit.client.hostile import CUT, JOB_ID, Reaction, answer, half, hostile, plain, problem
@@ -134,6 +141,13 @@ def test_a_download_that_is_given_up_leaves_nothing(client_of: MakeClient, folde
             client.job(JOB_ID).download(folder)
     assert list(folder.iterdir()) == []
     with hostile(DONE, problem(404, "audio_not_found")) as server, pytest.raises(NotFound):
+        client_of(server.url).job(JOB_ID).download(folder)
+    assert list(folder.iterdir()) == []
+
+
+def test_redirects_without_an_end_are_reported(client_of: MakeClient, folder: Path) -> None:
+    around = answer(307, b"", "text/plain", Location="/around")
+    with hostile(DONE, around) as server, pytest.raises(ConnectionFailed, match="redirects"):
         client_of(server.url).job(JOB_ID).download(folder)
     assert list(folder.iterdir()) == []
 
