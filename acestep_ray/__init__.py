@@ -12,7 +12,9 @@ if not TYPE_CHECKING:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
 
-        try:
-            return version("acestep-ray")
-        except PackageNotFoundError:  # a checkout that is run without being installed
-            return "0"
+        for distribution in ("acestep-ray", "acestep-ray-client"):
+            try:
+                return version(distribution)
+            except PackageNotFoundError:
+                continue
+        return "0"  # a checkout that is run without being installed

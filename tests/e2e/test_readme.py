@@ -22,6 +22,7 @@ URL = "http://127.0.0.1:8001"
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 CURL_BLOCKS = [block for block in BLOCKS if "curl" in block]
+PYTHON_BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 RAY_GAVE_UP = "The current node timed out during startup"
 """Plain `serve run` on a busy machine: Ray gives its node 30 seconds, which no setting changes."""
 
@@ -115,10 +116,29 @@ def every_curl_line_makes_a_song(folder: Path) -> None:
     assert soundfile.info(folder / "song.mp3").duration == pytest.approx(20, abs=0.2)
 
 
-def test_make_serve_and_the_curl_lines(tmp_path: Path) -> None:
+def every_python_block_makes_a_song(folder: Path) -> None:
+    assert PYTHON_BLOCKS
+    for block in PYTHON_BLOCKS:
+        done = subprocess.run(
+            [sys.executable, "-c", block],
+            cwd=folder,
+            env=environment(folder),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+        files = re.findall(r"\S+\.mp3", done.stdout)
+        assert files, done.stdout
+        for file in files:
+            assert soundfile.info(folder / file).duration == pytest.approx(20, abs=0.2)
+
+
+def test_make_serve_and_the_lines_of_curl_and_python(tmp_path: Path) -> None:
     assert any(block.strip() == "make serve" for block in BLOCKS)
     with started("make serve", tmp_path):
         every_curl_line_makes_a_song(tmp_path)
+        every_python_block_makes_a_song(tmp_path)
         # JSON without a header, as curl sends it.
         bare = """curl -s -X POST http://localhost:8001/v1/music/generate -d '{"caption": "x"}'"""
         assert finished(json.loads(type_in(bare, tmp_path))["job_id"])["status"] == "succeeded"

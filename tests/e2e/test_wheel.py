@@ -1,4 +1,4 @@
-"""The built wheel, in an environment and a folder without any link to the clone."""
+"""The built wheels, in environments and folders without any link to the clone."""
 
 import os
 import re
@@ -10,19 +10,22 @@ from pathlib import Path
 import httpx
 import pytest
 
+from acestep_ray import __version__
+from tests.one_process import one_process
 from tests.service import ROOT, free_port, until
+
+UV = [str(Path(sys.executable).with_name("uv")), "--quiet"]
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A virtual environment with the wheel; its dependencies are those of these tests."""
     folder = tmp_path_factory.mktemp("wheel")
-    uv = [str(Path(sys.executable).with_name("uv")), "--quiet"]
-    subprocess.run([*uv, "build", "--wheel", "--out-dir", folder, ROOT], check=True)
+    subprocess.run([*UV, "build", "--wheel", "--out-dir", folder, ROOT], check=True)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
     python = folder / "venv" / "bin" / "python"
     wheels = map(str, folder.glob("*.whl"))
-    command = [*uv, "pip", "install", "--python", str(python), "--no-deps", *wheels]
+    command = [*UV, "pip", "install", "--python", str(python), "--no-deps", *wheels]
     subprocess.run(command, check=True)
     [packages] = (folder / "venv" / "lib").glob("python*/site-packages")
     # A folder named in a .pth file is added as it is: its own .pth, which names the clone, is not
@@ -86,3 +89,42 @@ def test_real_models_are_reachable_by_the_configs_name(environment: Path, tmp_pa
     assert done.returncode == 2
     assert done.stderr.startswith("acestep-ray: ACESTEP_CHECKPOINTS is not set; name the folder")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_client_alone_makes_a_song_without_ray(tmp_path: Path) -> None:
+    """In an environment with what its wheel asks for, and nothing else."""
+    subprocess.run([*UV, "build", "--wheel", "--out-dir", tmp_path, ROOT / "client"], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    [wheel] = tmp_path.glob("acestep_ray_client-*.whl")
+    subprocess.run([*UV, "pip", "install", "--python", python, wheel], check=True)
+    program = """
+import importlib.util
+from acestep_ray import __version__
+from acestep_ray.client import Client
+assert not any(map(importlib.util.find_spec, ("ray", "torch", "numpy", "fastapi")))
+with Client() as client:
+    job = client.generate(caption="pop", audio_duration=2, batch_size=1, audio_format="wav")
+    print(__version__, *job.wait().download("songs"))
+"""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ACESTEP", "PYTHON"))}
+    with one_process(data=tmp_path / "data") as service:
+        done = subprocess.run(
+            [python, "-c", program],
+            cwd=tmp_path,
+            env=kept | {"ACESTEP_URL": service.url},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    version, song = done.stdout.split()
+    assert version == __version__
+    assert (tmp_path / song).read_bytes().startswith(b"RIFF")
+
+
+def test_the_service_brings_the_client(environment: Path, tmp_path: Path) -> None:
+    subprocess.run(
+        [environment / "bin" / "python", "-c", "from acestep_ray.client import AsyncClient"],
+        cwd=tmp_path,
+        check=True,
+    )

@@ -1,0 +1,211 @@
+"""What the service answers, as typed objects.
+
+Members that a newer service adds are ignored, and members that an older one lacks have a default.
+Times are epoch seconds, lengths seconds.
+"""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Model(BaseModel):
+    """An answer, or a part of one. It cannot be changed."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Progress(Model):
+    """How far a running job is.
+
+    ``stage``: writing, metadata, codes, waiting, encoding, diffusion, vae or storing. ``step`` of
+    ``total``: steps of the stage that are done. ``fraction``: share of the whole job, 0 to 1.
+    """
+
+    stage: str
+    step: int = 0
+    total: int = 0
+    fraction: float = 0.0
+
+
+class Result(Model):
+    """What a succeeded job made. What the language model wrote is None if it did not run."""
+
+    audio_paths: list[str]
+    """Where the takes are, for ``Job.download``."""
+    first_audio_path: str | None = None
+    second_audio_path: str | None = None
+    generation_info: str = ""
+    status_message: str = ""
+    seed_value: str = ""
+    """The seeds, with commas between: sent as ``seed``, they make the same takes."""
+    metas: dict[str, Any] = {}
+    bpm: int | None = None
+    duration: float | None = None
+    genres: str | None = None
+    keyscale: str | None = None
+    timesignature: str | None = None
+    audio_codes: str | None = None
+    lm_caption: str | None = None
+    lm_lyrics: str | None = None
+    vocal_language: str | None = None
+
+
+class JobState(Model):
+    """A job at one moment.
+
+    A state that came from a submit has only ``job_id``, ``status``, ``queue_position`` and
+    ``warnings``. ``task_type``, ``caption`` and ``takes`` are known only from a list of jobs, which
+    has no ``result`` and no ``warnings``.
+    """
+
+    job_id: str
+    status: str
+    """queued, running, succeeded or failed."""
+    queue_position: int = 0
+    """1 is next; 0 is running or ended."""
+    created_at: float | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    expires_at: float | None = None
+    """When an ended job and its audio are removed."""
+    eta_seconds: float | None = None
+    """Estimated wait that is left, while the job is queued."""
+    progress: Progress | None = None
+    attempts: int = 0
+    result: Result | None = None
+    warnings: list[str] = []
+    error: str | None = None
+    """Why it failed: one sentence."""
+    error_code: str | None = None
+    """Why it failed: a stable name (docs/api.md)."""
+    task_type: str | None = None
+    caption: str | None = None
+    takes: int | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job has succeeded or failed."""
+        return self.status in ("succeeded", "failed")
+
+
+class JobPage(Model):
+    """Jobs of a list, and where it goes on (None: at its end)."""
+
+    jobs: list[JobState]
+    next_cursor: str | None = None
+
+
+class Delivery(Model):
+    """A message to the webhook of a job. ``state``: pending, delivered or failed."""
+
+    delivery_id: str
+    type: str
+    state: str
+    created_at: float
+    tries: int = 0
+    last_try_at: float | None = None
+    next_try_at: float | None = None
+    http_status: int | None = None
+    error: str | None = None
+
+
+class Deliveries(Model):
+    """The messages to the webhook of a job, oldest first."""
+
+    deliveries: list[Delivery]
+
+
+class Health(Model):
+    """The process answers."""
+
+    status: str
+    service: str = ""
+    version: str = ""
+    mock: bool = False
+    """Whether an engine is a mock."""
+    planner: str = ""
+    decoder: str = ""
+
+
+class Ready(Model):
+    """Whether the engines are up; if not, ``reasons`` has a sentence for each cause."""
+
+    ready: bool
+    reasons: list[str] = []
+
+
+class Decoder(Model):
+    """A deployed decoder model, for the field ``model``."""
+
+    name: str
+    default: bool = False
+    engine: str = ""
+    mock: bool = False
+    turbo: bool = False
+    recommended_steps: int = 0
+    device: str = ""
+    tasks: list[str] = []
+    ignores: list[str] = []
+
+
+class Planner(Model):
+    """A deployed language model, for the field ``lm_model_path``."""
+
+    name: str
+    default: bool = False
+    engine: str = ""
+    mock: bool = False
+    state: str = ""
+    """ready, starting or idle."""
+
+
+class Limits(Model):
+    """What a request may ask for. ``duration`` in seconds; ``queue``: jobs that may wait."""
+
+    duration: float
+    batch_size: int
+    upload_bytes: int
+    text_bytes: int
+    queue: int
+
+
+class Defaults(Model):
+    """What a request gets that does not name a length (seconds) or a number of takes."""
+
+    duration: float
+    batch_size: int
+
+
+class Models(Model):
+    """What is deployed, and what it supports."""
+
+    decoders: list[Decoder] = []
+    planners: list[Planner] = []
+    audio_formats: list[str] = []
+    languages: list[str] = []
+    tracks: list[str] = []
+    limits: Limits
+    defaults: Defaults
+
+
+class Capacity(Model):
+    """Replicas that run, and jobs that they can hold."""
+
+    planners: int = 0
+    decoders: int = 0
+    plan_slots: int = 0
+    decode_slots: int = 0
+
+
+class Stats(Model):
+    """Counts of jobs, and figures. ``avg_job_seconds``: how long the last jobs took."""
+
+    queued: int
+    queued_for_plan: int = 0
+    running: int
+    succeeded: int = 0
+    failed: int = 0
+    avg_job_seconds: float = 0.0
+    queue_maxsize: int = 0
+    capacity: Capacity = Capacity()
