@@ -5,8 +5,11 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python scripts/install.py
 CONFIG ?= serve_config.yaml
 CODE := acestep_ray deployments tests benchmarks scripts
-# Unit tests that start programs which take seconds, or wait for such a program to come back.
-SLOW := startup/test_launcher.py startup/test_supervisor.py scripts k8s/test_dockerfile.py
+# Unit tests that start programs which take seconds, wait for such a program to come back, or read or
+# hear hundreds of sound files.
+SLOW := startup/test_launcher.py startup/test_supervisor.py scripts k8s/test_dockerfile.py \
+	artifacts/test_store_s3.py decoder/test_worker_s3.py decoder/mock/test_hearing.py \
+	$(addprefix audio/ingest/test_,cut.py ffmpeg.py ffmpeg_limits.py hostile.py)
 
 # Without stored bytecode, each process of Ray compiles what it imports: four seconds of processor
 # time. Installers do not store it (uv), and machines for builds often have this variable.
