@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
-from acestep_ray.cli import machine
+from acestep_ray.cli import jobs, machine, models, songs
+from acestep_ray.cli.batch import command as batch
 from acestep_ray.cli.groups import Commands
+from acestep_ray.cli.mcp import command as mcp
 
 app = typer.Typer(
     name="acestep-ray",
@@ -16,7 +18,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a traceback is for a report of an error, so as Python's own
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-machine.add_to(app)
+for group in (songs, batch, mcp, jobs, models, machine):
+    group.add_to(app)
 
 
 def _version(wanted: bool) -> None:

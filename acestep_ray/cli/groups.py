@@ -1,5 +1,7 @@
 """The class of the whole command line, and the names of the groups in its help."""
 
+from typing import Any
+
 import typer
 from typer.core import TyperGroup
 
@@ -15,7 +17,7 @@ MODELS = "Checkpoints and data"
 class Commands(TyperGroup):
     """Shows why a command was refused in one line on stderr."""
 
-    def invoke(self, ctx: typer.Context) -> object:
+    def invoke(self, ctx: Any) -> Any:
         """Run the command. A ConfigurationError ends it with the status REFUSED."""
         try:
             return super().invoke(ctx)

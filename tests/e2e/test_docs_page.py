@@ -22,7 +22,7 @@ def test_the_operations_are_shown_and_can_be_tried(browser: Browser, tmp_path: P
         asked: list[str] = []
         wrong: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda one: one.type == "error" and wrong.append(one.text))
+        page.on("console", lambda one: wrong.extend([one.text] if one.type == "error" else []))
         page.on("pageerror", lambda error: wrong.append(str(error)))
         for base in ("", "/api"):
             page.goto(f"{service.url}{base}/docs")
