@@ -14,7 +14,8 @@ PANEL = "Connection"
 DEFAULT_PATIENCE = 5.0
 """Seconds. A person who waits at a terminal wants to know soon that no service is there."""
 OUTAGE = 600.0
-"""Seconds without an answer for which a known job is waited for: the service may be restarting."""
+"""Seconds without an answer, by default, while a known job is waited for: the service may be
+restarting."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Connection:
         typer.Option(
             min=0,
             metavar="SECONDS",
-            show_default="5; batch: 600",
+            show_default="5; 600 for a job that is waited for, and for a batch",
             help="How long to try again if the service does not answer or its queue is full.",
             rich_help_panel=PANEL,
         ),
@@ -69,8 +70,10 @@ class Connection:
     def _made(self, kind: type[T]) -> T:
         from acestep_ray.client import Retries
 
-        patience = DEFAULT_PATIENCE if self.patience is None else self.patience
-        retries = Retries(seconds=patience, outage=max(patience, OUTAGE))
+        seconds, outage = (
+            (DEFAULT_PATIENCE, OUTAGE) if self.patience is None else (self.patience, self.patience)
+        )
+        retries = Retries(seconds=seconds, outage=outage)
         try:
             return kind(self.url or None, self.api_key or None, retries=retries)  # type: ignore[call-arg]
         except ValueError as error:

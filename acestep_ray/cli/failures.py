@@ -1,5 +1,6 @@
 """How a call that did not succeed is shown, and which exit status it has."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -58,16 +59,25 @@ def lines_of(error: "ApiError", options: Mapping[str, str], other: str = OTHER_O
     if not error.errors:
         return [error.detail]
     return [
-        _by_option(one.field, one.detail, options.get(one.field, other.format(one.field)))
+        _by_option(one.field, one.detail, {one.field: other.format(one.field), **options})
         for one in error.errors.values()
     ]
 
 
-def _by_option(field: str, detail: str, option: str) -> str:
-    """A sentence about a field begins with the option's name instead of the field's."""
+def _by_option(field: str, detail: str, options: Mapping[str, str]) -> str:
+    """A sentence about a field, with the names of options instead of those of fields.
+
+    It begins with the option. Further on, only names with an underscore are replaced: others, such
+    as seed, are words, too.
+    """
     if detail.startswith(f"{field} "):
-        return option + detail.removeprefix(field)
-    return f"{option}: {detail}"
+        detail = detail.removeprefix(field)
+    else:
+        detail = f": {detail}"
+    for name, option in options.items():
+        if "_" in name:
+            detail = re.sub(rf"\b{name}\b", option, detail)
+    return options[field] + detail
 
 
 def failure_document(

@@ -52,9 +52,7 @@ class SongOptions:
     lyrics: Annotated[
         Path | None,
         typer.Option(
-            exists=True,
             dir_okay=False,
-            allow_dash=True,
             metavar="FILE",
             help="File with the lyrics; - is stdin.",
             rich_help_panel=SONG,

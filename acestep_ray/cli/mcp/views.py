@@ -4,7 +4,6 @@ from pydantic import BaseModel, Field
 
 from acestep_ray.cli.display import what_happens
 from acestep_ray.client.job import JobView
-from acestep_ray.client.models import JobState
 
 
 class JobReport(BaseModel):
@@ -56,11 +55,7 @@ class ModelReport(BaseModel):
 
 def job_report(job: JobView) -> JobReport:
     """The report on a job."""
-    return state_report(job.state)
-
-
-def state_report(state: JobState) -> JobReport:
-    """The report on a job of this state."""
+    state = job.state
     result = state.result
     return JobReport(
         job_id=state.job_id,
