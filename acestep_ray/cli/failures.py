@@ -70,10 +70,7 @@ def _by_option(field: str, detail: str, options: Mapping[str, str]) -> str:
     It begins with the option. Further on, only names with an underscore are replaced: others, such
     as seed, are words, too.
     """
-    if detail.startswith(f"{field} "):
-        detail = detail.removeprefix(field)
-    else:
-        detail = f": {detail}"
+    detail = detail.removeprefix(field) if detail.startswith(f"{field} ") else f": {detail}"
     for name, option in options.items():
         if "_" in name:
             detail = re.sub(rf"\b{name}\b", option, detail)

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -47,6 +47,7 @@ def read_lines(file: Path) -> list[Line]:
     found: list[Line] = []
     mistakes: list[str] = []
     equal: Counter[str] = Counter()
+    digest_of_file = cache(_file_digest)
     for number, text in enumerate(file.read_bytes().split(b"\n"), 1):
         if not text.strip():
             continue
@@ -55,7 +56,7 @@ def read_lines(file: Path) -> list[Line]:
         except ValueError as error:
             mistakes.append(f"Line {number}: {error}")
             continue
-        digest = _digest(fields)
+        digest = _digest(fields, digest_of_file)
         found.append(Line(number, name_of(number, fields), f"{digest}-{equal[digest]}", fields))
         equal[digest] += 1
     if mistakes:
@@ -92,17 +93,16 @@ def name_of(number: int, fields: Mapping[str, Any]) -> str:
     return f"{number:04}-{words[:40].strip('-')}".rstrip("-")
 
 
-def _digest(fields: Mapping[str, Any]) -> str:
+def _digest(fields: Mapping[str, Any], of_file: Callable[[Path], str]) -> str:
     """The same for the same request: files count by what is in them."""
     plain = {
-        name: f"sha256:{_file_digest(value)}" if isinstance(value, Path) else value
+        name: f"sha256:{of_file(value)}" if isinstance(value, Path) else value
         for name, value in fields.items()
         if value is not None
     }
     return sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:32]
 
 
-@cache
 def _file_digest(file: Path) -> str:
     with file.open("rb") as opened:
         return file_digest(opened, "sha256").hexdigest()

@@ -82,12 +82,12 @@ def test_repaint_changes_the_window_and_nothing_else(
     cli: CommandLine, song: Path, by_job: bool
 ) -> None:
     source, original = str(song), song
+    wav = ("--format", "wav", "-o", cli.folder)
     if by_job:
-        words = ("--duration", 6, "--takes", 2, "--format", "wav", "-o", cli.folder)
-        first = cli.document("generate", "pop", *words)
+        first = cli.document("generate", "pop", "--duration", 6, "--takes", 2, *wav)
         source, original = f"{first['job_id']}/2", Path(first["files"][1])
-    words = ("--start", 2, "--end", 4, "--takes", 1, "--format", "wav", "-o", cli.folder)
-    made = cli.document("repaint", source, "guitar", *words)
+    window = ("--start", 2, "--end", 4, "--takes", 1)
+    made = cli.document("repaint", source, "guitar", *window, *wav)
     before, after = (soundfile.read(file)[0] for file in (original, made["files"][0]))
     assert before.shape == after.shape
     same = np.all(np.abs(before - after) < 1e-4, axis=1)
