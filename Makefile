@@ -6,7 +6,8 @@ INSTALL := $(BIN)/python scripts/install.py
 CONFIG ?= serve_config.yaml
 CODE := acestep_ray deployments tests benchmarks scripts
 # Unit tests that start programs which take seconds, or wait for such a program to come back.
-SLOW := startup/test_launcher.py startup/test_supervisor.py scripts k8s/test_dockerfile.py
+SLOW := startup/test_launcher.py startup/test_supervisor.py scripts k8s/test_dockerfile.py \
+	cli/batch cli/test_interrupts.py
 
 # Without stored bytecode, each process of Ray compiles what it imports: four seconds of processor
 # time. Installers do not store it (uv), and machines for builds often have this variable.

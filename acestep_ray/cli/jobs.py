@@ -61,9 +61,9 @@ def jobs(
         return
     from rich.table import Table
 
-    table = Table("JOB", "CREATED", "STATE", "TASK", "TAKES", "CAPTION", box=None, pad_edge=False)
-    for column in ("JOB", "CREATED"):
-        next(one for one in table.columns if one.header == column).no_wrap = True
+    table = Table(box=None, pad_edge=False)
+    for column in ("JOB", "CREATED", "STATE", "TASK", "TAKES", "CAPTION"):
+        table.add_column(column, no_wrap=column in ("JOB", "CREATED"))
     for state in found:
         table.add_row(*_row(state))
     console().print(table)

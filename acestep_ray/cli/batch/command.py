@@ -59,7 +59,7 @@ def batch(
         int | None,
         typer.Option(
             min=1,
-            max=500,
+            max=90,
             metavar="N",
             show_default="twice what the service's replicas hold",
             help="How many songs at a time.",
@@ -91,12 +91,13 @@ def batch(
             )
             status = session.make(lines, retry_failed=retry_failed)
             report = session.report(lines)
-            file = report.write(output)
-    except (StateRefused, OSError) as error:
-        raise typer.BadParameter(f"{error}", param_hint="--output") from None
+    except StateRefused as error:
+        raise typer.BadParameter(str(error), param_hint="--output") from None
+    except OSError as error:
+        raise typer.BadParameter(f"{output}: {error}.", param_hint="--output") from None
     if json:
         show_document(report.document())
-    _show(report, file)
+    _show(report, output)
     raise typer.Exit(status)
 
 
@@ -116,10 +117,13 @@ def _read(songs: Path) -> "list[Line]":
     return lines
 
 
-def _show(report: "Report", file: Path) -> None:
+def _show(report: "Report", folder: Path) -> None:
     if report.failed:
         console(stderr=True).print(report.table())
     show_line(report.summary())
     if report.failed:
         show_line("--retry-failed makes those that failed anew.")
-    show_line(f"report: {file}")
+    try:
+        show_line(f"report: {report.write(folder)}")
+    except OSError as error:
+        show_line(f"the report cannot be written: {error}.")

@@ -29,8 +29,8 @@ FULL_PAUSE = 5.0
 """Seconds until the next try if the queue is full and the service does not name another time."""
 CAPACITY_SECONDS = 30.0
 """How often the capacity of the service is read."""
-FEWEST, MOST = 4, 100
-"""Songs at a time, whatever the capacity."""
+FEWEST, MOST = 4, 90
+"""Songs at a time, whatever the capacity. Each has one of the 100 connections of the client."""
 BATCH_ENDS = (AuthenticationFailed, ConnectionFailed, ServiceUnavailable, UnexpectedResponse)
 """What no other song would get over either."""
 

@@ -44,7 +44,7 @@ class Session:
         self._active = 0
 
     def make(self, lines: Sequence[Line], *, retry_failed: bool) -> ExitStatus:
-        """Make the songs that are not made yet; returns the exit status. Raises OSError."""
+        """Make the songs that are not made yet; returns the exit status."""
         self._begin(lines, retry_failed=retry_failed)
         while waiting := [line for line in lines if self._is_left(line)]:
             try:
@@ -55,6 +55,10 @@ class Session:
                 show_line(error.detail)
                 show_line("the same command goes on with the batch.")
                 return exit_status(error)
+            except OSError as error:  # such as a full disk
+                show_line(f"{self._folder}: {error}.")
+                show_line("the same command goes on with the batch.")
+                return ExitStatus.FAILED
             except KeyboardInterrupt as interrupt:
                 if (status := self._interrupted(interrupt)) is not None:
                     return status
@@ -87,7 +91,7 @@ class Session:
         return song.status is not SongStatus.FAILED
 
     async def _run(self, lines: Sequence[Line], shown: Callable[[Line, Song], None]) -> None:
-        """Raises ApiError, OSError, and Terminated; asyncio.run raises KeyboardInterrupt."""
+        """Raises ApiError, OSError and Terminated; asyncio.run raises KeyboardInterrupt."""
         task = asyncio.current_task()
         assert task is not None
         terminated = False

@@ -9,13 +9,13 @@ from tests.one_process import OneProcess, one_process
 from tests.unit.cli.commands import CommandLine
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneProcess]:
     with one_process(data=tmp_path_factory.mktemp("service")) as service:
         yield service
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def slow_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneProcess]:
     """Each step takes a second: its jobs are at work while something happens to the command."""
     folder = tmp_path_factory.mktemp("slow_service")

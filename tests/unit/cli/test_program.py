@@ -2,12 +2,15 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
+from contextlib import chdir
 
 import pytest
 
 from acestep_ray.cli import main
+from acestep_ray.cli.app import app
 from tests.unit.cli.commands import COMMAND, CommandLine, environment
 
 NAMES = (
@@ -47,6 +50,20 @@ def test_every_option_is_explained(name: str, capsys: pytest.CaptureFixture[str]
     assert f"Usage: acestep-ray {name}" in shown
     options = re.findall(r"^│ \*? *(--[a-z-]+)(.*)│$", shown, re.MULTILINE)
     assert options and all(re.search(r"\w{3}", text) for _, text in options)
+
+
+def test_every_example_in_the_help_can_be_entered(cli: CommandLine) -> None:
+    """With the files that they name, and without a service: no usage is wrong."""
+    for name in ("song.txt", "song.mp3"):
+        (cli.folder / name).write_text("x")
+    (cli.folder / "songs.jsonl").write_text("{}")
+    epilogs = [command.epilog for command in app.registered_commands if command.epilog]
+    examples = re.findall(r"^  acestep-ray (.*)$", "\n".join(map(str, epilogs)), re.MULTILINE)
+    assert len(examples) >= 7
+    for example in examples:
+        with chdir(cli.folder):
+            done = cli.run(*shlex.split(example), "--url", "http://127.0.0.1:9", "--patience", 0)
+        assert done.exit_code == 3, f"{example}\n{done.output}"
 
 
 def test_no_command_is_help_and_an_error(capsys: pytest.CaptureFixture[str]) -> None:

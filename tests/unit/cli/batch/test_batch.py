@@ -1,16 +1,22 @@
 """Many songs: all are made, what fails is reported, and the queue is neither empty nor too full."""
 
+import re
 import signal
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 import soundfile
 
+from acestep_ray.cli.batch.lines import read_lines
+from acestep_ray.cli.batch.state import opened
 from tests.one_process import OneProcess, one_process
 from tests.unit.cli.batch.songs import Song, report_of, write_songs
-from tests.unit.cli.commands import CommandLine, first_line
+from tests.unit.cli.commands import CommandLine, environment, first_line
+from tests.unit.cli.terminal import Terminal
 
 
 @pytest.fixture
@@ -120,6 +126,43 @@ def test_a_service_that_is_gone_ends_the_batch_and_the_next_run_goes_on(tmp_path
         assert done.exit_code == 0, done.output
         jobs = CommandLine(service.url, tmp_path).document("jobs", "--limit", 100)
     assert len(list(out.glob("*.wav"))) == len(jobs) == 40
+
+
+def test_a_file_that_cannot_be_written_ends_the_batch_and_loses_nothing(cli: CommandLine) -> None:
+    """As if the disk was full: what is in the way of a take is a folder."""
+    file, out = write_songs(cli.folder, [{"caption": "one"}]), cli.folder / "out"
+    (out / "0001-one-1.wav").mkdir(parents=True)
+    done = cli.run("batch", file, "-o", out)
+    assert done.exit_code == 1 and "Is a directory" in done.stderr
+    assert "the same command goes on with the batch" in done.stderr
+    (job_id,) = (result["job_id"] for result in report_of(out)["results"])
+    (out / "0001-one-1.wav").rmdir()
+    assert cli.document("batch", file, "-o", out)["results"][0]["job_id"] == job_id
+
+
+def test_what_may_come_twice_after_a_day_is_named(cli: CommandLine) -> None:
+    """Cut off while a song was asked for, and continued when the service has forgotten the key."""
+    file, out = write_songs(cli.folder, [{"caption": "a"}, {"caption": "b"}]), cli.folder / "out"
+    with opened(out) as state:
+        for line, hours in zip(read_lines(file), (23, 25), strict=True):
+            asked = replace(state.ask(state.of(line)), asked_at=time.time() - hours * 3600)
+            state.save(asked)
+    done = cli.run("batch", file, "-o", out)
+    assert done.exit_code == 0
+    (named,) = (line for line in done.stderr.splitlines() if "a second time" in line)
+    assert named.startswith("acestep-ray: line 2: ")
+
+
+def test_a_terminal_shows_how_many_songs_an_hour_are_made(cli: CommandLine) -> None:
+    songs = [{"caption": f"song {number}"} for number in range(5)] + [{"caption": "no", "bpm": 5}]
+    file = write_songs(cli.folder, songs)
+    env = environment(ACESTEP_URL=cli.url)
+    words = ("batch", file, "-o", "out", "--in-flight", 1)
+    with Terminal(*words, folder=cli.folder, env=env) as terminal:
+        assert terminal.status() == 1
+    text = terminal.text
+    assert re.search(r"songs .* 3/6 .*1 at once, [\d,]+ songs/h, \d+ s left", text), text
+    assert "line 6, 0006-no: bpm must be" in text and "5 of 6 songs are made, 1 failed" in text
 
 
 @pytest.mark.parametrize("cancel", [False, True])
