@@ -197,7 +197,7 @@ def _text_of(file: Path) -> str:
         data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise typer.BadParameter(f"{file} is no UTF-8 text.", param_hint="--lyrics") from None
+        raise typer.BadParameter(f"{file} is not UTF-8 text.", param_hint="--lyrics") from None
     except OSError as error:
         raise typer.BadParameter(
             f"{file}: {error.strerror or error}.", param_hint="--lyrics"
@@ -215,11 +215,11 @@ def _assignment(text: str) -> tuple[str, Any]:
     if name not in known:
         similar = get_close_matches(name, known, n=1)
         hint = f" Is it {similar[0]}?" if similar else ""
-        raise typer.BadParameter(f"{name} is no field of the API.{hint}", param_hint="--set")
+        raise typer.BadParameter(f"{name} is not a field of the API.{hint}", param_hint="--set")
     if name in ("src_audio", "reference_audio"):
         file = Path(value)
         if not file.is_file():
-            raise typer.BadParameter(f"{value} is no file.", param_hint=f"--set {name}")
+            raise typer.BadParameter(f"{value} is not a file.", param_hint=f"--set {name}")
         return name, file
     if value[:1] in ("[", "{"):
         try:

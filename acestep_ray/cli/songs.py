@@ -141,7 +141,9 @@ def _make(
         try:
             job = client.generate(**fields)
         except KeyboardInterrupt:
-            show_line("it is not known whether the job is queued: acestep-ray jobs lists it then.")
+            show_line(
+                "it is not known whether the job is queued: acestep-ray jobs lists it if it is."
+            )
             raise
         show_line(f"job {job.id}")
         show_warnings(job)

@@ -25,8 +25,10 @@ class TimeLeft:
             self._began = None
             self._ends_at = None if state.eta_seconds is None else now + state.eta_seconds
             return
-        if self._began is None or self._began[0] != state.attempts:
+        waits = progress.stage == "waiting"  # for a decoder: that is no measure of its work
+        if self._began is None or self._began[0] != state.attempts or waits:
             self._began = (state.attempts, now, progress.fraction)
+            self._ends_at = None
         _, since, at_first = self._began
         done = progress.fraction - at_first
         if done > 0 and now > since:

@@ -38,7 +38,7 @@ class Count:
         """How long the run has been going on."""
         return self._clock() - self._began
 
-    def pace(self) -> str:
+    def rate(self) -> str:
         """Songs per hour and the time left; empty until there is a song."""
         ended_now = self.made_now + self.failed
         if not self.made_now:
@@ -80,10 +80,10 @@ class _Lines:
     def ended(self, line: Line, song: Song) -> None:
         """See BatchDisplay."""
         why = f": {one_line(song.error)}" if song.error else ""
-        pace = self._count.pace()
+        rate = self._count.rate()
         show_line(
             f"{self._count.done}/{self._count.total} {song.name} {song.status}{why}"
-            + (f" ({pace})" if pace else "")
+            + (f" ({rate})" if rate else "")
         )
 
 
@@ -96,7 +96,7 @@ class _Bar:
     def ended(self, line: Line, song: Song) -> None:
         """See BatchDisplay."""
         failed = f"{self._count.failed} failed" if self._count.failed else ""
-        parts = (failed, f"{self._active()} at once", self._count.pace())
+        parts = (failed, f"{self._active()} at once", self._count.rate())
         self._progress.update(
             self._task, completed=self._count.done, more=", ".join(part for part in parts if part)
         )

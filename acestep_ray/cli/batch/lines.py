@@ -70,14 +70,14 @@ def _fields(text: bytes, folder: Path, known: Mapping[str, Any]) -> dict[str, An
     try:
         fields = json.loads(text.decode("utf-8-sig"))
     except ValueError as error:
-        raise ValueError(f"it is no JSON: {error}.") from None
+        raise ValueError(f"it is not JSON: {error}.") from None
     if not isinstance(fields, dict):
-        raise ValueError("it is no JSON object.")
+        raise ValueError("it is not a JSON object.")
     for name, value in fields.items():
         if name not in known:
             similar = get_close_matches(name, known, n=1)
             hint = f" Is it {similar[0]}?" if similar else ""
-            raise ValueError(f"{name} is no field of the API.{hint}")
+            raise ValueError(f"{name} is not a field of the API.{hint}")
         if name in FILES and value is not None:
             path = folder / str(value)
             if not path.is_file():

@@ -77,8 +77,8 @@ class Report:
         if self.left:
             parts.append(f"{self.left:,} are left")
         if self.made_now:
-            pace = f"{self.songs_per_hour:,.0f} songs an hour"
-            parts.append(f"{self.made_now:,} now in {duration(self.seconds)} ({pace})")
+            rate = f"{self.songs_per_hour:,.0f} songs per hour"
+            parts.append(f"{self.made_now:,} now in {duration(self.seconds)} ({rate})")
         return ", ".join(parts) + "."
 
     def table(self) -> "Table":

@@ -46,7 +46,7 @@ class ModelReport(BaseModel):
     models: list[str] = Field(description="Decoder models; the first is the default.")
     language_models: list[str] = Field(description="The first is the default.")
     tasks: list[str] = Field(description="Of the default model.")
-    mock: bool = Field(description="Whether the default model only stands in for a real one.")
+    mock: bool = Field(description="Whether the default model is a mock: its music is synthetic.")
     audio_formats: list[str]
     languages: list[str]
     longest_seconds: float

@@ -68,7 +68,7 @@ def test_lyrics_come_from_stdin(cli: CommandLine) -> None:
     words = ("generate", "--lyrics", "-", "--duration", 2, "--no-wait")
     assert cli.run(*words, stdin="[Verse]\nla la").exit_code == 0
     refused = cli.run(*words, stdin=b"\xff\xfe")
-    assert refused.exit_code == 2 and "is no UTF-8 text" in refused.stderr
+    assert refused.exit_code == 2 and "is not UTF-8 text" in refused.stderr
 
 
 def test_a_description_is_enough(cli: CommandLine) -> None:
@@ -138,10 +138,10 @@ def test_a_refusal_names_the_option(
     ("words", "sentence"),
     [
         (("generate", "x", "--bpm", "fast"), "'--bpm'"),
-        (("generate", "x", "--set", "bmp=90"), "bmp is no field of the API. Is it bpm?"),
+        (("generate", "x", "--set", "bmp=90"), "bmp is not a field of the API. Is it bpm?"),
         (("generate", "x", "--set", "bpm"), "bpm is not FIELD=VALUE"),
         (("generate", "x", "--bpm", 90, "--set", "bpm=91"), "bpm is set twice, by --bpm and"),
-        (("generate", "x", "--set", "src_audio=none.wav"), "none.wav is no file"),
+        (("generate", "x", "--set", "src_audio=none.wav"), "none.wav is not a file"),
         (("generate", "--lyrics", "none.txt"), "none.txt"),
         (("generate", "--lyrics", __file__, "--lyrics-text", "la"), "only one of --lyrics and"),
         (("generate", "x", "--reference", "none.wav"), "none.wav is neither a file nor a take"),

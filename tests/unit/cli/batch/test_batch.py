@@ -153,7 +153,7 @@ def test_what_may_come_twice_after_a_day_is_named(cli: CommandLine) -> None:
     assert named.startswith("acestep-ray: line 2: ")
 
 
-def test_a_terminal_shows_how_many_songs_an_hour_are_made(cli: CommandLine) -> None:
+def test_a_terminal_shows_how_many_songs_are_made_per_hour(cli: CommandLine) -> None:
     songs = [{"caption": f"song {number}"} for number in range(5)] + [{"caption": "no", "bpm": 5}]
     file = write_songs(cli.folder, songs)
     env = environment(ACESTEP_URL=cli.url)
@@ -193,7 +193,7 @@ def test_an_interrupt_leaves_or_cancels_what_is_at_work(
     ("text", "words", "sentence"),
     [
         ("", (), "there is no song in"),
-        ("{}\nx", (), "Line 2: it is no JSON"),
+        ("{}\nx", (), "Line 2: it is not JSON"),
         ("{}", ("--in-flight", 0), "'--in-flight'"),
         ("{}", ("-o", __file__), "is a file"),
         ("{}", ("--url", "nowhere"), "--url must begin with http"),

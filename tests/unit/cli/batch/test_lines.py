@@ -71,9 +71,9 @@ def test_all_mistakes_are_named_with_their_lines(file: Path) -> None:
     with pytest.raises(LinesRefused) as refused:
         read_lines(file)
     one, two, three, four = refused.value.mistakes
-    assert one.startswith("Line 1: it is no JSON: ")
-    assert two == "Line 2: it is no JSON object."
-    assert three == "Line 3: captoin is no field of the API. Is it caption?"
+    assert one.startswith("Line 1: it is not JSON: ")
+    assert two == "Line 2: it is not a JSON object."
+    assert three == "Line 3: captoin is not a field of the API. Is it caption?"
     assert four == f"Line 4: src_audio: there is no file {file.parent / 'b.wav'}."
 
 
