@@ -42,7 +42,6 @@ class Connection:
             rich_help_panel=PANEL,
         ),
     ] = None
-
     patience: Annotated[
         float | None,
         typer.Option(
@@ -77,10 +76,10 @@ class Connection:
         try:
             return kind(self.url or None, self.api_key or None, retries=retries)  # type: ignore[call-arg]
         except ValueError as error:
-            raise refused(error) from None
+            raise _refused(error) from None
 
 
-def refused(error: ValueError) -> typer.BadParameter:
+def _refused(error: ValueError) -> typer.BadParameter:
     """Why a client cannot have such an address or key, by the names of the options."""
     text = str(error).replace("base_url", "--url", 1).replace("api_key", "--api-key", 1)
     return typer.BadParameter(text)

@@ -57,11 +57,15 @@ class ResultOptions:
         """Check the names, and make the folder now: a job whose takes cannot be written must not
         be started. Raises typer.BadParameter."""
         try:
-            self.names.format(job_id="", take=1, ext="", seed="")
+            example = self.names.format(job_id="j", take=1, ext="mp3", seed="7")
         except (LookupError, ValueError, AttributeError):
             raise typer.BadParameter(
                 "only {job_id}, {take}, {seed} and {ext} can be filled in.", param_hint="--names"
             ) from None
+        if Path(example).name != example:
+            raise typer.BadParameter(
+                f"{self.names} is not the name of a file; -o is for folders.", param_hint="--names"
+            )
         try:
             self.output.mkdir(parents=True, exist_ok=True)
         except OSError as error:

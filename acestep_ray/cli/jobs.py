@@ -53,7 +53,8 @@ def jobs(
     json: Json = False,
 ) -> None:
     """List jobs, newest first."""
-    with shown_failures(as_json=json), connection.open() as client:
+    options = {"error_code": "--error-code"}
+    with shown_failures(as_json=json, options=options), connection.open() as client:
         chosen = status.value if status else None
         found = [job.state for job in client.jobs(chosen, limit, error_code=error_code)]
     if json:

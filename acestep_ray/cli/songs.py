@@ -145,6 +145,8 @@ def _make(
                 "it is not known whether the job is queued: acestep-ray jobs lists it if it is."
             )
             raise
+        except (OSError, TypeError, ValueError) as error:  # of a file, or a text in a form
+            raise typer.BadParameter(f"{error}") from None
         show_line(f"job {job.id}")
         show_warnings(job)
         if not wait:

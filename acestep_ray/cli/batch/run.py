@@ -70,8 +70,9 @@ class BatchRun:
                     tasks.add(asyncio.create_task(self._make(waiting.popleft())))
                 self.active = len(tasks)
                 done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
+                errors = [error for task in done if (error := task.exception())]
+                if errors:
+                    raise errors[0]
         finally:
             for task in tasks:
                 task.cancel()
@@ -95,7 +96,7 @@ class BatchRun:
         except BATCH_ENDS:
             raise
         except (ApiError, TypeError, ValueError) as error:
-            song = self._state.save(_failed(song, error))
+            song = self._state.save(_failed(self._state.of(line), error))
         self._ended(line, song)
 
     async def _job(self, line: Line, song: Song) -> tuple[AsyncJob, Song]:

@@ -37,7 +37,6 @@ class Session:
         self._connection = connection
         self._state = state
         self._folder = folder
-        remove_parts(folder)
         self._in_flight = in_flight
         self._cancel_on_interrupt = cancel_on_interrupt
         self._count = Count(0, 0)
@@ -69,12 +68,12 @@ class Session:
         return report_of(lines, self._state, self._count.made_now, self._count.seconds)
 
     def _begin(self, lines: Sequence[Line], *, retry_failed: bool) -> None:
+        remove_parts(self._folder)
         for line in lines:
             song = self._state.of(line)
             if song.status is SongStatus.FAILED and retry_failed:
                 self._state.save(song.again())
-            asked_at = song.asked_at or time.time()
-            if song.status is SongStatus.ASKED and time.time() - asked_at > KEY_SECONDS:
+            elif song.job_id is None and time.time() - (song.asked_at or time.time()) > KEY_SECONDS:
                 show_line(
                     f"line {line.number}: the batch was cut off while it asked for this song, more "
                     "than a day ago; it may be made a second time."

@@ -24,6 +24,11 @@ def test_a_job_that_nobody_waited_for_is_found_and_fetched(cli: CommandLine) -> 
     assert entry["job_id"] == job_id
 
 
+def test_a_filter_that_is_not_known_is_refused_by_its_option(cli: CommandLine) -> None:
+    done = cli.run("jobs", "--error-code", "tired")
+    assert done.exit_code == 2 and done.stderr.startswith("acestep-ray: --error-code must be")
+
+
 def test_a_cancelled_job_is_a_failed_one(slow_cli: CommandLine) -> None:
     ids = [slow_cli.run("generate", "x", "--no-wait").stdout.strip() for _ in range(2)]
     done = slow_cli.run("cancel", *ids)

@@ -21,7 +21,12 @@ HEAVY = ("ray", "torch", "numpy", "fastapi", "uvicorn", "mcp", "acestep_ray.sett
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["generate", "--help"], ["jobs", "--url", "http://127.0.0.1:9"]]
+    "words",
+    [
+        ["--help"],
+        ["generate", "--help"],
+        ["jobs", "--url", "http://127.0.0.1:9", "--patience", "0"],
+    ],
 )
 def test_what_talks_to_a_service_loads_nothing_of_the_service(words: list[str]) -> None:
     code = (

@@ -146,6 +146,8 @@ def test_a_refusal_names_the_option(
         (("generate", "--lyrics", __file__, "--lyrics-text", "la"), "only one of --lyrics and"),
         (("generate", "x", "--reference", "none.wav"), "none.wav is neither a file nor a take"),
         (("generate", "x", "--names", "{id}"), "only {job_id}, {take}, {seed} and {ext}"),
+        (("generate", "x", "--names", "a/{take}.mp3"), "is not the name of a file"),
+        (("cover", __file__, "null"), "caption cannot be 'null' in a request that has a file"),
         (("generate", "x", "-o", __file__), "is a file"),
         (("generate", "x", "-o", f"{__file__}/out"), "Not a directory"),
         (("generate", "x", "--url", "ftp://host"), "--url must begin with http:// or https://"),
