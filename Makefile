@@ -8,6 +8,7 @@ CODE := acestep_ray deployments tests benchmarks scripts
 # Unit tests that start programs which take seconds, wait for such a program to come back, or read or
 # hear hundreds of sound files.
 SLOW := startup/test_launcher.py startup/test_supervisor.py scripts k8s/test_dockerfile.py \
+	cli/batch cli/test_interrupts.py \
 	artifacts/test_store_s3.py decoder/test_worker_s3.py decoder/mock/test_hearing.py \
 	$(addprefix audio/ingest/test_,cut.py ffmpeg.py ffmpeg_limits.py hostile.py)
 

@@ -22,7 +22,7 @@ from acestep_ray.api.middleware.unhandled_errors import UnhandledErrors
 from acestep_ray.api.openapi import TITLE, openapi_document
 from acestep_ray.api.repeats import Repeats
 from acestep_ray.api.request.source_audio import SourceReader
-from acestep_ray.api.routes import ROUTERS
+from acestep_ray.api.routes import ROUTERS, docs_page
 from acestep_ray.api.service import JobService
 from acestep_ray.api.song_writer import DirectCalls, SongWriters
 from acestep_ray.api.upstream.routers import UPSTREAM_ROUTERS
@@ -49,8 +49,11 @@ def create_app(
     ``writers``: the planners, for routes that use the language model directly; None: there is none.
     ``id_is_returned``: as in RequestContext.
     """
-    app = FastAPI(title=TITLE, version=__version__, redoc_url=None, redirect_slashes=False)
-    routes = [route for router in (*ROUTERS, *UPSTREAM_ROUTERS) for route in router.routes]
+    app = FastAPI(
+        title=TITLE, version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
+    routers = (*ROUTERS, *UPSTREAM_ROUTERS, docs_page.router)
+    routes = [route for router in routers for route in router.routes]
     own_head = {
         route.path for route in routes if isinstance(route, APIRoute) and "HEAD" in route.methods
     }

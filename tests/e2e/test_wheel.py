@@ -1,5 +1,6 @@
 """The built wheels, in environments and folders without any link to the clone."""
 
+import json
 import os
 import re
 import subprocess
@@ -70,6 +71,20 @@ def test_serve_in_an_empty_folder(environment: Path, tmp_path: Path) -> None:
                 job = client.get(f"/v1/jobs/{job['job_id']}", params={"wait": 20}).json()
             assert job["status"] == "succeeded", job
             assert client.get(job["result"]["first_audio_path"]).content.startswith(b"RIFF")
+            for path in ("/docs", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"):
+                assert client.get(path).status_code == 200, path
+        words = ["generate", "pop", "--duration", "2", "--takes", "1", "-o", "songs", "--json"]
+        done = subprocess.run(
+            [environment / "bin" / "acestep-ray", *words, "--url", url],
+            cwd=tmp_path,
+            env=kept,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        [made] = json.loads(done.stdout)["files"]
+        assert (tmp_path / made).stat().st_size > 10_000
         assert list((folder / "data" / "artifacts").rglob("*.wav"))
     finally:
         process.send_signal(2)

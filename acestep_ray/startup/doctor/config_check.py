@@ -14,6 +14,8 @@ from acestep_ray.startup.doctor.setup import Setup
 from acestep_ray.startup.serve_config import configured, mistakes, read_document
 
 PREFIX = "ACESTEP_"
+OF_CLIENTS = frozenset({"ACESTEP_URL"})
+"""Variables of the command line and the Python client."""
 SHOWN_TEXTS = ("preset", "decoder", "planner", "model", "device", "dtype", "downloads")
 """Settings whose texts are shown; others may be secret or private."""
 
@@ -57,7 +59,7 @@ def unknown_variables(environment: Mapping[str, str]) -> dict[str, str]:
     for name in sorted(environment):
         first = name.upper().split("__")[0]
         # Below a known group, pydantic itself refuses what is unknown.
-        if not name.upper().startswith(PREFIX) or first in tops:
+        if not name.upper().startswith(PREFIX) or first in tops or name in OF_CLIENTS:
             continue
         close = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.75)
         found[name] = close[0] if close else ""

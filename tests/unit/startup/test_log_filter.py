@@ -109,7 +109,13 @@ def kinds(error: type[Exception]) -> Iterator[type[Exception]]:
 
 
 def test_every_configuration_error_is_shown() -> None:
-    for module in ("acestep_ray.cli", "acestep_ray.startup.doctor.command", "deployments.app"):
+    modules = (
+        "acestep_ray.cli.moving",
+        "acestep_ray.startup.launcher",
+        "acestep_ray.startup.doctor.command",
+        "deployments.app",
+    )
+    for module in modules:
         importlib.import_module(module)  # with everything that can keep the service from starting
     found = {kind.__name__ for kind in kinds(ConfigurationError)}
     assert len(found) > 5

@@ -56,6 +56,7 @@ def test_a_misspelt_variable_is_reported_with_the_one_that_was_meant() -> None:
             "ACESTEP_LIMITS_QUEUE": "5",
             "ACESTEP_SOMETHING_ELSE_ENTIRELY": "1",
             "ACESTEP_PORT": "1",
+            "ACESTEP_URL": "http://host",  # of the clients
             "acestep_port": "1",
             "ACESTEP_LIMITS__NOTHING": "refused by pydantic",
             "PATH": "/bin",

@@ -1,0 +1,140 @@
+"""Waits for a job, shows how far it is, and downloads its takes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from acestep_ray.cli.display import display
+from acestep_ray.cli.exit_status import ExitStatus
+from acestep_ray.cli.interrupts import Choice, Terminated, choice_of, terminations_interrupt
+from acestep_ray.cli.output import one_line, show_document, show_line
+
+if TYPE_CHECKING:
+    from acestep_ray.client import Job
+
+RESULT = "The result"
+
+
+@dataclass(frozen=True)
+class ResultOptions:
+    """Where the takes go, and what is shown."""
+
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            file_okay=False,
+            metavar="DIR",
+            help="Folder for the takes; it is made if need be.",
+            rich_help_panel=RESULT,
+        ),
+    ] = Path()
+    names: Annotated[
+        str,
+        typer.Option(
+            metavar="PATTERN",
+            help="Names of the files, with {job_id}, {take}, {seed} and {ext}.",
+            rich_help_panel=RESULT,
+        ),
+    ] = "{job_id}-{take}.{ext}"
+    json: Annotated[
+        bool,
+        typer.Option("--json", help="Write one JSON document to stdout.", rich_help_panel=RESULT),
+    ] = False
+    cancel_on_interrupt: Annotated[
+        bool,
+        typer.Option(
+            "--cancel-on-interrupt",
+            help="Cancel the job at Ctrl-C or SIGTERM, without asking.",
+            rich_help_panel=RESULT,
+        ),
+    ] = False
+
+    def prepare(self) -> None:
+        """Check the names, and make the folder now: a job whose takes cannot be written must not
+        be started. Raises typer.BadParameter."""
+        try:
+            example = self.names.format(job_id="j", take=1, ext="mp3", seed="7")
+        except (LookupError, ValueError, AttributeError):
+            raise typer.BadParameter(
+                "only {job_id}, {take}, {seed} and {ext} can be filled in.", param_hint="--names"
+            ) from None
+        if Path(example).name != example:
+            raise typer.BadParameter(
+                f"{self.names} is not the name of a file; -o is for folders.", param_hint="--names"
+            )
+        try:
+            self.output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise typer.BadParameter(
+                f"{self.output}: {error.strerror or error}.", param_hint="--output"
+            ) from None
+
+
+def show_warnings(job: "Job") -> None:
+    """Show what the service did not use."""
+    for warning in job.warnings:
+        show_line(f"warning: {one_line(warning)}")
+
+
+def wait_for(job: "Job", options: ResultOptions) -> None:
+    """Wait until the job has ended. An interrupt ends the command, unless the person wants to go
+    on. Raises JobFailed."""
+    with terminations_interrupt():
+        while not job.ended:
+            try:
+                with display() as shown:
+                    job.wait(progress=shown.show, raise_on_failure=False)
+            except KeyboardInterrupt as interrupt:
+                _handle(interrupt, job, options)
+
+
+def _handle(interrupt: KeyboardInterrupt, job: "Job", options: ResultOptions) -> None:
+    choice = choice_of(interrupt, cancel=options.cancel_on_interrupt)
+    if choice is Choice.WAIT:
+        return
+    if choice is Choice.CANCEL:
+        from acestep_ray.client import Conflict
+
+        try:
+            job.cancel()
+            show_line(f"job {job.id} is cancelled.")
+        except Conflict:
+            show_line(f"job {job.id} had ended before it was cancelled.")
+    else:
+        show_line(f"job {job.id} goes on. To get its takes: acestep-ray download {job.id}")
+    if options.json:
+        show_document(job_document(job))
+    terminated = isinstance(interrupt, Terminated)
+    raise typer.Exit(ExitStatus.TERMINATED if terminated else ExitStatus.INTERRUPTED)
+
+
+def deliver(job: "Job", options: ResultOptions) -> list[Path]:
+    """Wait for the job, and download its takes. Returns their files. Raises JobFailed."""
+    from acestep_ray.client import JobFailed
+
+    wait_for(job, options)
+    if job.status == "failed":
+        raise JobFailed(job.error or "The job failed.", code=job.error_code or "", job=job.state)
+    try:
+        return job.download(options.output, options.names)
+    except (OSError, ValueError, KeyboardInterrupt) as error:
+        if isinstance(error, OSError):
+            show_line(f"{options.output}: {error.strerror or error}.")
+        elif isinstance(error, ValueError):
+            show_line(str(error))
+        show_line(f"the job has succeeded. To get its takes: acestep-ray download {job.id}")
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise typer.Exit(ExitStatus.FAILED) from error
+
+
+def job_document(job: "Job", files: list[Path] | None = None) -> dict[str, Any]:
+    """The job as JSON: what the API returns, and the files if there are any."""
+    document = job.state.model_dump(mode="json")
+    if files is not None:
+        document["files"] = [str(file) for file in files]
+    return document

@@ -1,0 +1,1 @@
+"""The command ``acestep-ray mcp``: a server of the Model Context Protocol, for assistants."""
