@@ -1,10 +1,12 @@
 """What events, metrics and traces cost: memory for idle streams, polls of others, and throughput.
 
 Memory is the proportional share (PSS) of all processes of a service, before the streams are opened
-and while they are open. Polls are timed in turns, with the streams and without, and so is
-throughput: the same jobs without metrics, traces and streams, and with them. Each is a ratio within
-one run. The program that reads the streams and receives the traces runs on the same machine, and
-takes a part of its processors.
+and while they are open, through Serve's own proxy and through HAProxy. Polls are timed in turns,
+with the streams and without, and so is throughput: the same jobs without metrics, traces and
+streams, and with them. Each is a ratio within one run. Processor time per job is that of all
+processes of the service; other programs hardly change it, so it is the more exact figure. The
+program that reads the streams and receives the traces runs on the same machine, and takes a part of
+its processors.
 
 The jobs are the shortest there are, so that every cost per job counts most: with ``--step-seconds``
 the mock decoder waits in each step as if a GPU worked, and the processors have time left.
@@ -38,6 +40,7 @@ POLLS = 300
 """Polls per turn."""
 SONG = {"caption": "pop", "audio_duration": 2, "batch_size": 1, "audio_format": "wav"}
 WAIT = 60
+PROXIES = {"Serve's proxy": {}, "HAProxy": {"RAY_SERVE_ENABLE_HA_PROXY": "1"}}
 UNLIMITED = httpx.Limits(max_connections=None, max_keepalive_connections=None)
 
 
@@ -173,6 +176,18 @@ async def jobs_per_second(url: str, jobs: int, follow: Sequence[str]) -> float:
             return jobs / (time.perf_counter() - began)
 
 
+def processor_seconds(process: psutil.Process) -> float:
+    """User and system time of all processes of the service, seconds."""
+    total = 0.0
+    for one in (process, *process.children(recursive=True)):
+        try:
+            times = one.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        total += times.user + times.system
+    return total
+
+
 async def idle(url: str, process: psutil.Process, number: int, rounds: int) -> None:
     """Measure memory and polls, and print them."""
     async with httpx.AsyncClient(base_url=url, timeout=WAIT) as http:
@@ -196,20 +211,33 @@ async def idle(url: str, process: psutil.Process, number: int, rounds: int) -> N
 
 
 async def throughput(
-    compared: Sequence[Variant], urls: Sequence[str], jobs: int, rounds: int
+    compared: Sequence[Variant],
+    services: Sequence[tuple[str, psutil.Process]],
+    jobs: int,
+    rounds: int,
 ) -> None:
     """Measure the variants in turns, and print them."""
-    found: dict[str, list[float]] = {variant.name: [] for variant in compared}
+    speeds: dict[str, list[float]] = {variant.name: [] for variant in compared}
+    costs: dict[str, list[float]] = {variant.name: [] for variant in compared}
     for number in range(rounds + 1):
-        for variant, url in zip(compared, urls, strict=True):
+        for variant, (url, process) in zip(compared, services, strict=True):
+            before = processor_seconds(process)
             speed = await jobs_per_second(url, jobs, variant.follow)
             if number:  # the first round loads some modules
-                found[variant.name].append(speed)
-    first = found[compared[0].name]
+                speeds[variant.name].append(speed)
+                costs[variant.name].append((processor_seconds(process) - before) / jobs)
+    first = compared[0].name
     print(f"{jobs} jobs, {rounds} rounds, load {os.getloadavg()[0]:.1f}")
-    for name, speeds in found.items():
-        ratio = statistics.median(one / other for one, other in zip(speeds, first, strict=True))
-        print(f"  {name:<32}{statistics.median(speeds):8.2f} jobs/s, ratio {ratio:.3f}")
+    for (name, ours), cost in zip(speeds.items(), costs.values(), strict=True):
+        print(
+            f"  {name:<32}{statistics.median(ours):7.2f} jobs/s, ratio "
+            f"{_ratio(ours, speeds[first]):.3f};{statistics.median(cost):7.3f} s of processor "
+            f"per job, ratio {_ratio(cost, costs[first]):.3f}"
+        )
+
+
+def _ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    return statistics.median(one / other for one, other in zip(ours, theirs, strict=True))
 
 
 def main() -> None:
@@ -221,6 +249,11 @@ def main() -> None:
     parser.add_argument("--step-seconds", type=float, default=0.0, help="of the mock decoder")
     options = parser.parse_args()
     print(f"load average before: {os.getloadavg()[0]:.1f}")
+    for name, proxy in PROXIES.items():
+        if options.streams:
+            print(f"through {name}")
+            with service(proxy) as (url, process):
+                asyncio.run(idle(url, process, options.streams, options.rounds))
     steps = {"ACESTEP_MOCK__STEP_SECONDS": str(options.step_seconds)}
     with OtlpReceiver() as receiver, ExitStack() as stack:
         compared = variants(receiver.url)
@@ -230,10 +263,7 @@ def main() -> None:
             if key not in services:
                 services[key] = stack.enter_context(service({**variant.environment, **steps}))
         of_variants = [services[repr(dict(variant.environment))] for variant in compared]
-        if options.streams:
-            asyncio.run(idle(*of_variants[1], options.streams, options.rounds))
-        urls = [url for url, _ in of_variants]
-        asyncio.run(throughput(compared, urls, options.jobs, options.rounds))
+        asyncio.run(throughput(compared, of_variants, options.jobs, options.rounds))
         assert receiver.requests, "no trace arrived"
 
 
