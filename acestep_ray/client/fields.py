@@ -17,6 +17,8 @@ AudioFormat = Literal["mp3", "wav", "wav32", "flac", "opus", "ogg", "aac"]
 TaskType = Literal["text2music", "cover", "repaint", "lego", "extract", "complete"]
 LmBackend = Literal["vllm", "pt"]
 InferType = Literal["dit", "llm_dit"]
+DcwMode = Literal["low", "high", "double", "pix"]
+DcwWavelet = Literal["haar", "db1"]
 
 
 class GenerateFields(TypedDict, total=False):
@@ -133,6 +135,16 @@ class GenerateFields(TypedDict, total=False):
     """Decode the waveform in tiles, which needs less memory."""
     use_adg: bool | None
     """Accepted by the service, with a warning."""
+    dcw_enabled: bool | None
+    """Correct the latents after each step (DCW); by default, turbo models do."""
+    dcw_mode: DcwMode | None
+    """What DCW corrects."""
+    dcw_scaler: float | None
+    """Strength of DCW, 0 to 1; in the mode ``double`` that of the slow part."""
+    dcw_high_scaler: float | None
+    """Strength of DCW for the fast part, 0 to 1, in the mode ``double``."""
+    dcw_wavelet: DcwWavelet | None
+    """Wavelet of DCW."""
     instruction: str | None
     """The instruction line of the model's prompt, instead of the task's."""
 

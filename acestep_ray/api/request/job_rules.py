@@ -8,6 +8,7 @@ from acestep_ray.api.request.engine_choice import NoSuchModel, choose_decoder, o
 from acestep_ray.api.request.field_values import RANDOM, fix_seeds
 from acestep_ray.api.request.generate_request import GenerateRequest
 from acestep_ray.api.request.song_writing import writing_field
+from acestep_ray.api.request.sound_rules import check_sound
 from acestep_ray.api.request.validation import (
     ValidatedRequest,
     ValidationReport,
@@ -160,6 +161,7 @@ class _Admission:
                 f"inference_steps was not sent: its default, {request.steps}, is run; "
                 f"send inference_steps: {decoder.recommended_steps}."
             )
+        check_sound(request, self.sent, decoder, self.found)
         only_one = request.model is None and decoder == self.deployed.decoders[0]
         return "" if only_one else decoder.model
 

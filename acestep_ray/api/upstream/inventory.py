@@ -16,7 +16,6 @@ NOT_DONE = (
         "guidance_params",
     ),
     *("velocity_norm_threshold", "velocity_ema_factor", "latent_shift", "latent_rescale"),
-    *("dcw_enabled", "dcw_mode", "dcw_scaler", "dcw_high_scaler", "dcw_wavelet"),
     *("repaint_mode", "repaint_strength", "chunk_mask_mode", "cover_noise_strength"),
     *("constrained_decoding", "use_adg"),
 )

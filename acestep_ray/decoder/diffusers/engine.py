@@ -10,6 +10,7 @@ from diffusers.utils.torch_utils import randn_tensor
 
 from acestep_ray.audio.level import limit_peak, normalise_peak
 from acestep_ray.decoder.checkpoints.load import Loaded, load
+from acestep_ray.decoder.diffusers.dcw import Dcw
 from acestep_ray.decoder.diffusers.decode import decode
 from acestep_ray.decoder.diffusers.device import (
     choose_device,
@@ -149,7 +150,11 @@ class DiffusersDecoder:
         """Latents [takes, frames, channels], without the frames that were added for the model."""
         request = job.request
         schedule = Schedule(
-            request.steps, request.shift, request.guidance_scale, request.cfg_interval
+            request.steps,
+            request.shift,
+            request.guidance_scale,
+            request.cfg_interval,
+            Dcw.of(request, turbo=self._info.turbo),
         )
 
         def after_step(step: int) -> None:

@@ -1,8 +1,8 @@
 """The denoising loop: diffusers' modules, with the meaning that ACE-Step's own code gives them.
 
-``AceStepPipeline.__call__`` has the same loop with two differences: it measures the guidance
+``AceStepPipeline.__call__`` has the same loop with these differences: it measures the guidance
 interval from the other end, and for a cover strength below 1 it mixes two predictions in every
-step, while ACE-Step switches from one condition to the other.
+step, while ACE-Step switches from one condition to the other. And it has no DCW.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from diffusers import AceStepPipeline, FlowMatchEulerDiscreteScheduler
 from diffusers.guiders.adaptive_projected_guidance import MomentumBuffer, normalized_guidance
+
+from acestep_ray.decoder.diffusers.dcw import Dcw
 
 MOMENTUM = -0.75
 NORM_THRESHOLD = 2.5
@@ -36,6 +38,8 @@ class Schedule:
     guidance_scale: float
     cfg_interval: tuple[float, float]
     """Guidance is applied at the times t in this range, both ends included; noise is t = 1."""
+    dcw: Dcw | None = None
+    """How the latents are corrected after each step; None: they are not."""
 
 
 def denoise(
@@ -74,7 +78,11 @@ def denoise(
             )
         else:
             velocity = _velocity(pipeline, latents, float(time), condition)
-        latents = scheduler.step(velocity, time, latents, return_dict=False)[0]
+        before = latents
+        latents = scheduler.step(velocity, time, before, return_dict=False)[0]
+        if schedule.dcw is not None:
+            clean = before - velocity * float(time)
+            latents = schedule.dcw.correct(latents, clean, float(time))
         after_step(step + 1)
     return latents
 

@@ -20,6 +20,8 @@ def generation_info(
         f"Decoder: {engine.engine} ({engine.model}) on {engine.device}"
         + (" - mock audio from a test synthesiser, not from ACE-Step" if engine.mock else ""),
     ]
+    if not engine.mock:
+        lines.append(_sound(request, turbo=engine.turbo))
     if plan and plan.text:
         lines.append(f"Text: caption and lyrics written by {plan.text.model}")
     if plan:
@@ -33,3 +35,14 @@ def generation_info(
     if decoded.peak_memory is not None:
         lines.append(f"Device memory: {decoded.peak_memory / 2**30:.2f} GiB at most")
     return "\n".join(lines)
+
+
+def _sound(request: DecodeRequest, *, turbo: bool) -> str:
+    """How the steps were made."""
+    dcw = "off"
+    if request.uses_dcw(turbo=turbo):
+        strengths = [request.dcw_scaler]
+        if request.dcw_mode == "double":
+            strengths.append(request.dcw_high_scaler)
+        dcw = f"{request.dcw_mode} {'/'.join(f'{one:g}' for one in strengths)}"
+    return f"DCW: {dcw}"

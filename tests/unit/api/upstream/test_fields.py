@@ -137,7 +137,7 @@ NOT_DONE: list[tuple[dict[str, Any], str]] = [
     ({"velocity_ema_factor": 0.3}, "velocity_ema_factor"),
     ({"latent_shift": 0.1}, "latent_shift"),
     ({"latent_rescale": 1.1}, "latent_rescale"),
-    ({"dcw_enabled": "y"}, "dcw_enabled"),
+    ({"dcw_wavelet": "db4"}, "dcw_wavelet"),
     ({"use_adg": True}, "use_adg"),
     ({"constrained_decoding": "no"}, "constrained_decoding"),
     ({"use_format": "perhaps"}, "use_format"),
