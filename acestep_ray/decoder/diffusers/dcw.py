@@ -52,8 +52,8 @@ def _scale_bands(
 ) -> torch.Tensor:
     """Scale the two bands of a one-level Haar transform along time of the difference.
 
-    For a pair of frames, the bands are its mean and half its difference. Of an odd number of frames,
-    the last one is paired with zeros.
+    For a pair of frames, the bands are its mean and half its difference. If there is an odd number
+    of frames, the last one is paired with zeros.
     """
     frames = latents.shape[1]
     difference = latents - clean
