@@ -17,6 +17,8 @@ AudioFormat = Literal["mp3", "wav", "wav32", "flac", "opus", "ogg", "aac"]
 TaskType = Literal["text2music", "cover", "repaint", "lego", "extract", "complete"]
 LmBackend = Literal["vllm", "pt"]
 InferType = Literal["dit", "llm_dit"]
+InferMethod = Literal["ode", "sde"]
+SamplerMode = Literal["euler", "heun"]
 DcwMode = Literal["low", "high", "double", "pix"]
 DcwWavelet = Literal["haar", "db1"]
 
@@ -134,7 +136,21 @@ class GenerateFields(TypedDict, total=False):
     use_tiled_decode: bool | None
     """Decode the waveform in tiles, which needs less memory."""
     use_adg: bool | None
-    """Accepted by the service, with a warning."""
+    """Guidance by angles."""
+    infer_method: InferMethod | None
+    """``sde``: each step goes through new noise."""
+    sampler_mode: SamplerMode | None
+    """``heun``: the model is asked twice in each step."""
+    timesteps: Sequence[float] | str | None
+    """Times of the steps, from 1 to 0, instead of ``inference_steps`` and ``shift``."""
+    velocity_norm_threshold: float | None
+    """Limit of the velocity, in norms of the latents; 0: none."""
+    velocity_ema_factor: float | None
+    """Share of the step before in a step's velocity, 0 to 1."""
+    latent_shift: float | None
+    """Added to the final latents."""
+    latent_rescale: float | None
+    """Factor of the final latents."""
     dcw_enabled: bool | None
     """Correct the latents after each step (DCW); by default, turbo models do."""
     dcw_mode: DcwMode | None

@@ -217,12 +217,6 @@ class GenerateRequest(SoundFields, SongFields):
         examples=["acestep-v15-turbo"],
         json_schema_extra=legal("the name of a deployed decoder model, or null"),
     )
-    use_adg: Annotated[bool, FLAG] = Field(
-        False,
-        description="Accepted, with a warning: this guidance is not done.",
-        examples=[False],
-        json_schema_extra=FLAG_WORDS,
-    )
     webhook_url: Annotated[str, BeforeValidator(read_webhook_url)] | None = Field(
         None,
         description="Where signed messages about this job are sent (docs/events.md).",

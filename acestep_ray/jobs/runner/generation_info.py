@@ -38,11 +38,26 @@ def generation_info(
 
 
 def _sound(request: DecodeRequest, *, turbo: bool) -> str:
-    """How the steps were made."""
-    dcw = "off"
-    if request.uses_dcw(turbo=turbo):
-        strengths = [request.dcw_scaler]
-        if request.dcw_mode == "double":
-            strengths.append(request.dcw_high_scaler)
-        dcw = f"{request.dcw_mode} {'/'.join(f'{one:g}' for one in strengths)}"
-    return f"DCW: {dcw}"
+    """How the steps were made: sampler and DCW always, and everything else that is not usual."""
+    sampler = request.sampler_mode if request.infer_method == "ode" else "sde"
+    parts = [f"Sampler: {sampler}", f"DCW: {_dcw(request, turbo=turbo)}"]
+    if request.use_adg and not turbo:
+        parts.append("Guidance: ADG")
+    if request.timesteps:
+        parts.append(f"Time-steps: {' '.join(f'{time:g}' for time in request.timesteps)}")
+    if request.velocity_norm_threshold:
+        parts.append(f"Velocity norm threshold: {request.velocity_norm_threshold:g}")
+    if request.velocity_ema_factor:
+        parts.append(f"Velocity EMA factor: {request.velocity_ema_factor:g}")
+    if (request.latent_rescale, request.latent_shift) != (1, 0):
+        parts.append(f"Latents: times {request.latent_rescale:g} plus {request.latent_shift:g}")
+    return ", ".join(parts)
+
+
+def _dcw(request: DecodeRequest, *, turbo: bool) -> str:
+    if not request.uses_dcw(turbo=turbo):
+        return "off"
+    strengths = [request.dcw_scaler]
+    if request.dcw_mode == "double":
+        strengths.append(request.dcw_high_scaler)
+    return f"{request.dcw_mode} {'/'.join(f'{one:g}' for one in strengths)}"

@@ -79,18 +79,94 @@ def corrected(
     )
 
 
-def euler_with_dcw(model: Model, noise: Numbers, asked: DecodeRequest) -> Numbers:
-    times = times_of(asked.steps, asked.shift)
-    latents = noise
-    for t, after in pairwise(times):
-        velocity = model(latents, t)
-        clean = latents - velocity * t
-        latents = corrected(
-            latents - velocity * (t - after),
-            clean,
-            t,
-            asked.dcw_mode,
-            asked.dcw_scaler,
-            asked.dcw_high_scaler,
-        )
-    return latents
+def apg(
+    with_text: Numbers, without: Numbers, scale: float, running: Numbers
+) -> tuple[Numbers, Numbers]:
+    """Projected guidance, and what it remembers for the next step."""
+    running = with_text - without - 0.75 * running
+    update = running * np.minimum(1, 2.5 / np.linalg.norm(running, axis=1, keepdims=True))
+    along = with_text / np.linalg.norm(with_text, axis=1, keepdims=True)
+    update = update - np.sum(update * along, axis=1, keepdims=True) * along
+    return with_text + (scale - 1) * update, running
+
+
+def adg(x: Numbers, with_text: Numbers, without: Numbers, scale: float, t: float) -> Numbers:
+    """Guidance by angles, frame by frame."""
+    w = max(scale - 1, 0) + 0.001
+    a, b = x - t * with_text, x - t * without
+    clean = np.empty_like(a)
+    for index in np.ndindex(*a.shape[:2]):
+        one, other = a[index], b[index]
+        cosine = one @ other / (np.linalg.norm(one) * np.linalg.norm(other))
+        theta = np.arccos(np.clip(cosine, -(1 - 1e-6), 1 - 1e-6))
+        phi = np.clip(w * theta, -3.14 / 6, 3.14 / 6)
+        p = (one - other) - ((one - other) @ other) / (other @ other) * other
+        share = np.sin(phi) / np.sin(theta) if np.sin(theta) > 1e-3 else w
+        clean[index] = np.cos(phi) * one + p * share
+    return (x - clean) / t
+
+
+def limited(x: Numbers, velocity: Numbers, threshold: float) -> Numbers:
+    if threshold == 0:
+        return velocity
+    out = velocity.copy()
+    for take in range(len(x)):
+        ratio = threshold * np.linalg.norm(x[take]) / np.linalg.norm(velocity[take])
+        out[take] *= min(1, ratio)
+    return out
+
+
+def sampled(
+    asked: DecodeRequest,
+    noise: Numbers,
+    times: list[float],
+    model: Model,
+    *,
+    without_text: Model | None = None,
+    more_noise: list[Numbers] | None = None,
+) -> Numbers:
+    """The whole loop. ``times`` end with 0; ``without_text``: of a model that is no turbo model."""
+    turbo, steps = without_text is None, len(times) - 1
+    e, scale = asked.velocity_ema_factor, asked.guidance_scale
+    running: Numbers = np.zeros_like(noise)
+    previous: Numbers | None = None
+    x = noise
+    for i, (t, after) in enumerate(pairwise(times)):
+        v = model(x, t)
+        if without_text and scale > 1 and asked.cfg_interval[0] <= t <= asked.cfg_interval[1]:
+            if asked.use_adg:
+                v = adg(x, v, without_text(x, t), scale, t)
+            else:
+                v, running = apg(v, without_text(x, t), scale, running)
+        v = limited(x, v, asked.velocity_norm_threshold)
+        if previous is not None:
+            v = (1 - e) * v + e * previous
+        clean = x - v * t
+        previous = v
+        if asked.infer_method == "sde":
+            left = after if turbo else 1 - (i + 1) / steps
+            fresh = more_noise[i] if more_noise and left > 0 else 0
+            x = left * fresh + (1 - left) * clean
+        elif asked.sampler_mode == "heun" and not (turbo and after == 0):
+            ahead = x - v * (t - after)
+            v2 = model(ahead, after)
+            if (
+                without_text
+                and scale > 1
+                and asked.cfg_interval[0] <= after <= asked.cfg_interval[1]
+            ):
+                other = without_text(ahead, after)
+                if asked.use_adg and after > 0:
+                    v2 = adg(ahead, v2, other, scale, after)
+                else:
+                    v2 = other + scale * (v2 - other)
+            v2 = limited(ahead, v2, asked.velocity_norm_threshold)
+            v2 = (1 - e) * v2 + e * v
+            previous = (v + v2) / 2
+            x = x - previous * (t - after)
+        else:
+            x = x - v * (t - after)
+        if asked.dcw_enabled:
+            strengths = asked.dcw_scaler, asked.dcw_high_scaler
+            x = corrected(x, clean, t, asked.dcw_mode, *strengths)
+    return x

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from acestep_ray.decoder.protocol import DcwMode
-from tests.models.decoder.diffusers.plain import euler_with_dcw, model_of, numbers
+from acestep_ray.decoder.protocol import DcwMode, DecodeRequest
+from tests.models.decoder.diffusers.plain import Numbers, model_of, numbers, sampled, times_of
 from tests.models.decoder.diffusers.tiny import Tiny, noise, request
 from tests.models.decoder.diffusers.upstream import TEXT2MUSIC, Side, all_of, lengthened, silence
 
@@ -23,6 +23,11 @@ def far(ours: torch.Tensor, theirs: torch.Tensor) -> None:
     assert (ours - theirs).abs().max() > 2e-3
 
 
+def expected(tiny: Tiny, asked: DecodeRequest, side: Side, start: Numbers, frames: int) -> Numbers:
+    times = times_of(asked.steps, asked.shift)
+    return sampled(asked, start, times, model_of(tiny, asked, side, frames))
+
+
 def on(**values: Any) -> dict[str, Any]:
     """Strengths above the usual, so that a part that is missing is visible."""
     return {"dcw_enabled": True, "dcw_scaler": 0.3, "dcw_high_scaler": 0.2, "steps": 4} | values
@@ -36,17 +41,18 @@ def test_each_mode_is_the_written_rule(turbo: Tiny, mode: DcwMode, frames: int) 
     assert ours.shape[1] == frames
     side = Side(TEXT2MUSIC, all_of(silence(turbo.pipeline, frames)))
     start = numbers(noise(asked.seeds, frames))
-    close(ours, euler_with_dcw(model_of(turbo, asked, side, frames), start, asked))
+    close(ours, expected(turbo, asked, side, start, frames))
     far(ours, turbo.latents(asked.model_copy(update={"dcw_enabled": False})))
 
 
 def test_the_usual_strengths_are_the_written_rule(turbo: Tiny) -> None:
     asked = request(dcw_enabled=None, steps=8)
+    on_by_name = asked.model_copy(update={"dcw_enabled": True})
     assert (asked.dcw_mode, asked.dcw_scaler, asked.dcw_high_scaler) == ("double", 0.05, 0.02)
     side = Side(TEXT2MUSIC, all_of(silence(turbo.pipeline, EVEN)))
     start = numbers(noise(asked.seeds, EVEN))
     ours = turbo.latents(asked)
-    close(ours, euler_with_dcw(model_of(turbo, asked, side, EVEN), start, asked))
+    close(ours, expected(turbo, on_by_name, side, start, EVEN))
     far(ours, turbo.latents(request(steps=8)))
 
 
@@ -55,8 +61,7 @@ def test_a_piece_that_is_filled_up_is_corrected_with_what_fills_it(turbo: Tiny) 
     nothing = silence(turbo.pipeline, 0)
     side = Side(TEXT2MUSIC, all_of(lengthened(turbo.pipeline, nothing)))
     start = numbers(noise(asked.seeds, 128))
-    expected = euler_with_dcw(model_of(turbo, asked, side, 55), start, asked)
-    close(turbo.latents(asked), expected[:, :55])
+    close(turbo.latents(asked), expected(turbo, asked, side, start, 55)[:, :55])
 
 
 def test_it_is_on_for_turbo_models_and_off_for_others_unless_told(turbo: Tiny, base: Tiny) -> None:

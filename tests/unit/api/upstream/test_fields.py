@@ -128,15 +128,15 @@ PLANNED: list[tuple[str, Any, str, Any]] = [
 ]
 # Upstream's fields that are accepted but not supported: a value -> whether it causes a warning.
 NOT_DONE: list[tuple[dict[str, Any], str]] = [
-    ({"infer_method": "sde"}, "infer_method"),
-    ({"timesteps": "1.0,0.5"}, "timesteps"),
-    ({"sampler_mode": "heun"}, "sampler_mode"),
+    ({"infer_method": "dpm"}, "infer_method"),
+    ({"timesteps": "1.0,1.5"}, "timesteps"),
+    ({"sampler_mode": "heun", "infer_method": "sde"}, "sampler_mode"),
     ({"guidance_variant": "cfg"}, "guidance_variant"),
     ({"guidance_params": {"a": 1}}, "guidance_params"),
-    ({"velocity_norm_threshold": 2}, "velocity_norm_threshold"),
-    ({"velocity_ema_factor": 0.3}, "velocity_ema_factor"),
-    ({"latent_shift": 0.1}, "latent_shift"),
-    ({"latent_rescale": 1.1}, "latent_rescale"),
+    ({"velocity_norm_threshold": -2}, "velocity_norm_threshold"),
+    ({"velocity_ema_factor": 3}, "velocity_ema_factor"),
+    ({"latent_shift": "much"}, "latent_shift"),
+    ({"latent_rescale": -1}, "latent_rescale"),
     ({"dcw_wavelet": "db4"}, "dcw_wavelet"),
     ({"use_adg": True}, "use_adg"),
     ({"constrained_decoding": "no"}, "constrained_decoding"),

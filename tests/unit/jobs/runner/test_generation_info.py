@@ -38,7 +38,25 @@ def text(*, turbo: bool, mock: bool = False, **values: Any) -> str:
 def test_it_names_the_correction_that_was_done(
     turbo: bool, values: dict[str, Any], line: str
 ) -> None:
-    assert line in text(turbo=turbo, **values).splitlines()
+    assert f"Sampler: euler, {line}" in text(turbo=turbo, **values).splitlines()
+
+
+def test_it_names_everything_unusual_about_the_steps() -> None:
+    values: dict[str, Any] = {
+        "infer_method": "sde",
+        "timesteps": (1.0, 0.25),
+        "use_adg": True,
+        "velocity_norm_threshold": 2.5,
+        "velocity_ema_factor": 0.1,
+        "latent_rescale": 1.5,
+    }
+    line = (
+        "Sampler: sde, DCW: off, Guidance: ADG, Time-steps: 1 0.25, Velocity norm threshold: 2.5, "
+        "Velocity EMA factor: 0.1, Latents: times 1.5 plus 0"
+    )
+    assert line in text(turbo=False, **values).splitlines()
+    assert "Sampler: heun, DCW" in text(turbo=True, sampler_mode="heun")
+    assert "ADG" not in text(turbo=True, use_adg=True)
 
 
 def test_a_mock_corrects_nothing() -> None:
