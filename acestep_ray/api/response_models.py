@@ -23,7 +23,7 @@ class SubmittedView(BaseModel):
     warnings: list[str] | None = Field(
         None,
         description="Values that were accepted and will not be used; left out where none.",
-        examples=[["use_adg is accepted but not done."]],
+        examples=[["Not used by acestep-v15-turbo, a turbo model: guidance_scale."]],
     )
 
 

@@ -17,6 +17,10 @@ AudioFormat = Literal["mp3", "wav", "wav32", "flac", "opus", "ogg", "aac"]
 TaskType = Literal["text2music", "cover", "repaint", "lego", "extract", "complete"]
 LmBackend = Literal["vllm", "pt"]
 InferType = Literal["dit", "llm_dit"]
+InferMethod = Literal["ode", "sde"]
+SamplerMode = Literal["euler", "heun"]
+DcwMode = Literal["low", "high", "double", "pix"]
+DcwWavelet = Literal["haar", "db1"]
 
 
 class GenerateFields(TypedDict, total=False):
@@ -132,7 +136,31 @@ class GenerateFields(TypedDict, total=False):
     use_tiled_decode: bool | None
     """Decode the waveform in tiles, which needs less memory."""
     use_adg: bool | None
-    """Accepted by the service, with a warning."""
+    """Guidance by angles."""
+    infer_method: InferMethod | None
+    """``sde``: each step goes through new noise."""
+    sampler_mode: SamplerMode | None
+    """``heun``: the model is asked twice in each step."""
+    timesteps: Sequence[float] | str | None
+    """Times of the steps, from 1 to 0, instead of ``inference_steps`` and ``shift``."""
+    velocity_norm_threshold: float | None
+    """Limit of the velocity, in norms of the latents; 0: none."""
+    velocity_ema_factor: float | None
+    """Share of the step before in a step's velocity, 0 to 1."""
+    latent_shift: float | None
+    """Added to the final latents."""
+    latent_rescale: float | None
+    """Factor of the final latents."""
+    dcw_enabled: bool | None
+    """Correct the latents after each step (DCW); by default, turbo models do."""
+    dcw_mode: DcwMode | None
+    """What DCW corrects."""
+    dcw_scaler: float | None
+    """Strength of DCW, 0 to 1; in the mode ``double`` that of the slow part."""
+    dcw_high_scaler: float | None
+    """Strength of DCW for the fast part, 0 to 1, in the mode ``double``."""
+    dcw_wavelet: DcwWavelet | None
+    """Wavelet of DCW."""
     instruction: str | None
     """The instruction line of the model's prompt, instead of the task's."""
 

@@ -13,6 +13,11 @@ from acestep_ray.timebase import Samples
 Task = Literal["text2music", "cover", "repaint", "lego", "extract", "complete"]
 TASKS: tuple[Task, ...] = get_args(Task)
 """Every task, in the order in which they are listed."""
+DcwMode = Literal["low", "high", "double", "pix"]
+DcwWavelet = Literal["haar", "db1"]
+"""Two names of the same wavelet."""
+InferMethod = Literal["ode", "sde"]
+SamplerMode = Literal["euler", "heun"]
 
 
 class SourceAudio(BaseModel):
@@ -70,6 +75,33 @@ class DecodeParameters(BaseModel):
     cover_strength: float = Field(
         1.0, description="Share of the steps that follow the source or the codes, 0 to 1."
     )
+    infer_method: InferMethod = Field(
+        "ode", description="Whether steps follow the velocity (ode) or go through new noise (sde)."
+    )
+    sampler_mode: SamplerMode = Field("euler", description="Kind of the steps of ode.")
+    timesteps: tuple[float, ...] = Field(
+        (),
+        description="Times of the steps, falling from at most 1, without the 0 at the end. Empty: "
+        "they follow from steps and shift. ``steps`` is their number.",
+    )
+    use_adg: bool = Field(False, description="Guidance by angles instead of projections.")
+    velocity_norm_threshold: float = Field(
+        0.0, description="Limit of a velocity's norm, in norms of the latents; 0: no limit."
+    )
+    velocity_ema_factor: float = Field(
+        0.0, description="Share of the step before in a step's velocity, 0 to 1."
+    )
+    latent_shift: float = Field(0.0, description="Added to the final latents.")
+    latent_rescale: float = Field(1.0, description="Factor of the final latents, before the shift.")
+    dcw_enabled: bool | None = Field(
+        None,
+        description="Whether each step is corrected in the wavelet domain (DCW). None: by a turbo "
+        "model.",
+    )
+    dcw_mode: DcwMode = Field("double", description="Which parts DCW corrects.")
+    dcw_scaler: float = Field(0.05, description="Strength of DCW, of the slow part if double.")
+    dcw_high_scaler: float = Field(0.02, description="Of the fast part, if dcw_mode is double.")
+    dcw_wavelet: DcwWavelet = Field("haar", description="Wavelet of DCW.")
     repaint_start: float = Field(
         0.0, description="Start of the window, seconds of the source; below 0: before the source."
     )
@@ -87,6 +119,17 @@ class DecodeParameters(BaseModel):
     )
     audio_format: AudioFormatName = Field("mp3", description="File type of the takes.")
     model: str = Field("", description="Decoder model that the job needs; empty: any.")
+
+    @property
+    def uses_heun(self) -> bool:
+        """Whether the model is asked twice in a step."""
+        return self.sampler_mode == "heun" and self.infer_method == "ode"
+
+    def uses_dcw(self, *, turbo: bool) -> bool:
+        """Whether a turbo model, or another one, corrects its steps by DCW."""
+        wanted = turbo if self.dcw_enabled is None else self.dcw_enabled
+        strong = self.dcw_scaler != 0 or (self.dcw_mode == "double" and self.dcw_high_scaler != 0)
+        return wanted and strong
 
 
 class DecodeRequest(DecodeParameters):

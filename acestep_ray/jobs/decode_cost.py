@@ -7,12 +7,14 @@ from acestep_ray.timebase import CODES_PER_SECOND
 
 
 def decoder_work(spec: JobSpec, seconds: float) -> float:
-    """Seconds of audio of all takes, times diffusion steps; ``seconds``: length of one take.
+    """Seconds of audio of all takes, times how often the model is asked: once per diffusion step,
+    with Heun's method twice. ``seconds``: length of one take.
 
     A step may cost more at a greater length, with guidance or on another GPU. The measured
     throughput includes that.
     """
-    return seconds * len(spec.decode.seeds) * spec.decode.steps
+    asked = spec.decode
+    return seconds * len(asked.seeds) * asked.steps * (2 if asked.uses_heun else 1)
 
 
 def length_of(spec: JobSpec, settings: Settings) -> float:

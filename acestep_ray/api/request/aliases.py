@@ -51,6 +51,7 @@ _OTHER_NAMES = {
     "use_cot_language": ("cot_language", "cot-language"),
     "reference_audio_path": ("ref_audio_path",),
     "src_audio_path": ("ctx_audio_path", "source_audio_path"),
+    "dcw_enabled": ("dcw",),
     "model": ("model_name", "dit_model"),
 }
 _OTHER_FILES = {"src_audio": "ctx_audio", "reference_audio": "ref_audio"}

@@ -5,6 +5,7 @@ Like the validators in coercion.py, each function raises ValueError if the value
 
 import re
 import secrets
+from itertools import pairwise
 
 from pydantic import ValidationInfo
 
@@ -122,6 +123,26 @@ def read_repaint_end(value: object) -> float | None:
     """Seconds; None for the end of the source."""
     end = real(value)
     return None if end == -1 else end
+
+
+MOST_STEPS = 200
+
+
+def read_timesteps(value: object) -> tuple[float, ...]:
+    """Times of steps, falling from at most 1, without the 0 at the end: from a list, or from a text
+    with commas between them. Empty: none were given."""
+    value = listed(value)
+    if isinstance(value, str):
+        value = text(value).split(",")
+    if not isinstance(value, list):
+        raise ValueError("not a list")
+    times = [real(one) for one in value]
+    while times and times[-1] == 0:
+        times.pop()
+    falling = all(later < earlier for earlier, later in pairwise([*times, 0.0]))
+    if (value and not times) or not falling or len(times) > MOST_STEPS or max(times, default=1) > 1:
+        raise ValueError("not falling from 1 to 0")
+    return tuple(times)
 
 
 def read_seeds(value: object, most: int) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from acestep_ray.api.request.engine_choice import NoSuchModel, choose_decoder, o
 from acestep_ray.api.request.field_values import RANDOM, fix_seeds
 from acestep_ray.api.request.generate_request import GenerateRequest
 from acestep_ray.api.request.song_writing import writing_field
+from acestep_ray.api.request.sound_rules import check_sound
 from acestep_ray.api.request.validation import (
     ValidatedRequest,
     ValidationReport,
@@ -90,8 +91,6 @@ class _Admission:
                 f"cfg_interval_end ({request.cfg_interval_end:g}) must not be below "
                 f"cfg_interval_start ({request.cfg_interval_start:g}).",
             )
-        if request.use_adg:
-            self.found.warn("use_adg is accepted but not done.")
         decode = DecodeParameters.model_validate(
             {
                 **dict(request),
@@ -100,6 +99,7 @@ class _Admission:
                 "caption": self.caption(plan),
                 "duration": None if codes else request.duration,
                 "codes": codes,
+                "steps": self.steps,
                 "seeds": self.seeds(takes),
                 "model": model,
             }
@@ -146,22 +146,29 @@ class _Admission:
             self.found.refuse(error.field, str(error), error.legal)
             return ""
         if decoder.turbo:
-            if request.steps > TURBO_STEPS:
+            if self.steps > TURBO_STEPS and not request.timesteps:
                 self.found.warn(
                     f"{decoder.model} is a turbo model, made for {decoder.recommended_steps} "
-                    f"steps; {request.steps} are run as asked."
+                    f"steps; {self.steps} are run as asked."
                 )
             guidance = ("guidance_scale", "cfg_interval_start", "cfg_interval_end")
-            if given := [name for name in guidance if name in self.sent]:
+            given = [name for name in guidance if name in self.sent]
+            if given := given + ["use_adg"] * request.use_adg:
                 self.found.warn(f"Not used by {decoder.model}, a turbo model: {', '.join(given)}.")
-        elif "inference_steps" not in self.sent:
+        elif "inference_steps" not in self.sent and not request.timesteps:
             self.found.warn(
                 f"{decoder.model} is made for {decoder.recommended_steps} steps, and "
                 f"inference_steps was not sent: its default, {request.steps}, is run; "
                 f"send inference_steps: {decoder.recommended_steps}."
             )
+        check_sound(request, self.sent, decoder, self.found)
         only_one = request.model is None and decoder == self.deployed.decoders[0]
         return "" if only_one else decoder.model
+
+    @property
+    def steps(self) -> int:
+        """How many are made."""
+        return len(self.request.timesteps) or self.request.steps
 
     def takes(self, codes: tuple[tuple[int, ...], ...]) -> int:
         """Number of takes: as requested, else as many as seeds or code sequences, else the

@@ -26,20 +26,8 @@ _ANY = None
 _ZERO = frozenset({"0", "0.0"})
 
 IGNORED: Mapping[str, frozenset[str] | None] = {
-    "infer_method": frozenset({"ode"}),
-    "timesteps": frozenset(),
-    "sampler_mode": frozenset({"euler"}),
     "guidance_variant": frozenset({"apg_classic"}),
     "guidance_params": frozenset(),
-    "velocity_norm_threshold": _ZERO,
-    "velocity_ema_factor": _ZERO,
-    "latent_shift": _ZERO,
-    "latent_rescale": frozenset({"1", "1.0"}),
-    "dcw_enabled": FALSE,
-    "dcw_mode": frozenset(),
-    "dcw_scaler": frozenset(),
-    "dcw_high_scaler": frozenset(),
-    "dcw_wavelet": frozenset(),
     "repaint_mode": frozenset({"aggressive"}),
     "repaint_strength": frozenset(),
     "chunk_mask_mode": frozenset({"explicit"}),

@@ -179,5 +179,5 @@ async def stats(response: Response, context: ContextDep) -> StatsView:
 
 def _ignores(decoder: DecoderDescription) -> list[str]:
     """Fields that have no effect with this decoder."""
-    turbo = ["guidance_scale", "cfg_interval_start", "cfg_interval_end"] if decoder.turbo else []
-    return [*turbo, "use_adg"]
+    turbo = ["guidance_scale", "cfg_interval_start", "cfg_interval_end", "use_adg"]
+    return turbo if decoder.turbo else []

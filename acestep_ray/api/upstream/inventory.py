@@ -7,18 +7,8 @@ from acestep_ray.decoder.protocol import DecoderDescription
 from acestep_ray.replicas.deployed import Deployed
 
 NOT_DONE = (
-    *(
-        "global_caption",
-        "infer_method",
-        "timesteps",
-        "sampler_mode",
-        "guidance_variant",
-        "guidance_params",
-    ),
-    *("velocity_norm_threshold", "velocity_ema_factor", "latent_shift", "latent_rescale"),
-    *("dcw_enabled", "dcw_mode", "dcw_scaler", "dcw_high_scaler", "dcw_wavelet"),
+    *("global_caption", "guidance_variant", "guidance_params", "constrained_decoding"),
     *("repaint_mode", "repaint_strength", "chunk_mask_mode", "cover_noise_strength"),
-    *("constrained_decoding", "use_adg"),
 )
 """Fields of upstream's API that POST /release_task accepts with a warning."""
 

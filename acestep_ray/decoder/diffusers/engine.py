@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from diffusers.utils.torch_utils import randn_tensor
 
 from acestep_ray.audio.level import limit_peak, normalise_peak
 from acestep_ray.decoder.checkpoints.load import Loaded, load
@@ -22,7 +21,8 @@ from acestep_ray.decoder.diffusers.device import (
     wait_for,
 )
 from acestep_ray.decoder.diffusers.job import PreparedDecode, prepare
-from acestep_ray.decoder.diffusers.loop import Schedule, denoise
+from acestep_ray.decoder.diffusers.loop import Sampling, denoise
+from acestep_ray.decoder.diffusers.noise import Noise
 from acestep_ray.decoder.protocol import (
     DecoderDescription,
     DecodeRequest,
@@ -148,32 +148,30 @@ class DiffusersDecoder:
     def _denoise(self, job: PreparedDecode, report: Report) -> torch.Tensor:
         """Latents [takes, frames, channels], without the frames that were added for the model."""
         request = job.request
-        schedule = Schedule(
-            request.steps, request.shift, request.guidance_scale, request.cfg_interval
-        )
+        sampling = Sampling.of(self._pipeline, request)
+        noise = self._noise(job)
 
         def after_step(step: int) -> None:
             wait_for(self._device)
-            report("diffusion", step, request.steps)
+            report("diffusion", step, sampling.steps)
 
-        report("diffusion", 0, request.steps)
-        latents = denoise(self._pipeline, self._noise(job), job.condition, schedule, after_step)
-        return latents[:, : job.canvas.frames]
+        report("diffusion", 0, sampling.steps)
+        latents = denoise(
+            self._pipeline,
+            noise.draw(),
+            job.condition,
+            sampling,
+            after_step=after_step,
+            new_noise=noise.draw,
+        )[:, : job.canvas.frames]
+        if (request.latent_rescale, request.latent_shift) != (1, 0):
+            latents = latents * request.latent_rescale + request.latent_shift
+        return latents
 
-    def _noise(self, job: PreparedDecode) -> torch.Tensor:
-        """One generator per take, on the device: a take is the same in every batch."""
+    def _noise(self, job: PreparedDecode) -> Noise:
         frames, channels = job.canvas.context.shape[1:]
-        return torch.cat(
-            [
-                randn_tensor(
-                    (1, frames, channels // 2),
-                    generator=torch.Generator(self._device).manual_seed(seed),
-                    device=self._device,
-                    dtype=self._pipeline.transformer.dtype,
-                )
-                for seed in job.request.seeds
-            ]
-        )
+        dtype = self._pipeline.transformer.dtype
+        return Noise(job.request.seeds, frames, channels // 2, self._device, dtype)
 
     @torch.inference_mode()
     def _decode(

@@ -8,9 +8,9 @@ from diffusers import AceStepPipeline
 from acestep_ray.decoder.diffusers.audio import is_silent, to_48k_stereo
 from acestep_ray.decoder.diffusers.conditions import encode_conditions, encode_timbre
 from acestep_ray.decoder.diffusers.decode import TILE
-from acestep_ray.decoder.diffusers.loop import Condition
 from acestep_ray.decoder.diffusers.prompt import Prompt, task_instruction, text2music_instruction
 from acestep_ray.decoder.diffusers.tasks import Canvas, canvas_for, silent_context
+from acestep_ray.decoder.diffusers.velocity import Condition
 from acestep_ray.decoder.protocol import DecodeRequest, Sources
 from acestep_ray.timebase import FRAMES_PER_SECOND
 

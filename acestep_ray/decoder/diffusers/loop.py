@@ -1,124 +1,110 @@
 """The denoising loop: diffusers' modules, with the meaning that ACE-Step's own code gives them.
 
-``AceStepPipeline.__call__`` has the same loop with two differences: it measures the guidance
-interval from the other end, and for a cover strength below 1 it mixes two predictions in every
-step, while ACE-Step switches from one condition to the other.
+``AceStepPipeline.__call__`` has the plain form of this loop with two differences: it measures the
+guidance interval from the other end, and for a cover strength below 1 it mixes two predictions in
+every step, while ACE-Step switches from one condition to the other. It has none of the other
+samplers and no corrections.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from diffusers import AceStepPipeline, FlowMatchEulerDiscreteScheduler
-from diffusers.guiders.adaptive_projected_guidance import MomentumBuffer, normalized_guidance
+from diffusers import AceStepPipeline
 
-MOMENTUM = -0.75
-NORM_THRESHOLD = 2.5
-"""Of adaptive projected guidance (arXiv 2410.02416), with ACE-Step's values."""
-
-
-@dataclass(frozen=True)
-class Condition:
-    """The model's input besides the noise."""
-
-    text: torch.Tensor
-    """Lyrics, timbre and text as the cross-attention reads them, [1, tokens, hidden]."""
-    context: torch.Tensor
-    """Source latents and mask, [1 or takes, frames, 2 * channels]."""
+from acestep_ray.decoder.diffusers.dcw import Dcw
+from acestep_ray.decoder.diffusers.schedule import times_of
+from acestep_ray.decoder.diffusers.velocity import Condition, Guidance, Velocity
+from acestep_ray.decoder.protocol import DecodeParameters
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """How the noise is removed."""
+class Sampling:
+    """How noise becomes music."""
 
-    steps: int
-    shift: float
-    guidance_scale: float
-    cfg_interval: tuple[float, float]
-    """Guidance is applied at the times t in this range, both ends included; noise is t = 1."""
+    times: torch.Tensor
+    """Of the steps, and the 0 in which they end, [steps + 1], float32 on the CPU."""
+    guidance: Guidance
+    dcw: Dcw | None = None
+    """How the latents are corrected after each step; None: they are not."""
+    heun: bool = False
+    """Whether a step uses the mean of the velocities at its two ends."""
+    sde: bool = False
+    """Whether each step goes to the predicted music and back to new noise."""
+
+    @classmethod
+    def of(cls, pipeline: AceStepPipeline, request: DecodeParameters) -> "Sampling":
+        """That of a request."""
+        return cls(
+            times_of(pipeline, request.steps, request.shift, request.timesteps),
+            Guidance(
+                request.guidance_scale,
+                request.cfg_interval,
+                request.use_adg,
+                request.velocity_norm_threshold,
+                request.velocity_ema_factor,
+            ),
+            Dcw.of(request, turbo=pipeline.is_turbo),
+            heun=request.uses_heun,
+            sde=request.infer_method == "sde",
+        )
+
+    @property
+    def steps(self) -> int:
+        """How many there are."""
+        return len(self.times) - 1
 
 
 def denoise(
     pipeline: AceStepPipeline,
     noise: torch.Tensor,
     condition_of: Callable[[int], Condition],
-    schedule: Schedule,
+    sampling: Sampling,
+    *,
     after_step: Callable[[int], None],
+    new_noise: Callable[[], torch.Tensor],
 ) -> torch.Tensor:
     """Latents from ``noise``, both [takes, frames, channels].
 
-    ``condition_of(step)`` counts from 0, ``after_step`` gets 1 to ``steps``; its exceptions are
-    passed on. Turbo models, which have guidance distilled into their weights, run without guidance.
+    ``condition_of(step)`` counts from 0, ``after_step`` gets 1 to the number of steps; its
+    exceptions are passed on. ``new_noise`` returns other noise of the same shape; it is called with
+    ``sde`` only, once per step except the last.
     """
-    # A scheduler counts its steps: a new one for each run, so that no run affects another.
-    scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1, shift=1.0)
-    # t = linspace(1, 0, steps + 1) without the 0, then shift * t / (1 + (shift - 1) * t).
-    sigmas = pipeline._get_timestep_schedule(
-        schedule.steps, schedule.shift, torch.device("cpu"), torch.float32
-    )
-    scheduler.set_timesteps(sigmas=sigmas.tolist())
-    guided = schedule.guidance_scale > 1 and not pipeline.is_turbo
-    low, high = schedule.cfg_interval
-    momentum = MomentumBuffer(MOMENTUM)
+    times, steps = sampling.times, sampling.steps
+    velocity = Velocity(pipeline, sampling.guidance)
     latents = noise
-    for step, time in enumerate(scheduler.timesteps):
+    for step in range(steps):
         condition = condition_of(step)
-        if guided and low <= float(time) <= high:
-            velocity = _guided(
-                pipeline,
-                latents,
-                float(time),
-                condition,
-                scale=schedule.guidance_scale,
-                momentum=momentum,
-            )
+        time, after = float(times[step]), float(times[step + 1])
+        before = latents
+        first = velocity.first(before, time, condition)
+        used = first
+        if sampling.sde:
+            if not pipeline.is_turbo:
+                # As in upstream: whatever the schedule is, the noise falls by equal parts.
+                after = 1 - (step + 1) / steps
+            latents = _to_noise(_moved(before, first, -time), after, new_noise)
         else:
-            velocity = _velocity(pipeline, latents, float(time), condition)
-        latents = scheduler.step(velocity, time, latents, return_dict=False)[0]
+            by = times[step + 1] - times[step]
+            # A turbo model is not asked at t = 0, for which it was not made.
+            if sampling.heun and (after > 0 or not pipeline.is_turbo):
+                second = velocity.second(_moved(before, first, by), after, condition, first)
+                used = (first + second) / 2
+            latents = _moved(before, used, by)
+        velocity.before = used
+        if sampling.dcw is not None:
+            latents = sampling.dcw.correct(latents, before - first * time, time)
         after_step(step + 1)
     return latents
 
 
-def _velocity(
-    pipeline: AceStepPipeline, latents: torch.Tensor, time: float, condition: Condition
-) -> torch.Tensor:
-    takes = latents.shape[0]
-    times = torch.full((takes,), time, device=latents.device, dtype=latents.dtype)
-    velocity: torch.Tensor = pipeline.transformer(
-        hidden_states=latents,
-        timestep=times,
-        timestep_r=times,
-        encoder_hidden_states=condition.text.expand(takes, -1, -1),
-        context_latents=condition.context.expand(takes, -1, -1),
-        return_dict=False,
-    )[0]
-    return velocity
+def _moved(latents: torch.Tensor, velocity: torch.Tensor, by: torch.Tensor | float) -> torch.Tensor:
+    """Along ``velocity`` by a difference of times, which is negative. The sum has 32 bits."""
+    return (latents.float() + by * velocity).to(velocity.dtype)
 
 
-def _guided(
-    pipeline: AceStepPipeline,
-    latents: torch.Tensor,
-    time: float,
-    condition: Condition,
-    *,
-    scale: float,
-    momentum: MomentumBuffer,
+def _to_noise(
+    clean: torch.Tensor, time: float, new_noise: Callable[[], torch.Tensor]
 ) -> torch.Tensor:
-    """With and without the condition in one batch, combined by projected guidance."""
-    takes = latents.shape[0]
-    text = condition.text.expand(takes, -1, -1)
-    nothing = pipeline.condition_encoder.null_condition_emb.to(text.dtype).expand_as(text)
-    context = condition.context.expand(takes, -1, -1)
-    both = Condition(torch.cat([text, nothing]), torch.cat([context, context]))
-    with_text, without = _velocity(pipeline, torch.cat([latents, latents]), time, both).chunk(2)
-    velocity: torch.Tensor = normalized_guidance(
-        pred_cond=with_text,
-        pred_uncond=without,
-        guidance_scale=scale - 1,
-        momentum_buffer=momentum,
-        eta=0.0,
-        norm_threshold=NORM_THRESHOLD,
-        use_original_formulation=True,
-        norm_dim=(1,),
-    )
-    return velocity
+    """``clean`` latents with so much new noise that they are at ``time``."""
+    return clean if time == 0 else time * new_noise() + (1 - time) * clean

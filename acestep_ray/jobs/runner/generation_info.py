@@ -20,6 +20,8 @@ def generation_info(
         f"Decoder: {engine.engine} ({engine.model}) on {engine.device}"
         + (" - mock audio from a test synthesiser, not from ACE-Step" if engine.mock else ""),
     ]
+    if not engine.mock:
+        lines.append(_sound(request, turbo=engine.turbo))
     if plan and plan.text:
         lines.append(f"Text: caption and lyrics written by {plan.text.model}")
     if plan:
@@ -33,3 +35,29 @@ def generation_info(
     if decoded.peak_memory is not None:
         lines.append(f"Device memory: {decoded.peak_memory / 2**30:.2f} GiB at most")
     return "\n".join(lines)
+
+
+def _sound(request: DecodeRequest, *, turbo: bool) -> str:
+    """How the steps were made: sampler and DCW always, and everything else that is not usual."""
+    sampler = request.sampler_mode if request.infer_method == "ode" else "sde"
+    parts = [f"Sampler: {sampler}", f"DCW: {_dcw(request, turbo=turbo)}"]
+    if request.use_adg and not turbo:
+        parts.append("Guidance: ADG")
+    if request.timesteps:
+        parts.append(f"Time-steps: {' '.join(f'{time:g}' for time in request.timesteps)}")
+    if request.velocity_norm_threshold:
+        parts.append(f"Velocity norm threshold: {request.velocity_norm_threshold:g}")
+    if request.velocity_ema_factor:
+        parts.append(f"Velocity EMA factor: {request.velocity_ema_factor:g}")
+    if (request.latent_rescale, request.latent_shift) != (1, 0):
+        parts.append(f"Latents: times {request.latent_rescale:g} plus {request.latent_shift:g}")
+    return ", ".join(parts)
+
+
+def _dcw(request: DecodeRequest, *, turbo: bool) -> str:
+    if not request.uses_dcw(turbo=turbo):
+        return "off"
+    strengths = [request.dcw_scaler]
+    if request.dcw_mode == "double":
+        strengths.append(request.dcw_high_scaler)
+    return f"{request.dcw_mode} {'/'.join(f'{one:g}' for one in strengths)}"

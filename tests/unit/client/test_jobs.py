@@ -42,7 +42,7 @@ def test_a_song_is_made(client: Client) -> None:
     job = client.generate(
         caption="upbeat pop song", audio_duration=10, use_5hz_lm=True, bpm=97, use_adg=True
     )
-    assert "use_adg is accepted but not done." in job.warnings
+    assert "Not used by mock, a turbo model: use_adg." in job.warnings
     assert job.wait() is job
     assert (job.status, job.ended, job.queue_position) == ("succeeded", True, 0)
     assert job.error is None and job.error_code is None

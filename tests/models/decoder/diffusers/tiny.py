@@ -134,6 +134,8 @@ def request(**values: Any) -> DecodeRequest:
         "seeds": (7,),
         "steps": 2,
         "guidance_scale": 1.0,
+        # Off, so that results can be compared with those of diffusers' pipeline, which has no DCW.
+        "dcw_enabled": False,
     }
     return DecodeRequest(**asked | values)
 

@@ -52,7 +52,7 @@ def upstream(
     plain: Side | None = None,
 ) -> torch.Tensor:
     """Latents [takes, frames, 64] from noise [takes, max(frames, 128), 64]."""
-    condition = _encoded(pipeline, asked, side, frames)
+    condition = encoded(pipeline, asked, side, frames)
     context = side.context
     steps = asked.steps
     times = [_time(step / steps, asked.shift) for step in range(steps + 1)]
@@ -60,14 +60,14 @@ def upstream(
     running: Any = 0
     for step in range(steps):
         if plain is not None and step == int(steps * asked.cover_strength):
-            condition = _encoded(pipeline, asked, plain, frames)
+            condition = encoded(pipeline, asked, plain, frames)
             context = plain.context
         t = times[step]
-        velocity = _velocity(pipeline, latents, t, condition, context)
+        velocity = velocity_of(pipeline, latents, t, condition, context)
         start, end = asked.cfg_interval
         if asked.guidance_scale > 1 and not pipeline.is_turbo and start <= t <= end:
             nothing = pipeline.condition_encoder.null_condition_emb.expand_as(condition)
-            without = _velocity(pipeline, latents, t, nothing, context)
+            without = velocity_of(pipeline, latents, t, nothing, context)
             running = velocity - without - 0.75 * running
             length = running.norm(dim=1, keepdim=True)
             update = (running * torch.clamp(2.5 / length, max=1)).double()
@@ -83,7 +83,7 @@ def _time(done: float, shift: float) -> float:
     return shift * t / (1 + (shift - 1) * t)
 
 
-def _encoded(
+def encoded(
     pipeline: AceStepPipeline, asked: DecodeRequest, side: Side, frames: int
 ) -> torch.Tensor:
     device = pipeline.transformer.device
@@ -110,7 +110,7 @@ def _encoded(
     return condition
 
 
-def _velocity(
+def velocity_of(
     pipeline: AceStepPipeline,
     latents: torch.Tensor,
     t: float,

@@ -215,7 +215,7 @@ async def test_the_cfg_interval(api: ApiHarness) -> None:
 @pytest.mark.parametrize(
     ("fields", "warning"),
     [
-        ({"use_adg": True}, "use_adg is accepted but not done."),
+        ({"use_adg": True}, "Not used by acestep-v15-turbo, a turbo model: use_adg."),
         (
             {"repainting_start": 1, "repainting_end": 2, "track_name": "bass"},
             "Not used for text2music: repainting_start, repainting_end, track_name.",

@@ -87,7 +87,7 @@ async def test_models(api: ApiHarness) -> None:
     assert (base["name"], base["default"], base["ignores"]) == (
         "acestep-v15-base",
         False,
-        ["use_adg"],
+        [],
     )
     assert base["recommended_steps"] == 50
     assert [lm["name"] for lm in answer["planners"]] == list(MOCK_LM.models)

@@ -90,7 +90,7 @@ async def test_models_for_openrouters_clients(api: ApiHarness) -> None:
 
 def test_the_list_of_what_is_not_done_is_whole() -> None:
     """Fields that are refused for other reasons are not accepted with a warning."""
-    warned = {name for name, usual in IGNORED.items() if usual is not None} | {"use_adg"}
+    warned = {name for name, usual in IGNORED.items() if usual is not None}
     refused = {"analysis_only", "full_analysis_only", "extract_codes_only"}
     assert set(NOT_DONE) == warned | (set(REFUSED) - refused)
 

@@ -1,0 +1,116 @@
+"""The fields of a request that change how the decoder makes the sound.
+
+They are a part of GenerateRequest (generate_request.py), where it is described how a field is
+written. Their names, meanings and defaults are those of upstream's generation parameters.
+"""
+
+from typing import Annotated, get_args
+
+from annotated_types import Ge, Le
+from pydantic import BaseModel, BeforeValidator, Field
+
+from acestep_ray.api.request.coercion import FLAG, REAL, choice
+from acestep_ray.api.request.field_schema import FLAG_WORDS, any_of, legal
+from acestep_ray.api.request.field_values import read_timesteps
+from acestep_ray.decoder.protocol import DcwMode, DcwWavelet, InferMethod, SamplerMode
+
+
+class SoundFields(BaseModel):
+    """The steps, their guidance, their correction (DCW), and the final latents."""
+
+    infer_method: Annotated[InferMethod, choice(*get_args(InferMethod))] = Field(
+        "ode",
+        description="How the steps are made: along the model's velocity (ode), or each to the "
+        "music that it predicts and back to new noise, which is the seed's too (sde).",
+        examples=["ode"],
+        json_schema_extra=legal("ode or sde"),
+    )
+    sampler_mode: Annotated[SamplerMode, choice(*get_args(SamplerMode))] = Field(
+        "euler",
+        description="Steps of ode: euler, or heun, which asks the model twice in each and so takes "
+        "twice as long.",
+        examples=["euler"],
+        json_schema_extra=legal("euler or heun"),
+    )
+    timesteps: Annotated[
+        tuple[float, ...],
+        BeforeValidator(read_timesteps),
+        any_of(
+            {"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 1}},
+            {"type": "string"},
+        ),
+    ] = Field(
+        (),
+        description="The times of the steps themselves, from 1 (noise) to 0 (music), instead of "
+        "inference_steps and shift. The 0 at the end may be left out. A turbo model uses the "
+        "nearest of the 20 times that it was made for.",
+        examples=["0.97,0.76,0.615,0.5,0.395,0.28,0.18,0.085,0"],
+        json_schema_extra=legal(
+            "numbers from 1 to 0, each below the one before it, as a list or with commas between, "
+            "at most 200 (of a turbo model 20) without the 0 at the end"
+        ),
+    )
+    use_adg: Annotated[bool, FLAG] = Field(
+        False,
+        description="Guidance by angles (ADG) instead of projections. A turbo model ignores it.",
+        examples=[False],
+        json_schema_extra=FLAG_WORDS,
+    )
+    velocity_norm_threshold: Annotated[float, Ge(0), Le(100), REAL] = Field(
+        0.0,
+        description="Limit of the velocity in a step: so many times the norm of the latents. 0: no "
+        "limit; 1.5 to 3 are usual.",
+        examples=[0.0],
+        json_schema_extra=legal("a number from 0 to 100"),
+    )
+    velocity_ema_factor: Annotated[float, Ge(0), Le(1), REAL] = Field(
+        0.0,
+        description="Share of the velocity of the step before in that of a step; 0.05 to 0.2 are "
+        "usual.",
+        examples=[0.0],
+        json_schema_extra=legal("a number from 0 to 1"),
+    )
+    latent_shift: Annotated[float, Ge(-10), Le(10), REAL] = Field(
+        0.0,
+        description="Added to the final latents, before they become audio.",
+        examples=[0.0],
+        json_schema_extra=legal("a number from -10 to 10"),
+    )
+    latent_rescale: Annotated[float, Ge(0), Le(10), REAL] = Field(
+        1.0,
+        description="Factor of the final latents, before latent_shift is added.",
+        examples=[1.0],
+        json_schema_extra=legal("a number from 0 to 10"),
+    )
+    dcw_enabled: Annotated[bool, FLAG] | None = Field(
+        None,
+        description="Correct the latents after each step in the wavelet domain (DCW). null: with "
+        "turbo models only, as upstream does. Alias: dcw.",
+        examples=[False],
+        json_schema_extra=legal(f"{FLAG_WORDS['x-legal']}, or null"),
+    )
+    dcw_mode: Annotated[DcwMode, choice(*get_args(DcwMode))] = Field(
+        "double",
+        description="What DCW corrects: the slow part of the latents (low), the fast part (high), "
+        "each with its own strength (double), or both alike, without wavelets (pix).",
+        examples=["double"],
+        json_schema_extra=legal("low, high, double or pix"),
+    )
+    dcw_scaler: Annotated[float, Ge(0), Le(1), REAL] = Field(
+        0.05,
+        description="Strength of DCW; in the mode double that of the slow part.",
+        examples=[0.05],
+        json_schema_extra=legal("a number from 0 to 1"),
+    )
+    dcw_high_scaler: Annotated[float, Ge(0), Le(1), REAL] = Field(
+        0.02,
+        description="Strength of DCW for the fast part, in the mode double.",
+        examples=[0.02],
+        json_schema_extra=legal("a number from 0 to 1"),
+    )
+    dcw_wavelet: Annotated[DcwWavelet, choice(*get_args(DcwWavelet))] = Field(
+        "haar",
+        description="Wavelet of DCW.",
+        examples=["haar"],
+        json_schema_extra=legal("haar, or db1, which is the same"),
+    )
