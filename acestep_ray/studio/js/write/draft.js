@@ -1,0 +1,15 @@
+// What is in the form is kept, so that nothing that was written is lost.
+import { debounce } from "../lib/dom.js";
+import * as storage from "../lib/storage.js";
+import { fill, values } from "./form.js";
+
+const NAME = "draft";
+
+export const keepDraft = debounce(() => storage.write(NAME, values()), 300);
+
+/** Fills the form with what an earlier visit left. Returns whether there was anything. */
+export function readDraft() {
+  const draft = storage.read(NAME);
+  if (draft) fill(draft);
+  return Boolean(draft);
+}
