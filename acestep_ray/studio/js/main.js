@@ -3,6 +3,7 @@ import { player } from "./audio/player.js";
 import { startKeyboard } from "./keyboard.js";
 import { $, debounce } from "./lib/dom.js";
 import { open, opened, startDeck } from "./listen/deck.js";
+import { startIdeas } from "./listen/ideas.js";
 import { startTransport } from "./listen/transport.js";
 import { look, watchService } from "./service/about.js";
 import { follow } from "./service/follow.js";
@@ -37,6 +38,7 @@ startForm(() => {
 startChoices();
 startWriter();
 startSubmit();
+startIdeas();
 startDeck();
 startTransport();
 startKeyboard();

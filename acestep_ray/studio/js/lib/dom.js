@@ -39,6 +39,13 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** Sets a slider's value, and how much of its track is filled. */
+export function setRange(input, value) {
+  input.value = String(value);
+  const { min, max } = input;
+  input.style.setProperty("--share", (input.value - min) / (max - min || 1));
+}
+
 /** Runs `work` once, `pause` milliseconds after the last call. */
 export function debounce(work, pause) {
   let timer = 0;

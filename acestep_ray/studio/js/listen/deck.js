@@ -99,7 +99,9 @@ function waiting(one) {
   const detail = h("p", { class: "detail" });
   const bar = h("div", { class: "bar", role: "progressbar", "aria-label": "Progress", "aria-valuemin": "0", "aria-valuemax": "100" }, h("i"));
   const box = h("div", { class: "waiting" }, stage, bar, detail, h("div", { class: "actions" }, button("close", "Cancel", () => cancelJob(one.job_id), "cancel")));
-  $("#deck").replaceChildren(head(one, chipsOf(one)), box, notes(one));
+  const lyrics = record(one.job_id)?.values?.lyrics;
+  const words = lyrics && h("div", { class: "facts" }, h("pre", { dir: "auto" }, lyrics));
+  $("#deck").replaceChildren(head(one, chipsOf(one)), box, notes(one), words ?? "");
   let said = "";
   const wait = () => {
     const now = job(one.job_id);
@@ -200,13 +202,16 @@ function chipsOf(one) {
     known(metas.bpm ?? asked.bpm) && `${metas.bpm ?? asked.bpm} bpm`,
     known(metas.keyscale) ? metas.keyscale : asked.key_scale,
     known(metas.timesignature ?? asked.time_signature) && `${metas.timesignature ?? asked.time_signature}/${(metas.timesignature ?? asked.time_signature) === "6" ? 8 : 4}`,
-    one.result?.vocal_language ?? asked.vocal_language,
+    languageName(one.result?.vocal_language ?? asked.vocal_language),
     one.finished_at && one.status === "succeeded" && `made in ${clock(one.finished_at - (one.started_at ?? one.created_at))}`,
     one.created_at && fully(one.created_at),
     one.expires_at && one.status === "succeeded" && `kept for ${remaining(one.expires_at - serviceTime())}`,
   ];
   return h("div", { class: "chips" }, texts.filter(Boolean).map((text) => h("span", { class: "chip" }, text)));
 }
+
+const languages = new Intl.DisplayNames([navigator.language, "en"], { type: "language", fallback: "code" });
+const languageName = (code) => (code && code !== "unknown" ? languages.of(code) : "");
 
 function notes(one) {
   const warnings = one.warnings ?? [];

@@ -1,7 +1,7 @@
 // The player at the bottom of the page.
 import { activate, play, player, position, seek, setLoop, stop, toggle, volume } from "../audio/player.js";
 import { toast } from "../lib/dialog.js";
-import { $, h, icon, setText, sr } from "../lib/dom.js";
+import { $, h, icon, setRange, setText, sr } from "../lib/dom.js";
 import { clock } from "../lib/words.js";
 
 export function startTransport() {
@@ -9,8 +9,8 @@ export function startTransport() {
   playButton.addEventListener("click", () => void playOrPause());
   scrub.addEventListener("input", () => seek(Number(scrub.value)));
   loop.addEventListener("click", () => setLoop(!player.value.loop));
-  $("#volume").value = volume.value;
   $("#volume").addEventListener("input", (event) => volume.set(Number(event.target.value)));
+  volume.on((level) => setRange($("#volume"), level));
 
   let tracksShown = null;
   player.on(({ tracks, active, playing, loop: looping, duration }) => {
@@ -32,7 +32,7 @@ export function startTransport() {
     const at = position();
     bar.dataset.position = at.toFixed(3);
     setText($("#time-now"), clock(at));
-    if (document.activeElement !== scrub || player.value.playing) scrub.value = String(at);
+    setRange(scrub, at);
     scrub.setAttribute("aria-valuetext", `${clock(at)} of ${clock(player.value.duration)}`);
   };
   const frame = () => {

@@ -63,12 +63,18 @@ export function formAlert(text, action = null) {
   alert.hidden = !text;
 }
 
+/** The service's sentence; for a value that is not legal, what is legal, as people say it. */
+function inWords(field, detail, legal) {
+  if (!legal || !detail.startsWith(`${field} must be`)) return detail;
+  return `This must be ${legal.replace(/,? or null.*$/, "")}.`;
+}
+
 /** Shows a problem where it belongs, and leads to the first wrong field. */
 export function showProblem(problem) {
   const rest = [];
   let first = null;
-  for (const { field, detail } of problem.errors) {
-    const element = fieldError(field, detail);
+  for (const { field, detail, legal } of problem.errors) {
+    const element = fieldError(field, inWords(field, detail, legal));
     if (element) first ??= element;
     else rest.push(detail);
   }

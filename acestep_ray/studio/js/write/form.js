@@ -1,5 +1,5 @@
 // The form's values: as the page holds them, and as a request.
-import { $, $$ } from "../lib/dom.js";
+import { $, $$, setRange } from "../lib/dom.js";
 import { decoderOf, hasLm } from "../service/about.js";
 import { AudioInput } from "./audio_input.js";
 
@@ -38,7 +38,9 @@ function showParts() {
     part.hidden = part.dataset.mode !== (task === "text2music" ? mode : "write");
   }
   for (const slide of $$(".slide", form())) {
-    $("output", slide).value = `${Math.round(100 * $("input", slide).value)} %`;
+    const input = $("input", slide);
+    setRange(input, input.value);
+    $("output", slide).value = `${Math.round(100 * input.value)} %`;
   }
   inputs.source.showWindow(task === "repaint" || task === "lego");
 }

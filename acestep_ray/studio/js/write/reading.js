@@ -4,21 +4,21 @@ import { $ } from "../lib/dom.js";
 
 /** Tokens of the prompt and of the lyrics that the model reads (decoder/diffusers/prompt.py), less
  * what stands around the caption (instruction, tempo, key, length) and above the lyrics. */
-export const CAPTION_TOKENS = 190;
-export const LYRICS_TOKENS = 2035;
+export const CAPTION_TOKENS = 200;
+export const LYRICS_TOKENS = 2038;
 
 const PIECES = /'(?:[sdmt]|ll|ve|re)|\p{N}|[^\r\n\p{L}\p{N}]?\p{L}[\p{L}\p{M}]*| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+/giu;
 /** Characters that a token holds, by script. */
 const SCRIPTS = [
-  [/\p{sc=Han}/u, 1.45],
-  [/[\p{sc=Hiragana}\p{sc=Katakana}]/u, 1.35],
-  [/\p{sc=Hangul}/u, 1.3],
-  [/\p{sc=Cyrillic}/u, 2.9],
-  [/\p{sc=Arabic}/u, 2.3],
-  [/\p{sc=Thai}/u, 2],
+  [/\p{sc=Han}/u, 1.42],
+  [/[\p{sc=Hiragana}\p{sc=Katakana}]/u, 1.2],
+  [/\p{sc=Hangul}/u, 1],
+  [/\p{sc=Cyrillic}/u, 2.15],
+  [/\p{sc=Arabic}/u, 2.1],
+  [/\p{sc=Thai}/u, 1.9],
   [/\p{sc=Hebrew}/u, 1.9],
-  [/\p{sc=Greek}/u, 1.7],
-  [/[\p{sc=Devanagari}\p{sc=Bengali}\p{sc=Tamil}\p{sc=Telugu}\p{sc=Gurmukhi}]/u, 1],
+  [/\p{sc=Greek}/u, 1.05],
+  [/[\p{sc=Devanagari}\p{sc=Bengali}\p{sc=Tamil}\p{sc=Telugu}\p{sc=Gurmukhi}]/u, 0.9],
 ];
 
 /** About how many tokens a text is. */
@@ -32,8 +32,9 @@ function tokensOf(piece) {
   const script = SCRIPTS.find(([letters]) => letters.test(piece));
   if (script) return Math.max(1, piece.trim().length / script[1]);
   const letters = piece.trim().length;
-  if (/[^\x00-\x7f]/.test(piece)) return /\p{L}/u.test(piece) ? Math.max(1, letters / 2.6) : Math.max(1, letters);
-  return letters <= 7 ? 1 : 1 + (letters - 7) / 4;
+  if (!/\p{L}/u.test(piece)) return /[^\x00-\x7f]/.test(piece) ? letters : 1;
+  if (/[^\x00-\x7f]/.test(piece)) return Math.max(1.3, letters / 2.1);
+  return letters <= 4 ? 1 : letters <= 7 ? 1.15 : 1 + (letters - 6) / 3.6;
 }
 
 export function startReading() {
