@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page
 from tests.service import until
 
 DESKTOP = {"width": 1440, "height": 900}
+PATIENCE_MS = 20_000
 PHONE = {"width": 390, "height": 844}
 LISTEN = """
 const connect = AudioNode.prototype.connect;
@@ -46,6 +47,7 @@ class StudioPage:
     def open(cls, browser: Browser, url: str, **context: Any) -> Self:
         """A new visitor's page; ``context``: options of the browser's context."""
         page = browser.new_context(**{"viewport": DESKTOP, **context}).new_page()
+        page.set_default_timeout(PATIENCE_MS)
         page.add_init_script(LISTEN)
         studio = cls(page, url)
         page.on("pageerror", lambda error: studio.errors.append(str(error)))
@@ -89,7 +91,7 @@ class StudioPage:
 
     def task(self, name: str) -> None:
         """Choose what to make, such as Cover."""
-        self.page.locator("#tasks").get_by_text(name, exact=True).click()
+        self.page.get_by_role("radio", name=name, exact=True).check()
 
     def create(self) -> None:
         """Press Create."""

@@ -9,10 +9,10 @@ import { cancel, removeJob } from "../service/jobs.js";
 import { key } from "../service/key.js";
 import { forget, isLiked, like, record, titleOf } from "../songs/own.js";
 import { showView } from "../views.js";
+import { beyond } from "../write/audio_input.js";
 import { fill, values } from "../write/form.js";
 import { make } from "../write/submit.js";
 
-const MORE_SECONDS = 30;
 const REPAINT_SECONDS = 10;
 
 /** The buttons of a take. */
@@ -116,9 +116,9 @@ function repaint(track) {
 }
 
 function goOn(track) {
-  const end = track.duration ?? 0;
-  const window = { repainting_start: end.toFixed(1), repainting_end: (end + MORE_SECONDS).toFixed(1) };
-  toForm({ ...madeOf(track), task_type: "repaint", source: takeOf(track), reference: null, ...window }, `It will go on for ${MORE_SECONDS} seconds.`, "#repainting_end");
+  const [from, to] = beyond(track.duration ?? 0);
+  const window = { repainting_start: from, repainting_end: to };
+  toForm({ ...madeOf(track), task_type: "repaint", source: takeOf(track), reference: null, ...window }, "It will go on. Its last seconds, where it ended, are made anew.", "#repainting_end");
 }
 
 function cover(track) {

@@ -3,7 +3,7 @@ import { Range } from "../audio/range.js";
 import { load, shapeOf } from "../audio/buffers.js";
 import { activate, loaded, play, player, position, seek, setLoop, setRegion } from "../audio/player.js";
 import { Wave } from "../audio/wave.js";
-import { h, icon, sr } from "../lib/dom.js";
+import { h, icon } from "../lib/dom.js";
 import { exactClock } from "../lib/words.js";
 import { toolsOf } from "./actions.js";
 
@@ -65,7 +65,7 @@ function lane(track, index, range) {
   const wave = new Wave(h("div", { class: "head" }));
   range.over(wave);
   wave.say("Loading");
-  const button = h("button", { type: "button", class: "switch", "aria-pressed": "false", onclick: () => hear(index) }, String(index + 1), sr(`: listen to ${track.name}`));
+  const button = h("button", { type: "button", class: "switch", "aria-label": `${index + 1}, listen to ${track.name}`, "aria-pressed": "false", onclick: () => hear(index) }, String(index + 1));
   const tools = h("div", { class: "lane-tools" });
   const name = h("p", { class: "lane-name", dir: "auto" }, track.name, track.seed === undefined ? "" : h("span", {}, ` · seed ${track.seed}`));
   const element = h(

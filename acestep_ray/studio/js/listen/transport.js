@@ -43,7 +43,7 @@ export function startTransport() {
 }
 
 const switchOf = (track, index) =>
-  h("button", { type: "button", title: track.name, style: { "--take": `var(--take-${(index % 8) + 1})` }, onclick: () => void activate(index) }, String(index + 1), sr(`: ${track.name}`));
+  h("button", { type: "button", title: track.name, "aria-label": `${index + 1}, ${track.name}`, style: { "--take": `var(--take-${(index % 8) + 1})` }, onclick: () => void activate(index) }, String(index + 1));
 
 export async function playOrPause() {
   try {

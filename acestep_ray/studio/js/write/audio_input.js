@@ -12,7 +12,15 @@ import { job, refresh } from "../service/jobs.js";
 import { clearError, fieldError } from "./errors.js";
 
 const MORE_SECONDS = 30;
+const ENDING_SECONDS = 3;
 const MB = 1e6;
+
+/** The window that continues a song of this length, as text for the fields. It begins before the
+ * end: most songs fade out there, and the service wants it to begin within the source. */
+export const beyond = (length) => [
+  Math.max(0, length - Math.min(ENDING_SECONDS, length / 4)).toFixed(1),
+  (length + MORE_SECONDS).toFixed(1),
+];
 
 export class AudioInput {
   /** `name`: of the file's field. `options.window`: whether a part of it can be marked. */
@@ -122,11 +130,11 @@ export class AudioInput {
     });
     this.range.over(this.wave);
     this.wave.element.addEventListener("pointerdown", (event) => this.windowed && this.range.drag(event, this.wave.element));
-    const more = () => this.mark(this.duration, this.duration + MORE_SECONDS);
+    const more = () => this.mark(...beyond(this.duration));
     this.tools = h(
       "div",
       { class: "row" },
-      h("button", { type: "button", class: "quiet", onclick: () => this.mark(0, this.duration) }, "All of it"),
+      h("button", { type: "button", class: "quiet", onclick: () => this.mark("0", this.duration.toFixed(1)) }, "All of it"),
       h("button", { type: "button", class: "quiet", onclick: more }, `Continue by ${MORE_SECONDS} s`),
     );
     this.box.append(this.range.element);
@@ -134,10 +142,9 @@ export class AudioInput {
     this.ends.forEach((one) => one.addEventListener("input", () => this.place()));
   }
 
-  /** Marks a part. */
+  /** Marks a part, by texts for the fields. */
   mark(from, to) {
-    this.ends[0].value = from.toFixed(1);
-    this.ends[1].value = to.toFixed(1);
+    [this.ends[0].value, this.ends[1].value] = [from, to];
     this.ends[1].dispatchEvent(new Event("input", { bubbles: true }));
   }
 

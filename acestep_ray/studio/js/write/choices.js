@@ -76,6 +76,13 @@ export function showModel() {
   hint.textContent = `${decoder.name} is a turbo model: made for ${decoder.recommended_steps} steps, and it ignores guidance.`;
 }
 
+function lmHint(models, lm) {
+  if (!lm) return "This service has no language model: songs cannot be planned, described or improved.";
+  const planner = models.planners.find((one) => one.name === values().lm_model_path) ?? models.planners[0];
+  const asleep = planner.state === "ready" ? "" : " It is not running now: it starts when it is asked for, which takes longer.";
+  return `It decides on tempo, key and form first: better songs, a little slower.${asleep}`;
+}
+
 function sayWhatIsMissing(models) {
   const mock = models.decoders.some((one) => one.mock);
   const starting = !models.decoders.length;
@@ -87,8 +94,6 @@ function sayWhatIsMissing(models) {
   const lm = models.planners.length > 0;
   for (const control of ["#use_5hz_lm", "#write-it", "#improve", "#modes input[value=describe]"]) $(control).disabled = !lm;
   for (const control of $$("#lm-options :is(input, select)")) control.disabled = !lm;
-  $("#lm-hint").textContent = lm
-    ? "It decides on tempo, key and form first: better songs, a little slower."
-    : "This service has no language model: songs cannot be planned, described or improved.";
+  $("#lm-hint").textContent = lmHint(models, lm);
   if (!lm && values().mode === "describe") $("#modes input[value=write]").click();
 }
