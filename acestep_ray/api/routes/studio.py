@@ -52,12 +52,13 @@ async def file(
 def content_security_policy(settings: Settings) -> str:
     """The page loads scripts, styles and data from the service only, and nothing can be written
     into it as HTML. Takes come from the object store where downloads are redirected to it."""
+    studio = studio_files()
     stores = " https: http:" if settings.downloads == "redirect" else ""
     return "; ".join(
         (
             "default-src 'none'",
-            "script-src 'self'",
-            "style-src 'self'",
+            f"script-src 'self' {studio.script}",
+            f"style-src 'self' {studio.style}",
             "img-src 'self' data:",
             f"connect-src 'self'{stores}",
             "base-uri 'none'",

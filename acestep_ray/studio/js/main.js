@@ -64,7 +64,7 @@ key.on(() => void readNewest().then(openLast));
 void watchService();
 void follow();
 // The figures of the queue are right when something has ended, too.
-onJob((one, before) => before && before.status !== one.status && lookSoon());
+onJob((one, before) => (before ? before.status !== one.status : !hasEnded(one)) && lookSoon());
 const lookSoon = debounce(look, 500);
 
 /** After a reload: the song that is being made, or the last one. */

@@ -1,6 +1,6 @@
 // Takes and files as sound in memory. Whole takes are decoded, so that several can play in step and
 // one can be heard instead of another from one sample to the next.
-import { send } from "../service/api.js";
+import { Problem, send } from "../service/api.js";
 import { peaksOf } from "./peaks.js";
 
 /** The rate of the service's takes, Hz. */
@@ -12,6 +12,10 @@ const BUDGET = ((navigator.deviceMemory ?? 4) >= 4 ? 0.9 : 0.3) * PER_GB;
 const buffers = new Map(); // url -> AudioBuffer, least recently used first
 const shapes = new Map(); // url -> {peaks, duration}
 const loading = new Map();
+/** Takes that are read at a time: a long one needs much memory while it is decoded. */
+const AT_ONCE = 2;
+let reading = 0;
+const turns = [];
 
 export class Unplayable extends Error {}
 
@@ -33,7 +37,7 @@ export function load(url) {
     return Promise.resolve({ buffer: buffers.get(href), ...shapes.get(href) });
   }
   if (!loading.has(href)) {
-    const work = fetchAndDecode(url).finally(() => loading.delete(href));
+    const work = inTurn(() => fetchAndDecode(url)).finally(() => loading.delete(href));
     loading.set(href, work);
   }
   return loading.get(href);
@@ -43,8 +47,28 @@ export function load(url) {
 export const shapeOf = (url) => shapes.get(url.href) ?? null;
 export const isLoaded = (url) => buffers.has(url.href);
 
+async function inTurn(work) {
+  if (reading >= AT_ONCE) await new Promise((resolve) => turns.push(resolve));
+  reading++;
+  try {
+    return await work();
+  } finally {
+    reading--;
+    turns.shift()?.();
+  }
+}
+
+async function fetchTake(url) {
+  try {
+    return await send(url);
+  } catch (problem) {
+    if (problem.status !== 0) throw problem;
+    throw new Problem(0, problem.code, "The take could not be fetched. (An object store that takes are fetched from must allow this page: CORS.)");
+  }
+}
+
 async function fetchAndDecode(url) {
-  const response = await send(url);
+  const response = await fetchTake(url);
   const buffer = await decode(await response.arrayBuffer());
   const shape = { peaks: peaksOf(buffer), duration: buffer.duration };
   shapes.set(url.href, shape);

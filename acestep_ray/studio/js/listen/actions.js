@@ -7,7 +7,7 @@ import { fileName } from "../lib/words.js";
 import { Problem, send } from "../service/api.js";
 import { cancel, removeJob } from "../service/jobs.js";
 import { key } from "../service/key.js";
-import { forget, isLiked, like, record, titleOf } from "../songs/own.js";
+import { filesOf, forget, isLiked, like, record, titleOf } from "../songs/own.js";
 import { showView } from "../views.js";
 import { beyond } from "../write/audio_input.js";
 import { fill, values } from "../write/form.js";
@@ -92,11 +92,25 @@ function madeOf(track) {
 
 const takeOf = (track) => ({ job_id: track.job_id, take: track.take, title: titleOf(track.job_id) });
 
+/** The same again with a new seed; a new song has the take as its reference, too. */
 function moreLike(track) {
-  const asked = madeOf(track);
-  const again = { ...asked, reference: takeOf(track), task_type: asked.task_type ?? "text2music" };
-  if (again.task_type !== "text2music" && !again.source) again.source = takeOf(track);
-  void make(again, `More like take ${track.take}`);
+  const asked = { ...madeOf(track), task_type: madeOf(track).task_type ?? "text2music" };
+  const missing = lostFile(track.job_id);
+  if (missing) {
+    toForm(asked, missing, "#src_audio");
+    return;
+  }
+  const files = filesOf(track.job_id);
+  const own = asked.task_type === "text2music" && !asked.reference && !files.reference_audio;
+  const again = own ? { ...asked, reference: takeOf(track) } : asked;
+  void make(again, files, `More like take ${track.take}: the same settings, another seed.`);
+}
+
+/** That a file which a song was made of has to be chosen again; empty if it is still there. */
+function lostFile(id) {
+  const { files = {}, task_type: task } = record(id)?.values ?? {};
+  const lost = Object.keys(files).filter((name) => files[name] && !filesOf(id)[name] && !(name === "src_audio" && task === "text2music"));
+  return lost.length ? `Choose ${lost.map((name) => files[name]).join(" and ")} again: the browser does not keep files.` : "";
 }
 
 function toForm(next, message, focus) {
@@ -136,7 +150,7 @@ export function reuse(job, seed) {
   showView("write");
   $("#create").focus();
   const missing = asked ? "" : " It was not made in this browser: only its caption is known here.";
-  toast(`The form has its settings${seed ? " and seed" : ""}.${missing}`);
+  toast(`The form has its settings${seed ? " and seed" : ""}.${missing} ${lostFile(job.job_id)}`);
 }
 
 export async function cancelJob(id) {

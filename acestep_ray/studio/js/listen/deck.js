@@ -1,5 +1,5 @@
 // The song that is open: how far it is, then its takes.
-import { player, position, setTracks } from "../audio/player.js";
+import { player, position, setTracks, stop } from "../audio/player.js";
 import { announce, toast } from "../lib/dialog.js";
 import { $, h, icon, setText } from "../lib/dom.js";
 import { signal } from "../lib/signal.js";
@@ -42,6 +42,7 @@ export function startDeck() {
 
 /** Shows a song. */
 export async function open(id, { quietly = false } = {}) {
+  if (!quietly && hasEnded(job(id))) stop(position()); // Whoever opens it wants to hear it.
   opened.set(id);
   if (!quietly) showView("listen");
   await findRecord(id);
@@ -54,6 +55,7 @@ export async function open(id, { quietly = false } = {}) {
 /** Nothing is open. */
 export function closeDeck() {
   opened.set("");
+  setTracks([]);
   show();
 }
 
@@ -78,13 +80,24 @@ function show() {
     return;
   }
   shown = state;
+  const focused = $("#deck").contains(document.activeElement);
   parts?.remove?.();
   parts = null;
   if (!one) $("#deck").replaceChildren(empty);
+  else if (succeeded && playsAnother(id)) ready(one);
   else if (succeeded) takes(one);
   else if (hasEnded(one) && one.status !== "succeeded") failure(one);
   else waiting(one);
   $("#deck").scrollTop = 0;
+  if (focused) $("#listen").focus(); // What had it is no longer there.
+}
+
+const playsAnother = (id) => player.value.playing && !player.value.tracks.some((one) => one.job_id === id);
+
+/** A song that became ready while another is heard does not interrupt it. */
+function ready(one) {
+  const listen = h("button", { type: "button", class: "primary", onclick: () => takes(one) }, "Listen");
+  $("#deck").replaceChildren(head(one, chipsOf(one)), h("div", { class: "waiting" }, h("p", { class: "stage" }, `${many(one.result.audio_paths.length, "take")} ready`), h("div", { class: "actions" }, listen)));
 }
 
 function head(one, ...below) {
@@ -227,5 +240,3 @@ function facts(one) {
   return h("div", { class: "facts" }, part("Lyrics", lyrics), part("Caption as the language model wrote it", caption), part("How it was made", one.result.generation_info), one.warnings?.length ? notes(one).firstChild : null);
 }
 
-/** Where the deck is, for tests and the window's title. */
-export const deckPosition = () => position();

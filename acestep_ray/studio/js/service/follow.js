@@ -143,7 +143,7 @@ async function pollWhile(goesOn, pause) {
   while (goesOn()) {
     try {
       const active = known().filter((one) => !hasEnded(one));
-      await list({ limit: 20 });
+      if (!document.hidden) await list({ limit: 20 });
       await Promise.all(active.slice(0, 8).map((one) => refresh(one.job_id)));
       if (!document.hidden) link.set("polling");
     } catch {

@@ -2,19 +2,19 @@
 import { $, $$, h, icon, setText, throttle } from "../lib/dom.js";
 import * as storage from "../lib/storage.js";
 import { when } from "../lib/words.js";
-import { hasEnded, job, list, onJob, refresh } from "../service/jobs.js";
+import { hasEnded, job, known, list, onJob, refresh } from "../service/jobs.js";
 import { open, opened } from "../listen/deck.js";
 import { shortly } from "../listen/progress.js";
 import { badge } from "../views.js";
-import { isOwn, onOwn, ownIds, record, titleOf } from "./own.js";
+import { onOwn, ownIds, record, titleOf } from "./own.js";
 
 const PAGE = 100;
 const AT_ONCE = 4;
 const rows = new Map(); // id -> {element, update}
 let scope = storage.read("scope", "mine");
-let everything = []; // ids of the service's list, newest first
 let cursor = null;
 let reading = false;
+let oldest = Infinity; // epoch seconds: how far back the service's list was read
 let complete = false;
 let failed = "";
 
@@ -30,7 +30,6 @@ export function startSongs() {
   opened.on((id) => rows.forEach((row, one) => row.element.toggleAttribute("data-open", one === id)));
   onOwn(show);
   onJob((one, before) => {
-    if (!before && !isOwn(one.job_id) && everything.length && one.created_at > (job(everything[0])?.created_at ?? 0)) everything.unshift(one.job_id);
     rows.get(one.job_id)?.update();
     if (!before || before.status !== one.status) show();
   });
@@ -43,7 +42,7 @@ export function startSongs() {
 export async function readNewest() {
   cursor = null;
   complete = false;
-  everything = [];
+  oldest = Infinity;
   await readPage();
 }
 
@@ -51,7 +50,7 @@ function setScope(next) {
   scope = next;
   storage.write("scope", scope);
   show();
-  if (scope === "all" && !everything.length) void readPage();
+  if (scope === "all" && oldest === Infinity) void readPage();
 }
 
 async function readPage() {
@@ -60,8 +59,7 @@ async function readPage() {
   failed = "";
   try {
     const page = await list(cursor ? { limit: PAGE, cursor } : { limit: PAGE });
-    const known = new Set(everything);
-    everything.push(...page.ids.filter((id) => !known.has(id)));
+    for (const id of page.ids) oldest = Math.min(oldest, job(id).created_at);
     cursor = page.cursor;
     complete = !cursor;
   } catch (problem) {
@@ -78,8 +76,14 @@ async function readAll() {
 
 const wanted = () => $("#search").value.trim().toLocaleLowerCase();
 
+/** All songs that the service has, as far back as its list was read; newest first. */
+function everything() {
+  const there = known().filter((one) => one.status !== "gone" && (complete || one.created_at >= oldest));
+  return there.sort((a, b) => b.created_at - a.created_at).map((one) => one.job_id);
+}
+
 function ids() {
-  const all = scope === "mine" ? ownIds().filter((id) => !record(id)?.foreign) : everything.filter((id) => job(id)?.status !== "gone");
+  const all = scope === "mine" ? ownIds().filter((id) => !record(id)?.foreign) : everything();
   const words = wanted().split(/\s+/).filter(Boolean);
   if (!words.length) return all;
   return all.filter((id) => {
@@ -114,7 +118,7 @@ function end(count) {
   else if (count) setText(element, scope === "all" && !complete ? "" : "That is all.");
   else if (wanted()) setText(element, "No song has these words.");
   else if (scope === "all") setText(element, "The service has no songs yet.");
-  else if (everything.length) {
+  else if (everything().length) {
     element.replaceChildren("Songs that you make in this browser are listed here. The service has others.", h("br"), h("button", { type: "button", class: "quiet", onclick: () => $("#scope input[value=all]").click() }, "Show all"));
   } else setText(element, "Songs that you make are listed here.");
 }

@@ -47,6 +47,12 @@ export function titleOf(id) {
   return own.get(id)?.title || job(id)?.caption || "Untitled";
 }
 
+const files = new Map();
+
+/** Keeps the files that a song was made of, as long as the page is open. */
+export const keepFiles = (id, chosen) => files.set(id, chosen);
+export const filesOf = (id) => files.get(id) ?? {};
+
 export const isLiked = (id, take) => Boolean(own.get(id)?.liked?.includes(take));
 
 /** Marks a take as liked, or no longer. A song of another browser gets a record of its own. */

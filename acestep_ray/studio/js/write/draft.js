@@ -5,7 +5,9 @@ import { fill, values } from "./form.js";
 
 const NAME = "draft";
 
-export const keepDraft = debounce(() => storage.write(NAME, values()), 300);
+const keepNow = () => storage.write(NAME, values());
+export const keepDraft = debounce(keepNow, 300);
+addEventListener("pagehide", keepNow);
 
 /** Fills the form with what an earlier visit left. Returns whether there was anything. */
 export function readDraft() {

@@ -9,7 +9,7 @@ import { about } from "../service/about.js";
 import { put } from "../service/jobs.js";
 import { key } from "../service/key.js";
 import { open } from "../listen/deck.js";
-import { keep } from "../songs/own.js";
+import { keep, keepFiles } from "../songs/own.js";
 import { clearErrors, fieldError, formAlert, showProblem } from "./errors.js";
 import { chosenFiles, form, request, values } from "./form.js";
 
@@ -52,10 +52,8 @@ async function create() {
   await send(values(), chosenFiles(), "");
 }
 
-/** Makes a song of these values, whatever is in the form. */
-export async function make(asked, message) {
-  await send(asked, {}, message);
-}
+/** Makes a song of these values and files, whatever is in the form. */
+export const make = (asked, files, message) => send(asked, files, message);
 
 async function send(asked, files, message) {
   const sent = request(asked, files);
@@ -90,11 +88,16 @@ async function accepted(submitted, asked, files, message) {
   const title = asked.mode === "describe" && asked.task_type === "text2music" ? asked.sample_query : asked.caption;
   const names = { src_audio: files.src_audio?.name, reference_audio: files.reference_audio?.name };
   const now = Date.now() / 1000;
+  keepFiles(job_id, files);
   await keep({ job_id, created_at: now, title: title.trim() || firstLine(asked.lyrics) || "Untitled", values: { ...asked, files: names } });
   put({ job_id, status, queue_position, created_at: now, caption: title, task_type: asked.task_type, warnings: submitted.warnings ?? [] });
   announce("The song is in the queue.");
-  if (!player.value.playing) await open(job_id);
-  else toast(message || "The song is in the queue.", "Open", () => void open(job_id));
+  if (!player.value.playing) {
+    await open(job_id);
+    // From the button the focus goes on to the song, so that Space then plays it. (A button that is
+    // disabled while it sends has lost the focus.)
+    if ([document.body, $("#create")].includes(document.activeElement)) $("#listen").focus();
+  } else toast(message || "The song is in the queue.", "Open", () => void open(job_id));
   if (message && !player.value.playing) toast(message);
 }
 

@@ -38,6 +38,13 @@ async def test_a_browser_gets_the_page_and_all_that_it_names(api: ApiHarness) ->
         assert (await api.http.get(f"/{link}")).status_code == 200, link
 
 
+async def test_the_first_paint_needs_one_request(api: ApiHarness) -> None:
+    page = (await api.http.get("/")).text
+    head = page.partition("</head>")[0]
+    assert "stylesheet" not in head and "--accent:" in head, "the styles are in the page"
+    assert '<script src="' not in head and "studio.theme" in head, "the theme's script, too"
+
+
 async def test_every_module_is_asked_for_at_once(api: ApiHarness) -> None:
     """Otherwise a browser would find each only when it has read the one that imports it."""
     page = (await api.http.get("/")).text
@@ -111,7 +118,7 @@ async def test_the_page_needs_no_key_and_the_api_does(make_api: MakeHarness) -> 
 async def test_nothing_from_elsewhere_can_run_in_the_page(api: ApiHarness) -> None:
     headers = (await api.http.get("/")).headers
     policy = headers["content-security-policy"]
-    assert "default-src 'none'" in policy and "script-src 'self'" in policy
+    assert "default-src 'none'" in policy and "script-src 'self' 'sha256-" in policy
     assert "unsafe" not in policy and "http" not in policy and "*" not in policy
     assert headers["x-content-type-options"] == "nosniff"
 
@@ -119,7 +126,8 @@ async def test_nothing_from_elsewhere_can_run_in_the_page(api: ApiHarness) -> No
 async def test_takes_of_an_object_store_may_be_fetched(make_api: MakeHarness) -> None:
     api = await make_api(artifacts="s3://bucket", downloads="redirect")
     policy = (await api.http.get("/")).headers["content-security-policy"]
-    assert "connect-src 'self' https: http:" in policy and "script-src 'self';" in policy
+    assert "connect-src 'self' https: http:" in policy
+    assert "http" not in policy.replace("connect-src 'self' https: http:", "")
 
 
 async def test_below_a_base_path_the_page_has_a_slash(api: ApiHarness) -> None:
