@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +57,7 @@ class Seen:
 class OneProcess:
     """The service, in a thread that has its own event loop. ``engines``: False for a service
     whose engines are not up. ``around``: what stands in front of the app, such as a proxy.
+    ``decoder``: what its decoder says of itself, where that is not the mock's own description.
     ``seen``: every request, in the order of the responses."""
 
     def __init__(
@@ -66,8 +67,10 @@ class OneProcess:
         engines: bool = True,
         port: int = 0,
         around: Callable[[ASGIApp], ASGIApp] = lambda app: app,
+        decoder: Mapping[str, object] | None = None,
     ) -> None:
         self._settings = settings
+        self._described_as = decoder or {}
         self._has_engines = engines
         self._around = around
         self._artifacts = Artifacts(settings.artifacts_url)
@@ -122,7 +125,8 @@ class OneProcess:
     def _register(self, coordinator: JobCoordinator) -> None:
         (spec,) = planners_of(self._settings)
         planner = self._planner.describe().model_copy(update={"deployment": spec.name})
-        decoder = self._decoder.describe().model_copy(update={"audio_formats": writable_formats()})
+        described = {"audio_formats": writable_formats(), **self._described_as}
+        decoder = self._decoder.describe().model_copy(update=described)
         for one in (
             Registration("planner", spec.name, planner, slots=4),
             Registration("decoder", DECODER, decoder, slots=2),
@@ -167,6 +171,7 @@ def one_process(
     engines: bool = True,
     port: int = 0,
     around: Callable[[ASGIApp], ASGIApp] = lambda app: app,
+    decoder: Mapping[str, object] | None = None,
     **settings: Any,
 ) -> Iterator[OneProcess]:
     """A service that accepts requests, and is stopped afterwards. ``settings``: those that are not
@@ -174,7 +179,9 @@ def one_process(
     with patch.dict(os.environ):
         for name in [name for name in os.environ if name.upper().startswith("ACESTEP_")]:
             del os.environ[name]
-        service = OneProcess(Settings(**settings), engines=engines, port=port, around=around)
+        service = OneProcess(
+            Settings(**settings), engines=engines, port=port, around=around, decoder=decoder
+        )
     service.start()
     try:
         yield service

@@ -53,6 +53,26 @@ def test_two_tabs_show_the_same(visit: OpenStudio, tmp_path: Path) -> None:
         first.page.context.close()
 
 
+def test_ten_tabs_share_one_stream_and_outlive_the_one_that_has_it(
+    visit: OpenStudio, tmp_path: Path
+) -> None:
+    """A browser has six connections to a host: with a stream each, a seventh tab would not load."""
+    with one_process(data=tmp_path, mock={"step_seconds": 0.3}) as service:
+        first = visit(service.url)
+        others = [first.tab() for _ in range(9)]
+        streams = [one for one in service.seen if one.path == "/v1/events"]
+        assert len(streams) == 1
+        first.page.close()
+        last = others[-1]
+        last.fill(caption="followed by all", audio_duration="10")
+        last.create()
+        for other in (others[0], last):
+            other.page.locator("#song-list .song-open", has_text="followed by all").click()
+            other.until_takes("followed by all")
+        assert not any(other.errors for other in others)
+        last.page.context.close()
+
+
 def test_the_service_is_killed_while_a_song_is_made(visit: OpenStudio, tmp_path: Path) -> None:
     with restarted_service(tmp_path, step_seconds=0.4) as service:
         studio = visit(service.url)

@@ -42,7 +42,8 @@ export function startDeck() {
 
 /** Shows a song. */
 export async function open(id, { quietly = false } = {}) {
-  if (!quietly && hasEnded(job(id))) stop(position()); // Whoever opens it wants to hear it.
+  // Whoever opens a song that is ready wants to hear it.
+  if (!quietly && id !== opened.value && (!job(id) || hasEnded(job(id)))) stop(position());
   opened.set(id);
   if (!quietly) showView("listen");
   await findRecord(id);
@@ -206,22 +207,31 @@ async function removeOpen(id) {
   if (await remove(id)) closeDeck();
 }
 
+/** What the music is, in chips; when and how it was made, in a line. */
 function chipsOf(one) {
   const asked = record(one.job_id)?.values ?? {};
-  const metas = one.result?.metas ?? {};
-  const known = (text) => text && text !== "N/A";
-  const texts = [
-    { text2music: "", cover: "Cover", repaint: "Repaint" }[one.task_type ?? asked.task_type] ?? one.task_type,
-    known(metas.bpm ?? asked.bpm) && `${metas.bpm ?? asked.bpm} bpm`,
-    known(metas.keyscale) ? metas.keyscale : asked.key_scale,
-    known(metas.timesignature ?? asked.time_signature) && `${metas.timesignature ?? asked.time_signature}/${(metas.timesignature ?? asked.time_signature) === "6" ? 8 : 4}`,
+  const { bpm, keyscale, timesignature } = known(one.result?.metas ?? {});
+  const metre = timesignature ?? asked.time_signature;
+  const music = [
+    TASKS[one.task_type ?? asked.task_type] ?? one.task_type,
+    (bpm ?? asked.bpm) && `${bpm ?? asked.bpm} bpm`,
+    keyscale ?? asked.key_scale,
+    metre && `${metre}/${metre === "6" ? 8 : 4}`,
     languageName(one.result?.vocal_language ?? asked.vocal_language),
-    one.finished_at && one.status === "succeeded" && `made in ${clock(one.finished_at - (one.started_at ?? one.created_at))}`,
-    one.created_at && fully(one.created_at),
-    one.expires_at && one.status === "succeeded" && `kept for ${remaining(one.expires_at - serviceTime())}`,
   ];
-  return h("div", { class: "chips" }, texts.filter(Boolean).map((text) => h("span", { class: "chip" }, text)));
+  const good = one.status === "succeeded";
+  const made = [
+    one.created_at && fully(one.created_at),
+    good && one.finished_at && `made in ${exactly(one.finished_at - (one.started_at ?? one.created_at))}`,
+    good && one.expires_at && `kept for ${remaining(one.expires_at - serviceTime())}`,
+  ];
+  const chips = music.filter(Boolean).map((text) => h("span", { class: "chip" }, text));
+  return h("div", { class: "about" }, h("div", { class: "chips" }, chips), h("p", { class: "hint num" }, made.filter(Boolean).join(" · ")));
 }
+
+const TASKS = { text2music: "", cover: "Cover", repaint: "Repaint" };
+const known = (metas) => Object.fromEntries(Object.entries(metas).filter(([, value]) => value && value !== "N/A"));
+const exactly = (seconds) => (seconds < 60 ? `${seconds.toFixed(1)} s` : clock(seconds));
 
 const languages = new Intl.DisplayNames([navigator.language, "en"], { type: "language", fallback: "code" });
 const languageName = (code) => (code && code !== "unknown" ? languages.of(code) : "");

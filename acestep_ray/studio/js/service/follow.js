@@ -1,8 +1,9 @@
-// Keeps the jobs up to date: by one stream of events for the whole page; by asking again and again
-// where streams do not get through; and rarely, while nobody sees the page.
+// Keeps the jobs up to date: by one stream of events for all tabs of the browser, which has few
+// connections to a host; and by asking again and again where streams do not get through.
 import { throttle } from "../lib/dom.js";
 import { signal } from "../lib/signal.js";
 import { locked, Problem, send } from "./api.js";
+import { base } from "./base.js";
 import { hasEnded, job, known, list, put, refresh } from "./jobs.js";
 import { key } from "./key.js";
 import { eventsOf } from "./sse.js";
@@ -14,23 +15,47 @@ const FIRST_EVENT_MS = 8000; // a proxy that holds a stream back does so from it
 const SILENCE_MS = 60000; // the service sends a heartbeat every 15 s
 const HIDDEN_MS = 60000;
 const POLL_MS = 2000;
-const HIDDEN_POLL_MS = 15000;
 const STREAM_AGAIN_MS = 60000;
+const NAME = `studio ${base.pathname} events`;
 
+const channel = new BroadcastChannel(NAME);
+let leads = false;
 let lastId = "";
 let controller = null;
 let wake = () => {};
 
-/** Follows the jobs until the page is closed. */
+/** Follows the jobs until the page is closed. One tab has the stream and tells the others; if it is
+ * closed, another one goes on after the same event. */
 export async function follow() {
-  document.addEventListener("visibilitychange", onVisibility);
-  key.on(() => restart());
-  let pause = 0;
+  channel.onmessage = ({ data }) => hear(data);
+  channel.postMessage({ hello: true });
+  link.on((state) => leads && channel.postMessage({ state }));
+  key.on(restart);
   for (;;) {
+    await (navigator.locks ? navigator.locks.request(NAME, lead) : leadWhileSeen());
+    leads = false;
+    link.set("locked");
+    while (locked.value) await sleep(3600000); // a new key wakes it
+  }
+}
+
+function hear({ hello, state, event, data, id }) {
+  if (hello && leads) channel.postMessage({ state: link.value });
+  if (leads || hello || locked.value) return;
+  if (state) link.set(state);
+  if (!event) return;
+  lastId = id || lastId;
+  take(event, data);
+}
+
+/** Has the stream, until a key is needed. */
+async function lead() {
+  leads = true;
+  let pause = 0;
+  while (!locked.value) {
     if (pause) await sleep(pause);
     let heard = false;
     try {
-      if (document.hidden) await pollWhile(() => document.hidden, HIDDEN_POLL_MS);
       await stream(() => {
         heard = true;
       });
@@ -39,31 +64,32 @@ export async function follow() {
       if (error.name === "AbortError") {
         pause = 0;
       } else if (error === HELD_BACK || error.code === "too_many_streams") {
-        const until = Date.now() + STREAM_AGAIN_MS;
-        await pollWhile(() => Date.now() < until && !document.hidden, POLL_MS);
+        await poll(Date.now() + STREAM_AGAIN_MS);
         pause = 0;
       } else {
-        link.set(locked.value ? "locked" : "lost");
+        if (!locked.value) link.set("lost");
         pause = heard ? 300 : Math.min(10000, Math.max(500, 1.6 * pause));
-        if (locked.value) pause = 3600000; // a new key wakes it
       }
     }
   }
+}
+
+/** Without locks, which need https or this machine, each tab has a stream of its own: a tab that
+ * nobody sees gives its connection back. */
+async function leadWhileSeen() {
+  let timer = 0;
+  document.addEventListener("visibilitychange", () => {
+    clearTimeout(timer);
+    if (document.hidden) timer = setTimeout(restart, HIDDEN_MS);
+    else wake();
+  });
+  await lead();
 }
 
 /** Ends the present connection, so that another one begins at once. */
 function restart() {
   controller?.abort();
   wake();
-}
-
-let hiddenTimer = 0;
-
-function onVisibility() {
-  clearTimeout(hiddenTimer);
-  // A browser has few connections to a host: a page that nobody sees gives its own back.
-  if (document.hidden) hiddenTimer = setTimeout(restart, HIDDEN_MS);
-  else wake();
 }
 
 const sleep = (ms) =>
@@ -78,6 +104,7 @@ const sleep = (ms) =>
 const HELD_BACK = new Problem(0, "held_back", "The stream does not get through.");
 
 async function stream(onHeard) {
+  while (!navigator.locks && document.hidden) await sleep(3600000);
   const mine = new AbortController();
   controller = mine;
   let heldBack = false;
@@ -96,7 +123,10 @@ async function stream(onHeard) {
       onHeard();
       if (id) lastId = id;
       link.set("live");
-      if (data) take(event, JSON.parse(data));
+      if (!data) continue;
+      const happened = JSON.parse(data);
+      channel.postMessage({ event, data: happened, id });
+      take(event, happened);
     }
   } catch (error) {
     if (heldBack) throw HELD_BACK;
@@ -109,7 +139,7 @@ async function stream(onHeard) {
 
 function take(event, data) {
   if (event === "state") {
-    const there = new Set(data.jobs.map(put).map((one) => one.job_id));
+    const there = new Set(data.jobs.map((view) => put(view).job_id));
     for (const one of known()) if (!hasEnded(one) && !there.has(one.job_id)) catchUp(one.job_id);
     return;
   }
@@ -139,16 +169,17 @@ const places = throttle(() => {
 
 const catchUp = (id) => refresh(id).catch(() => {});
 
-async function pollWhile(goesOn, pause) {
-  while (goesOn()) {
+/** Asks again and again until that time; each tab for itself. */
+async function poll(until) {
+  while (Date.now() < until && !locked.value) {
     try {
       const active = known().filter((one) => !hasEnded(one));
-      if (!document.hidden) await list({ limit: 20 });
+      await list({ limit: 20 });
       await Promise.all(active.slice(0, 8).map((one) => refresh(one.job_id)));
-      if (!document.hidden) link.set("polling");
+      link.set("polling");
     } catch {
-      link.set(locked.value ? "locked" : "lost");
+      if (!locked.value) link.set("lost");
     }
-    await sleep(pause);
+    await sleep(POLL_MS);
   }
 }

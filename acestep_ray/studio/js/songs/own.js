@@ -2,10 +2,19 @@
 // day, and when the service has removed the song.
 import * as db from "../lib/db.js";
 import { callAll } from "../lib/signal.js";
+import { base } from "../service/base.js";
 import { job } from "../service/jobs.js";
 
 const own = new Map();
 const listeners = new Set();
+const tabs = new BroadcastChannel(`studio ${base.pathname} songs`);
+
+// What another tab has made or removed.
+tabs.onmessage = ({ data: { kept, forgotten } }) => {
+  if (kept) own.set(kept.job_id, kept);
+  else own.delete(forgotten);
+  callAll(listeners);
+};
 
 /** Reads what earlier visits left. */
 export async function readOwn() {
@@ -32,12 +41,14 @@ export async function findRecord(id) {
 /** Keeps {job_id, created_at, title, values, takes, source, liked}. */
 export function keep(found) {
   own.set(found.job_id, found);
+  tabs.postMessage({ kept: found });
   callAll(listeners);
   return db.put(found);
 }
 
 export function forget(id) {
   own.delete(id);
+  tabs.postMessage({ forgotten: id });
   callAll(listeners);
   return db.remove(id);
 }

@@ -25,7 +25,7 @@ function offer(models) {
   named.sort(([a, x], [b, y]) => (b === "en") - (a === "en") || x.localeCompare(y));
   refill("#vocal_language", named.map(([code, name]) => option(code, name)));
   refill("#audio_format", models.audio_formats.map((name) => option(name, FORMATS[name] ?? name)));
-  refill("#model", models.decoders.map((one) => option(one.name, one.mock ? `${one.name} (mock)` : one.name)));
+  refill("#model", models.decoders.map((one) => option(one.name, one.mock && one.name !== "mock" ? `${one.name} (mock)` : one.name)));
   refill("#lm_model_path", [option("", "The default"), ...models.planners.map((one) => option(one.name, `${one.name}${LM_STATES[one.state] ?? ""}`))]);
   refill("#track_name", [option("", "Choose"), ...models.tracks.map((name) => option(name))]);
   $("#audio_duration").max = models.limits.duration;
