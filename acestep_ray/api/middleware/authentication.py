@@ -1,5 +1,5 @@
-"""Requires the API key on every route except the probes and the page at /, before a byte of a body is
-read.
+"""Requires the API key on every route except the probes and the page at /, before a byte of a body
+is read.
 
 Upstream's clients send the key in other ways, too. On the routes that they use, it may be sent
 without a scheme, as X-API-Key, or in the body, which the routes of BODY_KEY_PATHS then check

@@ -53,7 +53,7 @@ function describe() {
   if (!models?.decoders.length) row("Model", "None is up yet.");
   for (const one of models?.planners ?? []) row("Language model", `${one.name}${one.mock ? " (mock)" : ""}: ${one.state}`);
   if (!models?.planners.length) row("Language model", "None: songs cannot be planned, described or improved.");
-  if (models) row("Limits", `${clock(models.limits.duration)} a take, ${many(models.limits.batch_size, "take")} a song, files up to ${Math.round(models.limits.upload_bytes / 1e6)} MB, ${many(models.limits.queue, "song")} in the queue.`);
+  if (models) row("Limits", `Takes of up to ${clock(models.limits.duration)}, ${many(models.limits.batch_size, "take")} a song, files up to ${Math.round(models.limits.upload_bytes / 1e6)} MB, ${many(models.limits.queue, "song")} in the queue.`);
   row("API", h("a", { href: at("docs").href, target: "_blank", rel: "noopener" }, "every route and field"));
   open("About this service", h("table", {}, h("tbody", {}, rows)));
 }

@@ -23,7 +23,9 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneProcess]:
     """A service that most tests share; each is a visitor of its own."""
-    with one_process(data=tmp_path_factory.mktemp("studio"), mock={"step_seconds": 0.02}) as service:
+    with one_process(
+        data=tmp_path_factory.mktemp("studio"), mock={"step_seconds": 0.02}
+    ) as service:
         yield service
 
 

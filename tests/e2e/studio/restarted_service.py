@@ -1,6 +1,6 @@
 """A service with mock engines in a process of its own, so that it can be killed and started again.
 
-    python -m tests.e2e.studio.restarted_service DATA PORT STEP_SECONDS
+python -m tests.e2e.studio.restarted_service DATA PORT STEP_SECONDS
 """
 
 import signal
@@ -63,8 +63,8 @@ def restarted_service(data: Path, step_seconds: float) -> Iterator[RestartedServ
 
 def main(data: str, port: str, step_seconds: str) -> None:
     """Run it until the process is killed."""
-    settings = {"mock": {"step_seconds": float(step_seconds)}, "jobs": {"lease_seconds": 1}}
-    with one_process(port=int(port), data=Path(data), **settings):
+    mock, jobs = {"step_seconds": float(step_seconds)}, {"lease_seconds": 1}
+    with one_process(port=int(port), data=Path(data), mock=mock, jobs=jobs):
         signal.pause()
 
 

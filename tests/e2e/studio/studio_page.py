@@ -36,8 +36,9 @@ _HEARD = """() => {
 
 @dataclass
 class StudioPage:
-    """``errors``: what the browser reported, such as exceptions and what the Content-Security-Policy
-    has refused. Requests that fail are expected where a test takes the service away."""
+    """``errors``: what the browser reported, such as exceptions and what the page's
+    Content-Security-Policy has refused. Requests that fail are not in it: some tests take the
+    service away."""
 
     page: Page
     url: str

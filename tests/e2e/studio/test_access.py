@@ -78,7 +78,9 @@ def test_axe_finds_nothing_serious_in_any_state(
     page.get_by_role("radio", name="All here").check()
     states["songs"] = serious(studio)
     assert {name: found for name, found in states.items() if found} == {}
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it has to be moved sideways"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (
+        "it has to be moved sideways"
+    )
 
 
 def test_the_first_song_by_keyboard_alone(studio: StudioPage) -> None:
@@ -147,7 +149,8 @@ def test_stages_are_read_to_users_of_screen_readers(studio: StudioPage) -> None:
     page.evaluate("""() => {
         window.said = [];
         const announcer = document.querySelector("#announcer");
-        new MutationObserver(() => window.said.push(announcer.textContent)).observe(announcer, {childList: true});
+        const hear = () => window.said.push(announcer.textContent);
+        new MutationObserver(hear).observe(announcer, {childList: true});
     }""")
     studio.song("read aloud", 10)
     said = page.evaluate("window.said")

@@ -1,6 +1,7 @@
 """Takes side by side: of one song and of several, in loops, and beside what is made meanwhile."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 from playwright.sync_api import expect
@@ -18,7 +19,11 @@ def test_a_take_stays_to_be_compared_with_another_song(studio: StudioPage) -> No
     studio.song("two of two", 12)
     studio.until_drawn()
     names = page.locator("#deck .lane-name").all_text_contents()
-    assert [re.sub(" · seed.*", "", name) for name in names] == ["Take 1", "Take 2", "one of two, take 2"]
+    assert [re.sub(" · seed.*", "", name) for name in names] == [
+        "Take 1",
+        "Take 2",
+        "one of two, take 2",
+    ]
     page.locator("#listen").focus()
     page.keyboard.press("k")
     studio.until_plays()
@@ -46,7 +51,7 @@ def test_a_marked_part_is_repeated(studio: StudioPage) -> None:
 
     def came_round() -> bool:
         seen.append(studio.position)
-        return sum(later < earlier for earlier, later in zip(seen, seen[1:], strict=False)) > 2
+        return sum(later < earlier for earlier, later in pairwise(seen)) > 2
 
     until(came_round, "it is not repeated")
     assert all(9.9 <= at <= 11.1 for at in seen)

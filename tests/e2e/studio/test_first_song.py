@@ -15,13 +15,15 @@ WATCH_STAGES = """() => {
   new MutationObserver(() => {
     const stage = document.querySelector("#deck .stage");
     if (stage) window.stages.add(stage.textContent);
-  }).observe(document.querySelector("#deck"), {subtree: true, childList: true, characterData: true});
+  }).observe(document.querySelector("#deck"), {subtree: true, childList: true});
 }"""
 
 
 def test_a_song_is_made_watched_and_heard(studio: StudioPage) -> None:
     page = studio.page
-    studio.fill(caption="calm jazz trio, 100 bpm", lyrics="[Verse]\nHello world", audio_duration="20")
+    studio.fill(
+        caption="calm jazz trio, 100 bpm", lyrics="[Verse]\nHello world", audio_duration="20"
+    )
     page.evaluate(WATCH_STAGES)
     studio.create()
     studio.until_takes("calm jazz trio, 100 bpm")

@@ -9,7 +9,7 @@ from acestep_ray.decoder.diffusers.prompt import LYRIC_TOKENS, TEXT_TOKENS
 from tests.e2e.studio.studio_page import StudioPage
 
 TEXTS = {
-    "tags": "indie pop, synthwave, 112 bpm, female vocal, breathy, analog synths, gated reverb, 80s",
+    "tags": "indie pop, synthwave, 112 bpm, female vocal, breathy, analog synths, gated reverb",
     "en": "[Verse 1]\nThe kiosk man is counting up his change\nAnd neither of us minds the cold",
     "zh": "[主歌]\n夜色落在旧城的屋檐上\n我们沿着河边慢慢地走\n你说那年夏天的风还在吹",
     "ja": "夜の街に雨が降る\n小さな傘の下で君を待つ\nもう一度だけ笑ってほしい",

@@ -1,4 +1,4 @@
-"""Songs that are made of others: a part anew, a continuation, a cover of a file, more of the same."""
+"""Songs that are made of others: a part anew, a continuation, a cover of a file, more like it."""
 
 import io
 from base64 import b64encode
@@ -64,7 +64,9 @@ def test_the_part_that_is_marked_with_the_mouse_is_made_anew_and_no_other(
     studio.fill(caption="loud techno, 140 bpm")
     studio.create()
     studio.until_takes("loud techno, 140 bpm")
-    after, before = [samples(studio.audio(job["result"]["first_audio_path"])) for job in studio.jobs()[:2]]
+    after, before = [
+        samples(studio.audio(job["result"]["first_audio_path"])) for job in studio.jobs()[:2]
+    ]
     first, last = changed_seconds(before, after)
     assert abs(first - start) < 0.1 and abs(last - end) < 0.1
     assert studio.page.locator("#deck .lane").count() == 2, "the source is there, to compare"
@@ -73,7 +75,7 @@ def test_the_part_that_is_marked_with_the_mouse_is_made_anew_and_no_other(
 
 def test_the_part_is_marked_with_the_keyboard_on_a_file(studio: StudioPage, tmp_path: Path) -> None:
     song = tmp_path / "song.wav"
-    wave = np.sin(np.arange(12 * RATE) / 40).astype("float32")[:, np.newaxis] * np.float32([0.5, 0.4])
+    wave = np.sin(np.arange(12 * RATE) / 40)[:, np.newaxis] * np.array([0.5, 0.4])
     soundfile.write(song, wave, RATE, subtype="PCM_16")
     studio.task("Repaint")
     page = studio.page
@@ -105,15 +107,17 @@ def test_a_take_is_continued_beyond_its_end(studio: StudioPage) -> None:
     studio.fill(caption="slow blues, on and on")
     studio.create()
     studio.until_takes("slow blues, on and on")
-    after, before = [samples(studio.audio(job["result"]["first_audio_path"])) for job in studio.jobs()[:2]]
+    after, before = [
+        samples(studio.audio(job["result"]["first_audio_path"])) for job in studio.jobs()[:2]
+    ]
     assert len(after) == 20 * RATE
     assert np.array_equal(after[: 9 * RATE], before[: 9 * RATE])
     assert np.abs(after[13 * RATE :]).max() > 0.05
 
 
 def test_a_file_that_is_dropped_is_covered(studio: StudioPage, tmp_path: Path) -> None:
-    loud = np.repeat(np.float32([0.05, 0.9, 0.05]), 5 * RATE)
-    noise = np.random.default_rng(1).uniform(-1, 1, len(loud)).astype("float32")
+    loud = np.repeat([0.05, 0.9, 0.05], 5 * RATE)
+    noise = np.random.default_rng(1).uniform(-1, 1, len(loud))
     file = tmp_path / "demo.wav"
     soundfile.write(file, loud * noise, RATE)
     page = studio.page
@@ -155,5 +159,7 @@ def test_settings_and_seed_make_the_same_song_again(studio: StudioPage) -> None:
     until(lambda: studio.jobs()[0]["job_id"] != first["job_id"], "no second song")
     until(lambda: studio.jobs()[0]["status"] == "succeeded", "it was not made")
     second = studio.jobs()[0]
-    for one, other in zip(first["result"]["audio_paths"], second["result"]["audio_paths"], strict=True):
+    for one, other in zip(
+        first["result"]["audio_paths"], second["result"]["audio_paths"], strict=True
+    ):
         assert np.array_equal(samples(studio.audio(one)), samples(studio.audio(other)))

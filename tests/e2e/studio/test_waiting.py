@@ -28,7 +28,7 @@ def test_progress_is_shown_and_the_time_that_is_left(visit: OpenStudio, slow: On
     page = studio.page
     expect(page.locator("#deck .stage")).to_have_text("Making the music")
     expect(page.locator("#deck .detail")).to_have_text(
-        re.compile(r"step \d+ of 16 · \d+ % · (about \d+ s|a few seconds) left")
+        re.compile(r"step \d+ of 16 · \d+ % · (about \d+\ss|a few seconds) left")
     )
     bar = page.get_by_role("progressbar", name="Progress")
     shares: list[int] = []
@@ -121,9 +121,7 @@ def test_a_file_that_is_no_sound(studio: StudioPage, tmp_path: Path) -> None:
     expect(studio.page.locator("#src_audio-error")).not_to_be_empty()
 
 
-def test_a_file_that_is_too_large_is_not_sent(
-    visit: OpenStudio, tmp_path: Path
-) -> None:
+def test_a_file_that_is_too_large_is_not_sent(visit: OpenStudio, tmp_path: Path) -> None:
     file = tmp_path / "large.wav"
     file.write_bytes(bytes(3_000_000))
     with one_process(data=tmp_path / "data", limits={"upload_bytes": 2_000_000}) as service:

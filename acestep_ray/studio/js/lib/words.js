@@ -14,13 +14,15 @@ export function exactClock(seconds) {
   return `${minutes}:${((tenths % 600) / 10).toFixed(1).padStart(4, "0")}`;
 }
 
+const SPACE = "\u00a0"; // a number stays on a line with its unit
+
 /** A time span that is an estimate: "a few seconds", "about 40 s", "about 3 min". */
 export function about(seconds) {
   if (seconds < 3) return "a few seconds";
-  if (seconds < 20) return `about ${Math.round(seconds)} s`;
-  if (seconds < 90) return `about ${Math.round(seconds / 5) * 5} s`;
-  if (seconds < 5400) return `about ${Math.round(seconds / 60)} min`;
-  return `about ${(seconds / 3600).toFixed(1)} h`;
+  if (seconds < 20) return `about ${Math.round(seconds)}${SPACE}s`;
+  if (seconds < 90) return `about ${Math.round(seconds / 5) * 5}${SPACE}s`;
+  if (seconds < 5400) return `about ${Math.round(seconds / 60)}${SPACE}min`;
+  return `about ${(seconds / 3600).toFixed(1)}${SPACE}h`;
 }
 
 const DAY = 86400;
@@ -43,7 +45,7 @@ export function fully(epoch) {
 
 /** How long something is still kept: "6 days", "5 hours". */
 export function remaining(seconds) {
-  if (seconds >= 2 * DAY) return `${Math.floor(seconds / DAY)} days`;
+  if (seconds >= 1.5 * DAY) return `${Math.round(seconds / DAY)} days`;
   if (seconds >= 7200) return `${Math.floor(seconds / 3600)} hours`;
   return `${Math.max(1, Math.floor(seconds / 60))} minutes`;
 }

@@ -2,7 +2,7 @@
 import { $, h } from "../lib/dom.js";
 
 /** Tags that ACE-Step knows; docs/studio.md names the source. */
-const TAGS = ["Intro", "Verse", "Pre-Chorus", "Chorus", "Bridge", "Instrumental", "Guitar Solo", "Build", "Drop", "Breakdown", "Outro", "Fade Out"];
+const TAGS = ["Intro", "Verse", "Pre-Chorus", "Chorus", "Bridge", "Instrumental", "Guitar Solo", "Piano Interlude", "Build", "Drop", "Breakdown", "Outro", "Fade Out", "Silence"];
 
 export function startTags() {
   const bar = $("#tags");
