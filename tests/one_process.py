@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +38,8 @@ from tests.service import until
 from tests.unit.api.harness import NoServe
 from tests.unit.jobs.local_client import LocalClient
 
+GRACE = 2
+"""Seconds that open streams of events have to end when the service stops."""
 FOREVER = 1e9
 """Seconds that are added to the time of a registration: nothing here renews it."""
 
@@ -54,16 +56,28 @@ class Seen:
 
 class OneProcess:
     """The service, in a thread that has its own event loop. ``engines``: False for a service
-    whose engines are not up. ``seen``: every request, in the order of the responses."""
+    whose engines are not up. ``around``: what stands in front of the app, such as a proxy.
+    ``decoder``: what its decoder says of itself, where that is not the mock's own description.
+    ``seen``: every request, in the order of the responses."""
 
-    def __init__(self, settings: Settings, *, engines: bool = True) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        engines: bool = True,
+        port: int = 0,
+        around: Callable[[ASGIApp], ASGIApp] = lambda app: app,
+        decoder: Mapping[str, object] | None = None,
+    ) -> None:
         self._settings = settings
+        self._described_as = decoder or {}
         self._has_engines = engines
+        self._around = around
         self._artifacts = Artifacts(settings.artifacts_url)
         self._decoder = make_decoder(settings)
         self._worker = DecodeWorker(self._decoder, self._artifacts)
         self._planner = make_planner(settings)
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self._server: uvicorn.Server | None = None
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
         self.seen: list[Seen] = []
@@ -95,7 +109,12 @@ class OneProcess:
         service = JobStoreService(self._client, planners, NoServe(), streams)
         app = create_app(self._settings, service, self._artifacts, self)
         self._server = uvicorn.Server(
-            uvicorn.Config(self._recording(app), log_config=None, lifespan="off")
+            uvicorn.Config(
+                self._recording(self._around(app)),
+                log_config=None,
+                lifespan="off",
+                timeout_graceful_shutdown=GRACE,
+            )
         )
         await self._server.serve(sockets=[self._listener])
         if self._has_engines:
@@ -106,7 +125,8 @@ class OneProcess:
     def _register(self, coordinator: JobCoordinator) -> None:
         (spec,) = planners_of(self._settings)
         planner = self._planner.describe().model_copy(update={"deployment": spec.name})
-        decoder = self._decoder.describe().model_copy(update={"audio_formats": writable_formats()})
+        described = {"audio_formats": writable_formats(), **self._described_as}
+        decoder = self._decoder.describe().model_copy(update=described)
         for one in (
             Registration("planner", spec.name, planner, slots=4),
             Registration("decoder", DECODER, decoder, slots=2),
@@ -146,13 +166,22 @@ class OneProcess:
 
 
 @contextmanager
-def one_process(*, engines: bool = True, **settings: Any) -> Iterator[OneProcess]:
+def one_process(
+    *,
+    engines: bool = True,
+    port: int = 0,
+    around: Callable[[ASGIApp], ASGIApp] = lambda app: app,
+    decoder: Mapping[str, object] | None = None,
+    **settings: Any,
+) -> Iterator[OneProcess]:
     """A service that accepts requests, and is stopped afterwards. ``settings``: those that are not
-    the defaults; the environment is not read."""
+    the defaults; the environment is not read. The others are as in OneProcess."""
     with patch.dict(os.environ):
         for name in [name for name in os.environ if name.upper().startswith("ACESTEP_")]:
             del os.environ[name]
-        service = OneProcess(Settings(**settings), engines=engines)
+        service = OneProcess(
+            Settings(**settings), engines=engines, port=port, around=around, decoder=decoder
+        )
     service.start()
     try:
         yield service

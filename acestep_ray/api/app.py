@@ -15,6 +15,7 @@ from acestep_ray.api.middleware.api_prefix import ApiPrefix
 from acestep_ray.api.middleware.authentication import Authentication
 from acestep_ray.api.middleware.cross_origin import add_cross_origin
 from acestep_ray.api.middleware.lingering_close import LingeringClose
+from acestep_ray.api.middleware.page_slash import PageSlash
 from acestep_ray.api.middleware.request_context import RequestContext
 from acestep_ray.api.middleware.request_metrics import RequestMetrics, Templates
 from acestep_ray.api.middleware.trailing_slash import TrailingSlash
@@ -75,6 +76,7 @@ def create_app(
     app.add_middleware(Authentication, settings=settings)
     app.add_middleware(TrailingSlash)
     app.add_middleware(ApiPrefix)
+    app.add_middleware(PageSlash)
     app.add_middleware(UnhandledErrors)
     add_cross_origin(app, settings)
     app.add_middleware(LingeringClose)

@@ -1,4 +1,5 @@
-"""Requires the API key on every route except the probes, before a byte of a body is read.
+"""Requires the API key on every route except the probes and the page at /, before a byte of a body
+is read.
 
 Upstream's clients send the key in other ways, too. On the routes that they use, it may be sent
 without a scheme, as X-API-Key, or in the body, which the routes of BODY_KEY_PATHS then check
@@ -19,7 +20,9 @@ from acestep_ray.api.problems import Problem, ProblemCode
 from acestep_ray.api.upstream.not_served import is_not_served
 from acestep_ray.settings import Limits, Settings
 
-OPEN_PATHS = frozenset({"/health", "/ready"})
+OPEN_PATHS = frozenset({"/", "/health", "/ready"})
+OPEN_FOLDER = "/studio/"
+"""The files of the page at /, which asks for the key."""
 BODY_KEY_PATHS = frozenset(
     {
         *("/release_task", "/query_result", "/format_input", "/create_random_sample"),
@@ -50,7 +53,7 @@ class Authentication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = route_path(scope) if scope["type"] == "http" else ""
-        if scope["type"] != "http" or not self._digest or path in OPEN_PATHS:
+        if scope["type"] != "http" or not self._digest or _is_open(path):
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
@@ -63,6 +66,10 @@ class Authentication:
             await self._app({**scope, _SENT_IN_HEADERS: sent}, receive, send)
             return
         await _refusal(wrong=sent).response()(scope, receive, send)
+
+
+def _is_open(path: str) -> bool:
+    return path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
 
 
 def key_is_in_body(request: Request) -> bool:

@@ -1,6 +1,6 @@
 """The routes, and what each returns."""
 
-from acestep_ray.api.routes import audio, deliveries, events, generate, jobs, service
+from acestep_ray.api.routes import audio, deliveries, events, generate, jobs, service, studio
 
 ROUTERS = (
     generate.router,
@@ -9,4 +9,5 @@ ROUTERS = (
     deliveries.router,
     audio.router,
     service.router,
+    studio.router,
 )

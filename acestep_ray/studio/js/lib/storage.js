@@ -1,0 +1,34 @@
+// localStorage with the names of this service, which may share its host with others; without
+// localStorage (a private window), values last as long as the page.
+import { base } from "../service/base.js";
+
+const memory = new Map();
+const full = (name) => `studio ${base.pathname} ${name}`;
+
+export function read(name, otherwise = null) {
+  try {
+    const text = localStorage.getItem(full(name)) ?? memory.get(name);
+    return text === null || text === undefined ? otherwise : JSON.parse(text);
+  } catch {
+    return otherwise;
+  }
+}
+
+export function write(name, value) {
+  const text = JSON.stringify(value);
+  memory.set(name, text);
+  try {
+    localStorage.setItem(full(name), text);
+  } catch {
+    // It lasts as long as the page.
+  }
+}
+
+export function remove(name) {
+  memory.delete(name);
+  try {
+    localStorage.removeItem(full(name));
+  } catch {
+    // There was nothing.
+  }
+}

@@ -1,0 +1,77 @@
+// The Studio: brings its parts together.
+import { player } from "./audio/player.js";
+import { startKeyboard } from "./keyboard.js";
+import { $, debounce } from "./lib/dom.js";
+import { open, opened, startDeck } from "./listen/deck.js";
+import { startIdeas } from "./listen/ideas.js";
+import { startTransport } from "./listen/transport.js";
+import { look, watchService } from "./service/about.js";
+import { follow } from "./service/follow.js";
+import { hasEnded, job, known, onJob } from "./service/jobs.js";
+import { key } from "./service/key.js";
+import { startStatus } from "./service_status.js";
+import { readNewest, startSongs } from "./songs/list.js";
+import { isOwn, ownIds, readOwn, titleOf } from "./songs/own.js";
+import { startTheme } from "./theme.js";
+import { startViews } from "./views.js";
+import { showModel, startChoices } from "./write/choices.js";
+import { keepDraft, readDraft } from "./write/draft.js";
+import { clearError } from "./write/errors.js";
+import { form, startForm } from "./write/form.js";
+import { startReading } from "./write/reading.js";
+import { showSummary, startSubmit } from "./write/submit.js";
+import { startTags } from "./write/tags.js";
+import { startTap } from "./write/tap.js";
+import { startWriter } from "./write/writer.js";
+
+startTheme();
+startViews();
+startTags();
+startTap();
+const count = startReading();
+startForm(() => {
+  count();
+  keepDraft();
+  showModel();
+  showSummary();
+});
+startChoices();
+startWriter();
+startSubmit();
+startIdeas();
+startDeck();
+startTransport();
+startKeyboard();
+startSongs();
+startStatus();
+readDraft();
+form().addEventListener("input", (event) => event.target.id && clearError(event.target.id));
+
+onJob(debounce(showTitle, 200));
+player.on(showTitle);
+
+/** The window's title: how far one's songs are, or what plays. */
+function showTitle() {
+  const active = ownIds().map(job).filter((one) => one && !hasEnded(one));
+  const { playing, tracks, active: heard } = player.value;
+  const share = active.find((one) => one.progress)?.progress.fraction;
+  if (active.length) document.title = `${share === undefined ? "…" : `${Math.round(100 * share)} %`} · Studio`;
+  else document.title = playing ? `${tracks[heard].title.slice(0, 60)} · Studio` : "Studio";
+}
+
+await readOwn();
+key.on(() => void readNewest().then(openLast));
+void watchService();
+void follow();
+// The figures of the queue are right when something has ended, too.
+onJob((one, before) => (before ? before.status !== one.status : !hasEnded(one)) && lookSoon());
+const lookSoon = debounce(look, 500);
+
+/** After a reload: the song that is being made, or the last one. */
+function openLast() {
+  if (opened.value) return;
+  const mine = ownIds();
+  const active = mine.find((id) => job(id) && !hasEnded(job(id)));
+  const last = active ?? mine.find((id) => job(id)?.status === "succeeded");
+  if (last) void open(last, { quietly: true });
+}

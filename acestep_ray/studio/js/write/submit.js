@@ -1,0 +1,159 @@
+// Sends the form. A song is made once, also if the answer is lost and the request sent again.
+import { player } from "../audio/player.js";
+import { announce, toast } from "../lib/dialog.js";
+import { $, h } from "../lib/dom.js";
+import { about as span } from "../lib/words.js";
+import { Problem, problemOf, UNREACHABLE } from "../service/api.js";
+import { at } from "../service/base.js";
+import { about } from "../service/about.js";
+import { put } from "../service/jobs.js";
+import { key } from "../service/key.js";
+import { open } from "../listen/deck.js";
+import { keep, keepFiles } from "../songs/own.js";
+import { clearErrors, fieldError, formAlert, showProblem } from "./errors.js";
+import { chosenFiles, form, request, values } from "./form.js";
+
+const TRIES = 3;
+let busy = false;
+
+export function startSubmit() {
+  form().addEventListener("submit", (event) => {
+    event.preventDefault();
+    void create();
+  });
+  form().addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      void create();
+    }
+  });
+  about.on(showSummary);
+}
+
+/** What Create will do, in a line. */
+export function showSummary() {
+  const { batch_size, audio_duration, audio_format, task_type } = values();
+  const { models, stats } = about.value;
+  const takes = Number(batch_size) || models?.defaults.batch_size || 2;
+  const length = task_type === "text2music" && audio_duration ? `${audio_duration} s` : "";
+  const waiting = stats?.queued ? `${stats.queued} waiting` : "";
+  const usual = stats?.avg_job_seconds ? `a song takes ${span(stats.avg_job_seconds)}` : "";
+  $("#summary").textContent = [`${takes} ${takes === 1 ? "take" : "takes"}`, length, audio_format, waiting || usual].filter(Boolean).join(" · ");
+}
+
+async function create() {
+  if (busy) return;
+  clearErrors();
+  const wrong = [...form().elements].find((one) => one.validity?.badInput && one.offsetParent);
+  if (wrong) {
+    fieldError(wrong.name, "This is not a number.").focus();
+    return;
+  }
+  await send(values(), chosenFiles(), "");
+}
+
+/** Makes a song of these values and files, whatever is in the form. */
+export const make = (asked, files, message) => send(asked, files, message);
+
+async function send(asked, files, message) {
+  const sent = request(asked, files);
+  working(true);
+  try {
+    const submitted = await post(sent);
+    await accepted(submitted, asked, files, message);
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    if (problem.status === 429 || problem.status === 503) formAlert(problem.message, retryButton(asked, files, message, problem.retryAfter));
+    else showProblem(problem);
+  } finally {
+    working(false);
+  }
+}
+
+function retryButton(asked, files, message, seconds) {
+  const again = seconds ? `Try again (${seconds} s)` : "Try again";
+  const button = h("button", { type: "button", class: "link", onclick: () => (clearErrors(), send(asked, files, message)) }, again);
+  return button;
+}
+
+function working(now) {
+  busy = now;
+  $("#create").disabled = now;
+  $("#create span").textContent = now ? "Sending" : "Create";
+  $(".make .busy")?.remove();
+}
+
+async function accepted(submitted, asked, files, message) {
+  const { job_id, status, queue_position } = submitted;
+  const title = asked.mode === "describe" && asked.task_type === "text2music" ? asked.sample_query : asked.caption;
+  const names = { src_audio: files.src_audio?.name, reference_audio: files.reference_audio?.name };
+  const now = Date.now() / 1000;
+  keepFiles(job_id, files);
+  await keep({ job_id, created_at: now, title: title.trim() || firstLine(asked.lyrics) || "Untitled", values: { ...asked, files: names } });
+  put({ job_id, status, queue_position, created_at: now, caption: title, task_type: asked.task_type, warnings: submitted.warnings ?? [] });
+  announce("The song is in the queue.");
+  if (!player.value.playing) {
+    await open(job_id);
+    // From the button the focus goes on to the song, so that Space then plays it. (A button that is
+    // disabled while it sends has lost the focus.)
+    if ([document.body, $("#create")].includes(document.activeElement)) $("#listen").focus();
+  } else toast(message || "The song is in the queue.", "Open", () => void open(job_id));
+  if (message && !player.value.playing) toast(message);
+}
+
+const firstLine = (text) => (text ?? "").split("\n").find((line) => line.trim() && !line.trim().startsWith("[")) ?? "";
+
+/** Sends a request until it is answered. Throws Problem. */
+async function post(sent) {
+  const once = newKey();
+  for (let tries = 1; ; tries++) {
+    try {
+      return await attempt(sent, once);
+    } catch (problem) {
+      if (problem.status !== 0 || tries === TRIES) throw problem;
+      formAlert("The service does not answer; trying again.");
+      await new Promise((resolve) => setTimeout(resolve, 1000 * tries));
+      formAlert("");
+    }
+  }
+}
+
+/** One try. XMLHttpRequest, because fetch does not tell how much of a file is sent. */
+function attempt({ fields, files }, once) {
+  return new Promise((resolve, reject) => {
+    const upload = new XMLHttpRequest();
+    upload.open("POST", at("v1/music/generate"));
+    upload.setRequestHeader("Idempotency-Key", once);
+    if (key.value) upload.setRequestHeader("Authorization", `Bearer ${key.value}`);
+    upload.onerror = () => reject(new Problem(0, "unreachable", UNREACHABLE));
+    upload.onload = () => {
+      if (upload.status === 200) resolve(JSON.parse(upload.responseText));
+      else reject(problemOf(upload.status, upload.responseText, upload.getResponseHeader("Retry-After")));
+    };
+    const names = Object.keys(files);
+    if (!names.length) {
+      upload.setRequestHeader("Content-Type", "application/json");
+      upload.send(JSON.stringify(fields));
+      return;
+    }
+    const body = new FormData();
+    for (const [name, value] of Object.entries(fields)) body.append(name, String(value));
+    for (const name of names) body.append(name, files[name], files[name].name);
+    showUpload(upload.upload);
+    upload.send(body);
+  });
+}
+
+function showUpload(upload) {
+  const bar = h("progress", { class: "busy", max: "1", value: "0", "aria-label": "Upload" });
+  $(".make").prepend(bar);
+  upload.onprogress = ({ loaded, total }) => {
+    bar.value = total ? loaded / total : 0;
+  };
+}
+
+/** A key that nobody else has; crypto.randomUUID is only there on https and on this machine. */
+function newKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return `studio-${[...bytes].map((one) => one.toString(16).padStart(2, "0")).join("")}`;
+}

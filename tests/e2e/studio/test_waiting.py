@@ -1,0 +1,146 @@
+"""While a song is made: its place, how far it is, and how it is stopped; and what is refused."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.e2e.studio.conftest import OpenStudio
+from tests.e2e.studio.studio_page import StudioPage
+from tests.one_process import OneProcess, one_process
+from tests.service import until
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneProcess]:
+    """A service whose songs take some seconds."""
+    data = tmp_path_factory.mktemp("slow")
+    with one_process(data=data, mock={"step_seconds": 0.6}, limits={"queue": 3}) as service:
+        yield service
+
+
+def test_progress_is_shown_and_the_time_that_is_left(visit: OpenStudio, slow: OneProcess) -> None:
+    studio = visit(slow.url)
+    studio.fill(caption="slow song", audio_duration="10", inference_steps="16")
+    studio.create()
+    page = studio.page
+    expect(page.locator("#deck .stage")).to_have_text("Making the music")
+    expect(page.locator("#deck .detail")).to_have_text(
+        re.compile(r"step \d+ of 16 · \d+ % · (about \d+\ss|a few seconds) left")
+    )
+    bar = page.get_by_role("progressbar", name="Progress")
+    shares: list[int] = []
+
+    def grows() -> bool:
+        if bar.count() and (text := bar.get_attribute("aria-valuenow")):
+            shares.append(int(text))
+        return len(set(shares)) > 3
+
+    until(grows, "progress is not shown")
+    assert shares == sorted(shares) and 0 < shares[-1] < 100
+    expect(page).to_have_title(re.compile(r"\d+ % · Studio"))
+    expect(page.locator("#song-list .song-line").first).to_contain_text("Making the music")
+    studio.until_takes("slow song")
+    expect(page).to_have_title("Studio")
+
+
+def test_a_song_is_cancelled(visit: OpenStudio, slow: OneProcess) -> None:
+    studio = visit(slow.url)
+    studio.fill(caption="a mistake", audio_duration="10", inference_steps="100")
+    studio.create()
+    studio.page.get_by_role("button", name="Cancel").click()
+    expect(studio.page.locator("#deck")).to_contain_text("It was cancelled.")
+    assert studio.jobs()[0]["error_code"] == "cancelled"
+    expect(studio.page.locator("#song-list .song-line").first).to_contain_text("cancelled")
+    studio.page.get_by_role("button", name="Use its settings").click()
+    assert studio.page.locator("#caption").input_value() == "a mistake"
+
+
+def test_places_in_a_full_queue(visit: OpenStudio, slow: OneProcess) -> None:
+    studio = visit(slow.url)
+    page = studio.page
+    studio.fill(audio_duration="10", inference_steps="20")
+    alert = page.get_by_role("alert")
+    sent = 0
+    while not alert.is_visible():
+        assert sent < 12, "the queue has no end"
+        sent += 1
+        studio.fill(caption=f"song {sent}")
+        studio.create()
+        expect(page.get_by_role("button", name="Create", exact=True)).to_be_enabled()
+    expect(alert).to_contain_text("queue")
+    expect(alert.get_by_role("button", name="Try again")).to_be_visible()
+    page.locator("#song-list .song-open").first.click()
+    expect(page.locator("#deck .stage")).to_have_text(re.compile(r"\d+ songs? before it|Next in"))
+    expect(page.locator("#deck .detail")).to_have_text(re.compile("ready in (about|a few)"))
+    expect(page.locator("#service-text")).to_contain_text("waiting")
+    for job in studio.jobs():
+        if job["status"] in ("queued", "running"):
+            page.request.post(f"{slow.url}/v1/jobs/{job['job_id']}/cancel")
+    expect(page.locator("#deck")).to_contain_text("It was cancelled.")
+
+
+def test_an_error_stands_at_its_field(studio: StudioPage) -> None:
+    page = studio.page
+    studio.fill(caption="a song", bpm="5", seed="1,2,3", batch_size="2", lm_top_p="-1")
+    page.get_by_role("checkbox", name="Plan with the language model").check()
+    page.evaluate("document.querySelector('#advanced').open = false")
+    before = len(studio.jobs())
+    studio.create()
+    bpm = page.get_by_label("Tempo, bpm")
+    expect(bpm).to_be_focused()
+    expect(bpm).to_have_accessible_description("This must be a whole number from 30 to 300.")
+    expect(bpm).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#lm_top_p-error")).to_be_visible()
+    assert len(studio.jobs()) == before
+    bpm.fill("120")
+    expect(bpm).not_to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#bpm-error")).to_have_count(0)
+    studio.fill(lm_top_p="")
+    studio.create()
+    expect(page.locator("#seed-error")).to_contain_text("seed lists 3 seeds")
+
+
+def test_what_is_missing_is_said_where_it_is_missing(studio: StudioPage) -> None:
+    studio.task("Cover")
+    studio.fill(caption="jazz")
+    studio.create()
+    expect(studio.page.locator("#src_audio-error")).to_contain_text("needs source audio")
+
+
+def test_a_file_that_is_no_sound(studio: StudioPage, tmp_path: Path) -> None:
+    file = tmp_path / "notes.mp3"
+    file.write_text("these are notes, but no music")
+    studio.task("Cover")
+    studio.page.locator("#src_audio").set_input_files(file)
+    expect(studio.page.locator("#source .note")).to_contain_text("cannot play")
+    studio.fill(caption="jazz")
+    studio.create()
+    expect(studio.page.locator("#src_audio-error")).not_to_be_empty()
+
+
+def test_a_file_that_is_too_large_is_not_sent(visit: OpenStudio, tmp_path: Path) -> None:
+    file = tmp_path / "large.wav"
+    file.write_bytes(bytes(3_000_000))
+    with one_process(data=tmp_path / "data", limits={"upload_bytes": 2_000_000}) as service:
+        studio = visit(service.url)
+        studio.task("Cover")
+        expect(studio.page.locator("#model")).not_to_be_empty()
+        studio.page.locator("#src_audio").set_input_files(file)
+        expect(studio.page.locator("#src_audio-error")).to_contain_text("up to 2 MB")
+        studio.page.context.close()
+
+
+def test_what_a_turbo_model_ignores_is_not_offered(studio: StudioPage) -> None:
+    page = studio.page
+    page.get_by_text("Advanced:").click()
+    expect(page.get_by_label("Guidance", exact=True).first).to_be_disabled()
+    expect(page.locator("#guidance-hint")).to_contain_text("it ignores guidance")
+    page.get_by_role("button", name=re.compile("Mock engines")).click()
+    about = page.get_by_role("dialog", name="About this service")
+    expect(about).to_contain_text("It ignores guidance_scale")
+    expect(about).to_contain_text("mock: a synthesiser, no model")
+    page.keyboard.press("Escape")
+    expect(about).to_have_count(0)
