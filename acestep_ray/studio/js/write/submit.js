@@ -13,7 +13,7 @@ import { keep, keepFiles } from "../songs/own.js";
 import { clearErrors, fieldError, formAlert, showProblem } from "./errors.js";
 import { chosenFiles, form, request, values } from "./form.js";
 
-const TRIES = 3;
+const LONGEST_PAUSE = 5000; // milliseconds between two tries
 let busy = false;
 
 export function startSubmit() {
@@ -103,17 +103,31 @@ async function accepted(submitted, asked, files, message) {
 
 const firstLine = (text) => (text ?? "").split("\n").find((line) => line.trim() && !line.trim().startsWith("[")) ?? "";
 
-/** Sends a request until it is answered. Throws Problem. */
+/** Sends a request until it is answered, or until the user stops it. Throws Problem. */
 async function post(sent) {
   const once = newKey();
+  let stopped = false;
+  let wake = () => {};
+  const stop = () => {
+    stopped = true;
+    wake();
+  };
   for (let tries = 1; ; tries++) {
     try {
-      return await attempt(sent, once);
+      const answer = await attempt(sent, once);
+      if (tries > 1) formAlert("");
+      return answer;
     } catch (problem) {
-      if (problem.status !== 0 || tries === TRIES) throw problem;
-      formAlert("The service does not answer; trying again.");
-      await new Promise((resolve) => setTimeout(resolve, 1000 * tries));
-      formAlert("");
+      if (problem.status !== 0 || stopped) throw problem;
+      if (tries === 1) {
+        const button = h("button", { type: "button", class: "link", onclick: stop }, "Stop");
+        formAlert("The service does not answer; trying again.", button);
+      }
+      await new Promise((resolve) => {
+        wake = resolve;
+        setTimeout(resolve, Math.min(1000 * tries, LONGEST_PAUSE));
+      });
+      if (stopped) throw problem;
     }
   }
 }
