@@ -31,6 +31,7 @@ WEIGHT = """() => {
   const paint = performance.getEntriesByName("first-contentful-paint")[0];
   return [page.length, sum("encodedBodySize"), sum("decodedBodySize"), paint.startTime];
 }"""
+PAINTED = "performance.getEntriesByName('first-contentful-paint').length > 0"
 SCROLL = """async () => {
   const list = document.querySelector("#songs-scroll");
   const times = [];
@@ -51,8 +52,10 @@ def test_the_page_is_small_and_soon_there(
     studio: StudioPage, capsys: pytest.CaptureFixture[str]
 ) -> None:
     expect(studio.page.locator("#service-text")).to_contain_text("Mock engines")
+    studio.page.wait_for_function(PAINTED)
     files, sent, unpacked, paint = studio.page.evaluate(WEIGHT)
     studio.page.reload()
+    studio.page.wait_for_function(PAINTED)
     again = studio.page.evaluate(WEIGHT)[3]
     with capsys.disabled():
         print(f"\nThe Studio: {files} files, {sent:,} bytes ({unpacked:,} unpacked)")  # noqa: T201
