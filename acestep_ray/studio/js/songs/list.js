@@ -11,6 +11,7 @@ import { onOwn, ownIds, record, titleOf } from "./own.js";
 const PAGE = 100;
 const AT_ONCE = 4;
 const rows = new Map(); // id -> {element, update}
+let ending;
 let scope = storage.read("scope", "mine");
 let cursor = null;
 let reading = false;
@@ -33,7 +34,11 @@ export function startSongs() {
     rows.get(one.job_id)?.update();
     if (!before || before.status !== one.status) show();
   });
-  new IntersectionObserver((entries) => entries.some((one) => one.isIntersecting) && scope === "all" && void readPage(), { root: $("#songs-scroll"), rootMargin: "600px" }).observe($("#songs-end"));
+  ending = new IntersectionObserver(
+    (entries) => entries.some((one) => one.isIntersecting) && scope === "all" && void readPage(),
+    { root: $("#songs-scroll"), rootMargin: "600px" },
+  );
+  ending.observe($("#songs-end"));
   $("#song-list").addEventListener("keydown", onKey);
   show();
 }
@@ -67,6 +72,10 @@ async function readPage() {
   }
   reading = false;
   show();
+  if (failed || complete) return;
+  // The observer reports changes only: the end may have been in view since before this page was read.
+  ending.unobserve($("#songs-end"));
+  ending.observe($("#songs-end"));
 }
 
 /** A search looks through everything. */
