@@ -19,7 +19,8 @@ const LIST = [
   ["Ctrl Enter", "create, from anywhere in the form"],
   ["?", "this list"],
 ];
-const TYPING = "input:not([type=checkbox], [type=radio], [type=range], [type=file]), textarea, select, [contenteditable]";
+const TYPING =
+  "input:not([type=checkbox], [type=radio], [type=range], [type=file]), textarea, select, [contenteditable]";
 
 let on = storage.read("shortcuts", true);
 
@@ -39,7 +40,11 @@ function actionOf(event) {
   const { tracks, active, loop, region, duration } = player.value;
   const control = event.target.closest("button, a, summary, input, [role=slider]");
   const jump = (seconds) => () => seek(position() + seconds * (event.shiftKey ? 0.2 : 1));
-  const anywhere = { "?": help, c: () => (showView("write"), $("#caption").focus()), "/": () => (showView("songs"), $("#search").focus()) };
+  const anywhere = {
+    "?": help,
+    c: () => (showView("write"), $("#caption").focus()),
+    "/": () => (showView("songs"), $("#search").focus()),
+  };
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   if (anywhere[key]) return anywhere[key];
   if (!tracks.length) return null;
@@ -63,12 +68,27 @@ function actionOf(event) {
 }
 
 function help() {
-  const rows = LIST.map(([keys, text]) => h("tr", {}, h("th", { scope: "row" }, h("kbd", {}, keys)), h("td", {}, text)));
+  const rows = LIST.map(([keys, text]) =>
+    h("tr", {}, h("th", { scope: "row" }, h("kbd", {}, keys)), h("td", {}, text)),
+  );
   const box = h("input", { type: "checkbox" });
   box.checked = on;
   box.addEventListener("change", () => {
     on = box.checked;
     storage.write("shortcuts", on);
   });
-  open("Keyboard shortcuts", h("div", { class: "stack" }, h("table", {}, h("tbody", {}, rows)), h("label", { class: "check" }, box, h("span", {}, "Single keys are shortcuts, outside text fields"))));
+  open(
+    "Keyboard shortcuts",
+    h(
+      "div",
+      { class: "stack" },
+      h("table", {}, h("tbody", {}, rows)),
+      h(
+        "label",
+        { class: "check" },
+        box,
+        h("span", {}, "Single keys are shortcuts, outside text fields"),
+      ),
+    ),
+  );
 }

@@ -7,7 +7,7 @@ import { startIdeas } from "./listen/ideas.js";
 import { startTransport } from "./listen/transport.js";
 import { look, watchService } from "./service/about.js";
 import { follow } from "./service/follow.js";
-import { hasEnded, job, known, onJob } from "./service/jobs.js";
+import { hasEnded, job, onJob } from "./service/jobs.js";
 import { key } from "./service/key.js";
 import { startStatus } from "./service_status.js";
 import { readNewest, startSongs } from "./songs/list.js";
@@ -17,20 +17,25 @@ import { startViews } from "./views.js";
 import { showModel, startChoices } from "./write/choices.js";
 import { keepDraft, readDraft } from "./write/draft.js";
 import { clearError } from "./write/errors.js";
-import { form, startForm } from "./write/form.js";
+import { fill, form, startForm } from "./write/form.js";
+import { startLanguage } from "./write/language.js";
 import { startReading } from "./write/reading.js";
 import { showSummary, startSubmit } from "./write/submit.js";
 import { startTags } from "./write/tags.js";
 import { startTap } from "./write/tap.js";
 import { startWriter } from "./write/writer.js";
 
+let ready = ""; // the title of a song that became ready while nobody looked
+
 startTheme();
 startViews();
 startTags();
 startTap();
 const count = startReading();
+const showLanguage = startLanguage();
 startForm(() => {
   count();
+  showLanguage();
   keepDraft();
   showModel();
   showSummary();
@@ -45,17 +50,36 @@ startKeyboard();
 startSongs();
 startStatus();
 readDraft();
+$("#clear-seed").addEventListener("click", () => fill({ seed: "" }));
 form().addEventListener("input", (event) => event.target.id && clearError(event.target.id));
 
 onJob(debounce(showTitle, 200));
+onJob((one, before) => {
+  if (
+    document.hidden &&
+    before &&
+    !hasEnded(before) &&
+    one.status === "succeeded" &&
+    isOwn(one.job_id)
+  )
+    ready = titleOf(one.job_id);
+});
+document.addEventListener("visibilitychange", () => {
+  ready = "";
+  showTitle();
+});
 player.on(showTitle);
 
-/** The window's title: how far one's songs are, or what plays. */
+/** The window's title: how far one's songs are, what is ready since the page was seen, what plays. */
 function showTitle() {
-  const active = ownIds().map(job).filter((one) => one && !hasEnded(one));
+  const active = ownIds()
+    .map(job)
+    .filter((one) => one && !hasEnded(one));
   const { playing, tracks, active: heard } = player.value;
   const share = active.find((one) => one.progress)?.progress.fraction;
-  if (active.length) document.title = `${share === undefined ? "…" : `${Math.round(100 * share)} %`} · Studio`;
+  if (active.length)
+    document.title = `${share === undefined ? "…" : `${Math.round(100 * share)} %`} · Studio`;
+  else if (ready) document.title = `✓ ${ready.slice(0, 60)}`;
   else document.title = playing ? `${tracks[heard].title.slice(0, 60)} · Studio` : "Studio";
 }
 

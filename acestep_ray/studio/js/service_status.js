@@ -30,7 +30,9 @@ function state() {
   if (!models.decoders.length) return ["starting", "The engines are starting"];
   const waiting = stats?.queued ? `, ${many(stats.queued, "song")} waiting` : "";
   const slow = link.value === "polling" ? ", without live events" : "";
-  return health?.mock ? ["mock", `Mock engines${waiting}${slow}`] : ["ready", `Ready${waiting}${slow}`];
+  return health?.mock
+    ? ["mock", `Mock engines${waiting}${slow}`]
+    : ["ready", `Ready${waiting}${slow}`];
 }
 
 function show() {
@@ -44,33 +46,63 @@ function show() {
 function describe() {
   const { health, models } = about.value;
   const rows = [];
-  const row = (name, ...text) => rows.push(h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, text)));
+  const row = (name, ...text) =>
+    rows.push(h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, text)));
   row("Service", `acestep-ray ${health?.version ?? ""}`);
   for (const one of models?.decoders ?? []) {
     const cannot = one.ignores.filter((name) => name !== "use_adg");
-    row("Model", `${one.name}${one.mock ? " (mock: a synthesiser, no model)" : ""} on ${one.device}, ${one.recommended_steps} steps. It does ${one.tasks.join(", ")}.`, cannot.length ? ` It ignores ${cannot.join(", ")}.` : "");
+    row(
+      "Model",
+      `${one.name}${one.mock ? " (mock: a synthesiser, no model)" : ""} on ${one.device}, ${one.recommended_steps} steps. It does ${one.tasks.join(", ")}.`,
+      cannot.length ? ` It ignores ${cannot.join(", ")}.` : "",
+    );
   }
   if (!models?.decoders.length) row("Model", "None is up yet.");
-  for (const one of models?.planners ?? []) row("Language model", `${one.name}${one.mock ? " (mock)" : ""}: ${one.state}`);
-  if (!models?.planners.length) row("Language model", "None: songs cannot be planned, described or improved.");
-  if (models) row("Limits", `Takes of up to ${clock(models.limits.duration)}, ${many(models.limits.batch_size, "take")} a song, files up to ${Math.round(models.limits.upload_bytes / 1e6)} MB, ${many(models.limits.queue, "song")} in the queue.`);
-  row("API", h("a", { href: at("docs").href, target: "_blank", rel: "noopener" }, "every route and field"));
+  for (const one of models?.planners ?? [])
+    row("Language model", `${one.name}${one.mock ? " (mock)" : ""}: ${one.state}`);
+  if (!models?.planners.length)
+    row("Language model", "None: songs cannot be planned, described or improved.");
+  if (models)
+    row(
+      "Limits",
+      `Takes of up to ${clock(models.limits.duration)}, ${many(models.limits.batch_size, "take")} a song, files up to ${Math.round(models.limits.upload_bytes / 1e6)} MB, ${many(models.limits.queue, "song")} in the queue.`,
+    );
+  // A link cannot send the key.
+  if (!key.value)
+    row(
+      "API",
+      h("a", { href: at("docs").href, target: "_blank", rel: "noopener" }, "every route and field"),
+    );
   open("About this service", h("table", {}, h("tbody", {}, rows)));
 }
 
 function askForKey() {
-  const input = h("input", { type: "password", id: "api-key", autocomplete: "off", "aria-describedby": "api-key-error" });
+  const input = h("input", {
+    type: "password",
+    id: "api-key",
+    autocomplete: "off",
+    "aria-describedby": "api-key-error",
+  });
   input.value = key.value;
   const keep = h("input", { type: "checkbox", id: "keep-key" });
   keep.checked = isKept();
-  const error = h("p", { class: "error", id: "api-key-error" }, locked.value === "wrong" ? "The service does not accept this key." : "");
+  const error = h(
+    "p",
+    { class: "error", id: "api-key-error" },
+    locked.value === "wrong" ? "The service does not accept this key." : "",
+  );
   if (locked.value === "wrong") input.setAttribute("aria-invalid", "true");
   const formElement = h(
     "form",
     {},
     h("p", {}, "This service needs an API key. Whoever runs it has it."),
     h("div", { class: "field" }, h("label", { for: "api-key" }, "API key"), input, error),
-    h("label", { class: "check" }, keep, h("span", {}, "Keep it in this browser. Otherwise it is forgotten with this tab.")),
+    h(
+      "label",
+      { class: "check" },
+      keep,
+      h("span", {}, "Keep it in this browser. Otherwise it is forgotten with this tab."),
+    ),
     h("div", { class: "row" }, h("button", { type: "submit", class: "primary" }, "Use it")),
   );
   const dialog = open("API key", formElement);

@@ -29,6 +29,8 @@ export function startTheme() {
     theme = event.newValue;
     show();
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => requestAnimationFrame(redraw));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () =>
+    requestAnimationFrame(redraw),
+  );
   show();
 }

@@ -2,7 +2,8 @@
 import { $, $$ } from "./lib/dom.js";
 
 export function startViews() {
-  for (const button of $$(".views button")) button.addEventListener("click", () => showView(button.dataset.view));
+  for (const button of $$(".views button"))
+    button.addEventListener("click", () => showView(button.dataset.view));
 }
 
 export function showView(name) {

@@ -5,13 +5,15 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.browser import chromium
-from tests.e2e.studio.studio_page import StudioPage
+from tests.e2e.studio.studio_page import PATIENCE_MS, StudioPage
 from tests.one_process import OneProcess, one_process
 
 OpenStudio = Callable[..., StudioPage]
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="package")

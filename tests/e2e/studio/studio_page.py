@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page
 from tests.service import until
 
 DESKTOP = {"width": 1440, "height": 900}
-PATIENCE_MS = 20_000
+PATIENCE_MS = 30_000
+"""How long a test waits for what it expects on a page: test machines are slow."""
 PHONE = {"width": 390, "height": 844}
 LISTEN = """
 const connect = AudioNode.prototype.connect;

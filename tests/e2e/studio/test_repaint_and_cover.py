@@ -135,6 +135,28 @@ def test_a_file_that_is_dropped_is_covered(studio: StudioPage, tmp_path: Path) -
     assert levels[1] > 2 * max(levels[0], levels[2]), "it follows the file"
 
 
+def test_more_like_a_cover_of_a_file_and_what_a_reload_forgets(
+    studio: StudioPage, tmp_path: Path
+) -> None:
+    file = tmp_path / "demo.wav"
+    soundfile.write(file, np.random.default_rng(1).uniform(-0.5, 0.5, 11 * RATE), RATE)
+    page = studio.page
+    studio.task("Cover")
+    page.locator("#src_audio").set_input_files(file)
+    studio.fill(caption="by a choir", batch_size="1")
+    studio.create()
+    studio.until_takes("by a choir")
+    studio.lane(1).get_by_role("button", name="More like this").click()
+    until(lambda: len(studio.jobs()) > 1 and studio.jobs()[0]["status"] == "succeeded", "no song")
+    studio.load()
+    studio.until_takes("by a choir")
+    before = len(studio.jobs())
+    studio.lane(1).get_by_role("button", name="More like this").click()
+    expect(page.get_by_text("Choose demo.wav again")).to_be_visible()
+    assert page.get_by_role("radio", name="Cover", exact=True).is_checked()
+    assert len(studio.jobs()) == before
+
+
 def test_more_like_a_take_and_a_cover_of_it(studio: StudioPage) -> None:
     studio.song("bright folk", 10, bpm="90", batch_size="1")
     studio.lane(1).get_by_role("button", name="More like this").click()

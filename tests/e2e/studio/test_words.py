@@ -74,6 +74,23 @@ def test_the_form_tells_how_much_of_a_text_is_read(studio: StudioPage) -> None:
     expect(count).to_contain_text("Too long: it reads about the first")
 
 
+def test_lyrics_in_another_script_than_the_languages_are_noticed(studio: StudioPage) -> None:
+    page = studio.page
+    hint = page.get_by_text("The lyrics look like")
+    studio.fill(lyrics="[Verse]\nHello world")
+    expect(hint).to_be_hidden()
+    for lyrics, name in (
+        ("夜雨中的旧城", "Chinese"),
+        ("夜の街に雨が降る", "Japanese"),
+        ("Ночь", "Russian"),
+    ):
+        studio.fill(lyrics=f"[Verse]\n{lyrics}")
+        expect(hint).to_have_text(f"The lyrics look like {name}.")
+    page.get_by_role("button", name="Use it").click()
+    assert page.locator("#vocal_language").input_value() == "ru"
+    expect(hint).to_be_hidden()
+
+
 def test_a_song_with_long_foreign_words_is_shown_as_it_was_written(studio: StudioPage) -> None:
     titles = ("夜雨中的旧城" * 12, "أغنية هادئة عن البحر " * 6, "🎻" * 40 + " emoji")
     for title in titles:

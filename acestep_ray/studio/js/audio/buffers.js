@@ -17,7 +17,7 @@ const AT_ONCE = 2;
 let reading = 0;
 const turns = [];
 
-export class Unplayable extends Error {}
+class Unplayable extends Error {}
 
 /** Decodes a file's bytes. Throws Unplayable if this browser cannot. */
 export async function decode(bytes) {
@@ -63,7 +63,11 @@ async function fetchTake(url) {
     return await send(url);
   } catch (problem) {
     if (problem.status !== 0) throw problem;
-    throw new Problem(0, problem.code, "The take could not be fetched. (An object store that takes are fetched from must allow this page: CORS.)");
+    throw new Problem(
+      0,
+      problem.code,
+      "The take could not be fetched. (An object store that takes are fetched from must allow this page: CORS.)",
+    );
   }
 }
 

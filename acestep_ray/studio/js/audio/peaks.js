@@ -29,7 +29,8 @@ export function bars(peaks, count) {
   return Array.from({ length: count }, (_, at) => {
     let most = 0;
     const end = Math.max(Math.floor((at + 1) * size), Math.floor(at * size) + 1);
-    for (let i = Math.floor(at * size); i < end && i < peaks.length; i++) most = Math.max(most, peaks[i]);
+    for (let i = Math.floor(at * size); i < end && i < peaks.length; i++)
+      most = Math.max(most, peaks[i]);
     return most;
   });
 }

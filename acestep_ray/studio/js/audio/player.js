@@ -9,7 +9,14 @@ const FADE = 0.008;
 const TICK_MS = 100;
 
 /** Tracks: {url, title, name, colour, …}; `active` is heard. `region`: [from, to] or null. */
-export const player = signal({ tracks: [], active: 0, playing: false, loop: false, region: null, duration: 0 });
+export const player = signal({
+  tracks: [],
+  active: 0,
+  playing: false,
+  loop: false,
+  region: null,
+  duration: 0,
+});
 /** The volume, 0 to 1. */
 export const volume = signal(storage.read("volume", 1));
 
@@ -37,7 +44,10 @@ export function setTracks(tracks, active = 0) {
 /** Replaces the list without an interruption: the active track stays if it is still there. */
 export function updateTracks(tracks) {
   const url = state().tracks[state().active]?.url.href;
-  const active = Math.max(0, tracks.findIndex((one) => one.url.href === url));
+  const active = Math.max(
+    0,
+    tracks.findIndex((one) => one.url.href === url),
+  );
   const { playing } = state();
   const at = position();
   if (playing) stop(at);
@@ -128,7 +138,8 @@ const inStep = ([, to]) => state().tracks.every((one) => (one.duration ?? 0) >= 
 function watch() {
   const loop = loopOf();
   const now = position();
-  if (loop && !inStep(loop) && startedFrom + context.currentTime - startedAt >= loop[1]) begin(loop[0]);
+  if (loop && !inStep(loop) && startedFrom + context.currentTime - startedAt >= loop[1])
+    begin(loop[0]);
   else if (!loop && now >= activeLength()) stop(0);
 }
 

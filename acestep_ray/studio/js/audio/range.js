@@ -31,7 +31,9 @@ export class Range {
     const step = TICKS.find((one) => length / one <= 8) ?? 240;
     const ticks = [];
     for (let at = 0; at < length - step / 3; at += step) {
-      ticks.push(h("span", { class: "tick", style: { left: `${(100 * at) / length}%` } }, clock(at)));
+      ticks.push(
+        h("span", { class: "tick", style: { left: `${(100 * at) / length}%` } }, clock(at)),
+      );
     }
     this.element.replaceChildren(this.band, ...ticks, ...this.thumbs);
     this.#place();
@@ -63,7 +65,8 @@ export class Range {
       if (!moved) surface.setPointerCapture(event.pointerId);
       moved = true;
       const now = timeAt(next.clientX);
-      if (Math.abs(now - start) >= SHORTEST) this.#moved(Math.min(start, now), Math.max(start, now));
+      if (Math.abs(now - start) >= SHORTEST)
+        this.#moved(Math.min(start, now), Math.max(start, now));
     };
     const end = (last) => {
       surface.removeEventListener("pointermove", move);
@@ -93,7 +96,11 @@ export class Range {
       const box = this.element.getBoundingClientRect();
       const move = (next) => this.#end(side, (this.length * (next.clientX - box.left)) / box.width);
       thumb.addEventListener("pointermove", move);
-      thumb.addEventListener("lostpointercapture", () => thumb.removeEventListener("pointermove", move), { once: true });
+      thumb.addEventListener(
+        "lostpointercapture",
+        () => thumb.removeEventListener("pointermove", move),
+        { once: true },
+      );
     });
     return thumb;
   }

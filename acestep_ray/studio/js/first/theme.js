@@ -3,5 +3,7 @@
   try {
     const theme = localStorage.getItem("studio.theme");
     if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
-  } catch { /* storage is switched off: the system's theme */ }
+  } catch {
+    /* storage is switched off: the system's theme */
+  }
 })();

@@ -10,7 +10,8 @@ function database() {
   opened ??= new Promise((resolve) => {
     try {
       const request = indexedDB.open(`studio ${base.pathname}`, 1);
-      request.onupgradeneeded = () => request.result.createObjectStore(STORE, { keyPath: "job_id" });
+      request.onupgradeneeded = () =>
+        request.result.createObjectStore(STORE, { keyPath: "job_id" });
       request.onsuccess = () => resolve(request.result);
       request.onerror = () => resolve(null);
       request.onblocked = () => resolve(null);

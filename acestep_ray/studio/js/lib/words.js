@@ -55,4 +55,8 @@ export const many = (count, word) => `${count.toLocaleString()} ${word}${count =
 
 /** A text as part of a file name. */
 export const fileName = (text) =>
-  text.normalize("NFC").replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "").slice(0, 60) || "song";
+  text
+    .normalize("NFC")
+    .replace(/[^\p{L}\p{N}]+/gu, "-")
+    .replace(/^-|-$/g, "")
+    .slice(0, 60) || "song";

@@ -1,7 +1,16 @@
 // The takes of a song below each other on one time axis, so that they can be compared.
 import { Range } from "../audio/range.js";
 import { load, shapeOf } from "../audio/buffers.js";
-import { activate, loaded, play, player, position, seek, setLoop, setRegion } from "../audio/player.js";
+import {
+  activate,
+  loaded,
+  play,
+  player,
+  position,
+  seek,
+  setLoop,
+  setRegion,
+} from "../audio/player.js";
 import { Wave } from "../audio/wave.js";
 import { h, icon } from "../lib/dom.js";
 import { exactClock } from "../lib/words.js";
@@ -9,10 +18,18 @@ import { toolsOf } from "./actions.js";
 
 /** The lanes of the player's tracks: {element, tick(), remove()}. */
 export function lanes() {
-  const range = new Range(["Start of the marked part", "End of the marked part"], (from, to) => setRegion([from, to]));
+  const range = new Range(["Start of the marked part", "End of the marked part"], (from, to) =>
+    setRegion([from, to]),
+  );
   const rows = player.value.tracks.map((track, index) => lane(track, index, range));
   const region = h("div", { class: "region" });
-  const element = h("div", { class: "lanes" }, range.element, rows.map((row) => row.element), region);
+  const element = h(
+    "div",
+    { class: "lanes" },
+    range.element,
+    rows.map((row) => row.element),
+    region,
+  );
   let length = 0;
   let described = "";
   const unfollow = player.on(() => update());
@@ -36,13 +53,25 @@ export function lanes() {
     if (text + looping === described) return;
     described = text + looping;
     if (!marked) {
-      region.replaceChildren("Drag over a waveform to mark a part, or press [ and ] while it plays.");
+      region.replaceChildren(
+        "Drag over a waveform to mark a part, or press [ and ] while it plays.",
+      );
       return;
     }
     const [from, to] = marked;
     region.replaceChildren(
       h("span", {}, `Marked: ${exactClock(from)} to ${exactClock(to)}`),
-      h("button", { type: "button", class: "quiet", "aria-pressed": String(looping), onclick: () => setLoop(!looping) }, icon("loop"), looping ? "Looping" : "Loop it"),
+      h(
+        "button",
+        {
+          type: "button",
+          class: "quiet",
+          "aria-pressed": String(looping),
+          onclick: () => setLoop(!looping),
+        },
+        icon("loop"),
+        looping ? "Looping" : "Loop it",
+      ),
       h("button", { type: "button", class: "quiet", onclick: () => setRegion(null) }, "Clear"),
     );
   }
@@ -65,12 +94,31 @@ function lane(track, index, range) {
   const wave = new Wave(h("div", { class: "head" }));
   range.over(wave);
   wave.say("Loading");
-  const button = h("button", { type: "button", class: "switch", "aria-label": `${index + 1}, listen to ${track.name}`, "aria-pressed": "false", onclick: () => hear(index) }, String(index + 1));
+  const button = h(
+    "button",
+    {
+      type: "button",
+      class: "switch",
+      "aria-label": `${index + 1}, listen to ${track.name}`,
+      "aria-pressed": "false",
+      onclick: () => hear(index),
+    },
+    String(index + 1),
+  );
   const tools = h("div", { class: "lane-tools" });
-  const name = h("p", { class: "lane-name", dir: "auto" }, track.name, track.seed === undefined ? "" : h("span", {}, ` · seed ${track.seed}`));
+  const name = h(
+    "p",
+    { class: "lane-name", dir: "auto" },
+    track.name,
+    track.seed === undefined ? "" : h("span", {}, ` · seed ${track.seed}`),
+  );
   const element = h(
     "div",
-    { class: "lane", style: { "--take": `var(--take-${(index % 8) + 1})` }, data: { take: String(index + 1) } },
+    {
+      class: "lane",
+      style: { "--take": `var(--take-${(index % 8) + 1})` },
+      data: { take: String(index + 1) },
+    },
     button,
     wave.element,
     h("div", { class: "lane-foot" }, name, tools),

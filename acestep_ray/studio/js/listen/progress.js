@@ -19,16 +19,23 @@ const FIRST_SHARE = 0.08;
 /** {stage, detail, share}: `share` is null if nothing can be said. */
 export function progressOf(job) {
   if (job.status === "queued") return queued(job);
+  if (job.status !== "running") return { stage: "Loading", detail: "", share: null };
   const { stage, step, total, fraction } = job.progress ?? {};
   if (!stage) return { stage: "Starting", detail: elapsedWords(job), share: null };
   const counted = total > 1 && stage !== "waiting";
   const left = timeLeft(job);
   const detail = [
-    counted ? `${stage === "codes" ? "code" : stage === "vae" ? "take" : "step"} ${Math.min(step + (stage === "vae" ? 1 : 0), total)} of ${total}` : "",
+    counted
+      ? `${stage === "codes" ? "code" : stage === "vae" ? "take" : "step"} ${Math.min(step + (stage === "vae" ? 1 : 0), total)} of ${total}`
+      : "",
     `${Math.round(fraction * 100)} %`,
     left === null ? elapsedWords(job) : `${about(left)} left`,
   ];
-  return { stage: STAGES[stage] ?? stage, detail: detail.filter(Boolean).join(" · "), share: fraction };
+  return {
+    stage: STAGES[stage] ?? stage,
+    detail: detail.filter(Boolean).join(" · "),
+    share: fraction,
+  };
 }
 
 function queued(job) {
@@ -41,7 +48,8 @@ function queued(job) {
   return { stage: before, detail: [wait, again].filter(Boolean).join(" · "), share: null };
 }
 
-const elapsed = (job) => Math.max(0, serviceTime() - (job.run_at ?? job.started_at ?? serviceTime()));
+const elapsed = (job) =>
+  Math.max(0, serviceTime() - (job.run_at ?? job.started_at ?? serviceTime()));
 const elapsedWords = (job) => (elapsed(job) >= 1 ? `${clock(elapsed(job))} so far` : "");
 
 /** Seconds that are left at the speed so far; null while that is not known. */

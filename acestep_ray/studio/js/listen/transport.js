@@ -1,11 +1,23 @@
 // The player at the bottom of the page.
-import { activate, play, player, position, seek, setLoop, stop, toggle, volume } from "../audio/player.js";
+import {
+  activate,
+  play,
+  player,
+  position,
+  seek,
+  setLoop,
+  stop,
+  toggle,
+  volume,
+} from "../audio/player.js";
 import { toast } from "../lib/dialog.js";
 import { $, h, icon, setRange, setText, sr } from "../lib/dom.js";
 import { clock } from "../lib/words.js";
 
 export function startTransport() {
-  const [bar, playButton, scrub, loop] = ["#transport", "#play", "#seek", "#loop"].map((one) => $(one));
+  const [bar, playButton, scrub, loop] = ["#transport", "#play", "#seek", "#loop"].map((one) =>
+    $(one),
+  );
   playButton.addEventListener("click", () => void playOrPause());
   scrub.addEventListener("input", () => seek(Number(scrub.value)));
   loop.addEventListener("click", () => setLoop(!player.value.loop));
@@ -18,7 +30,9 @@ export function startTransport() {
     if (!tracks.length) return;
     if (tracks !== tracksShown) $("#switches").replaceChildren(...tracks.map(switchOf));
     tracksShown = tracks;
-    [...$("#switches").children].forEach((one, index) => one.setAttribute("aria-pressed", String(index === active)));
+    [...$("#switches").children].forEach((one, index) =>
+      one.setAttribute("aria-pressed", String(index === active)),
+    );
     playButton.replaceChildren(icon(playing ? "pause" : "play"), sr(playing ? "Pause" : "Play"));
     loop.setAttribute("aria-pressed", String(looping));
     setText($("#now-title"), tracks[active].title);
@@ -43,7 +57,17 @@ export function startTransport() {
 }
 
 const switchOf = (track, index) =>
-  h("button", { type: "button", title: track.name, "aria-label": `${index + 1}, ${track.name}`, style: { "--take": `var(--take-${(index % 8) + 1})` }, onclick: () => void activate(index) }, String(index + 1));
+  h(
+    "button",
+    {
+      type: "button",
+      title: track.name,
+      "aria-label": `${index + 1}, ${track.name}`,
+      style: { "--take": `var(--take-${(index % 8) + 1})` },
+      onclick: () => void activate(index),
+    },
+    String(index + 1),
+  );
 
 export async function playOrPause() {
   try {

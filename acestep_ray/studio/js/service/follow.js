@@ -131,7 +131,9 @@ async function stream(onHeard) {
   } catch (error) {
     if (heldBack) throw HELD_BACK;
     // A stream that breaks off is a TypeError of the reader.
-    throw error instanceof Problem || error.name === "AbortError" ? error : new Problem(0, "cut", "");
+    throw error instanceof Problem || error.name === "AbortError"
+      ? error
+      : new Problem(0, "cut", "");
   } finally {
     clearTimeout(timer);
   }
@@ -144,6 +146,7 @@ function take(event, data) {
     return;
   }
   const { job_id, status, progress, attempt, at } = data;
+  if (!job(job_id) && event !== "deleted") newest();
   if (event === "ended") {
     put(data.job ?? { job_id, status });
   } else if (event === "deleted") {
@@ -151,8 +154,6 @@ function take(event, data) {
   } else if (job(job_id)) {
     const began = event === "running" ? { run_at: at } : {};
     put({ job_id, status, attempts: attempt, ...began, ...(progress ? { progress } : {}) });
-  } else {
-    newest();
   }
   if (["submitted", "running", "requeued", "ended"].includes(event)) places();
 }

@@ -34,7 +34,8 @@ export async function refresh(id) {
   try {
     return put(await getJson(`v1/jobs/${id}`));
   } catch (problem) {
-    if (problem instanceof Problem && GONE.includes(problem.code)) return put({ job_id: id, status: "gone" });
+    if (problem instanceof Problem && GONE.includes(problem.code))
+      return put({ job_id: id, status: "gone" });
     throw problem;
   }
 }

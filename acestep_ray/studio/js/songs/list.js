@@ -1,15 +1,13 @@
 // The history: one's own songs, or all that the service has.
-import { $, $$, h, icon, setText, throttle } from "../lib/dom.js";
+import { $, $$, h, setText, throttle } from "../lib/dom.js";
 import * as storage from "../lib/storage.js";
-import { when } from "../lib/words.js";
-import { hasEnded, job, known, list, onJob, refresh } from "../service/jobs.js";
-import { open, opened } from "../listen/deck.js";
-import { shortly } from "../listen/progress.js";
+import { opened } from "../listen/deck.js";
+import { hasEnded, job, known, list, onJob } from "../service/jobs.js";
 import { badge } from "../views.js";
 import { onOwn, ownIds, record, titleOf } from "./own.js";
+import { rowOf } from "./row.js";
 
 const PAGE = 100;
-const AT_ONCE = 4;
 const rows = new Map(); // id -> {element, update}
 let ending;
 let scope = storage.read("scope", "mine");
@@ -28,7 +26,9 @@ export function startSongs() {
     show();
     if (scope === "all" && wanted()) void readAll();
   });
-  opened.on((id) => rows.forEach((row, one) => row.element.toggleAttribute("data-open", one === id)));
+  opened.on((id) =>
+    rows.forEach((row, one) => row.element.toggleAttribute("data-open", one === id)),
+  );
   onOwn(show);
   onJob((one, before) => {
     rows.get(one.job_id)?.update();
@@ -87,7 +87,9 @@ const wanted = () => $("#search").value.trim().toLocaleLowerCase();
 
 /** All songs that the service has, as far back as its list was read; newest first. */
 function everything() {
-  const there = known().filter((one) => one.status !== "gone" && (complete || one.created_at >= oldest));
+  const there = known().filter(
+    (one) => one.status !== "gone" && (complete || one.created_at >= oldest),
+  );
   return there.sort((a, b) => b.created_at - a.created_at).map((one) => one.job_id);
 }
 
@@ -112,7 +114,8 @@ const show = throttle(() => {
   }
   let next = place.firstElementChild;
   for (const id of found) {
-    const row = rows.get(id) ?? rowOf(id);
+    if (!rows.has(id)) rows.set(id, rowOf(id));
+    const row = rows.get(id);
     if (row.element === next) next = next.nextElementSibling;
     else place.insertBefore(row.element, next);
   }
@@ -122,87 +125,35 @@ const show = throttle(() => {
 
 function end(count) {
   const element = $("#songs-end");
-  if (failed) element.replaceChildren(failed, " ", h("button", { type: "button", class: "quiet", onclick: () => void readPage() }, "Try again"));
+  if (failed)
+    element.replaceChildren(
+      failed,
+      " ",
+      h("button", { type: "button", class: "quiet", onclick: () => void readPage() }, "Try again"),
+    );
   else if (reading) setText(element, "Reading");
   else if (count) setText(element, scope === "all" && !complete ? "" : "That is all.");
   else if (wanted()) setText(element, "No song has these words.");
   else if (scope === "all") setText(element, "The service has no songs yet.");
   else if (everything().length) {
-    element.replaceChildren("Songs that you make in this browser are listed here. The service has others.", h("br"), h("button", { type: "button", class: "quiet", onclick: () => $("#scope input[value=all]").click() }, "Show all"));
+    element.replaceChildren(
+      "Songs that you make in this browser are listed here. The service has others.",
+      h("br"),
+      h(
+        "button",
+        { type: "button", class: "quiet", onclick: () => $("#scope input[value=all]").click() },
+        "Show all",
+      ),
+    );
   } else setText(element, "Songs that you make are listed here.");
-}
-
-function rowOf(id) {
-  const name = h("span", { class: "song-name", dir: "auto" });
-  const state = h("span");
-  const date = h("span");
-  const bar = h("div", { class: "bar", hidden: true }, h("i"));
-  const heart = h("span", { class: "heart", hidden: true }, icon("heart"));
-  const line = h("span", { class: "song-line" }, heart, state, date);
-  const button = h("button", { type: "button", class: "song-open", onclick: () => void open(id) }, name, line, bar);
-  const element = h("li", { class: "song", data: { job: id } }, button);
-  element.toggleAttribute("data-open", opened.value === id);
-  const row = { element, update };
-  rows.set(id, row);
-
-  function update() {
-    const one = job(id);
-    setText(name, titleOf(id));
-    setText(state, stateOf(one));
-    state.className = one?.status === "failed" && one.error_code !== "cancelled" ? "bad" : "";
-    const created = one?.created_at ?? record(id)?.created_at;
-    setText(date, created ? when(created) : "");
-    heart.hidden = !record(id)?.liked?.length;
-    const share = one?.status === "running" ? (one.progress?.fraction ?? null) : null;
-    bar.hidden = one?.status !== "running";
-    bar.toggleAttribute("data-idle", share === null);
-    if (share !== null) bar.style.setProperty("--done", share);
-  }
-  update();
-  if (!job(id)) unknown.observe(element);
-  return row;
-}
-
-function stateOf(one) {
-  if (!one) return "…";
-  if (one.status === "gone") return "no longer stored";
-  if (one.status === "failed") return one.error_code === "cancelled" ? "cancelled" : "failed";
-  if (one.status !== "succeeded") return shortly(one);
-  const takes = one.result?.audio_paths.length ?? one.takes;
-  return takes ? `${takes} ${takes === 1 ? "take" : "takes"}` : "ready";
-}
-
-// Songs of earlier days are asked for when they come into view, a few at a time.
-
-const queue = [];
-let asking = 0;
-const unknown = new IntersectionObserver((entries) => {
-  for (const { target, isIntersecting } of entries) {
-    if (!isIntersecting) continue;
-    unknown.unobserve(target);
-    queue.push(target.dataset.job);
-  }
-  ask();
-});
-
-function ask() {
-  while (asking < AT_ONCE && queue.length) {
-    const id = queue.shift();
-    if (job(id)) continue;
-    asking++;
-    refresh(id)
-      .catch(() => {})
-      .finally(() => {
-        asking--;
-        ask();
-      });
-  }
 }
 
 /** Up and down lead from song to song. */
 function onKey(event) {
   const row = event.target.closest(".song");
-  const next = { ArrowDown: row?.nextElementSibling, ArrowUp: row?.previousElementSibling }[event.key];
+  const next = { ArrowDown: row?.nextElementSibling, ArrowUp: row?.previousElementSibling }[
+    event.key
+  ];
   if (!next) return;
   event.preventDefault();
   $("button", next).focus();

@@ -69,7 +69,12 @@ export const isLiked = (id, take) => Boolean(own.get(id)?.liked?.includes(take))
 /** Marks a take as liked, or no longer. A song of another browser gets a record of its own. */
 export function like(id, take) {
   const one = job(id);
-  const found = own.get(id) ?? { job_id: id, created_at: one.created_at, title: titleOf(id), foreign: true };
+  const found = own.get(id) ?? {
+    job_id: id,
+    created_at: one.created_at,
+    title: titleOf(id),
+    foreign: true,
+  };
   const liked = found.liked ?? [];
   const next = liked.includes(take) ? liked.filter((other) => other !== take) : [...liked, take];
   void keep({ ...found, liked: next });

@@ -31,7 +31,10 @@ export class AudioInput {
     this.box = $(".wave-box", root);
     this.wave = new Wave(h("div", { class: "beyond" }));
     this.input = $(`#${name}`);
-    this.input.addEventListener("change", () => this.input.files[0] && this.setFile(this.input.files[0]));
+    this.input.addEventListener(
+      "change",
+      () => this.input.files[0] && this.setFile(this.input.files[0]),
+    );
     this.#dropping();
     if (options.window) this.#window();
     this.box.append(this.wave.element);
@@ -42,7 +45,10 @@ export class AudioInput {
     clearError(this.name);
     if (most && file.size > most) {
       this.input.value = "";
-      fieldError(this.name, `This file has ${Math.round(file.size / MB)} MB; the service reads up to ${Math.round(most / MB)} MB.`);
+      fieldError(
+        this.name,
+        `This file has ${Math.round(file.size / MB)} MB; the service reads up to ${Math.round(most / MB)} MB.`,
+      );
       return;
     }
     this.clear(false);
@@ -56,7 +62,8 @@ export class AudioInput {
 
   /** Uses {job_id, take, title}, or with null nothing. */
   setTake(take) {
-    const same = take && this.take && take.job_id === this.take.job_id && take.take === this.take.take;
+    const same =
+      take && this.take && take.job_id === this.take.job_id && take.take === this.take.take;
     if (same || (!take && !this.take)) return;
     this.clear(false);
     this.take = take;
@@ -83,9 +90,19 @@ export class AudioInput {
   }
 
   async #shown(name, read) {
-    const remove = h("button", { type: "button", class: "tool", onclick: () => this.clear() }, icon("close"), sr(`Remove ${name}`));
+    const remove = h(
+      "button",
+      { type: "button", class: "tool", onclick: () => this.clear() },
+      icon("close"),
+      sr(`Remove ${name}`),
+    );
     const length = h("span", { class: "hint num" });
-    this.chosen.replaceChildren(icon("wave"), h("span", { class: "name", dir: "auto", title: name }, name), length, remove);
+    this.chosen.replaceChildren(
+      icon("wave"),
+      h("span", { class: "name", dir: "auto", title: name }, name),
+      length,
+      remove,
+    );
     this.drop.hidden = true;
     this.chosen.hidden = this.box.hidden = false;
     this.wave.say("Reading");
@@ -129,13 +146,24 @@ export class AudioInput {
       this.ends.forEach((one) => one.dispatchEvent(new Event("input", { bubbles: true })));
     });
     this.range.over(this.wave);
-    this.wave.element.addEventListener("pointerdown", (event) => this.windowed && this.range.drag(event, this.wave.element));
+    this.wave.element.addEventListener(
+      "pointerdown",
+      (event) => this.windowed && this.range.drag(event, this.wave.element),
+    );
     const more = () => this.mark(...beyond(this.duration));
     this.tools = h(
       "div",
       { class: "row" },
-      h("button", { type: "button", class: "quiet", onclick: () => this.mark("0", this.duration.toFixed(1)) }, "All of it"),
-      h("button", { type: "button", class: "quiet", onclick: more }, `Continue by ${MORE_SECONDS} s`),
+      h(
+        "button",
+        { type: "button", class: "quiet", onclick: () => this.mark("0", this.duration.toFixed(1)) },
+        "All of it",
+      ),
+      h(
+        "button",
+        { type: "button", class: "quiet", onclick: more },
+        `Continue by ${MORE_SECONDS} s`,
+      ),
     );
     this.box.append(this.range.element);
     this.box.after(this.tools);

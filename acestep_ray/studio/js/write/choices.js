@@ -3,16 +3,53 @@ import { $, $$, h } from "../lib/dom.js";
 import { about, decoderOf } from "../service/about.js";
 import { values } from "./form.js";
 
-const TASKS = { text2music: "New song", cover: "Cover", repaint: "Repaint", lego: "Add a track", extract: "Extract", complete: "Complete" };
-const NOTES = ["C", "C#", "Db", "D", "D#", "Eb", "E", "F", "F#", "Gb", "G", "G#", "Ab", "A", "A#", "Bb", "B"];
-const FORMATS = { mp3: "MP3", wav: "WAV, 16 bits", wav32: "WAV, 32-bit floats", flac: "FLAC", opus: "Opus", ogg: "Ogg Vorbis", aac: "AAC (M4A)" };
+const TASKS = {
+  text2music: "New song",
+  cover: "Cover",
+  repaint: "Repaint",
+  lego: "Add a track",
+  extract: "Extract",
+  complete: "Complete",
+};
+const NOTES = [
+  "C",
+  "C#",
+  "Db",
+  "D",
+  "D#",
+  "Eb",
+  "E",
+  "F",
+  "F#",
+  "Gb",
+  "G",
+  "G#",
+  "Ab",
+  "A",
+  "A#",
+  "Bb",
+  "B",
+];
+const FORMATS = {
+  mp3: "MP3",
+  wav: "WAV, 16 bits",
+  wav32: "WAV, 32-bit floats",
+  flac: "FLAC",
+  opus: "Opus",
+  ogg: "Ogg Vorbis",
+  aac: "AAC (M4A)",
+};
 const LM_STATES = { ready: "", starting: ", starting", idle: ", starts when it is asked for" };
 
 const option = (value, text = value) => h("option", { value }, text);
 
 export function startChoices() {
   for (const mode of ["major", "minor"]) {
-    const group = h("optgroup", { label: mode }, NOTES.map((note) => option(`${note} ${mode}`)));
+    const group = h(
+      "optgroup",
+      { label: mode },
+      NOTES.map((note) => option(`${note} ${mode}`)),
+    );
     $("#key_scale").append(group);
   }
   about.on(({ models }) => models && offer(models));
@@ -21,12 +58,29 @@ export function startChoices() {
 /** Fills the lists with what is deployed, and keeps what was chosen. */
 function offer(models) {
   const languages = new Intl.DisplayNames([navigator.language, "en"], { type: "language" });
-  const named = models.languages.map((code) => [code, code === "unknown" ? "Let the model decide" : languages.of(code === "ht" ? "ht" : code)]);
+  const named = models.languages.map((code) => [
+    code,
+    code === "unknown" ? "Let the model decide" : languages.of(code === "ht" ? "ht" : code),
+  ]);
   named.sort(([a, x], [b, y]) => (b === "en") - (a === "en") || x.localeCompare(y));
-  refill("#vocal_language", named.map(([code, name]) => option(code, name)));
-  refill("#audio_format", models.audio_formats.map((name) => option(name, FORMATS[name] ?? name)));
-  refill("#model", models.decoders.map((one) => option(one.name, one.mock && one.name !== "mock" ? `${one.name} (mock)` : one.name)));
-  refill("#lm_model_path", [option("", "The default"), ...models.planners.map((one) => option(one.name, `${one.name}${LM_STATES[one.state] ?? ""}`))]);
+  refill(
+    "#vocal_language",
+    named.map(([code, name]) => option(code, name)),
+  );
+  refill(
+    "#audio_format",
+    models.audio_formats.map((name) => option(name, FORMATS[name] ?? name)),
+  );
+  refill(
+    "#model",
+    models.decoders.map((one) =>
+      option(one.name, one.mock && one.name !== "mock" ? `${one.name} (mock)` : one.name),
+    ),
+  );
+  refill("#lm_model_path", [
+    option("", "The default"),
+    ...models.planners.map((one) => option(one.name, `${one.name}${LM_STATES[one.state] ?? ""}`)),
+  ]);
   refill("#track_name", [option("", "Choose"), ...models.tracks.map((name) => option(name))]);
   $("#audio_duration").max = models.limits.duration;
   $("#batch_size").max = models.limits.batch_size;
@@ -38,7 +92,9 @@ function offer(models) {
 
 function refill(selector, options) {
   const select = $(selector);
-  const same = [...select.options].map((one) => one.textContent).join() === options.map((one) => one.textContent).join();
+  const same =
+    [...select.options].map((one) => one.textContent).join() ===
+    options.map((one) => one.textContent).join();
   if (same) return;
   const wanted = select.dataset.wanted ?? select.value;
   select.replaceChildren(...options);
@@ -54,7 +110,14 @@ function offerTasks(models) {
     const there = $(`#tasks input[value="${task}"]`);
     if (there) there.disabled = models.decoders.length > 0 && !possible.has(task);
     else if (possible.has(task)) {
-      $("#tasks").append(h("label", {}, h("input", { type: "radio", name: "task_type", value: task }), h("span", {}, name)));
+      $("#tasks").append(
+        h(
+          "label",
+          {},
+          h("input", { type: "radio", name: "task_type", value: task }),
+          h("span", {}, name),
+        ),
+      );
     }
   }
 }
@@ -77,9 +140,14 @@ export function showModel() {
 }
 
 function lmHint(models, lm) {
-  if (!lm) return "This service has no language model: songs cannot be planned, described or improved.";
-  const planner = models.planners.find((one) => one.name === values().lm_model_path) ?? models.planners[0];
-  const asleep = planner.state === "ready" ? "" : " It is not running now: it starts when it is asked for, which takes longer.";
+  if (!lm)
+    return "This service has no language model: songs cannot be planned, described or improved.";
+  const planner =
+    models.planners.find((one) => one.name === values().lm_model_path) ?? models.planners[0];
+  const asleep =
+    planner.state === "ready"
+      ? ""
+      : " It is not running now: it starts when it is asked for, which takes longer.";
   return `It decides on tempo, key and form first: better songs, a little slower.${asleep}`;
 }
 
@@ -92,7 +160,8 @@ function sayWhatIsMissing(models) {
     ? "The engines are starting. A song that you send now waits for them."
     : "Mock engines: a small synthesiser stands in for the model, to try everything else. It follows tempo, key, metre and length; it does not sing.";
   const lm = models.planners.length > 0;
-  for (const control of ["#use_5hz_lm", "#write-it", "#improve", "#modes input[value=describe]"]) $(control).disabled = !lm;
+  for (const control of ["#use_5hz_lm", "#write-it", "#improve", "#modes input[value=describe]"])
+    $(control).disabled = !lm;
   for (const control of $$("#lm-options :is(input, select)")) control.disabled = !lm;
   $("#lm-hint").textContent = lmHint(models, lm);
   if (!lm && values().mode === "describe") $("#modes input[value=write]").click();

@@ -28,7 +28,8 @@ export function fieldError(field, text) {
   let message = document.getElementById(id);
   if (!message) {
     message = h("p", { class: "error", id });
-    const place = element.closest(".drop") ?? element.closest(".field, fieldset, .check") ?? element;
+    const place =
+      element.closest(".drop") ?? element.closest(".field, fieldset, .check") ?? element;
     if (place.classList.contains("field")) place.append(message);
     else place.after(message);
     const described = element.getAttribute("aria-describedby");
@@ -46,13 +47,16 @@ export function clearError(field) {
   element.removeAttribute("aria-invalid");
   const id = `${element.id || element.name}-error`;
   document.getElementById(id)?.remove();
-  const rest = (element.getAttribute("aria-describedby") ?? "").split(" ").filter((one) => one !== id);
+  const rest = (element.getAttribute("aria-describedby") ?? "")
+    .split(" ")
+    .filter((one) => one !== id);
   if (rest.join("")) element.setAttribute("aria-describedby", rest.join(" "));
   else element.removeAttribute("aria-describedby");
 }
 
 export function clearErrors() {
-  for (const element of document.querySelectorAll("#song [aria-invalid]")) clearError(element.id || element.name);
+  for (const element of document.querySelectorAll("#song [aria-invalid]"))
+    clearError(element.id || element.name);
   formAlert("");
 }
 

@@ -4,16 +4,30 @@ import { decoderOf, hasLm } from "../service/about.js";
 import { AudioInput } from "./audio_input.js";
 
 /** Fields of the page that are sent under their own names if they are not empty. */
-const MUSIC = ["bpm", "key_scale", "time_signature", "vocal_language", "batch_size", "shift", "audio_format"];
-const LM = ["lm_model_path", "lm_temperature", "lm_cfg_scale", "lm_top_k", "lm_top_p", "lm_repetition_penalty", "lm_negative_prompt"];
+const MUSIC = [
+  "bpm",
+  "key_scale",
+  "time_signature",
+  "vocal_language",
+  "batch_size",
+  "shift",
+  "audio_format",
+];
+const LM = [
+  "lm_model_path",
+  "lm_temperature",
+  "lm_cfg_scale",
+  "lm_top_k",
+  "lm_top_p",
+  "lm_repetition_penalty",
+  "lm_negative_prompt",
+];
 const SOURCE_TASKS = ["cover", "repaint", "lego", "extract", "complete"];
 
 let changed = () => {};
 const inputs = {};
 
 export const form = () => $("#song");
-export const source = () => inputs.source;
-export const reference = () => inputs.reference;
 
 /** Calls `onchange` after every change of a value, by the user or by the page. */
 export function startForm(onchange) {
@@ -33,7 +47,8 @@ function onUse() {
 /** Shows what belongs to the task, and to the way in which the song is described. */
 function showParts() {
   const { task_type: task, mode } = values();
-  for (const part of $$("[data-tasks]", form())) part.hidden = !part.dataset.tasks.split(" ").includes(task);
+  for (const part of $$("[data-tasks]", form()))
+    part.hidden = !part.dataset.tasks.split(" ").includes(task);
   for (const part of $$("[data-mode]", form())) {
     part.hidden = part.dataset.mode !== (task === "text2music" ? mode : "write");
   }
@@ -62,7 +77,8 @@ export function fill(next) {
   for (const control of form().elements) {
     const value = next[control.name];
     if (!control.name || value === undefined || value === null) continue;
-    if (control.type === "radio") control.checked = control.value === value && !control.disabled ? true : control.checked;
+    if (control.type === "radio")
+      control.checked = control.value === value && !control.disabled ? true : control.checked;
     else if (control.type === "checkbox") control.checked = Boolean(value);
     else if (control.tagName === "SELECT") choose(control, value);
     else control.value = value;

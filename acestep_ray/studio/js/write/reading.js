@@ -7,7 +7,8 @@ import { $ } from "../lib/dom.js";
 export const CAPTION_TOKENS = 200;
 export const LYRICS_TOKENS = 2038;
 
-const PIECES = /'(?:[sdmt]|ll|ve|re)|\p{N}|[^\r\n\p{L}\p{N}]?\p{L}[\p{L}\p{M}]*| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+/giu;
+const PIECES =
+  /'(?:[sdmt]|ll|ve|re)|\p{N}|[^\r\n\p{L}\p{N}]?\p{L}[\p{L}\p{M}]*| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+/giu;
 /** Characters that a token holds, by script. */
 const SCRIPTS = [
   [/\p{sc=Han}/u, 1.42],
@@ -51,6 +52,7 @@ function show(counter, text, most) {
   const count = tokens(text);
   counter.toggleAttribute("data-over", count > most);
   const numbers = `about ${count.toLocaleString()} of ${most.toLocaleString()} tokens that the model reads`;
-  const over = count > most ? `Too long: it reads about the first ${Math.round((100 * most) / count)} %.` : "";
+  const over =
+    count > most ? `Too long: it reads about the first ${Math.round((100 * most) / count)} %.` : "";
   counter.textContent = text.trim() ? [numbers, over].filter(Boolean).join(". ") : "";
 }

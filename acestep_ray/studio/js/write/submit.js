@@ -38,7 +38,14 @@ export function showSummary() {
   const length = task_type === "text2music" && audio_duration ? `${audio_duration} s` : "";
   const waiting = stats?.queued ? `${stats.queued} waiting` : "";
   const usual = stats?.avg_job_seconds ? `a song takes ${span(stats.avg_job_seconds)}` : "";
-  $("#summary").textContent = [`${takes} ${takes === 1 ? "take" : "takes"}`, length, audio_format, waiting || usual].filter(Boolean).join(" · ");
+  $("#summary").textContent = [
+    `${takes} ${takes === 1 ? "take" : "takes"}`,
+    length,
+    audio_format,
+    waiting || usual,
+  ]
+    .filter(Boolean)
+    .join(" · ");
 }
 
 async function create() {
@@ -63,7 +70,8 @@ async function send(asked, files, message) {
     await accepted(submitted, asked, files, message);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    if (problem.status === 429 || problem.status === 503) formAlert(problem.message, retryButton(asked, files, message, problem.retryAfter));
+    if (problem.status === 429 || problem.status === 503)
+      formAlert(problem.message, retryButton(asked, files, message, problem.retryAfter));
     else showProblem(problem);
   } finally {
     working(false);
@@ -72,7 +80,11 @@ async function send(asked, files, message) {
 
 function retryButton(asked, files, message, seconds) {
   const again = seconds ? `Try again (${seconds} s)` : "Try again";
-  const button = h("button", { type: "button", class: "link", onclick: () => (clearErrors(), send(asked, files, message)) }, again);
+  const button = h(
+    "button",
+    { type: "button", class: "link", onclick: () => (clearErrors(), send(asked, files, message)) },
+    again,
+  );
   return button;
 }
 
@@ -85,12 +97,28 @@ function working(now) {
 
 async function accepted(submitted, asked, files, message) {
   const { job_id, status, queue_position } = submitted;
-  const title = asked.mode === "describe" && asked.task_type === "text2music" ? asked.sample_query : asked.caption;
+  const title =
+    asked.mode === "describe" && asked.task_type === "text2music"
+      ? asked.sample_query
+      : asked.caption;
   const names = { src_audio: files.src_audio?.name, reference_audio: files.reference_audio?.name };
   const now = Date.now() / 1000;
   keepFiles(job_id, files);
-  await keep({ job_id, created_at: now, title: title.trim() || firstLine(asked.lyrics) || "Untitled", values: { ...asked, files: names } });
-  put({ job_id, status, queue_position, created_at: now, caption: title, task_type: asked.task_type, warnings: submitted.warnings ?? [] });
+  await keep({
+    job_id,
+    created_at: now,
+    title: title.trim() || firstLine(asked.lyrics) || "Untitled",
+    values: { ...asked, files: names },
+  });
+  put({
+    job_id,
+    status,
+    queue_position,
+    created_at: now,
+    caption: title,
+    task_type: asked.task_type,
+    warnings: submitted.warnings ?? [],
+  });
   announce("The song is in the queue.");
   if (!player.value.playing) {
     await open(job_id);
@@ -101,7 +129,8 @@ async function accepted(submitted, asked, files, message) {
   if (message && !player.value.playing) toast(message);
 }
 
-const firstLine = (text) => (text ?? "").split("\n").find((line) => line.trim() && !line.trim().startsWith("[")) ?? "";
+const firstLine = (text) =>
+  (text ?? "").split("\n").find((line) => line.trim() && !line.trim().startsWith("[")) ?? "";
 
 /** Sends a request until it is answered, or until the user stops it. Throws Problem. */
 async function post(sent) {
@@ -142,7 +171,10 @@ function attempt({ fields, files }, once) {
     upload.onerror = () => reject(new Problem(0, "unreachable", UNREACHABLE));
     upload.onload = () => {
       if (upload.status === 200) resolve(JSON.parse(upload.responseText));
-      else reject(problemOf(upload.status, upload.responseText, upload.getResponseHeader("Retry-After")));
+      else
+        reject(
+          problemOf(upload.status, upload.responseText, upload.getResponseHeader("Retry-After")),
+        );
     };
     const names = Object.keys(files);
     if (!names.length) {

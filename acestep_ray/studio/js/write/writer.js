@@ -5,7 +5,16 @@ import { Problem, postJson } from "../service/api.js";
 import { showProblem, clearErrors, formAlert } from "./errors.js";
 import { fill, values } from "./form.js";
 
-const WRITTEN = ["caption", "lyrics", "bpm", "key_scale", "time_signature", "audio_duration", "vocal_language", "mode"];
+const WRITTEN = [
+  "caption",
+  "lyrics",
+  "bpm",
+  "key_scale",
+  "time_signature",
+  "audio_duration",
+  "vocal_language",
+  "mode",
+];
 /** Names of fields on these routes that the form has under another name. */
 const FIELDS = { query: "sample_query", prompt: "caption", duration: "audio_duration" };
 
@@ -13,7 +22,11 @@ let before = null;
 
 export function startWriter() {
   $("#write-it").addEventListener("click", () => void write("v1/create_sample", describe()));
-  $("#improve").addEventListener("click", () => void write("format_input", { prompt: values().caption, lyrics: values().lyrics, ...kept() }));
+  $("#improve").addEventListener(
+    "click",
+    () =>
+      void write("format_input", { prompt: values().caption, lyrics: values().lyrics, ...kept() }),
+  );
   $("#undo-text").addEventListener("click", undo);
   $("#surprise").addEventListener("click", () => void example("simple_mode"));
   $("[data-surprise]").addEventListener("click", () => void example("whole"));
@@ -44,7 +57,10 @@ async function write(path, body) {
     announce("The language model has written the song.");
   } catch (problem) {
     if (problem.name === "AbortError") return;
-    const errors = (problem.errors ?? []).map((one) => ({ ...one, field: FIELDS[one.field] ?? one.field }));
+    const errors = (problem.errors ?? []).map((one) => ({
+      ...one,
+      field: FIELDS[one.field] ?? one.field,
+    }));
     showProblem(Object.assign(problem, { errors }));
   } finally {
     busy(null);
@@ -59,7 +75,10 @@ function busy(controller) {
   box.hidden = !controller;
   if (!controller) return;
   const seconds = h("span", { class: "num", "aria-hidden": "true" });
-  box.replaceChildren(h("span", {}, "The language model is writing ", seconds), h("button", { type: "button", class: "quiet", onclick: () => controller.abort() }, "Stop"));
+  box.replaceChildren(
+    h("span", {}, "The language model is writing ", seconds),
+    h("button", { type: "button", class: "quiet", onclick: () => controller.abort() }, "Stop"),
+  );
   const began = Date.now();
   box.dataset.timer = setInterval(() => {
     seconds.textContent = `${Math.round((Date.now() - began) / 1000)} s`;
