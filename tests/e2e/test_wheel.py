@@ -65,6 +65,10 @@ def test_serve_in_an_empty_folder(environment: Path, tmp_path: Path) -> None:
         assert Path(config).is_relative_to(environment)
         assert Path(data) == folder / "data"
         with httpx.Client(base_url=url, timeout=60) as client:
+            page = client.get("/")
+            assert page.status_code == 200 and "<title>Studio</title>" in page.text
+            for file in re.findall(r'href="(studio/[^"]+)"', page.text):
+                assert client.get(f"/{file}").status_code == 200, f"{file} is not in the wheel"
             asked = {"caption": "pop", "audio_duration": 2, "audio_format": "wav"}
             job = client.post("/v1/music/generate", json=asked).json()
             while job["status"] not in ("succeeded", "failed"):

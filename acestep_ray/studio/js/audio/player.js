@@ -171,13 +171,22 @@ export function seek(time) {
   else stop(at);
 }
 
-/** Lets another take be heard, at the same moment. */
+let wanted = -1; // the take that was chosen last, of which the samples may still come
+
+/** Lets another take be heard, at the same moment; one that cannot be loaded is not. */
 export async function activate(index) {
   const { tracks, active } = state();
+  wanted = index;
   if (!tracks[index] || index === active) return;
   if (state().playing && !sources[index]) {
-    await load(tracks[index].url).then(({ duration }) => loaded(tracks[index], duration));
-    await join(index);
+    try {
+      const { duration } = await load(tracks[index].url);
+      loaded(tracks[index], duration);
+      await join(index);
+    } catch {
+      return; // Its lane says why.
+    }
+    if (wanted !== index || state().tracks !== tracks) return;
   }
   change({ active: index });
   const now = context?.currentTime ?? 0;

@@ -2,7 +2,7 @@
 import { confirm, toast } from "../lib/dialog.js";
 import { Problem } from "../service/api.js";
 import { cancel, removeJob } from "../service/jobs.js";
-import { forget } from "../songs/own.js";
+import { forget, isOwn } from "../songs/own.js";
 
 export async function cancelJob(id) {
   try {
@@ -14,9 +14,10 @@ export async function cancelJob(id) {
 
 /** Removes a song from the service, and from the history of this browser. */
 export async function remove(id) {
+  const other = isOwn(id) ? "" : "It was not made in this browser. ";
   const yes = await confirm(
     "Delete this song?",
-    "Its takes are removed from the service, and from the list. This cannot be undone.",
+    `${other}Its takes are removed from the service, and from the list. This cannot be undone.`,
     "Delete",
   );
   if (!yes) return false;

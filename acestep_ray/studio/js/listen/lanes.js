@@ -1,20 +1,12 @@
 // The takes of a song below each other on one time axis, so that they can be compared.
 import { Range } from "../audio/range.js";
 import { load, shapeOf } from "../audio/buffers.js";
-import {
-  activate,
-  loaded,
-  play,
-  player,
-  position,
-  seek,
-  setLoop,
-  setRegion,
-} from "../audio/player.js";
+import { activate, loaded, player, position, seek, setLoop, setRegion } from "../audio/player.js";
 import { Wave } from "../audio/wave.js";
 import { h, icon } from "../lib/dom.js";
 import { exactClock } from "../lib/words.js";
 import { toolsOf } from "./actions.js";
+import { playOrPause } from "./transport.js";
 
 /** The lanes of the player's tracks: {element, tick(), remove()}. */
 export function lanes() {
@@ -161,5 +153,5 @@ function lane(track, index, range) {
 /** Lets a take be heard: at the same moment if one plays, else from the playhead. */
 async function hear(index) {
   await activate(index);
-  if (!player.value.playing) await play();
+  if (!player.value.playing) await playOrPause();
 }
