@@ -167,7 +167,7 @@ class DiffusersDecoder:
             job.condition,
             sampling,
             start=canvas.begin if late else None,
-            kept=canvas.repainted and canvas.repainted.kept,
+            kept=canvas.repainted.kept if canvas.repainted else None,
             after_step=after_step,
             new_noise=noise.draw,
         )[:, : canvas.frames]

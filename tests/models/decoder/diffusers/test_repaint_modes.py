@@ -13,9 +13,9 @@ import torch
 from acestep_ray.decoder.protocol import Sources
 from acestep_ray.timebase import Samples
 from tests.models.decoder.diffusers.plain import Kept, Numbers, model_of, numbers, sampled, times_of
-from tests.models.decoder.diffusers.test_latents import encoded, lengthened
+from tests.models.decoder.diffusers.test_latents import encoded
 from tests.models.decoder.diffusers.tiny import Tiny, music, noise, request, source
-from tests.models.decoder.diffusers.upstream import REPAINT, Side, silence
+from tests.models.decoder.diffusers.upstream import REPAINT, Side, lengthened, silence
 
 SECOND = 48_000
 FRAMES = 140

@@ -48,7 +48,7 @@ def test_it_keeps_a_loud_and_a_quiet_sources_level() -> None:
 def test_the_crossfade_lies_inside_and_leaves_no_step(mode: str, strength: float) -> None:
     t = np.arange(6 * RATE) / RATE
     source = (0.5 * np.sin(2 * np.pi * 50 * t)).astype(np.float32)[:, np.newaxis]
-    values = {"repaint_mode": mode, "repaint_strength": strength}
+    values: dict[str, Any] = {"repaint_mode": mode, "repaint_strength": strength}
     out = repaint(source, 2.005, 4.0, **values)
     for edge in (round(2.005 * RATE), 4 * RATE):
         step = np.abs(np.diff(out[edge - 3 : edge + 3], axis=0)).max()

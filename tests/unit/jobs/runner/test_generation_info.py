@@ -60,7 +60,7 @@ def test_it_names_everything_unusual_about_the_steps() -> None:
 
 
 def test_it_names_how_a_source_and_another_seed_were_used() -> None:
-    repaint = {"task": "repaint", "dcw_enabled": False}
+    repaint: dict[str, Any] = {"task": "repaint", "dcw_enabled": False}
     assert "DCW: off, Repaint: balanced 0.5" in text(turbo=True, **repaint).splitlines()[-2]
     assert "Repaint: conservative" in text(turbo=True, **repaint, repaint_mode="conservative")
     late = text(turbo=True, task="cover", cover_noise_strength=0.4)
