@@ -155,7 +155,7 @@ def test_without_audio_tokenizer_songs_but_no_covers(
     model = make_tiny_checkpoint(tmp_path / "m", layout, audio_tokenizer=False)
     without = load(tmp_path / "m", "", "cpu", torch.bfloat16)
     assert not without.info.has_audio_tokenizer
-    assert without.info.tasks == ("text2music", "repaint")
+    assert without.info.tasks == ("text2music", "cover-nofsq", "repaint")
     assert generate(without.pipeline, num_inference_steps=1).isfinite().all()
     with pytest.raises(CheckpointError) as caught:
         without.require_audio_tokenizer()
