@@ -64,6 +64,12 @@ class ResultView(BaseModel):
         description="The seeds used, joined by commas; send them as seed to replay.",
         examples=["12345,12346"],
     )
+    retake_seed_value: str | None = Field(
+        None,
+        description="The retake seeds used, joined by commas; send them as retake_seed, with the "
+        "same retake_variance, to replay. null without retake_variance.",
+        examples=["777,778"],
+    )
     metas: dict[str, Any] = Field(
         description='The LM\'s metadata: bpm, duration, genres, keyscale, timesignature, "N/A" '
         "where unknown. Empty where the LM did not run.",
@@ -290,7 +296,7 @@ class DecoderView(BaseModel):
     recommended_steps: int = Field(description="inference_steps that it is made for.", examples=[8])
     device: str = Field(description="Where it runs.", examples=["cpu"])
     tasks: list[str] = Field(
-        description="For task_type.", examples=[["text2music", "cover", "repaint"]]
+        description="For task_type.", examples=[["text2music", "cover", "cover-nofsq", "repaint"]]
     )
     ignores: list[str] = Field(
         description="Fields that it does not use.", examples=[["guidance_scale", "use_adg"]]

@@ -14,10 +14,12 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 AudioFormat = Literal["mp3", "wav", "wav32", "flac", "opus", "ogg", "aac"]
-TaskType = Literal["text2music", "cover", "repaint", "lego", "extract", "complete"]
+TaskType = Literal["text2music", "cover", "cover-nofsq", "repaint", "lego", "extract", "complete"]
 LmBackend = Literal["vllm", "pt"]
 InferType = Literal["dit", "llm_dit"]
 InferMethod = Literal["ode", "sde"]
+RepaintMode = Literal["conservative", "balanced", "aggressive"]
+ChunkMaskMode = Literal["auto", "explicit"]
 SamplerMode = Literal["euler", "heun"]
 DcwMode = Literal["low", "high", "double", "pix"]
 DcwWavelet = Literal["haar", "db1"]
@@ -79,6 +81,14 @@ class GenerateFields(TypedDict, total=False):
     """Start of the window to repaint, seconds."""
     repainting_end: float | None
     """End of the window, seconds."""
+    repaint_mode: RepaintMode | None
+    """How closely a repaint keeps to its source while it is made."""
+    repaint_strength: float | None
+    """How free a balanced repaint is, 0 to 1."""
+    chunk_mask_mode: ChunkMaskMode | None
+    """Whether the model is shown the window."""
+    cover_noise_strength: float | None
+    """How much of the source is in the noise at the beginning, 0 to 1."""
     audio_cover_strength: float | None
     """Share of the steps that follow the source, 0 to 1."""
     track_name: str | None
@@ -137,6 +147,10 @@ class GenerateFields(TypedDict, total=False):
     """Decode the waveform in tiles, which needs less memory."""
     use_adg: bool | None
     """Guidance by angles."""
+    retake_seed: int | str | Sequence[int] | None
+    """Seed of other noise that is mixed in; one, or one per take."""
+    retake_variance: float | None
+    """How much of that noise, 0 to 1."""
     infer_method: InferMethod | None
     """``sde``: each step goes through new noise."""
     sampler_mode: SamplerMode | None

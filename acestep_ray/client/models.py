@@ -38,6 +38,7 @@ class Result(Model):
     generation_info: str = ""
     status_message: str = ""
     seed_value: str = ""
+    retake_seed_value: str | None = None
     """The seeds, with commas between: sent as ``seed``, they make the same takes."""
     metas: dict[str, Any] = {}
     bpm: int | None = None

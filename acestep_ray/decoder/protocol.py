@@ -10,7 +10,7 @@ from acestep_ray.formats import ALWAYS_WRITTEN, AudioFormatName
 from acestep_ray.settings.engine_names import DecoderBackend
 from acestep_ray.timebase import Samples
 
-Task = Literal["text2music", "cover", "repaint", "lego", "extract", "complete"]
+Task = Literal["text2music", "cover", "cover-nofsq", "repaint", "lego", "extract", "complete"]
 TASKS: tuple[Task, ...] = get_args(Task)
 """Every task, in the order in which they are listed."""
 DcwMode = Literal["low", "high", "double", "pix"]
@@ -18,6 +18,8 @@ DcwWavelet = Literal["haar", "db1"]
 """Two names of the same wavelet."""
 InferMethod = Literal["ode", "sde"]
 SamplerMode = Literal["euler", "heun"]
+RepaintMode = Literal["conservative", "balanced", "aggressive"]
+ChunkMaskMode = Literal["auto", "explicit"]
 
 
 class SourceAudio(BaseModel):
@@ -108,6 +110,26 @@ class DecodeParameters(BaseModel):
     repaint_end: float | None = Field(
         None, description="End of the window, seconds of the source. None: the end of the source."
     )
+    repaint_mode: RepaintMode = Field(
+        "balanced", description="How closely a repaint keeps to its source."
+    )
+    repaint_strength: float = Field(
+        0.5, description="How free a balanced repaint is, 0 (conservative) to 1."
+    )
+    chunk_mask_mode: ChunkMaskMode | None = Field(
+        None,
+        description="Whether the model is shown the window (explicit), or that everything may "
+        "change (auto). None: see shows_window.",
+    )
+    cover_noise_strength: float = Field(
+        0.0, description="How much of the source is in the latents at the first step, 0 to 1."
+    )
+    retake_seeds: tuple[int, ...] = Field(
+        (), description="Seeds of the noise that is mixed in; one per take, or none."
+    )
+    retake_variance: float = Field(
+        0.0, description="How much of that noise: 0 none, 1 nothing else."
+    )
     track_name: str = Field("", description="Track to add (lego) or to take out (extract).")
     track_classes: tuple[str, ...] = Field((), description="Tracks to add (complete).")
     use_tiled_decode: bool = Field(
@@ -119,6 +141,14 @@ class DecodeParameters(BaseModel):
     )
     audio_format: AudioFormatName = Field("mp3", description="File type of the takes.")
     model: str = Field("", description="Decoder model that the job needs; empty: any.")
+
+    @property
+    def shows_window(self) -> bool:
+        """Whether the model is shown where the window is: if nothing was asked, in all cases except
+        a repaint that is not aggressive, as upstream's clients have it."""
+        if self.chunk_mask_mode is not None:
+            return self.chunk_mask_mode == "explicit"
+        return self.task != "repaint" or self.repaint_mode == "aggressive"
 
     @property
     def uses_heun(self) -> bool:
@@ -242,7 +272,10 @@ class DecoderEngine(Protocol):
         ...
 
 
-SOURCE_TASKS = frozenset({"cover", "repaint", "lego", "extract", "complete"})
+SOURCE_TASKS = frozenset({"cover", "cover-nofsq", "repaint", "lego", "extract", "complete"})
+
+
+COVER_TASKS = frozenset({"cover", "cover-nofsq"})
 
 
 WINDOW_TASKS = frozenset({"repaint", "lego"})

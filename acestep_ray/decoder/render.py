@@ -58,11 +58,12 @@ class Rendering:
 
     def _only(self, index: int) -> DecodeRequest:
         """The request for one of its takes."""
-        codes = self._request.codes
+        codes, retakes = self._request.codes, self._request.retake_seeds
         return self._request.model_copy(
             update={
                 "seeds": (self._request.seeds[index],),
                 "codes": (codes[index],) if len(codes) > 1 else codes,
+                "retake_seeds": retakes[index : index + 1],
             }
         )
 

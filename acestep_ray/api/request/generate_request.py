@@ -10,7 +10,7 @@ another name, that is the ``alias``. A parameter of the language model has its n
 new parameter needs no alias.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from annotated_types import Ge, Le, MaxLen
 from pydantic import BeforeValidator, ConfigDict, Field
@@ -29,7 +29,7 @@ from acestep_ray.api.request.field_values import (
 )
 from acestep_ray.api.request.song_fields import SongFields
 from acestep_ray.api.request.sound_fields import SoundFields
-from acestep_ray.decoder.protocol import TASKS, Task
+from acestep_ray.decoder.protocol import TASKS, ChunkMaskMode, RepaintMode, Task
 from acestep_ray.jobs.events import EventKind
 from acestep_ray.jobs.webhook import WEBHOOK_KINDS
 
@@ -93,10 +93,12 @@ class GenerateRequest(SoundFields, SongFields):
     task: Annotated[Task, choice(*TASKS)] = Field(
         "text2music",
         alias="task_type",
-        description="What to do. lego, extract and complete need a base model.",
+        description="What to do. cover-nofsq is a cover that follows its source itself instead of "
+        "what audio codes keep of it. lego, extract and complete need a base model.",
         examples=["text2music"],
         json_schema_extra=legal(
-            "text2music, cover or repaint; with a base model also lego, extract or complete"
+            "text2music, cover, cover-nofsq or repaint; with a base model also lego, extract or "
+            "complete"
         ),
     )
     instruction: Annotated[str, MaxLen(4000), TEXT] = Field(
@@ -130,6 +132,34 @@ class GenerateRequest(SoundFields, SongFields):
         alias="audio_cover_strength",
         description="Share of the steps that follow the source or the codes.",
         examples=[1.0],
+        json_schema_extra=legal("a number from 0 to 1"),
+    )
+    repaint_mode: Annotated[RepaintMode, choice(*get_args(RepaintMode))] = Field(
+        "balanced",
+        description="How closely a repaint keeps to its source while it is made: all the time "
+        "(conservative), in the first steps (balanced), or not at all (aggressive). Outside the "
+        "window the result is the source in every mode.",
+        examples=["balanced"],
+        json_schema_extra=legal("conservative, balanced or aggressive"),
+    )
+    repaint_strength: Annotated[float, Ge(0), Le(1), REAL] = Field(
+        0.5,
+        description="How free a balanced repaint is: 0 as conservative, 1 free.",
+        examples=[0.5],
+        json_schema_extra=legal("a number from 0 to 1"),
+    )
+    chunk_mask_mode: Annotated[ChunkMaskMode, choice(*get_args(ChunkMaskMode))] | None = Field(
+        None,
+        description="Whether the model is shown the window (explicit), or that everything may "
+        "change (auto). null: auto for a conservative or balanced repaint, otherwise explicit.",
+        examples=["explicit"],
+        json_schema_extra=legal("auto or explicit, or null"),
+    )
+    cover_noise_strength: Annotated[float, Ge(0), Le(1), REAL] = Field(
+        0.0,
+        description="How much of the source, or of the codes' sound, is in the noise at the "
+        "beginning. The steps for more noise than that are left out.",
+        examples=[0.0],
         json_schema_extra=legal("a number from 0 to 1"),
     )
     codes: Annotated[

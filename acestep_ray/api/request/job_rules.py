@@ -15,7 +15,12 @@ from acestep_ray.api.request.validation import (
     shown_names,
 )
 from acestep_ray.decoder.instruction import own_instruction
-from acestep_ray.decoder.protocol import SOURCE_TASKS, WINDOW_TASKS, DecodeParameters
+from acestep_ray.decoder.protocol import (
+    COVER_TASKS,
+    SOURCE_TASKS,
+    WINDOW_TASKS,
+    DecodeParameters,
+)
 from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.jobs.webhook import Webhook
 from acestep_ray.planner.metadata import DURATION_RANGE
@@ -101,6 +106,7 @@ class _Admission:
                 "codes": codes,
                 "steps": self.steps,
                 "seeds": self.seeds(takes),
+                "retake_seeds": self.retake_seeds(takes),
                 "model": model,
             }
         )
@@ -132,7 +138,7 @@ class _Admission:
         if request.infer_type == "dit":
             self.found.warn("audio_code_string is not used with infer_type dit.")
             return ()
-        if request.task not in ("text2music", "cover"):
+        if request.task != "text2music" and request.task not in COVER_TASKS:
             self.found.warn(f"audio_code_string is not used for {request.task}.")
             return ()
         return request.codes
@@ -198,6 +204,21 @@ class _Admission:
             return fix_seeds(request.seed, takes)
         return fix_seeds((RANDOM,), takes)
 
+    def retake_seeds(self, takes: int) -> tuple[int, ...]:
+        """The seeds of the noise that is mixed in; none if nothing of it is."""
+        request = self.request
+        if request.retake_variance == 0:
+            if "retake_seed" in self.sent:
+                self.found.warn("retake_seed is not used: retake_variance is 0.")
+            return ()
+        if len(request.retake_seed) not in (1, takes):
+            self.found.refuse(
+                "retake_seed",
+                f"retake_seed lists {len(request.retake_seed)} seeds, but there are {takes} takes; "
+                "give one seed, or one a take.",
+            )
+        return fix_seeds(request.retake_seed, takes)
+
     def source(self, codes: tuple[tuple[int, ...], ...]) -> bool:
         """Whether the source audio must be read."""
         task = self.request.task
@@ -211,7 +232,7 @@ class _Admission:
             return False
         named = {"src_audio", "src_job_id", "src_take"} & self.found.errors.keys()
         if not self.has_source and not named:
-            codes_too = ", or audio_code_string" if task == "cover" else ""
+            codes_too = ", or audio_code_string" if task in COVER_TASKS else ""
             self.found.refuse(
                 "src_audio_path",
                 f"task_type {task} needs source audio: the file src_audio of a multipart form, "
@@ -288,7 +309,11 @@ class _Admission:
         uses = {
             "repainting_start": task in WINDOW_TASKS,
             "repainting_end": task in WINDOW_TASKS,
-            "audio_cover_strength": task == "cover" or plans_codes,
+            "repaint_mode": task == "repaint",
+            "repaint_strength": task == "repaint",
+            "chunk_mask_mode": task in WINDOW_TASKS,
+            "audio_cover_strength": task in COVER_TASKS or plans_codes,
+            "cover_noise_strength": task in SOURCE_TASKS or plans_codes,
             "track_name": task in ("lego", "extract"),
             "track_classes": task == "complete",
             "infer_type": task == "text2music" or codes,

@@ -11,13 +11,40 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from acestep_ray.api.request.coercion import FLAG, REAL, choice
 from acestep_ray.api.request.field_schema import FLAG_WORDS, any_of, legal
-from acestep_ray.api.request.field_values import read_timesteps
+from acestep_ray.api.request.field_values import MAX_SEED, read_seed, read_timesteps
 from acestep_ray.decoder.protocol import DcwMode, DcwWavelet, InferMethod, SamplerMode
 
 
 class SoundFields(BaseModel):
-    """The steps, their guidance, their correction (DCW), and the final latents."""
+    """The noise, the steps, their guidance, their correction (DCW), and the final latents."""
 
+    retake_seed: Annotated[
+        tuple[int, ...],
+        BeforeValidator(read_seed),
+        any_of(
+            {"type": "integer", "minimum": -1, "maximum": MAX_SEED},
+            {"type": "string"},
+            {"type": "array", "items": {"type": "integer", "minimum": -1, "maximum": MAX_SEED}},
+        ),
+    ] = Field(
+        (-1,),
+        description="Seed of other noise that is mixed into that of seed, for a take that is a "
+        "little different; needs retake_variance. Several takes and -1 as for seed. The seeds used "
+        "come back in retake_seed_value.",
+        examples=[777],
+        json_schema_extra=legal(
+            f"a whole number from 0 to {MAX_SEED}, or -1 for random; or one for each take, as a "
+            "list or with commas between, at most {batch_size}",
+            default=-1,
+        ),
+    )
+    retake_variance: Annotated[float, Ge(0), Le(1), REAL] = Field(
+        0.0,
+        description="How much of the noise is that of retake_seed: 0 nothing, 0.05 to 0.15 a "
+        "little, 1 everything.",
+        examples=[0.1],
+        json_schema_extra=legal("a number from 0 to 1"),
+    )
     infer_method: Annotated[InferMethod, choice(*get_args(InferMethod))] = Field(
         "ode",
         description="How the steps are made: along the model's velocity (ode), or each to the "

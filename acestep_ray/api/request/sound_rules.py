@@ -21,6 +21,9 @@ def check_sound(
     """Warn of values that are not used by a decoder, and refuse those that it cannot use."""
     _check_steps(request, sent, decoder, found)
     _check_dcw(request, sent, decoder, found)
+    strength = request.task == "repaint" and "repaint_strength" in sent
+    if strength and request.repaint_mode != "balanced":
+        found.warn("repaint_strength is not used: it is for repaint_mode balanced.")
 
 
 def _check_steps(

@@ -28,10 +28,6 @@ _ZERO = frozenset({"0", "0.0"})
 IGNORED: Mapping[str, frozenset[str] | None] = {
     "guidance_variant": frozenset({"apg_classic"}),
     "guidance_params": frozenset(),
-    "repaint_mode": frozenset({"aggressive"}),
-    "repaint_strength": frozenset(),
-    "chunk_mask_mode": frozenset({"explicit"}),
-    "cover_noise_strength": _ZERO,
     "constrained_decoding": TRUE,
     # These have no effect in the reference server either.
     "repaint_latent_crossfade_frames": _ANY,

@@ -116,6 +116,7 @@ def _result(job_id: str, spec: JobSpec, result: JobResult, context: Links) -> Re
         generation_info=result.generation_info,
         status_message=SUCCEEDED,
         seed_value=",".join(str(take.seed) for take in takes),
+        retake_seed_value=",".join(map(str, spec.decode.retake_seeds)) or None,
         metas=_metas(spec, result, plan) if plan else {},
         bpm=(spec.decode.bpm or plan.metadata.bpm) if plan else None,
         duration=result.duration if plan else None,

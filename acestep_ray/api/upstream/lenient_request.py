@@ -128,7 +128,7 @@ def _for_task(fields: dict[str, object]) -> dict[str, object]:
     tasks = [level[name] for level in levels for name in _TASK if name in level]
     task = str(tasks[0]).strip().lower() if tasks else "text2music"
     unheard = (frozenset() if task in WINDOW_TASKS else _FOR_WINDOWS) | (
-        frozenset() if task == "cover" else _FOR_COVERS
+        _FOR_COVERS if task == "text2music" else frozenset()
     )
     return {name: value for name, value in fields.items() if name not in unheard}
 

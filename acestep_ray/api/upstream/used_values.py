@@ -39,6 +39,7 @@ def used_instead(
         return used(values[name])
     others = {
         "seed": "Seeds are drawn.",
+        "retake_seed": "Seeds are drawn.",
         "repainting_end": "The end of the source is used.",
         "webhook_url": "No messages are sent.",
     }

@@ -16,7 +16,7 @@ from acestep_ray.decoder.checkpoints.weights import compare, fill
 from acestep_ray.decoder.protocol import TASKS, Task
 from acestep_ray.errors import CheckpointError
 
-OTHER_TASKS: tuple[Task, ...] = ("text2music", "cover", "repaint")
+OTHER_TASKS: tuple[Task, ...] = ("text2music", "cover", "cover-nofsq", "repaint")
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from acestep_ray.decoder.diffusers.device import (
     wait_for,
 )
 from acestep_ray.decoder.diffusers.job import PreparedDecode, prepare
-from acestep_ray.decoder.diffusers.loop import Sampling, denoise
-from acestep_ray.decoder.diffusers.noise import Noise
+from acestep_ray.decoder.diffusers.loop import denoise
+from acestep_ray.decoder.diffusers.noise import Noise, mixed
 from acestep_ray.decoder.protocol import (
     DecoderDescription,
     DecodeRequest,
@@ -148,8 +148,13 @@ class DiffusersDecoder:
     def _denoise(self, job: PreparedDecode, report: Report) -> torch.Tensor:
         """Latents [takes, frames, channels], without the frames that were added for the model."""
         request = job.request
-        sampling = Sampling.of(self._pipeline, request)
-        noise = self._noise(job)
+        sampling, canvas = job.sampling, job.canvas
+        noise = self._noise(job, request.seeds)
+        first_noise = noise.draw()
+        if request.retake_variance > 0:
+            other = self._noise(job, request.retake_seeds).draw()
+            first_noise = mixed(first_noise, other, request.retake_variance)
+        late = request.cover_noise_strength > 0
 
         def after_step(step: int) -> None:
             wait_for(self._device)
@@ -158,20 +163,22 @@ class DiffusersDecoder:
         report("diffusion", 0, sampling.steps)
         latents = denoise(
             self._pipeline,
-            noise.draw(),
+            first_noise,
             job.condition,
             sampling,
+            start=canvas.begin if late else None,
+            kept=canvas.repainted.kept if canvas.repainted else None,
             after_step=after_step,
             new_noise=noise.draw,
-        )[:, : job.canvas.frames]
+        )[:, : canvas.frames]
         if (request.latent_rescale, request.latent_shift) != (1, 0):
             latents = latents * request.latent_rescale + request.latent_shift
         return latents
 
-    def _noise(self, job: PreparedDecode) -> Noise:
+    def _noise(self, job: PreparedDecode, seeds: tuple[int, ...]) -> Noise:
         frames, channels = job.canvas.context.shape[1:]
         dtype = self._pipeline.transformer.dtype
-        return Noise(job.request.seeds, frames, channels // 2, self._device, dtype)
+        return Noise(seeds, frames, channels // 2, self._device, dtype)
 
     @torch.inference_mode()
     def _decode(
@@ -196,7 +203,7 @@ class DiffusersDecoder:
                 f"The model's numbers overflowed in {self._pipeline.transformer.dtype}."
             ) from error
         padded = repainted.padded.T.to("cpu").contiguous().numpy()
-        return repainted.window.splice(padded, samples)
+        return repainted.window.splice(padded, samples, repainted.kept.style.fade)
 
     def _warm_up(self) -> None:
         """Run a short job, so that the first real job finds kernels chosen and memory allocated."""

@@ -8,6 +8,7 @@ from diffusers import AceStepPipeline
 from acestep_ray.decoder.diffusers.audio import is_silent, to_48k_stereo
 from acestep_ray.decoder.diffusers.conditions import encode_conditions, encode_timbre
 from acestep_ray.decoder.diffusers.decode import TILE
+from acestep_ray.decoder.diffusers.loop import Sampling
 from acestep_ray.decoder.diffusers.prompt import Prompt, task_instruction, text2music_instruction
 from acestep_ray.decoder.diffusers.tasks import Canvas, canvas_for, silent_context
 from acestep_ray.decoder.diffusers.velocity import Condition
@@ -21,6 +22,7 @@ class PreparedDecode:
 
     request: DecodeRequest
     canvas: Canvas
+    sampling: Sampling
     first: Condition
     then: Condition | None
     """The condition after ``switch`` steps; None: no change."""
@@ -62,8 +64,9 @@ def prepare(
     first = Condition(encode_conditions(pipeline, prompt, timbre), canvas.context)
     then = None
     # A cover follows its source for this share of the steps, and then only the text.
-    switch = int(request.steps * request.cover_strength)
-    if canvas.cover and switch < request.steps:
+    sampling = Sampling.of(pipeline, request, has_source=canvas.begin is not None)
+    switch = int(sampling.steps * request.cover_strength)
+    if canvas.cover and switch < sampling.steps:
         prompt = Prompt.of(request, text2music_instruction(), canvas.seconds)
         then = Condition(
             encode_conditions(pipeline, prompt, timbre), silent_context(pipeline, canvas.frames)
@@ -72,4 +75,4 @@ def prepare(
         longest = whole_frames / FRAMES_PER_SECOND
         warnings.append(f"Pieces longer than {longest:g} s are always decoded in tiles.")
     tiled = canvas.frames > TILE and (request.use_tiled_decode or canvas.frames > whole_frames)
-    return PreparedDecode(request, canvas, first, then, switch, tiled, tuple(warnings))
+    return PreparedDecode(request, canvas, sampling, first, then, switch, tiled, tuple(warnings))

@@ -13,7 +13,8 @@ import torch
 from diffusers import AceStepPipeline
 
 from acestep_ray.decoder.diffusers.dcw import Dcw
-from acestep_ray.decoder.diffusers.schedule import times_of
+from acestep_ray.decoder.diffusers.kept_source import KeptSource
+from acestep_ray.decoder.diffusers.schedule import late_start, times_of
 from acestep_ray.decoder.diffusers.velocity import Condition, Guidance, Velocity
 from acestep_ray.decoder.protocol import DecodeParameters
 
@@ -24,6 +25,8 @@ class Sampling:
 
     times: torch.Tensor
     """Of the steps, and the 0 in which they end, [steps + 1], float32 on the CPU."""
+    levels: tuple[float, ...]
+    """How much noise is left after each step, 0 to 1."""
     guidance: Guidance
     dcw: Dcw | None = None
     """How the latents are corrected after each step; None: they are not."""
@@ -33,10 +36,22 @@ class Sampling:
     """Whether each step goes to the predicted music and back to new noise."""
 
     @classmethod
-    def of(cls, pipeline: AceStepPipeline, request: DecodeParameters) -> "Sampling":
-        """That of a request."""
+    def of(
+        cls, pipeline: AceStepPipeline, request: DecodeParameters, *, has_source: bool
+    ) -> "Sampling":
+        """That of a request. ``has_source``: whether the steps can begin with a source."""
+        times = times_of(pipeline, request.steps, request.shift, request.timesteps)
+        levels = times[1:].tolist()
+        sde = request.infer_method == "sde"
+        if has_source and request.cover_noise_strength > 0:
+            skipped = late_start(times, request.cover_noise_strength)
+            times, levels = times[skipped:], levels[skipped:]
+        elif sde and not pipeline.is_turbo:
+            # As in upstream: whatever the schedule is, the noise falls by equal parts.
+            levels = [1 - (step + 1) / len(levels) for step in range(len(levels))]
         return cls(
-            times_of(pipeline, request.steps, request.shift, request.timesteps),
+            times,
+            tuple(levels),
             Guidance(
                 request.guidance_scale,
                 request.cfg_interval,
@@ -46,7 +61,7 @@ class Sampling:
             ),
             Dcw.of(request, turbo=pipeline.is_turbo),
             heun=request.uses_heun,
-            sde=request.infer_method == "sde",
+            sde=sde,
         )
 
     @property
@@ -61,11 +76,15 @@ def denoise(
     condition_of: Callable[[int], Condition],
     sampling: Sampling,
     *,
+    start: torch.Tensor | None,
+    kept: KeptSource | None,
     after_step: Callable[[int], None],
     new_noise: Callable[[], torch.Tensor],
 ) -> torch.Tensor:
     """Latents from ``noise``, both [takes, frames, channels].
 
+    ``start``: latents that are in the noise from the beginning, as much as the first time says;
+    None: noise alone. ``kept``: the source around a repainted window; None: there is none.
     ``condition_of(step)`` counts from 0, ``after_step`` gets 1 to the number of steps; its
     exceptions are passed on. ``new_noise`` returns other noise of the same shape; it is called with
     ``sde`` only, once per step except the last.
@@ -73,17 +92,20 @@ def denoise(
     times, steps = sampling.times, sampling.steps
     velocity = Velocity(pipeline, sampling.guidance)
     latents = noise
+    if start is not None:
+        latents = _to_noise(start, float(times[0]), noise)
+    injected = kept.injected_steps(steps) if kept else 0
     for step in range(steps):
         condition = condition_of(step)
         time, after = float(times[step]), float(times[step + 1])
+        level = sampling.levels[step]
         before = latents
         first = velocity.first(before, time, condition)
         used = first
         if sampling.sde:
-            if not pipeline.is_turbo:
-                # As in upstream: whatever the schedule is, the noise falls by equal parts.
-                after = 1 - (step + 1) / steps
-            latents = _to_noise(_moved(before, first, -time), after, new_noise)
+            latents = _moved(before, first, -time)
+            if level > 0:
+                latents = _to_noise(latents, level, new_noise())
         else:
             by = times[step + 1] - times[step]
             # A turbo model is not asked at t = 0, for which it was not made.
@@ -94,8 +116,11 @@ def denoise(
         velocity.before = used
         if sampling.dcw is not None:
             latents = sampling.dcw.correct(latents, before - first * time, time)
+        # A turbo model's last step stays as it is, in upstream too.
+        if kept and step < injected and not (pipeline.is_turbo and step == steps - 1):
+            latents = kept.inject(latents, noise, level)
         after_step(step + 1)
-    return latents
+    return kept.blend(latents) if kept else latents
 
 
 def _moved(latents: torch.Tensor, velocity: torch.Tensor, by: torch.Tensor | float) -> torch.Tensor:
@@ -103,8 +128,6 @@ def _moved(latents: torch.Tensor, velocity: torch.Tensor, by: torch.Tensor | flo
     return (latents.float() + by * velocity).to(velocity.dtype)
 
 
-def _to_noise(
-    clean: torch.Tensor, time: float, new_noise: Callable[[], torch.Tensor]
-) -> torch.Tensor:
-    """``clean`` latents with so much new noise that they are at ``time``."""
-    return clean if time == 0 else time * new_noise() + (1 - time) * clean
+def _to_noise(clean: torch.Tensor, time: float, noise: torch.Tensor) -> torch.Tensor:
+    """``clean`` latents with so much noise that they are at ``time``."""
+    return time * noise + (1 - time) * clean

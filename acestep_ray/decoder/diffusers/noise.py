@@ -1,5 +1,6 @@
 """The noise of a job's takes."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -35,3 +36,9 @@ class Noise:
                 for generator in self._generators
             ]
         )
+
+
+def mixed(noise: torch.Tensor, other: torch.Tensor, variance: float) -> torch.Tensor:
+    """Noise with ``variance`` (0 to 1) of another in it, of the same strength as both."""
+    angle = variance * math.pi / 2
+    return math.cos(angle) * noise + math.sin(angle) * other

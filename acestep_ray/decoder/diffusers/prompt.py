@@ -7,7 +7,7 @@ from diffusers import AceStepPipeline
 from diffusers.pipelines.ace_step.pipeline_ace_step import SFT_GEN_PROMPT
 
 from acestep_ray.decoder.instruction import own_instruction
-from acestep_ray.decoder.protocol import DecodeRequest
+from acestep_ray.decoder.protocol import COVER_TASKS, DecodeRequest
 
 TEXT_TOKENS = 256
 LYRIC_TOKENS = 2048
@@ -96,7 +96,7 @@ def task_instruction(request: DecodeRequest) -> str:
     if own and not (request.codes and request.task == "text2music"):
         return own
     instruction: str = AceStepPipeline._get_task_instruction(
-        "cover" if request.codes else request.task,
+        "cover" if request.codes or request.task in COVER_TASKS else request.task,
         request.track_name or None,
         list(request.track_classes) or None,
     )

@@ -30,5 +30,12 @@ def times_of(
     return torch.cat([times, torch.zeros(1)])
 
 
+def late_start(times: torch.Tensor, strength: float) -> int:
+    """The first step that a cover makes which begins with so much of its source, 0 to 1: the one
+    whose time is nearest to 1 - strength, the earlier one of two that are equally near."""
+    distances = [abs(float(time) - (1 - strength)) for time in times[:-1]]
+    return distances.index(min(distances))
+
+
 def _nearest(time: float) -> float:
     return min(TURBO_TIMES, key=lambda known: abs(known - time))

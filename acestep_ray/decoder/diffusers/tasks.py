@@ -6,8 +6,10 @@ import torch
 from diffusers import AceStepPipeline
 
 from acestep_ray.decoder.diffusers.audio import encode, is_silent
+from acestep_ray.decoder.diffusers.kept_source import KeptSource
 from acestep_ray.decoder.diffusers.window import Window
-from acestep_ray.decoder.protocol import DecodeRequest, DecoderError
+from acestep_ray.decoder.protocol import COVER_TASKS, DecodeRequest, DecoderError
+from acestep_ray.decoder.repaint_style import RepaintStyle
 from acestep_ray.timebase import (
     FRAMES_PER_SECOND,
     SAMPLE_RATE,
@@ -26,6 +28,8 @@ class Repainted:
     window: Window
     padded: torch.Tensor
     """With silence added for outpainting, [2, samples]."""
+    kept: KeptSource
+    """The same as latents."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,9 @@ class Canvas:
     seconds: float
     """The length that the prompt names: the result's, but for outpainting the source's, as in
     upstream."""
+    begin: torch.Tensor | None
+    """Latents that ``cover_noise_strength`` mixes into the noise, [1 or takes, frames, channels];
+    None: there are none."""
     cover: bool
     """Whether the source is a melody to follow, as far as ``cover_strength`` specifies."""
     repainted: Repainted | None = None
@@ -55,7 +62,11 @@ def canvas_for(
         if frames < 1:
             raise DecoderError(f"{request.seconds:g} s is shorter than one frame (40 ms).")
         return Canvas(
-            silent_context(pipeline, frames), frames, frames / FRAMES_PER_SECOND, cover=False
+            silent_context(pipeline, frames),
+            frames,
+            frames / FRAMES_PER_SECOND,
+            begin=None,
+            cover=False,
         )
     if source is None:
         raise DecoderError(f"The task {request.task} needs source audio.")
@@ -65,10 +76,15 @@ def canvas_for(
         return _window_canvas(pipeline, request, source)
     frames = source.shape[-1] // SAMPLES_PER_FRAME
     latents = _source_latents(pipeline, source, frames)
-    if request.task == "cover":
-        latents = _as_codes_and_back(pipeline, latents)
-    seconds = frames / FRAMES_PER_SECOND
-    return Canvas(_with_mask(latents), frames, seconds, cover=request.task == "cover")
+    # What a cover begins with is its source, also if it follows only what the codes keep of it.
+    heard = _as_codes_and_back(pipeline, latents) if request.task == "cover" else latents
+    return Canvas(
+        _with_mask(heard),
+        frames,
+        frames / FRAMES_PER_SECOND,
+        begin=latents,
+        cover=request.task in COVER_TASKS,
+    )
 
 
 def silent_context(pipeline: AceStepPipeline, frames: int) -> torch.Tensor:
@@ -87,11 +103,18 @@ def _window_canvas(
     mask[:, window.first : window.last] = 1
     repainted = None
     if request.task == "repaint":
+        kept = KeptSource(latents, window, RepaintStyle.of(request))
+        repainted = Repainted(window, padded, kept)
         latents = torch.where(mask > 0, _silence(pipeline, latents.shape[1]), latents)
-        repainted = Repainted(window, padded)
-    context = torch.cat([latents, mask], dim=-1)
-    seconds = source.shape[-1] / SAMPLE_RATE
-    return Canvas(context, window.frames, seconds, cover=False, repainted=repainted)
+    shown = mask if request.shows_window else torch.ones_like(mask)
+    return Canvas(
+        torch.cat([latents, shown], dim=-1),
+        window.frames,
+        source.shape[-1] / SAMPLE_RATE,
+        begin=latents,
+        cover=False,
+        repainted=repainted,
+    )
 
 
 def _codes_canvas(pipeline: AceStepPipeline, codes: tuple[tuple[int, ...], ...]) -> Canvas:
@@ -115,8 +138,9 @@ def _codes_canvas(pipeline: AceStepPipeline, codes: tuple[tuple[int, ...], ...])
         batch_size=len(codes),
         audio_codes=["".join(f"<|audio_code_{code}|>" for code in row) for row in codes],
     )
+    latents = _lengthened(pipeline, latents)
     seconds = frames / FRAMES_PER_SECOND
-    return Canvas(_with_mask(_lengthened(pipeline, latents)), frames, seconds, cover=True)
+    return Canvas(_with_mask(latents), frames, seconds, begin=latents, cover=True)
 
 
 def _source_latents(pipeline: AceStepPipeline, source: torch.Tensor, frames: int) -> torch.Tensor:

@@ -8,9 +8,6 @@ import torch
 from acestep_ray.decoder.protocol import DecoderError
 from acestep_ray.timebase import SAMPLE_RATE, SAMPLES_PER_FRAME, Samples
 
-CROSSFADE = 1440
-"""Longest crossfade at an edge of the window, samples (30 ms); it is inside the window."""
-
 
 @dataclass(frozen=True)
 class Window:
@@ -65,9 +62,9 @@ class Window:
         after = self._padded - self.lead - self.source
         return torch.nn.functional.pad(source, (self.lead, after))
 
-    def splice(self, padded: Samples, fresh: Samples) -> Samples:
+    def splice(self, padded: Samples, fresh: Samples, longest_fade: int) -> Samples:
         """Insert ``fresh``, the latent frames ``first`` to ``last`` as audio, into the padded
-        source.
+        source, with crossfades of at most so many samples, which are inside the window.
 
         Both [samples, 2] at 48 kHz, in [-1, 1]. Outside the window the result [frames * 1920, 2]
         holds exactly the source's samples.
@@ -82,7 +79,7 @@ class Window:
         out[begin:end] = music
         # At an edge of the result, and where the window reaches beyond the source, there is nothing
         # to fade from.
-        longest = min(CROSSFADE, (end - begin) // 2)
+        longest = min(longest_fade, (end - begin) // 2)
         if fade := min(longest, self.lead + self.source - begin) if begin > 0 else 0:
             rise = _ramp(fade)
             out[begin : begin + fade] = music[:fade] * rise + inside[:fade] * (1 - rise)

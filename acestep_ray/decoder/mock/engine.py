@@ -15,6 +15,7 @@ from acestep_ray.decoder.mock.render import render
 from acestep_ray.decoder.mock.repaint import splice, window_of
 from acestep_ray.decoder.mock.song import compose
 from acestep_ray.decoder.protocol import (
+    COVER_TASKS,
     DecoderDescription,
     DecodeRequest,
     DecoderError,
@@ -24,6 +25,7 @@ from acestep_ray.decoder.protocol import (
     Sources,
     Task,
 )
+from acestep_ray.decoder.repaint_style import RepaintStyle
 from acestep_ray.settings import Mock
 from acestep_ray.timebase import (
     FRAMES_PER_CODE,
@@ -33,14 +35,15 @@ from acestep_ray.timebase import (
     frames_of_seconds,
 )
 
-TASKS: tuple[Task, ...] = ("text2music", "repaint", "cover")
+TASKS: tuple[Task, ...] = ("text2music", "repaint", "cover", "cover-nofsq")
 
 
 class MockDecoder:
     """A synthesiser that presents itself as a turbo model.
 
     It uses caption, lyrics, bpm, key, time signature, seed, length, codes, source and reference;
-    steps only take time (``mock.step_seconds`` each); guidance and shift change nothing. The same
+    steps only take time (``mock.step_seconds`` each); guidance, shift, samplers, corrections and
+    retakes change nothing. Of ``repaint_mode`` only the crossfade at the edges is heard. The same
     request and seed give the same samples, bit for bit.
     """
 
@@ -97,7 +100,7 @@ class _Job:
         if request.task not in TASKS:
             raise DecoderError(f"This model does not do {request.task}.")
         source = None
-        if request.task == "repaint" or (request.task == "cover" and not request.codes):
+        if request.task == "repaint" or (request.task in COVER_TASKS and not request.codes):
             if sources.source is None:
                 raise DecoderError(f"The task {request.task} needs source audio.")
             source = resample(sources.source[:, :2], sources.source_rate, SAMPLE_RATE)
@@ -144,7 +147,8 @@ class _Job:
         except ValueError as error:
             raise DecoderError(str(error)) from error
         song = compose(request, seed, codes, window.total, self.tilt)
-        return splice(source, render(song, window.begin, window.end, tick), window)
+        music = render(song, window.begin, window.end, tick)
+        return splice(source, music, window, RepaintStyle.of(request).fade)
 
 
 def _fade_out(music: Samples) -> None:

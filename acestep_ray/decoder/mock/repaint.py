@@ -8,9 +8,6 @@ from acestep_ray.audio.level import peak_of
 from acestep_ray.decoder.mock.loudness import amplify, rms
 from acestep_ray.timebase import SAMPLE_RATE, SAMPLES_PER_FRAME, Samples
 
-CROSSFADE = 1440
-"""Longest crossfade at an edge of the window, samples (30 ms); it is inside the window."""
-
 _NEARBY = 3 * SAMPLE_RATE
 _USUAL_RMS = 0.1  # -20 dBFS, used if the source is silent
 _CEILING = 0.98
@@ -48,8 +45,9 @@ def window_of(start: float, end: float | None, source: int) -> Window:
     return window
 
 
-def splice(source: Samples, music: Samples, window: Window) -> Samples:
-    """Insert ``music`` [window's samples, 2] into ``source`` [samples, 2], at the source's level.
+def splice(source: Samples, music: Samples, window: Window, longest_fade: int) -> Samples:
+    """Insert ``music`` [window's samples, 2] into ``source`` [samples, 2], at the source's level,
+    with crossfades of at most so many samples, which are inside the window.
 
     Outside the window the result [window.total, 2] holds exactly the source's samples. ``music`` is
     scaled in place.
@@ -64,7 +62,7 @@ def splice(source: Samples, music: Samples, window: Window) -> Samples:
     frames = -(-len(music) // SAMPLES_PER_FRAME)
     amplify(music, np.linspace(first, last, frames) / max(rms(music), 1e-9))
     music *= np.float32(min(1.0, _CEILING / max(peak_of(music), 1e-9)))
-    fade = min(CROSSFADE, len(music) // 4)
+    fade = min(longest_fade, len(music) // 4)
     ramp = (np.arange(fade, dtype=np.float32) + np.float32(0.5)) / np.float32(max(1, fade))
     rise = ramp[:, np.newaxis]
     # At an edge of the result there is nothing to fade from.

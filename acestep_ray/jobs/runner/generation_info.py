@@ -51,6 +51,15 @@ def _sound(request: DecodeRequest, *, turbo: bool) -> str:
         parts.append(f"Velocity EMA factor: {request.velocity_ema_factor:g}")
     if (request.latent_rescale, request.latent_shift) != (1, 0):
         parts.append(f"Latents: times {request.latent_rescale:g} plus {request.latent_shift:g}")
+    if request.task == "repaint":
+        balanced = request.repaint_mode == "balanced"
+        strength = f" {request.repaint_strength:g}" if balanced else ""
+        parts.append(f"Repaint: {request.repaint_mode}{strength}")
+    if request.cover_noise_strength:
+        parts.append(f"Cover noise: {request.cover_noise_strength:g}")
+    if request.retake_variance:
+        seeds = ",".join(map(str, request.retake_seeds))
+        parts.append(f"Retake: {request.retake_variance:g} of seeds {seeds}")
     return ", ".join(parts)
 
 

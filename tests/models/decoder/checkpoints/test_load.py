@@ -128,7 +128,7 @@ def test_info_of_turbo(upstream: Path, loaded: Any) -> None:
     info = loaded(upstream, "acestep-v15-turbo", torch.bfloat16).info
     assert (info.name, info.layout) == ("acestep-v15-turbo", "upstream")
     assert info.turbo and info.has_audio_tokenizer
-    assert info.tasks == ("text2music", "cover", "repaint")
+    assert info.tasks == ("text2music", "cover", "cover-nofsq", "repaint")
 
 
 def test_info_of_base(base: Path, loaded: Any) -> None:
@@ -144,7 +144,7 @@ def test_sft_models_know_three_tasks(tmp_path: Path, upstream: Path) -> None:
     shutil.copytree(upstream / "acestep-v15-base", tmp_path / "acestep-v15-sft")
     info = load(tmp_path, "", "cpu", torch.bfloat16).info
     assert not info.turbo
-    assert info.tasks == ("text2music", "cover", "repaint")
+    assert info.tasks == ("text2music", "cover", "cover-nofsq", "repaint")
 
 
 @pytest.mark.parametrize("layout", ["upstream", "diffusers"])
@@ -155,7 +155,7 @@ def test_without_audio_tokenizer_songs_but_no_covers(
     model = make_tiny_checkpoint(tmp_path / "m", layout, audio_tokenizer=False)
     without = load(tmp_path / "m", "", "cpu", torch.bfloat16)
     assert not without.info.has_audio_tokenizer
-    assert without.info.tasks == ("text2music", "repaint")
+    assert without.info.tasks == ("text2music", "cover-nofsq", "repaint")
     assert generate(without.pipeline, num_inference_steps=1).isfinite().all()
     with pytest.raises(CheckpointError) as caught:
         without.require_audio_tokenizer()

@@ -4,6 +4,7 @@ It shares nothing with the engine but the model: a mistake in one is not in the 
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -116,6 +117,33 @@ def limited(x: Numbers, velocity: Numbers, threshold: float) -> Numbers:
     return out
 
 
+@dataclass
+class Kept:
+    """A repaint's source: its latents [1, frames, 64], the window in frames, and in how many steps
+    it is put back."""
+
+    latents: Numbers
+    first: int
+    last: int
+    injected: int
+
+    def put_back(self, x: Numbers, noise: Numbers, t: float) -> Numbers:
+        out = x.copy()
+        for frame in range(x.shape[1]):
+            if not self.first <= frame < self.last:
+                out[:, frame] = t * noise[:, frame] + (1 - t) * self.latents[:, frame]
+        return out
+
+    def blended(self, x: Numbers, ramp: int) -> Numbers:
+        """The final latents: m of them and 1 - m of the source's."""
+        out = x.copy()
+        for frame in range(x.shape[1]):
+            outside = max(self.first - frame, frame - self.last + 1, 0)
+            m = max(0.0, 1 - outside / (ramp + 1))
+            out[:, frame] = m * x[:, frame] + (1 - m) * self.latents[:, frame]
+        return out if ramp else x
+
+
 def sampled(
     asked: DecodeRequest,
     noise: Numbers,
@@ -124,13 +152,16 @@ def sampled(
     *,
     without_text: Model | None = None,
     more_noise: list[Numbers] | None = None,
+    start: Numbers | None = None,
+    kept: Kept | None = None,
 ) -> Numbers:
-    """The whole loop. ``times`` end with 0; ``without_text``: of a model that is no turbo model."""
+    """The whole loop. ``times`` end with 0; ``without_text``: of a model that is no turbo model.
+    ``start``: latents that the noise begins with, as far as the first time says."""
     turbo, steps = without_text is None, len(times) - 1
     e, scale = asked.velocity_ema_factor, asked.guidance_scale
     running: Numbers = np.zeros_like(noise)
     previous: Numbers | None = None
-    x = noise
+    x = noise if start is None else times[0] * noise + (1 - times[0]) * start
     for i, (t, after) in enumerate(pairwise(times)):
         v = model(x, t)
         if without_text and scale > 1 and asked.cfg_interval[0] <= t <= asked.cfg_interval[1]:
@@ -143,8 +174,9 @@ def sampled(
             v = (1 - e) * v + e * previous
         clean = x - v * t
         previous = v
+        left = after
         if asked.infer_method == "sde":
-            left = after if turbo else 1 - (i + 1) / steps
+            left = after if turbo or start is not None else 1 - (i + 1) / steps
             fresh = more_noise[i] if more_noise and left > 0 else 0
             x = left * fresh + (1 - left) * clean
         elif asked.sampler_mode == "heun" and not (turbo and after == 0):
@@ -169,4 +201,6 @@ def sampled(
         if asked.dcw_enabled:
             strengths = asked.dcw_scaler, asked.dcw_high_scaler
             x = corrected(x, clean, t, asked.dcw_mode, *strengths)
+        if kept and i < kept.injected and not (turbo and i == steps - 1):
+            x = kept.put_back(x, noise, left)
     return x

@@ -23,7 +23,7 @@ def test_description(turbo: Tiny, base: Tiny) -> None:
     described = engine.describe()
     assert described.engine == "diffusers"
     assert described.model == "acestep-v15-turbo"
-    assert described.tasks == ("text2music", "cover", "repaint")
+    assert described.tasks == ("text2music", "cover", "cover-nofsq", "repaint")
     assert described.turbo
     assert not described.mock
     assert described.device.startswith(str(DEVICE))

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
-from acestep_ray.decoder.diffusers.window import CROSSFADE, Window
+from acestep_ray.decoder.diffusers.window import Window
 from acestep_ray.decoder.protocol import DecoderError
+from acestep_ray.decoder.repaint_style import RepaintStyle
 from acestep_ray.timebase import SAMPLES_PER_FRAME, Samples
 from tests.models.decoder.diffusers.tiny import Tiny, music, request, source
 
 SECOND = 48_000
+CROSSFADE = 1440
 SOURCE = 5 * SECOND + 700
 
 
@@ -48,7 +50,7 @@ def test_splice_fades_within_the_window_alone() -> None:
     window = Window.of(1.03, 2.99, SOURCE)
     whole = np.full((SOURCE, 2), 0.5, dtype=np.float32)
     fresh = np.full(((window.last - window.first) * SAMPLES_PER_FRAME, 2), -0.5, dtype=np.float32)
-    out = window.splice(whole, fresh)
+    out = window.splice(whole, fresh, CROSSFADE)
     assert out.shape == (125 * SAMPLES_PER_FRAME, 2)
     # The model's last whole frame ends before the window does.
     begin, end = window.begin, window.last * SAMPLES_PER_FRAME
@@ -64,14 +66,14 @@ def test_nothing_is_faded_where_the_window_reaches_past_the_source() -> None:
     window = Window.of(-1.0, 6.0, SOURCE)
     fresh = np.full((window.frames * SAMPLES_PER_FRAME, 2), 0.25, dtype=np.float32)
     whole = padded(window, np.full((SOURCE, 2), 0.5, dtype=np.float32))
-    assert np.all(window.splice(whole, fresh) == 0.25)
+    assert np.all(window.splice(whole, fresh, CROSSFADE) == 0.25)
 
 
 def test_a_fade_is_no_longer_than_the_source_in_the_window() -> None:
     window = Window.of(5.0, 7.0, SOURCE)
     whole = padded(window, np.full((SOURCE, 2), 0.5, dtype=np.float32))
     fresh = np.full((50 * SAMPLES_PER_FRAME, 2), 0.25, dtype=np.float32)
-    out = window.splice(whole, fresh)
+    out = window.splice(whole, fresh, CROSSFADE)
     assert np.all(out[: 5 * SECOND] == 0.5)
     assert np.all(out[SOURCE:] == 0.25)
     assert np.all(np.diff(out[5 * SECOND - 1 : SOURCE + 1, 0]) <= 0)
@@ -148,3 +150,34 @@ def test_mono_at_another_rate_is_repainted_as_stereo_at_48_khz(turbo: Tiny) -> N
     (take,) = turbo.samples(asked, sources)
     assert take.shape == (3 * SECOND, 2)
     assert np.array_equal(take[:SECOND, 0], take[:SECOND, 1])
+
+
+@pytest.mark.parametrize(
+    ("mode", "strength"),
+    [("conservative", 0.5), ("balanced", 0.5), ("balanced", 1.0), ("aggressive", 0.5)],
+)
+@pytest.mark.parametrize("gain", [0.05, 1.0])
+def test_two_smooth_sounds_meet_without_a_click(mode: str, strength: float, gain: float) -> None:
+    """Smooth, so that a click is not hidden by the music: its energy is at most the music's own."""
+    seconds = np.arange(SOURCE) / SECOND
+    whole = (gain * np.sin(2 * np.pi * 220 * seconds)).astype(np.float32)[:, None].repeat(2, axis=1)
+    other = (gain * np.cos(2 * np.pi * 330 * seconds)).astype(np.float32)[:, None].repeat(2, axis=1)
+    fade = RepaintStyle.of(request(repaint_mode=mode, repaint_strength=strength)).fade
+    loudest = 0.0
+    for start, end in ((1.0, 2.0), (0.0, 1.5), (3.013, None), (1.5, 1.58)):
+        window = Window.of(start, end, SOURCE)
+        fresh = other[window.first * SAMPLES_PER_FRAME : window.last * SAMPLES_PER_FRAME]
+        spliced = window.splice(whole, fresh, fade)
+        cut = window.splice(whole, fresh, 0)
+        music_itself = max(differences(whole), differences(other))
+        for edge in (window.begin, min(window.end, window.last * SAMPLES_PER_FRAME)):
+            if 0 < edge < len(spliced) - 1:
+                around = slice(edge - 96, edge + 96)
+                assert differences(spliced[around]) <= music_itself * 1.05
+                loudest = max(loudest, differences(cut[around]) / music_itself)
+    assert loudest > 2, "a cut would not be found"
+
+
+def differences(audio: Samples) -> float:
+    """Energy of the difference from sample to sample."""
+    return float(np.mean(np.diff(audio.astype(np.float64), axis=0) ** 2))

@@ -134,8 +134,9 @@ def request(**values: Any) -> DecodeRequest:
         "seeds": (7,),
         "steps": 2,
         "guidance_scale": 1.0,
-        # Off, so that results can be compared with those of diffusers' pipeline, which has no DCW.
+        # As before these were there: results can be compared with diffusers', which has neither.
         "dcw_enabled": False,
+        "repaint_mode": "aggressive",
     }
     return DecodeRequest(**asked | values)
 

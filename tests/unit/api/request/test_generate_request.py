@@ -61,6 +61,8 @@ BAD: dict[str, list[Any]] = {
     "lm_top_k": numbers(-1, 2**31, 1.5),
     "lm_top_p": [*NOT_NUMBERS, *NOT_FINITE[:4], -0.1],
     "lm_repetition_penalty": numbers(0, -1, 2.1),
+    "retake_seed": [v for v in numbers() if v != [1]] + [-2, 2**32, 1.5, "1,,2", [1, -2], [1] * 9],
+    "retake_variance": numbers(-0.1, 1.1),
     "infer_method": [*NOT_CHOICES, "euler"],
     "sampler_mode": [*NOT_CHOICES, "ode"],
     "timesteps": [
@@ -89,6 +91,10 @@ BAD: dict[str, list[Any]] = {
     "repainting_start": [*NOT_NUMBERS, *NOT_FINITE[:4]],
     "repainting_end": [*NOT_NUMBERS, *NOT_FINITE[:4]],
     "audio_cover_strength": numbers(-0.1, 1.1),
+    "repaint_mode": [*NOT_CHOICES, "bold"],
+    "repaint_strength": numbers(-0.1, 1.1),
+    "chunk_mask_mode": [*NOT_CHOICES, "ones"],
+    "cover_noise_strength": numbers(-0.1, 1.1),
     "audio_code_string": [
         5, True, {}, [], [5], [None], ["<|audio_code_1|>", ""], "<|audio_code_64000|>", "words",
         "<|audio_code_1|> and", ["<|audio_code_1|>", "<|audio_code_1|><|audio_code_2|>"],
@@ -146,6 +152,8 @@ GOOD: dict[str, list[tuple[Any, Any]]] = {
     "lm_top_k": [(0, 0), (1_000_000, 1_000_000)],
     "lm_top_p": [(0, 0.0), (1, 1.0), (1.5, 1.5)],
     "lm_repetition_penalty": [(0.1, 0.1), (2, 2.0)],
+    "retake_seed": [(0, (0,)), ("", (-1,)), ("1, 2", (1, 2)), ([4, "5"], (4, 5)), (-1, (-1,))],
+    "retake_variance": [(0, 0.0), ("0.1", 0.1)],
     "infer_method": [("SDE", "sde"), ("ode", "ode"), ("", "ode")],
     "sampler_mode": [("Heun", "heun"), ("euler", "euler")],
     "timesteps": [("1,0.5,0", (1.0, 0.5)), ([0.9, "0.4"], (0.9, 0.4)), ("[1, 0.5]", (1.0, 0.5)),
@@ -162,10 +170,15 @@ GOOD: dict[str, list[tuple[Any, Any]]] = {
     "dcw_wavelet": [("Haar", "haar"), ("db1", "db1")],
     "reference_audio_path": [("/a/b.wav", "/a/b.wav")],
     "src_audio_path": [("/a/b.wav", "/a/b.wav")],
-    "task_type": [("Cover", "cover"), ("lego", "lego"), ("", "text2music")],
+    "task_type": [("Cover", "cover"), ("cover-nofsq", "cover-nofsq"), ("lego", "lego"),
+                  ("", "text2music")],
     "instruction": [("Do it:", "Do it:"), ("", "")],
     "repainting_start": [(-5, -5.0), ("1.5", 1.5)],
     "repainting_end": [(-1, None), (90, 90.0), ("-1", None)],
+    "repaint_mode": [("Conservative", "conservative"), ("aggressive", "aggressive")],
+    "repaint_strength": [(0, 0.0), (1, 1.0)],
+    "chunk_mask_mode": [("AUTO", "auto"), ("explicit", "explicit"), ("", None)],
+    "cover_noise_strength": [(0, 0.0), ("0.5", 0.5)],
     "audio_cover_strength": [(0, 0.0), (1, 1.0)],
     "audio_code_string": [("<|audio_code_0|><|audio_code_63999|>", ((0, 63_999),)), ("", ()),
                           (["<|audio_code_1|>", "<|audio_code_2|>"], ((1,), (2,))),
@@ -359,6 +372,12 @@ async def test_the_documented_defaults(api: ApiHarness) -> None:
         "dcw_wavelet": "haar",
         "repaint_start": 0.0,
         "repaint_end": None,
+        "repaint_mode": "balanced",
+        "repaint_strength": 0.5,
+        "chunk_mask_mode": None,
+        "cover_noise_strength": 0.0,
+        "retake_seeds": (),
+        "retake_variance": 0.0,
         "track_name": "",
         "track_classes": (),
         "use_tiled_decode": True,
@@ -374,7 +393,7 @@ async def test_the_documented_defaults(api: ApiHarness) -> None:
 def test_a_parameter_is_read_by_the_name_that_the_engines_have() -> None:
     """Otherwise an engine would always get the default, whatever a client sends."""
     read = {*GenerateRequest.model_fields, "cfg_interval"}
-    made = {"seeds", "source", "reference"}
+    made = {"seeds", "retake_seeds", "source", "reference"}
     assert set(DecodeParameters.model_fields) - made <= read
     of_lm = {name.removeprefix("lm_") for name in read}
     assert set(PlanParameters.model_fields) - {"planner", "writing"} <= of_lm

@@ -156,8 +156,8 @@ async def test_tasks_that_the_model_does_not_do(api: ApiHarness) -> None:
     assert legal["task_type"] == "text2music, cover or repaint"
     unknown = (await api.submit(task_type="stems", model="none")).json()["errors"]
     assert {entry["field"]: entry["legal"] for entry in unknown} == {
-        "task_type": "text2music, cover or repaint; with a base model also lego, extract or "
-        "complete",
+        "task_type": "text2music, cover, cover-nofsq or repaint; with a base model also lego, "
+        "extract or complete",
         "model": "acestep-v15-turbo or acestep-v15-base, or null",
     }
 

@@ -8,6 +8,7 @@ from acestep_ray.replicas.deployed import Deployed
 from tests.unit.api.harness import (
     BASE,
     MOCK_LM,
+    TURBO,
     ApiHarness,
     field_errors,
     warnings_of,
@@ -70,3 +71,39 @@ async def test_heuns_steps_are_twice_the_work(api: ApiHarness) -> None:
     for method, work in (("ode", 10 * 8 * 2), ("sde", 10 * 8)):
         await api.submit(**song, infer_method=method)
         assert api.service.submits[-1].work == work
+
+
+async def test_retakes(api: ApiHarness) -> None:
+    takes = {"batch_size": 2, "use_random_seed": False, "seed": 1}
+    for seed, seeds in ((5, (5, 6)), ("8,9", (8, 9)), ([3, 4], (3, 4))):
+        spec = await api.spec(**takes, retake_seed=seed, retake_variance=0.1)
+        assert (spec.decode.seeds, spec.decode.retake_seeds) == ((1, 2), seeds)
+    drawn = (await api.spec(**takes, retake_variance=0.1)).decode.retake_seeds
+    assert len(set(drawn)) == 2
+    told = await api.submit(**takes, retake_seed=5)
+    assert warnings_of(told) == "retake_seed is not used: retake_variance is 0."
+    assert (await api.stored(told.json()["job_id"])).decode.retake_seeds == ()
+    errors = field_errors(await api.submit(**takes, retake_seed="1,2,3", retake_variance=0.1))
+    assert "lists 3 seeds, but there are 2 takes" in errors["retake_seed"]
+
+
+async def test_repaint_fields_of_other_tasks_are_told(api: ApiHarness) -> None:
+    repaint = {"repaint_mode": "balanced", "repaint_strength": 0.2, "chunk_mask_mode": "auto"}
+    told = warnings_of(await api.submit(**repaint, cover_noise_strength=0.5))
+    names = "repaint_mode, repaint_strength, chunk_mask_mode, cover_noise_strength"
+    assert told == f"Not used for text2music: {names}."
+    codes = {"audio_code_string": "<|audio_code_1|>" * 50}
+    assert warnings_of(await api.submit(**codes, cover_noise_strength=0.5)) == ""
+
+
+async def test_a_cover_without_codes_is_a_cover(api: ApiHarness) -> None:
+    tasks = (*TURBO.tasks, "cover-nofsq")
+    decoder = TURBO.model_copy(update={"tasks": tasks})
+    api.service.deploy = Deployed((MOCK_LM,), (decoder,), ready=True)
+    errors = field_errors(await api.submit(task_type="cover-nofsq"))
+    assert "or audio_code_string" in errors["src_audio_path"]
+    codes = {"audio_code_string": "<|audio_code_1|>" * 50, "audio_cover_strength": 0.5}
+    answer = await api.submit(task_type="cover-nofsq", **codes)
+    assert warnings_of(answer) == ""
+    spec = await api.stored(answer.json()["job_id"])
+    assert (spec.decode.task, len(spec.decode.codes)) == ("cover-nofsq", 1)

@@ -83,6 +83,7 @@ async def test_a_succeeded_job(api: ApiHarness) -> None:
         "generation_info": "Steps: 8, Scale: 7.0",
         "status_message": "✅ Generation completed successfully!",
         "seed_value": "7,8",
+        "retake_seed_value": None,
         "metas": {},
         "bpm": None,
         "duration": None,
@@ -94,6 +95,20 @@ async def test_a_succeeded_job(api: ApiHarness) -> None:
         "lm_lyrics": None,
         "vocal_language": "en",
     }
+
+
+async def test_the_seeds_of_a_retake_come_back(api: ApiHarness) -> None:
+    """Whoever wants the same retake again sends them."""
+    answer = await api.submit(retake_variance=0.1, batch_size=2)
+    job_id = answer.json()["job_id"]
+    drawn = (await api.stored(job_id)).decode.retake_seeds
+    await api.succeed()
+    result = (await job(api, job_id))["result"]
+    assert result["retake_seed_value"] == ",".join(map(str, drawn))
+    spec = await api.spec(
+        retake_variance=0.1, batch_size=2, retake_seed=result["retake_seed_value"]
+    )
+    assert spec.decode.retake_seeds == drawn
 
 
 async def test_one_take(api: ApiHarness) -> None:

@@ -76,7 +76,9 @@ async def test_the_daw_repaints(api: ApiHarness) -> None:
     sent = await engines(api, answer)
     assert (sent.decode["repaint_start"], sent.decode["repaint_end"]) == (0.5, 1)
     assert sent.decode["source"].samples == 16_000
-    assert "repaint_mode" in sent.warnings and "chunk_mask_mode" in sent.warnings
+    asked = {name: sent.decode[name] for name in ("repaint_mode", "chunk_mask_mode")}
+    assert asked == {"repaint_mode": "balanced", "chunk_mask_mode": "auto"}
+    assert "repaint_" not in sent.warnings and "chunk_mask" not in sent.warnings
 
 
 @pytest.mark.parametrize("name", ["src_audio", "ctx_audio"])

@@ -22,6 +22,10 @@ async def with_source(api: ApiHarness, **fields: object) -> Engines:
         ({"task_type": "cover", "audio_cover_strength": 0.5}, "cover_strength", 0.5),
         ({"task_type": "cover", "cover_strength": 0.5}, "cover_strength", 0.5),
         ({"task_type": "cover", "cover_strength": 5}, "cover_strength", 1.0),
+        ({"task_type": "cover", "cover_noise_strength": "0.3"}, "cover_noise_strength", 0.3),
+        ({"task_type": "repaint", "repaint_mode": "aggressive"}, "repaint_mode", "aggressive"),
+        ({"task_type": "repaint", "repaintStrength": "0.2"}, "repaint_strength", 0.2),
+        ({"task_type": "repaint", "chunk_mask_mode": "auto"}, "chunk_mask_mode", "auto"),
         ({"task_type": "repaint", "repainting_start": 1}, "repaint_start", 1.0),
         ({"task_type": "repaint", "repaintingStart": 1}, "repaint_start", 1.0),
         ({"task_type": "repaint", "repainting_end": 1.5}, "repaint_end", 1.5),
@@ -52,14 +56,14 @@ async def test_fields_of_tasks_with_a_source(
 
 @pytest.mark.parametrize(
     ("fields", "named"),
-    [({"task_type": "repaint", "repaint_mode": "balanced"}, "repaint_mode"),
-     ({"task_type": "repaint", "repaint_strength": "0.5"}, "repaint_strength"),
-     ({"task_type": "repaint", "chunk_mask_mode": "auto"}, "chunk_mask_mode"),
-     ({"task_type": "cover", "cover_noise_strength": "0.3"}, "cover_noise_strength"),
+    [({"task_type": "repaint", "repaint_mode": "wild"}, "repaint_mode"),
+     ({"task_type": "repaint", "repaint_strength": "5"}, "repaint_strength"),
+     ({"task_type": "repaint", "chunk_mask_mode": "ones"}, "chunk_mask_mode"),
+     ({"task_type": "cover", "cover_noise_strength": "-0.3"}, "cover_noise_strength"),
      ({"task_type": "cover", "thinking": "true"}, "use_5hz_lm"),
      ({"task_type": "repaint", "repainting_start": 1, "repainting_end": 0.5}, "repainting_end")],
 )  # fmt: skip
-async def test_what_is_not_done_with_a_source_yet(
+async def test_what_cannot_be_used_with_a_source(
     api: ApiHarness, fields: dict[str, Any], named: str
 ) -> None:
     assert named in (await with_source(api, prompt="jazz", **fields)).warnings

@@ -23,7 +23,7 @@ def test_it_is_an_engine_that_says_it_is_a_mock() -> None:
     described = engine.describe()
     assert described.mock and described.turbo and described.engine == "mock"
     assert described.model == "acestep-v15-turbo"
-    assert set(described.tasks) == {"text2music", "repaint", "cover"}
+    assert set(described.tasks) == {"text2music", "repaint", "cover", "cover-nofsq"}
     engine.free_memory()
 
 
@@ -178,7 +178,7 @@ def test_a_base_models_task_is_refused(task: str) -> None:
         take(task=task)
 
 
-@pytest.mark.parametrize("task", ["cover", "repaint"])
+@pytest.mark.parametrize("task", ["cover", "cover-nofsq", "repaint"])
 def test_a_source_task_without_a_source_is_refused(task: str) -> None:
     with pytest.raises(DecoderError, match="needs source audio"):
         take(task=task)

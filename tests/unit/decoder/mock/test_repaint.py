@@ -1,11 +1,13 @@
 """Repainting: everything outside the window stays, sample for sample."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from acestep_ray.audio.resample import resample, to_stereo
 from acestep_ray.decoder.mock.loudness import rms
-from acestep_ray.decoder.mock.repaint import CROSSFADE, window_of
+from acestep_ray.decoder.mock.repaint import window_of
 from acestep_ray.decoder.protocol import DecoderError, Sources
 from acestep_ray.timebase import SAMPLES_PER_FRAME, Samples
 from tests.unit.decoder.mock.takes import request, swell, take, takes
@@ -13,9 +15,11 @@ from tests.unit.decoder.mock.takes import request, swell, take, takes
 RATE = 48_000
 
 
-def repaint(source: Samples, start: float, end: float | None, rate: int = RATE) -> Samples:
+def repaint(
+    source: Samples, start: float, end: float | None, rate: int = RATE, **values: Any
+) -> Samples:
     sources = Sources(source=source, source_rate=rate)
-    return take(sources, task="repaint", repaint_start=start, repaint_end=end)
+    return take(sources, task="repaint", repaint_start=start, repaint_end=end, **values)
 
 
 def test_outside_the_window_the_source_is_as_it_was() -> None:
@@ -39,14 +43,18 @@ def test_it_keeps_a_loud_and_a_quiet_sources_level() -> None:
         assert rms(out[3 * RATE : 5 * RATE]) == pytest.approx(beside, rel=0.5)
 
 
-def test_the_crossfade_lies_inside_and_leaves_no_step() -> None:
+@pytest.mark.parametrize("mode", ["conservative", "balanced", "aggressive"])
+@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
+def test_the_crossfade_lies_inside_and_leaves_no_step(mode: str, strength: float) -> None:
     t = np.arange(6 * RATE) / RATE
     source = (0.5 * np.sin(2 * np.pi * 50 * t)).astype(np.float32)[:, np.newaxis]
-    out = repaint(source, 2.005, 4.0)
+    values: dict[str, Any] = {"repaint_mode": mode, "repaint_strength": strength}
+    out = repaint(source, 2.005, 4.0, **values)
     for edge in (round(2.005 * RATE), 4 * RATE):
         step = np.abs(np.diff(out[edge - 3 : edge + 3], axis=0)).max()
         assert step < 0.02
-    assert CROSSFADE <= 0.05 * RATE
+    assert np.array_equal(out[:96_240], source[:96_240].repeat(2, axis=1))
+    assert np.array_equal(out[4 * RATE :], source[4 * RATE :].repeat(2, axis=1))
 
 
 def test_an_end_of_none_is_the_sources_end() -> None:

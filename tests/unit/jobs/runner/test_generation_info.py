@@ -59,5 +59,15 @@ def test_it_names_everything_unusual_about_the_steps() -> None:
     assert "ADG" not in text(turbo=True, use_adg=True)
 
 
+def test_it_names_how_a_source_and_another_seed_were_used() -> None:
+    repaint: dict[str, Any] = {"task": "repaint", "dcw_enabled": False}
+    assert "DCW: off, Repaint: balanced 0.5" in text(turbo=True, **repaint).splitlines()[-2]
+    assert "Repaint: conservative" in text(turbo=True, **repaint, repaint_mode="conservative")
+    late = text(turbo=True, task="cover", cover_noise_strength=0.4)
+    assert "Cover noise: 0.4" in late and "Repaint" not in late
+    retake = text(turbo=True, retake_variance=0.1, retake_seeds=(4, 5))
+    assert "Retake: 0.1 of seeds 4,5" in retake
+
+
 def test_a_mock_corrects_nothing() -> None:
     assert "DCW" not in text(turbo=True, mock=True)
