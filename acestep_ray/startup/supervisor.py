@@ -118,7 +118,7 @@ def _until_ready(node: RayNode, url: str) -> str | None:
         try:
             with get(f"{url}/ready", timeout=5) as answer:
                 json.load(answer)
-            show_line(f"ready: {url}  (try the curl lines of the README; API page: {url}/docs)")
+            show_line(f"ready: {url}  (open it in a browser; API page: {url}/docs)")
             return None
         except urllib.error.HTTPError as error:
             # The application returns 503 with reasons; before it runs, Serve's proxy returns 404.

@@ -13,6 +13,7 @@ const STAGES = {
   vae: "Turning it into sound",
   storing: "Storing the takes",
 };
+const OF_TAKES = ["vae", "storing"]; // their steps are takes, which may be long
 const FIRST_SECONDS = 1.5; // before that, and before this share, an estimate would be a guess
 const FIRST_SHARE = 0.08;
 
@@ -26,7 +27,9 @@ export function progressOf(job) {
   const left = timeLeft(job);
   const detail = [
     counted
-      ? `${stage === "codes" ? "code" : stage === "vae" ? "take" : "step"} ${Math.min(step + (stage === "vae" ? 1 : 0), total)} of ${total}`
+      ? OF_TAKES.includes(stage)
+        ? `take ${Math.min(step + 1, total)} of ${total}`
+        : `${stage === "codes" ? "code" : "step"} ${step} of ${total}`
       : "",
     `${Math.round(fraction * 100)} %`,
     left === null ? elapsedWords(job) : `${about(left)} left`,
@@ -56,7 +59,8 @@ const elapsedWords = (job) => (elapsed(job) >= 1 ? `${clock(elapsed(job))} so fa
 function timeLeft(job) {
   const { stage, fraction } = job.progress;
   const seconds = elapsed(job);
-  if (stage === "waiting" || fraction < FIRST_SHARE || seconds < FIRST_SECONDS) return null;
+  if (stage === "waiting" || OF_TAKES.includes(stage)) return null;
+  if (fraction < FIRST_SHARE || seconds < FIRST_SECONDS) return null;
   return (seconds * (1 - fraction)) / fraction;
 }
 

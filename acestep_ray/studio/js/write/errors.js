@@ -83,6 +83,9 @@ export function showProblem(problem) {
     else rest.push(detail);
   }
   if (!problem.errors.length) rest.push(problem.message);
-  formAlert(rest.join(" ") || "One field needs another value.");
+  const wrong = problem.errors.length;
+  formAlert(
+    rest.join(" ") || `${wrong === 1 ? "One field needs" : `${wrong} fields need`} another value.`,
+  );
   first?.focus();
 }

@@ -2,7 +2,6 @@
 import { player } from "../audio/player.js";
 import { announce, toast } from "../lib/dialog.js";
 import { $, h } from "../lib/dom.js";
-import { about as span } from "../lib/words.js";
 import { Problem, problemOf, UNREACHABLE } from "../service/api.js";
 import { at } from "../service/base.js";
 import { about } from "../service/about.js";
@@ -37,12 +36,11 @@ export function showSummary() {
   const takes = Number(batch_size) || models?.defaults.batch_size || 2;
   const length = task_type === "text2music" && audio_duration ? `${audio_duration} s` : "";
   const waiting = stats?.queued ? `${stats.queued} waiting` : "";
-  const usual = stats?.avg_job_seconds ? `a song takes ${span(stats.avg_job_seconds)}` : "";
   $("#summary").textContent = [
     `${takes} ${takes === 1 ? "take" : "takes"}`,
     length,
     audio_format,
-    waiting || usual,
+    waiting,
   ]
     .filter(Boolean)
     .join(" · ");
