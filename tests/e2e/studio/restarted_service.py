@@ -1,6 +1,6 @@
 """A service with mock engines in a process of its own, so that it can be killed and started again.
 
-python -m tests.e2e.studio.restarted_service DATA PORT STEP_SECONDS
+python -m tests.e2e.studio.restarted_service DATA PORT STEP_SECONDS API_KEY
 """
 
 import signal
@@ -28,9 +28,9 @@ class RestartedService:
         ]
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it, and wait until it accepts requests."""
-        process = subprocess.Popen(self._command, cwd=ROOT)
+    def start(self, api_key: str = "") -> None:
+        """Start it, with or without a key, and wait until it accepts requests."""
+        process = subprocess.Popen([*self._command, api_key], cwd=ROOT)
         self._process = process
 
         def answers() -> bool:
@@ -61,10 +61,11 @@ def restarted_service(data: Path, step_seconds: float) -> Iterator[RestartedServ
         service.kill()
 
 
-def main(data: str, port: str, step_seconds: str) -> None:
+def main(data: str, port: str, step_seconds: str, api_key: str) -> None:
     """Run it until the process is killed."""
     mock, jobs = {"step_seconds": float(step_seconds)}, {"lease_seconds": 1}
-    with one_process(port=int(port), data=Path(data), mock=mock, jobs=jobs):
+    key = api_key or None
+    with one_process(port=int(port), data=Path(data), mock=mock, jobs=jobs, api_key=key):
         signal.pause()
 
 

@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.e2e.studio.conftest import OpenStudio
+from tests.e2e.studio.restarted_service import restarted_service
 from tests.one_process import one_process
 
 
@@ -36,6 +37,24 @@ def test_a_wrong_key_a_right_key_and_a_song(visit: OpenStudio, tmp_path: Path) -
         assert "s3cret" not in page.evaluate("JSON.stringify(localStorage)")
         another = studio.tab()
         expect(another.page.get_by_role("dialog", name="API key")).to_be_visible()
+        page.context.close()
+
+
+def test_a_song_from_before_the_service_had_a_key(visit: OpenStudio, tmp_path: Path) -> None:
+    """It belongs to no key, so the stream of the key's jobs does not have it."""
+    with restarted_service(tmp_path, step_seconds=0.4) as service:
+        studio = visit(service.url)
+        page = studio.page
+        studio.fill(caption="older than the key", audio_duration="10", inference_steps="20")
+        studio.create()
+        expect(page.locator("#deck .stage")).to_have_text("Making the music")
+        service.kill()
+        service.start(api_key="s3cret")
+        dialog = page.get_by_role("dialog", name="API key")
+        expect(dialog).to_be_visible(timeout=60_000)
+        dialog.get_by_label("API key", exact=True).fill("s3cret")
+        dialog.get_by_role("button", name="Use it").click()
+        studio.until_takes("older than the key")
         page.context.close()
 
 

@@ -142,7 +142,7 @@ async function stream(onHeard) {
 function take(event, data) {
   if (event === "state") {
     const there = new Set(data.jobs.map((view) => put(view).job_id));
-    for (const one of known()) if (!hasEnded(one) && !there.has(one.job_id)) catchUp(one.job_id);
+    for (const one of known()) if (!hasEnded(one) && !there.has(one.job_id)) askFor(one.job_id);
     return;
   }
   const { job_id, status, progress, attempt, at } = data;
@@ -168,7 +168,19 @@ const places = throttle(() => {
   }
 }, 1000);
 
-const catchUp = (id) => refresh(id).catch(() => {});
+const asked = new Set();
+
+/** Asks for a job until it has ended: one that is not in the stream, because it ended before, or
+ * because it belongs to another key (or to none, if the service got its key later). */
+async function askFor(id) {
+  if (asked.has(id)) return;
+  asked.add(id);
+  while (!hasEnded(job(id)) && !locked.value) {
+    await refresh(id).catch(() => {});
+    if (!hasEnded(job(id))) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  asked.delete(id);
+}
 
 /** Asks again and again until that time; each tab for itself. */
 async function poll(until) {
