@@ -20,9 +20,19 @@ FOREIGN = "*.example"
 """Hosts that the browser finds on this machine."""
 
 
+_running: list[Browser] = []
+
+
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """The browser. Audio plays without a click, and silently. Fails if there is no browser."""
+    """The browser. Audio plays without a click, and silently. Fails if there is no browser.
+
+    A process has one at a time, because Playwright allows no second: the inner of two blocks uses
+    that of the outer one.
+    """
+    if _running:
+        yield _running[0]
+        return
     program = next((found for name in PROGRAMS if (found := shutil.which(name))), None)
     assert program, NONE
     options = (
@@ -32,9 +42,11 @@ def chromium() -> Iterator[Browser]:
     )
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=options)
+        _running.append(browser)
         try:
             yield browser
         finally:
+            _running.remove(browser)
             browser.close()
 
 
