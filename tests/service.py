@@ -118,7 +118,8 @@ class Service:
             if stats.status_code == 200:
                 running = self.http.get("/v1/jobs", params={"status": "running"})
                 jobs = running.raise_for_status().json()["jobs"]
-                return stats.json(), [
+                figures = {name: one for name, one in stats.json().items() if name != "timestamp"}
+                return figures, [
                     (j["job_id"], j.get("attempts"), j.get("progress")) for j in jobs
                 ]
         except httpx.HTTPError:

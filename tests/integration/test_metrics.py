@@ -35,11 +35,13 @@ def receiver() -> Iterator[Receiver]:
 def prometheus(
     service: Service, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Prometheus]:
-    """It has seen two rounds of work: Prometheus sees a rise only in a series that it knows."""
+    """It has seen two rounds of work: Prometheus sees a rise only in a series that it knows. It
+    scrapes before the first round: other tests may have made every series already."""
     folder = tmp_path_factory.mktemp("prometheus")
     with Prometheus(folder, [service.metrics_port], [RULES]) as prometheus:
         stream = threading.Thread(target=follow, args=(service,), daemon=True)
         stream.start()
+        until(partial(prometheus.query, "up == 1"), "Prometheus has not scraped the service")
         for number in (1, 2):
             work(service, receiver)
             # The seven stages of the jobs, of which the last one ends with the last job.

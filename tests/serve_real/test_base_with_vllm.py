@@ -89,12 +89,13 @@ def test_jobs_at_once_get_the_plans_that_they_get_alone(service: Service) -> Non
 
 
 def test_a_dead_engine_core_costs_no_job(service: Service) -> None:
-    jobs = [service.submit(**planned(audio_duration=120, lm_cfg_scale=2)) for _ in range(2)]
+    jobs = [service.submit(**planned(audio_duration=240, lm_cfg_scale=2)) for _ in range(2)]
 
     def writing(job: str) -> bool:
         return (service.job(job)["progress"] or {}).get("stage") == "codes"
 
-    until(lambda: all(map(writing, jobs)), "the plans did not reach their codes")
+    # One of them: the first may be planned before the second is seen to begin.
+    until(lambda: any(map(writing, jobs)), "no plan reached its codes")
     (killed,) = service.kill("VLLM::EngineCore")
     for job in jobs:
         ended = service.finish(job)
