@@ -119,9 +119,7 @@ class Service:
                 running = self.http.get("/v1/jobs", params={"status": "running"})
                 jobs = running.raise_for_status().json()["jobs"]
                 figures = {name: one for name, one in stats.json().items() if name != "timestamp"}
-                return figures, [
-                    (j["job_id"], j.get("attempts"), j.get("progress")) for j in jobs
-                ]
+                return figures, [(j["job_id"], j.get("attempts"), j.get("progress")) for j in jobs]
         except httpx.HTTPError:
             pass
         return self.log.stat().st_size if self.log.exists() else 0

@@ -5,12 +5,12 @@ import contextlib
 import time
 from collections.abc import Sequence
 
-from acestep_ray.jobs.change_watcher import ChangeWatcher
 from acestep_ray.jobs.client import JobStoreClient
 from acestep_ray.jobs.event_hub import EventHub
 from acestep_ray.jobs.event_stream import EventStream
 from acestep_ray.jobs.events import EventId, Topic
 from acestep_ray.jobs.job import Status
+from acestep_ray.jobs.known_jobs import KnownJobs
 from acestep_ray.jobs.snapshot import QueueStats, Snapshot
 from acestep_ray.jobs.store.errors import JobExpired, StoreFull, StoreUnavailable, SubmitInDoubt
 from acestep_ray.jobs.store.operations import (
@@ -43,10 +43,10 @@ class JobStoreService:
         event_streams: int = 1000,
         meter: Meter = NO_METER,
     ) -> None:
-        self._client = client
+        self._client = KnownJobs(client)
         self._planners = planners
-        self._watcher = ChangeWatcher(client.changes)
-        self._hub = EventHub(client.events, event_streams, meter)
+        self._watcher = self._client.watcher
+        self._hub = EventHub(self._client.events, event_streams, meter)
         self._refresh = SharedCall(self._read_deployed)
         self._read_at = float("-inf")
         self._deployed = Deployed((), (), ready=False)
