@@ -6,7 +6,6 @@ import math
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote_plus
 
@@ -22,6 +21,7 @@ from acestep_ray.api.request.content_type import (
     read_media,
     unsupported_type,
 )
+from acestep_ray.api.request.folder import Folder
 from acestep_ray.api.request.form_fields import CHARSET, gather, split_name
 from acestep_ray.api.request.multipart import MAX_PARTS, read_multipart
 from acestep_ray.api.request.multipart_parts import Upload
@@ -49,7 +49,7 @@ class Body:
 
 
 async def read_body(
-    request: Request, limits: Limits, folder: Path, also: frozenset[str] = frozenset()
+    request: Request, limits: Limits, folder: Folder, also: frozenset[str] = frozenset()
 ) -> Body:
     """Read the whole body, its files into ``folder``. ``also``: names of text fields that the route
     has in addition to those of GenerateRequest.

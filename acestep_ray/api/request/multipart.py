@@ -1,14 +1,13 @@
 """Reads a multipart form while it arrives: texts into memory, files into a folder."""
 
 import asyncio
-import errno
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from acestep_ray.api.problems import Problem, ProblemCode, printable
 from acestep_ray.api.request.aliases import FILE_NAMES, TEXT_NAMES
 from acestep_ray.api.request.content_type import Media, codec_of
+from acestep_ray.api.request.folder import Folder, no_room
 from acestep_ray.api.request.form_fields import CHARSET, gather, split_name
 from acestep_ray.api.request.multipart_framing import Framing, malformed
 from acestep_ray.api.request.multipart_parts import (
@@ -43,7 +42,7 @@ async def read_multipart(
     chunks: AsyncIterator[bytes],
     media: Media,
     limits: Limits,
-    folder: Path,
+    folder: Folder,
     also: frozenset[str] = frozenset(),
 ) -> Form:
     """Read a form. All text fields together may have ``limits.text_bytes``; ``also``: names of text
@@ -70,18 +69,10 @@ async def read_multipart(
         reader.close()
 
 
-def no_room(error: OSError) -> Problem:
-    """The problem for a client if a file of its request cannot be written."""
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    why = "its disk is full" if full else "its disk fails"
-    detail = f"The server cannot take files right now: {why}."
-    return Problem(ProblemCode.STORAGE_UNAVAILABLE, detail, headers={"Retry-After": "5"})
-
-
 class _Reader:
     """Sorts the parts while they arrive; ``write`` writes files, outside the event loop."""
 
-    def __init__(self, media: Media, text_bytes: int, folder: Path, also: frozenset[str]) -> None:
+    def __init__(self, media: Media, text_bytes: int, folder: Folder, also: frozenset[str]) -> None:
         self._framing = Framing(media.boundary)
         self._media = media
         self._text_bytes = text_bytes

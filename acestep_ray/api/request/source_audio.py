@@ -7,6 +7,7 @@ from pathlib import Path
 
 from acestep_ray.api.problems import FieldError
 from acestep_ray.api.request.body import Body
+from acestep_ray.api.request.folder import Folder
 from acestep_ray.api.request.generate_request import GenerateRequest
 from acestep_ray.api.request.path_refusal import path_refusal
 from acestep_ray.api.request.validation import field_error
@@ -43,7 +44,7 @@ class SourceReader:
         self._slots = asyncio.Semaphore(settings.ingest.concurrency)
 
     async def bring_in(
-        self, role: str, field: str, body: Body, request: GenerateRequest, folder: Path
+        self, role: str, field: str, body: Body, request: GenerateRequest, folder: Folder
     ) -> SourceFile | FieldError:
         """Read the file ``field`` of the form or, without one, the file that ``field``_path names.
 

@@ -1,18 +1,15 @@
 """From a body that was read to a queued job; the native route and upstream's share it."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Sequence
 from uuid import uuid4
 
 from acestep_ray.api.dependencies import AppContext
 from acestep_ray.api.middleware.authentication import key_digest
 from acestep_ray.api.problems import FieldError, Problem, ProblemCode, invalid_values
 from acestep_ray.api.request.body import Body
+from acestep_ray.api.request.folder import Folder
 from acestep_ray.api.request.job_rules import JobDraft, admit
-from acestep_ray.api.request.multipart import no_room
 from acestep_ray.api.request.source_audio import SourceFile, check_length
 from acestep_ray.api.request.validation import ValidatedRequest, ValidationReport
 from acestep_ray.api.routes.submit import OnHangUp, submit
@@ -26,7 +23,7 @@ async def queue_job(
     draft: JobDraft,
     checked: ValidatedRequest,
     body: Body,
-    folder: Path,
+    folder: Folder,
     context: AppContext,
     *,
     idempotency_key: str | None = None,
@@ -73,17 +70,6 @@ async def plan_refusal(spec: JobSpec, context: AppContext) -> str:
     return await asyncio.to_thread(context.plans.refusal, request)
 
 
-@contextmanager
-def request_folder() -> Iterator[Path]:
-    """A folder for the request's files, which is removed after the request."""
-    try:
-        made = TemporaryDirectory(prefix="acestep-request-", ignore_cleanup_errors=True)
-    except OSError as error:
-        raise no_room(error) from error
-    with made as name:
-        yield Path(name)
-
-
 async def admit_request(
     checked: ValidatedRequest, body: Body, context: AppContext
 ) -> tuple[JobDraft, ValidationReport]:
@@ -122,7 +108,7 @@ def _refuse_wrong_values(checked: ValidatedRequest) -> None:
 
 
 async def _bring_in(
-    draft: JobDraft, checked: ValidatedRequest, body: Body, folder: Path, context: AppContext
+    draft: JobDraft, checked: ValidatedRequest, body: Body, folder: Folder, context: AppContext
 ) -> Sequence[SourceFile]:
     """Read all audio that was sent, and return the files that the job needs.
 

@@ -5,10 +5,11 @@ from fastapi import APIRouter, Request, Response
 from acestep_ray.api.dependencies import ContextDep
 from acestep_ray.api.problems import invalid_values
 from acestep_ray.api.request.body import read_body
+from acestep_ray.api.request.folder import request_folder
 from acestep_ray.api.request.idempotency import IdempotencyKey, check_key
 from acestep_ray.api.request.validation import check, field_error
 from acestep_ray.api.response_models import SubmittedView
-from acestep_ray.api.routes.accept import admit_request, queue_job, request_folder
+from acestep_ray.api.routes.accept import admit_request, queue_job
 from acestep_ray.api.routes.source_takes import TakeGone, copy_takes, find_takes, with_takes
 
 router = APIRouter(tags=["music"])

@@ -6,12 +6,12 @@ that it is treated as a file of the form.
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from acestep_ray.api.dependencies import AppContext
 from acestep_ray.api.problems import FieldError
 from acestep_ray.api.request.aliases import FILES
 from acestep_ray.api.request.body import Body
+from acestep_ray.api.request.folder import Folder
 from acestep_ray.api.request.job_rules import JobDraft
 from acestep_ray.api.request.multipart_parts import Upload
 from acestep_ray.api.request.validation import ValidatedRequest, field_error
@@ -75,7 +75,7 @@ async def find_takes(
     return checked, takes
 
 
-def with_takes(body: Body, takes: Mapping[str, SourceTake], folder: Path) -> Body:
+def with_takes(body: Body, takes: Mapping[str, SourceTake], folder: Folder) -> Body:
     """The body, with the takes as files of the form; ``copy_takes`` copies them to their places in
     ``folder``."""
     uploads = {

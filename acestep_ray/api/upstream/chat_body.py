@@ -26,7 +26,7 @@ from acestep_ray.api.request.body import (
     refuse_compressed,
 )
 from acestep_ray.api.request.content_type import Media, read_media
-from acestep_ray.api.request.multipart import no_room
+from acestep_ray.api.request.folder import Folder, no_room
 from acestep_ray.api.request.multipart_parts import Upload
 from acestep_ray.api.upstream.keyed_body import read_keyed
 from acestep_ray.settings import Limits
@@ -55,7 +55,7 @@ class ChatBody:
     fields: Mapping[str, object]
     audio: Mapping[str, Upload]
     fingerprint: str
-    folder: Path
+    folder: Folder
 
     def audio_of(self, text: object) -> Upload:
         """The file that a member ``data`` or ``url`` holds. Raises Problem 400."""
@@ -67,7 +67,7 @@ class ChatBody:
         return _decoded(text.encode("ascii", "replace"), self.folder / f"short-{digest}")
 
 
-async def read_chat_body(request: Request, context: AppContext, folder: Path) -> ChatBody:
+async def read_chat_body(request: Request, context: AppContext, folder: Folder) -> ChatBody:
     """Read the whole body; ``folder`` gets its files.
 
     Raises Problem: 401 without a valid key, whatever else is wrong; 400, 413, 415.
@@ -78,7 +78,7 @@ async def read_chat_body(request: Request, context: AppContext, folder: Path) ->
 
 
 async def _read_within(
-    limits: Limits, request: Request, context: AppContext, folder: Path
+    limits: Limits, request: Request, context: AppContext, folder: Folder
 ) -> ChatBody:
     media = read_media(request.headers.get("content-type"))
     refuse_compressed(request)
@@ -109,7 +109,7 @@ async def _save(request: Request, file: Path, most: int) -> None:
         raise no_room(error) from error
 
 
-def _read(file: Path, media: Media, folder: Path, most: int) -> ChatBody:
+def _read(file: Path, media: Media, folder: Folder, most: int) -> ChatBody:
     audio: dict[str, Upload] = {}
     rest = bytearray()
     for piece in _pieces(file):

@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
@@ -18,8 +17,9 @@ from acestep_ray.api.hang_up import while_connected
 from acestep_ray.api.problems import Problem, ProblemCode
 from acestep_ray.api.query_parameters import LONGEST_WAIT
 from acestep_ray.api.request.body import Body
+from acestep_ray.api.request.folder import Folder, request_folder
 from acestep_ray.api.request.idempotency import IdempotencyKey, check_key
-from acestep_ray.api.routes.accept import queue_job, request_folder
+from acestep_ray.api.routes.accept import queue_job
 from acestep_ray.api.upstream.chat_answer import Completion, song_of
 from acestep_ray.api.upstream.chat_body import ChatBody, read_chat_body
 from acestep_ray.api.upstream.chat_request import ChatTask, chat_task
@@ -89,7 +89,7 @@ async def chat_completions(
 
 
 async def _submit(
-    task: ChatTask, body: ChatBody, folder: Path, context: AppContext, key: str | None
+    task: ChatTask, body: ChatBody, folder: Folder, context: AppContext, key: str | None
 ) -> tuple[Submitted, str]:
     """Queue the job. Returns what was queued, and the name of the decoder model."""
     asked = Body(task.fields, False, task.files, body.fingerprint)

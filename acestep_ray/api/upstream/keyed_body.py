@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 from fastapi import Request
@@ -16,6 +15,7 @@ from acestep_ray.api.middleware.authentication import (
 )
 from acestep_ray.api.problems import Problem
 from acestep_ray.api.request.body import Body, read_body
+from acestep_ray.api.request.folder import Folder
 from acestep_ray.settings import Limits
 
 SECONDS = 60.0
@@ -55,7 +55,7 @@ async def read_keyed(
 
 
 async def read_keyed_body(
-    request: Request, context: AppContext, folder: Path, names: frozenset[str]
+    request: Request, context: AppContext, folder: Folder, names: frozenset[str]
 ) -> Body:
     """``read_keyed`` of a body of any Content-Type with the text fields ``names``; ``folder`` gets
     its files."""

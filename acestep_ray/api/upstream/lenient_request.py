@@ -7,11 +7,11 @@ what is used instead.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from acestep_ray.api.dependencies import AppContext
 from acestep_ray.api.problems import FieldError, invalid_values
 from acestep_ray.api.request.body import Body
+from acestep_ray.api.request.folder import Folder
 from acestep_ray.api.request.generate_request import GenerateRequest, api_name
 from acestep_ray.api.request.job_rules import JobDraft
 from acestep_ray.api.request.unsupported_fields import REFUSED
@@ -59,7 +59,7 @@ class TaskDraft:
     body: Body
 
 
-async def admit_task(body: Body, folder: Path, context: AppContext) -> TaskDraft:
+async def admit_task(body: Body, folder: Folder, context: AppContext) -> TaskDraft:
     """Check a request of upstream's API. ``folder`` holds its files.
 
     Raises Problem: 400 for paths of audio, 422 for unusable values of fields that decide what the

@@ -8,7 +8,7 @@ from acestep_ray.api.problems import Problem, ProblemCode
 from acestep_ray.api.request.body import read_body
 from acestep_ray.api.request.coercion import real
 from acestep_ray.api.request.engine_choice import NoSuchModel, choose_decoder, choose_planner
-from acestep_ray.api.routes.accept import request_folder
+from acestep_ray.api.request.folder import request_folder
 from acestep_ray.api.upstream.envelope import Envelope
 from acestep_ray.api.upstream.inventory import inventory
 from acestep_ray.api.upstream.lenient_fields import is_nothing

@@ -10,7 +10,7 @@ from acestep_ray.api.middleware.authentication import BODY_KEY
 from acestep_ray.api.problems import Problem, ProblemCode, printable
 from acestep_ray.api.request.aliases import TASK_LISTS
 from acestep_ray.api.request.body import Body
-from acestep_ray.api.routes.accept import request_folder
+from acestep_ray.api.request.folder import request_folder
 from acestep_ray.api.routes.jobs import is_job_id
 from acestep_ray.api.upstream.envelope import Envelope
 from acestep_ray.api.upstream.keyed_body import read_keyed_body

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Request, Response
 
 from acestep_ray.api.dependencies import AppContext, ContextDep
 from acestep_ray.api.repeats import repeat_key
-from acestep_ray.api.routes.accept import queue_job, request_folder
+from acestep_ray.api.request.folder import request_folder
+from acestep_ray.api.routes.accept import queue_job
 from acestep_ray.api.upstream.envelope import Envelope
 from acestep_ray.api.upstream.keyed_body import read_keyed_body
 from acestep_ray.api.upstream.lenient_fields import TEXT_NAMES

@@ -13,8 +13,8 @@ from acestep_ray.api.hang_up import while_connected
 from acestep_ray.api.middleware.authentication import key_is_in_body
 from acestep_ray.api.problems import invalid_values
 from acestep_ray.api.request.engine_choice import NoSuchModel, choose_planner
+from acestep_ray.api.request.folder import request_folder
 from acestep_ray.api.request.validation import field_error
-from acestep_ray.api.routes.accept import request_folder
 from acestep_ray.api.song_writer import NoPlanner
 from acestep_ray.api.upstream.envelope import Envelope, LateEnvelope
 from acestep_ray.api.upstream.example_songs import EXAMPLE_SONGS
