@@ -76,7 +76,7 @@ def held_back(app: ASGIApp) -> ASGIApp:
 def test_behind_a_proxy_that_holds_streams_back_songs_are_made_nevertheless(
     visit: OpenStudio, tmp_path: Path
 ) -> None:
-    with one_process(data=tmp_path, around=held_back, mock={"step_seconds": 0.3}) as service:
+    with one_process(data=tmp_path, around=held_back, mock={"step_seconds": 1}) as service:
         studio = visit(service.url)
         page = studio.page
         expect(page.locator("#service-text")).to_contain_text("without live events", timeout=30_000)

@@ -16,8 +16,14 @@ from tests.unit.jobs.store.conftest import FACTORIES
 
 
 @pytest.fixture
-def settings() -> Settings:
-    return Settings.model_validate({"jobs": {"lease_seconds": 0.6}})
+def lease_seconds() -> float:
+    """Longer than any pause of a busy machine. A test of lost runners sets it."""
+    return 60.0
+
+
+@pytest.fixture
+def settings(lease_seconds: float) -> Settings:
+    return Settings.model_validate({"jobs": {"lease_seconds": lease_seconds}})
 
 
 @pytest.fixture(params=FACTORIES)

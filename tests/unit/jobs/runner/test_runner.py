@@ -195,7 +195,7 @@ async def test_a_decoder_failure_has_its_code_and_sentence(
 async def test_a_job_that_takes_too_long_fails_and_is_stopped(
     tmp_path: Path, engines: FakeEngines, artifacts: Artifacts
 ) -> None:
-    settings = Settings.model_validate({"jobs": {"lease_seconds": 0.6, "timeout": 0.3}})
+    settings = Settings.model_validate({"jobs": {"timeout": 0.3}})
     coordinator = JobCoordinator(lambda: SqliteStore(tmp_path / "jobs.sqlite"), settings)
     await coordinator.open()
     client = LocalClient(coordinator)
@@ -230,7 +230,7 @@ async def test_a_record_that_cannot_be_read_fails_alone(
 async def test_an_engine_that_never_begins_does_not_keep_a_job_for_ever(
     tmp_path: Path, engines: FakeEngines, artifacts: Artifacts
 ) -> None:
-    settings = Settings.model_validate({"jobs": {"lease_seconds": 0.6, "timeout": 0.3}})
+    settings = Settings.model_validate({"jobs": {"timeout": 0.3}})
     coordinator = JobCoordinator(lambda: SqliteStore(tmp_path / "jobs.sqlite"), settings)
     await coordinator.open()
     client = LocalClient(coordinator)

@@ -103,6 +103,7 @@ async def test_a_job_that_only_waits_for_a_worker_is_not_given_up(
     assert (record.attempt, record.starts) == (6, 1)
 
 
+@pytest.mark.parametrize("lease_seconds", [0.6])
 async def test_a_runner_that_dies_loses_its_jobs_to_the_next(
     client: LocalClient, engines: FakeEngines, artifacts: Artifacts, settings: Settings
 ) -> None:
@@ -140,6 +141,7 @@ async def test_a_runner_that_drains_finishes_what_it_has(
     assert statuses == [Status.SUCCEEDED, Status.SUCCEEDED, Status.QUEUED, Status.QUEUED]
 
 
+@pytest.mark.parametrize("lease_seconds", [0.6])
 async def test_a_late_attempt_writes_nothing(
     client: LocalClient, engines: FakeEngines, artifacts: Artifacts, settings: Settings
 ) -> None:
