@@ -92,7 +92,7 @@ def _local_time(at: float | None) -> str:
 
 
 def show(connection: Connection, job_id: JobId, json: Json = False) -> None:
-    """Show a job: its state, and its result once it has succeeded."""
+    """Show a job: what was asked for, its state, and its result once it has succeeded."""
     with shown_failures(as_json=json), connection.open() as client:
         job = client.job(job_id)
     if json:
@@ -112,6 +112,9 @@ def _details(job: "Job") -> list[tuple[str, str]]:
     found = [
         ("job", state.job_id),
         ("state", happens),
+        ("task", state.task_type or ""),
+        ("caption", one_line(state.caption or "")),
+        ("takes", "" if state.takes is None else str(state.takes)),
         ("created", _local_time(state.created_at)),
         ("started", _local_time(state.started_at)),
         ("finished", _local_time(state.finished_at)),
@@ -125,7 +128,7 @@ def _details(job: "Job") -> list[tuple[str, str]]:
             ("key", result.keyscale or ""),
             ("metre", result.timesignature or ""),
             ("length", "" if result.duration is None else f"{result.duration:g} s"),
-            ("caption", one_line(result.lm_caption or "")),
+            ("LM caption", one_line(result.lm_caption or "")),
             *(("take", path) for path in result.audio_paths),
         ]
     found += [("warning", one_line(warning)) for warning in job.warnings]

@@ -32,6 +32,8 @@ def test_a_song_is_in_the_folder_and_its_files_are_on_stdout(cli: CommandLine) -
     assert all(soundfile.info(file).duration == pytest.approx(10, abs=0.1) for file in files)
     job_id = done.stderr.splitlines()[0].removeprefix("acestep-ray: job ")
     shown = cli.run("show", job_id).stdout
+    for words in ("task       text2music", "caption    upbeat pop", "takes      2"):
+        assert words in shown
     for words in ("state      succeeded", "seeds      7,8", "90 bpm", "A minor", f"{job_id}/2.wav"):
         assert words in shown
 
