@@ -159,7 +159,7 @@ class JobView(JobStateView):
         examples=["text2music"],
     )
     caption: str | None = Field(
-        description="The caption, or the description for a song that the LM writes, as it was sent; "
+        description="The caption as it was sent, or the description of a song that the LM writes; "
         "null where another release wrote the job.",
         examples=["upbeat pop song"],
     )

@@ -13,7 +13,7 @@ from acestep_ray.cli.batch.run import BatchRun
 from acestep_ray.cli.batch.state import BatchState, Song, SongStatus, remove_parts
 from acestep_ray.cli.connection import Connection
 from acestep_ray.cli.exit_status import ExitStatus
-from acestep_ray.cli.failures import exit_status
+from acestep_ray.cli.failures import detail_of, exit_status
 from acestep_ray.cli.interrupts import Choice, Terminated, choice_of
 from acestep_ray.cli.output import show_line
 from acestep_ray.client import ApiError, Conflict, Gone, NotFound
@@ -51,7 +51,7 @@ class Session:
                     asyncio.run(self._run(waiting, shown.ended))
                 break
             except ApiError as error:
-                show_line(error.detail)
+                show_line(detail_of(error))
                 show_line("the same command goes on with the batch.")
                 return exit_status(error)
             except OSError as error:  # such as a full disk
@@ -146,7 +146,7 @@ class Session:
                 except (NotFound, Gone):
                     pass
                 except ApiError as error:
-                    show_line(error.detail)
+                    show_line(detail_of(error))
                     break
                 self._state.save(song.again())
                 cancelled += 1

@@ -81,15 +81,19 @@ def test_no_service_has_a_status_of_its_own(
     nowhere = ("--url", "http://127.0.0.1:9", "--patience", 0)
     done = cli.run(*words, *nowhere)
     assert done.exit_code == 3
-    assert done.stderr.startswith("acestep-ray: No whole answer came from http://127.0.0.1:9: ")
-    assert cli.document(*words, *nowhere, status=3)["code"] == "connection_failed"
+    assert done.stderr.startswith("acestep-ray: No service can be reached at http://127.0.0.1:9 (")
+    for remedy in ("acestep-ray serve", "ACESTEP_URL", "--url"):
+        assert remedy in done.stderr
+    document = cli.document(*words, *nowhere, status=3)
+    assert document["code"] == "connection_failed" and "--url" in document["error"]
 
 
 def test_a_service_with_a_key(cli: CommandLine, tmp_path: Path) -> None:
     with one_process(data=tmp_path, api_key="k") as service:
         for key in ((), ("--api-key", "wrong")):
             done = cli.run("jobs", *key, url=service.url)
-            assert done.exit_code == 4 and "key" in done.stderr
+            assert done.exit_code == 4 and "Authorization" not in done.stderr
+            assert "ACESTEP_API_KEY" in done.stderr and "--api-key" in done.stderr
         assert cli.run("jobs", "--api-key", "k", url=service.url).exit_code == 0
 
 

@@ -131,7 +131,8 @@ async def test_a_refusal_is_a_sentence_with_the_names_of_parameters(
         assert "There is no such job." in wrong
     gone = make_server(Connection("http://127.0.0.1:9", patience=0), tmp_path)
     async with Client(gone) as assistant:
-        assert "No whole answer came from http://127.0.0.1:9" in await refusal(assistant, "models")
+        wrong = await refusal(assistant, "models")
+        assert "No service can be reached at http://127.0.0.1:9 " in wrong and "--url" in wrong
 
 
 async def test_an_assistant_that_hears_gets_the_audio(service: OneProcess, tmp_path: Path) -> None:
