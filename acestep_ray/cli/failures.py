@@ -53,6 +53,11 @@ def exit_status(error: "ApiError") -> ExitStatus:
     return next(found, ExitStatus.UNREACHABLE)
 
 
+def is_of_the_service(error: "ApiError") -> bool:
+    """Whether another request would fail in the same way: it is not about one job."""
+    return exit_status(error) in (ExitStatus.UNREACHABLE, ExitStatus.KEY_REFUSED)
+
+
 def lines_of(error: "ApiError", options: Mapping[str, str], other: str = OTHER_OPTION) -> list[str]:
     """The error in sentences, one per line; wrong fields by the names of their ``options``, or by
     ``other`` with the field's name."""

@@ -133,7 +133,7 @@ def _make(
     fields: dict[str, Any], options: ResultOptions, connection: Connection, *, wait: bool
 ) -> None:
     if wait:
-        options.prepare()
+        options.prepare(fields)
     with (
         shown_failures(as_json=options.json, options=OPTION_OF),
         connection.open() as client,
