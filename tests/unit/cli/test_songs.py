@@ -159,6 +159,12 @@ def test_a_refusal_names_the_option(
         (("generate", "x", "-o", f"{__file__}/out"), "Not a directory"),
         (("generate", "x", "--url", "ftp://host"), "--url must begin with http:// or https://"),
         (("cover", "none.wav", "x"), "none.wav is neither a file nor a take of a job"),
+        (
+            ("generate", "x", "--set", 'metas={"bpm": 90, "bpm": 91}'),
+            "metas: the key bpm is there twi",
+        ),
+        (("generate",), "nothing says what to make: give CAPTION, --lyrics or --describe"),
+        (("generate", " ", "--duration", 20, "--lm"), "nothing says what to make"),
         (("geenrate", "x"), "No such command"),
     ],
 )
