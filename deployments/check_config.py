@@ -8,8 +8,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -19,6 +18,7 @@ from ray.serve.schema import ServeDeploySchema
 
 from acestep_ray.replicas.planners import DECODER, planners_of
 from acestep_ray.settings import Settings
+from acestep_ray.settings.mistakes import in_words, model_in
 from deployments.autoscaling import POLICY
 from deployments.names import INGRESS, RUNNER
 
@@ -37,7 +37,7 @@ def mistakes(config: object) -> list[str]:
     try:
         ServeDeploySchema.model_validate(config)
     except ValidationError as error:
-        found += _messages(error, "")
+        found += _messages(error)
     for number, app in enumerate(config.get("applications") or []):
         where = f"applications.{number}"
         if not isinstance(app, dict):
@@ -68,17 +68,11 @@ def mistakes(config: object) -> list[str]:
     return found
 
 
-def _messages(error: ValidationError, prefix: str) -> list[str]:
+def _messages(error: ValidationError) -> list[str]:
     return [
-        f"{prefix}{'.'.join(map(str, entry['loc']))}: {_message(entry)}."
+        f"{'.'.join(map(str, entry['loc']))}: {in_words(entry, ServeDeploySchema)}."
         for entry in error.errors()
     ]
-
-
-def _message(entry: ErrorDetails) -> str:
-    if entry["type"] == "tuple_type":
-        return "Input should be a list"
-    return entry["msg"].removeprefix("Value error, ")
 
 
 def _of_setting(entry: ErrorDetails, prefix: str) -> str:
@@ -89,19 +83,19 @@ def _of_setting(entry: ErrorDetails, prefix: str) -> str:
     if entry["type"] == "extra_forbidden":
         model: Any = Settings
         for step in place[:-1]:
-            model = model if step.isdigit() else _model_in(model.model_fields[step].annotation)
+            model = model if step.isdigit() else model_in(model.model_fields[step].annotation)
         known = ", ".join(sorted(model.model_fields))
         if variable := _variable_of(place):
             return f"environment variable {variable}: unknown setting; known here are {known}."
         return f"{prefix}{'.'.join(place)}: unknown key; known here are {known}."
     if variable := _variable_of(place):
         if Settings.model_fields[place[0]].annotation is SecretStr:
-            return f"environment variable {variable}: {_message(entry)}."
+            return f"environment variable {variable}: {in_words(entry, Settings)}."
         given = SECRET.sub("//***@", os.environ[variable])
         inside = ".".join(place[len(variable.split("__")) :])
         where = f" ({inside})" if inside else ""
-        return f"environment variable {variable}={given!r}{where}: {_message(entry)}."
-    return f"{prefix}{'.'.join(place)}: {_message(entry)}."
+        return f"environment variable {variable}={given!r}{where}: {in_words(entry, Settings)}."
+    return f"{prefix}{'.'.join(place)}: {in_words(entry, Settings)}."
 
 
 def _variable_of(place: list[str]) -> str:
@@ -124,7 +118,7 @@ def _unknown(model: type[BaseModel], value: dict[Any, Any], where: str) -> list[
             known = ", ".join(sorted(model.model_fields))
             found.append(f"{where}{key}: unknown key; known here are {known}.")
             continue
-        below = AutoscalingConfig if key == "autoscaling_config" else _model_in(field.annotation)
+        below = AutoscalingConfig if key == "autoscaling_config" else model_in(field.annotation)
         if below is None:
             continue
         items = inner if isinstance(inner, list) else [inner]
@@ -133,15 +127,6 @@ def _unknown(model: type[BaseModel], value: dict[Any, Any], where: str) -> list[
                 at = f"{where}{key}.{number}." if isinstance(inner, list) else f"{where}{key}."
                 found += _unknown(below, item, at)
     return found
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model inside ``Model``, ``Optional[Model]``, ``list[Model]`` and the like."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if get_origin(annotation) in (Union, UnionType, list, tuple):
-        return next((m for m in map(_model_in, get_args(annotation)) if m), None)
-    return None
 
 
 def main(files: list[str]) -> int:

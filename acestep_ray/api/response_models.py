@@ -154,6 +154,19 @@ class JobStateView(BaseModel):
 class JobView(JobStateView):
     """A job, now."""
 
+    task_type: str | None = Field(
+        description="What is done; null where another release wrote the job.",
+        examples=["text2music"],
+    )
+    caption: str | None = Field(
+        description="The caption as it was sent, or the description of a song that the LM writes; "
+        "null where another release wrote the job.",
+        examples=["upbeat pop song"],
+    )
+    takes: int | None = Field(
+        description="How many are asked for; null where another release wrote the job.",
+        examples=[2],
+    )
     result: ResultView | None = Field(description="Set when succeeded.")
     warnings: list[str] = Field(
         description="Values that were not used, and what came up while the job ran.", examples=[[]]

@@ -53,15 +53,29 @@ def exit_status(error: "ApiError") -> ExitStatus:
     return next(found, ExitStatus.UNREACHABLE)
 
 
+def is_of_the_service(error: "ApiError") -> bool:
+    """Whether another request would fail in the same way: it is not about one job."""
+    return exit_status(error) in (ExitStatus.UNREACHABLE, ExitStatus.KEY_REFUSED)
+
+
 def lines_of(error: "ApiError", options: Mapping[str, str], other: str = OTHER_OPTION) -> list[str]:
     """The error in sentences, one per line; wrong fields by the names of their ``options``, or by
     ``other`` with the field's name."""
     if not error.errors:
-        return [error.detail]
+        return [detail_of(error)]
     return [
         _by_option(one.field, one.detail, {one.field: other.format(one.field), **options})
         for one in error.errors.values()
     ]
+
+
+def detail_of(error: "ApiError") -> str:
+    """The error in a sentence, in which the client's arguments have the names of options."""
+    from acestep_ray.client import AuthenticationFailed, ConnectionFailed
+
+    if not isinstance(error, AuthenticationFailed | ConnectionFailed):
+        return error.detail
+    return error.detail.replace("base_url", "--url").replace("api_key.", "--api-key.")
 
 
 def _by_option(field: str, detail: str, options: Mapping[str, str]) -> str:
@@ -82,7 +96,7 @@ def failure_document(
 ) -> dict[str, Any]:
     """The error as JSON for scripts (docs/cli.md)."""
     return {
-        "error": error.detail,
+        "error": detail_of(error),
         "code": error.code,
         "exit_status": int(status),
         "http_status": error.status,

@@ -1,5 +1,6 @@
 """Waits for a job, shows how far it is, and downloads its takes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +11,7 @@ from acestep_ray.cli.display import display
 from acestep_ray.cli.exit_status import ExitStatus
 from acestep_ray.cli.interrupts import Choice, Terminated, choice_of, terminations_interrupt
 from acestep_ray.cli.output import one_line, show_document, show_line
+from acestep_ray.cli.take_names import check_files, check_pattern, names_of
 
 if TYPE_CHECKING:
     from acestep_ray.client import Job
@@ -40,6 +42,10 @@ class ResultOptions:
             rich_help_panel=RESULT,
         ),
     ] = "{job_id}-{take}.{ext}"
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace files of these names.", rich_help_panel=RESULT),
+    ] = False
     json: Annotated[
         bool,
         typer.Option("--json", help="Write one JSON document to stdout.", rich_help_panel=RESULT),
@@ -53,19 +59,15 @@ class ResultOptions:
         ),
     ] = False
 
-    def prepare(self) -> None:
+    def prepare(self, fields: Mapping[str, Any] | None = None) -> None:
         """Check the names, and make the folder now: a job whose takes cannot be written must not
-        be started. Raises typer.BadParameter."""
-        try:
-            example = self.names.format(job_id="j", take=1, ext="mp3", seed="7")
-        except (LookupError, ValueError, AttributeError):
-            raise typer.BadParameter(
-                "only {job_id}, {take}, {seed} and {ext} can be filled in.", param_hint="--names"
-            ) from None
-        if Path(example).name != example:
-            raise typer.BadParameter(
-                f"{self.names} is not the name of a file; -o is for folders.", param_hint="--names"
-            )
+        be started. ``fields``: the request for the job; None: it exists. Raises
+        typer.BadParameter."""
+        check_pattern(self.names)
+        if fields is not None:
+            names = names_of(self.names, fields)
+            if not self.overwrite:
+                check_files(self.output, names)
         try:
             self.output.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -113,23 +115,29 @@ def _handle(interrupt: KeyboardInterrupt, job: "Job", options: ResultOptions) ->
 
 
 def deliver(job: "Job", options: ResultOptions) -> list[Path]:
-    """Wait for the job, and download its takes. Returns their files. Raises JobFailed."""
-    from acestep_ray.client import JobFailed
+    """Wait for the job, and download its takes. Returns their files. Raises ApiError: JobFailed,
+    and DownloadFailed if they cannot be saved."""
+    from acestep_ray.client import DownloadFailed, JobFailed
 
     wait_for(job, options)
     if job.status == "failed":
         raise JobFailed(job.error or "The job failed.", code=job.error_code or "", job=job.state)
     try:
-        return job.download(options.output, options.names)
-    except (OSError, ValueError, KeyboardInterrupt) as error:
-        if isinstance(error, OSError):
-            show_line(f"{options.output}: {error.strerror or error}.")
-        elif isinstance(error, ValueError):
-            show_line(str(error))
-        show_line(f"the job has succeeded. To get its takes: acestep-ray download {job.id}")
-        if isinstance(error, KeyboardInterrupt):
-            raise
-        raise typer.Exit(ExitStatus.FAILED) from error
+        return job.download(options.output, options.names, overwrite=options.overwrite)
+    except (OSError, ValueError) as error:
+        why = str(error)
+        if isinstance(error, FileExistsError):
+            why = f"{error.filename} exists, and is another file. --overwrite replaces it."
+        elif isinstance(error, OSError):
+            why = f"{options.output}: {error.strerror or error}."
+        raise DownloadFailed(f"{why} {_how_to_get(job)}") from error
+    except KeyboardInterrupt:
+        show_line(_how_to_get(job))
+        raise
+
+
+def _how_to_get(job: "Job") -> str:
+    return f"The job has succeeded. To get its takes: acestep-ray download {job.id}"
 
 
 def job_document(job: "Job", files: list[Path] | None = None) -> dict[str, Any]:

@@ -8,15 +8,22 @@ import typer
 
 from acestep_ray.cli.connection import Connection
 from acestep_ray.cli.display import what_happens
-from acestep_ray.cli.failures import shown_failures
+from acestep_ray.cli.failures import (
+    detail_of,
+    exit_status,
+    failure_document,
+    is_of_the_service,
+    shown_failures,
+)
 from acestep_ray.cli.follow import ResultOptions, deliver, job_document, show_warnings
 from acestep_ray.cli.groups import JOBS
 from acestep_ray.cli.option_groups import with_groups
-from acestep_ray.cli.output import console, one_line, show_document
+from acestep_ray.cli.output import console, one_line, show_document, show_line
+from acestep_ray.cli.take_names import check_takes
 from acestep_ray.cli.time_left import duration
 
 if TYPE_CHECKING:
-    from acestep_ray.client import Job
+    from acestep_ray.client import ApiError, Job
     from acestep_ray.client.models import JobState
 
 JobId = Annotated[str, typer.Argument(metavar="JOB_ID", help="As generate or jobs shows it.")]
@@ -92,7 +99,7 @@ def _local_time(at: float | None) -> str:
 
 
 def show(connection: Connection, job_id: JobId, json: Json = False) -> None:
-    """Show a job: its state, and its result once it has succeeded."""
+    """Show a job: what was asked for, its state, and its result once it has succeeded."""
     with shown_failures(as_json=json), connection.open() as client:
         job = client.job(job_id)
     if json:
@@ -112,6 +119,9 @@ def _details(job: "Job") -> list[tuple[str, str]]:
     found = [
         ("job", state.job_id),
         ("state", happens),
+        ("task", state.task_type or ""),
+        ("caption", one_line(state.caption or "")),
+        ("takes", "" if state.takes is None else str(state.takes)),
         ("created", _local_time(state.created_at)),
         ("started", _local_time(state.started_at)),
         ("finished", _local_time(state.finished_at)),
@@ -125,7 +135,7 @@ def _details(job: "Job") -> list[tuple[str, str]]:
             ("key", result.keyscale or ""),
             ("metre", result.timesignature or ""),
             ("length", "" if result.duration is None else f"{result.duration:g} s"),
-            ("caption", one_line(result.lm_caption or "")),
+            ("LM caption", one_line(result.lm_caption or "")),
             *(("take", path) for path in result.audio_paths),
         ]
     found += [("warning", one_line(warning)) for warning in job.warnings]
@@ -137,16 +147,42 @@ def cancel(
     job_ids: Annotated[list[str], typer.Argument(metavar="JOB_ID...", help="One or more.")],
     json: Json = False,
 ) -> None:
-    """Cancel jobs. One that has ended otherwise is refused."""
-    ended = []
-    with shown_failures(as_json=json), connection.open() as client:
+    """Cancel jobs, each of them, also if another cannot be. One that has ended otherwise is
+    refused."""
+    from acestep_ray.client import ApiError
+
+    entries: list[dict[str, Any]] = []
+    errors: list[ApiError] = []
+    with connection.open() as client:
         for job_id in job_ids:
-            job = client.job(job_id).cancel()
-            ended.append(job_document(job))
-            if not json:
-                typer.echo(f"{job.id} cancelled")
+            try:
+                job = client.job(job_id).cancel()
+            except ApiError as error:
+                errors.append(error)
+                document = failure_document(error, exit_status(error), {})
+                entries.append({"job_id": job_id, **document})
+                show_line((f"{job_id}: " if len(job_ids) > 1 else "") + detail_of(error))
+                if is_of_the_service(error):
+                    break
+            else:
+                entries.append(job_document(job))
+                if not json:
+                    typer.echo(f"{job.id} cancelled")
     if json:
-        show_document(ended)
+        show_document(_cancelled(entries, errors, len(job_ids)))
+    if errors:
+        raise typer.Exit(exit_status(errors[0]))
+
+
+def _cancelled(entries: list[dict[str, Any]], errors: "list[ApiError]", asked: int) -> Any:
+    """What cancel writes for scripts: the jobs; if one is not cancelled, why, with all of them."""
+    if not errors:
+        return entries
+    document = failure_document(errors[0], exit_status(errors[0]), {})
+    if asked > 1:
+        left = asked - len(entries) + len(errors)
+        document["error"] = f"{left} of {asked} jobs are not cancelled."
+    return {**document, "jobs": entries}
 
 
 def download(result: ResultOptions, connection: Connection, job_id: JobId) -> None:
@@ -154,6 +190,8 @@ def download(result: ResultOptions, connection: Connection, job_id: JobId) -> No
     result.prepare()
     with shown_failures(as_json=result.json), connection.open() as client:
         job = client.job(job_id)
+        if job.state.takes:
+            check_takes(result.names, job.state.takes)
         show_warnings(job)
         files = deliver(job, result)
     if result.json:

@@ -1,20 +1,20 @@
 """The options that describe a song, and the fields of the API that they become."""
 
-import json
 import sys
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from acestep_ray.cli.api_fields import check_field
 from acestep_ray.cli.sources import (
     REFERENCE_FIELDS,
     SOURCE_FIELDS,
     UnknownSource,
     source_fields,
 )
+from acestep_ray.cli.strict_json import Ambiguous, parsed
 
 SONG, TAKES, OTHER = "The song", "The takes", "Other fields"
 
@@ -206,16 +206,13 @@ def _text_of(file: Path) -> str:
 
 def _assignment(text: str) -> tuple[str, Any]:
     """FIELD=VALUE. A list or an object is JSON; other values are read by the service."""
-    from acestep_ray.client import GenerateFields
-
-    known = GenerateFields.__annotations__
     name, equals, value = text.partition("=")
     if not equals:
         raise typer.BadParameter(f"{text} is not FIELD=VALUE.", param_hint="--set")
-    if name not in known:
-        similar = get_close_matches(name, known, n=1)
-        hint = f" Is it {similar[0]}?" if similar else ""
-        raise typer.BadParameter(f"{name} is not a field of the API.{hint}", param_hint="--set")
+    try:
+        check_field(name)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}", param_hint="--set") from None
     if name in ("src_audio", "reference_audio"):
         file = Path(value)
         if not file.is_file():
@@ -223,7 +220,9 @@ def _assignment(text: str) -> tuple[str, Any]:
         return name, file
     if value[:1] in ("[", "{"):
         try:
-            return name, json.loads(value)
+            return name, parsed(value)
+        except Ambiguous as error:
+            raise typer.BadParameter(f"{name}: {error}", param_hint="--set") from None
         except ValueError:
             return name, value
     return name, value

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from acestep_ray.cli.api_fields import names_a_song
 from acestep_ray.cli.connection import Connection
 from acestep_ray.cli.failures import shown_failures
 from acestep_ray.cli.follow import (
@@ -37,6 +38,10 @@ Wait = Annotated[
         rich_help_panel=RESULT,
     ),
 ]
+NOTHING_TO_MAKE = (
+    "nothing says what to make: give CAPTION, --lyrics or --describe (--set sample_mode=true lets "
+    "the language model invent a song)."
+)
 GENERATE_EXAMPLES = """Examples:
 
   acestep-ray generate "upbeat pop" --lyrics song.txt --lm --duration 60 -o out/
@@ -67,7 +72,10 @@ def generate(
     wait: Wait = True,
 ) -> None:
     """Make a song from a caption, lyrics or a description."""
-    _make(song_fields(song, caption=caption), result, connection, wait=wait)
+    fields = song_fields(song, caption=caption)
+    if not names_a_song(fields):
+        raise typer.BadParameter(NOTHING_TO_MAKE)
+    _make(fields, result, connection, wait=wait)
 
 
 def repaint(
@@ -133,7 +141,7 @@ def _make(
     fields: dict[str, Any], options: ResultOptions, connection: Connection, *, wait: bool
 ) -> None:
     if wait:
-        options.prepare()
+        options.prepare(fields)
     with (
         shown_failures(as_json=options.json, options=OPTION_OF),
         connection.open() as client,

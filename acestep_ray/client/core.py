@@ -32,6 +32,8 @@ M = TypeVar("M", bound=Model)
 
 BROKEN = (httpx2.RequestError,)
 """What httpx2 raises if no whole response came."""
+NOT_CONNECTED = (httpx2.ConnectError, httpx2.ConnectTimeout)
+"""Of these, what it raises if there was no connection at all."""
 PAGE = 100
 MOST_JOBS = 200
 """Jobs per page of a list: usually, and as the service allows."""
@@ -80,7 +82,13 @@ class Core:
     def not_reached(self, cause: Exception) -> ConnectionFailed:
         """The exception for a request without a whole response."""
         reason = str(cause).rstrip(".") or type(cause).__name__
-        error = ConnectionFailed(f"No whole answer came from {self.address}: {reason}.")
+        detail = f"No whole answer came from {self.address}: {reason}."
+        if isinstance(cause, NOT_CONNECTED):
+            detail = (
+                f"No service can be reached at {self.address} ({reason}). Start one with "
+                "acestep-ray serve, or name another address by ACESTEP_URL or base_url."
+            )
+        error = ConnectionFailed(detail)
         error.__cause__ = cause
         return error
 
@@ -195,9 +203,18 @@ def reader(model: type[M]) -> Callable[[Answer], M]:
         try:
             return model.model_validate(document)
         except ValidationError as error:
-            raise unexpected(answer, f"{model.__name__}: {error.errors()[0]['msg']}") from error
+            raise unexpected(answer, _misfit(error)) from error
 
     return read
+
+
+def _misfit(error: ValidationError) -> str:
+    """Where a document is not what was expected, in words."""
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    if not place:
+        return "its JSON is not an object"
+    return f"its JSON has {'no' if first['type'] == 'missing' else 'another kind of'} {place}"
 
 
 def unexpected(answer: Answer, reason: str) -> UnexpectedResponse:

@@ -1,9 +1,11 @@
 """Downloads of takes: whole files under their names, or none."""
 
 import hashlib
+import os
 import re
 import uuid
 from collections.abc import Sequence
+from errno import EEXIST
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -34,9 +36,11 @@ class PartialFile:
     """A file that is being downloaded, beside its target, under another name. It is made by
     ``begin``, and has to be removed by ``discard``."""
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path, *, overwrite: bool) -> None:
         self._target = target
-        self._part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
+        self._overwrite = overwrite
+        beginning = target.name.encode()[:200].decode(errors="ignore")  # a name has 255 bytes
+        self._part = target.with_name(f".{beginning}.{uuid.uuid4().hex}.part")
         self._file: BinaryIO | None = None
         self._digest = hashlib.sha256()
         self._longest = 0
@@ -75,15 +79,26 @@ class PartialFile:
         return longer
 
     def finish(self) -> Path:
-        """Give it its name. Raises DownloadFailed if it is not what the server has."""
+        """Give it its name. Raises DownloadFailed if it is not what the server has, and
+        FileExistsError if it must not replace what has its name."""
         if self.total is not None and self.size != self.total:
             raise DownloadFailed(f"The file has {self.size} bytes instead of {self.total}.")
         checksum = _SHA256.fullmatch(self.etag)
         if checksum and checksum[1] != self._digest.hexdigest():
             raise DownloadFailed("The file has another checksum than the server names.")
         self._close()
-        self._part.replace(self._target)
+        if self._overwrite or not self._target.exists():
+            self._part.replace(self._target)
+        elif not self._is_target():
+            raise FileExistsError(EEXIST, os.strerror(EEXIST), str(self._target))
         return self._target
+
+    def _is_target(self) -> bool:
+        """Whether the file that has the name is the same take."""
+        if not self._target.is_file() or self._target.stat().st_size != self.size:
+            return False
+        with self._target.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest() == self._digest.digest()
 
     def discard(self) -> None:
         """Remove it, unless it has its name already."""
@@ -96,7 +111,7 @@ class PartialFile:
 
 
 def download(
-    core: Core, job: JobView, directory: Path, names: str | Sequence[str]
+    core: Core, job: JobView, directory: Path, names: str | Sequence[str], *, overwrite: bool
 ) -> Flow[list[Path]]:
     """See Job.download."""
     if job.result is None:
@@ -106,10 +121,12 @@ def download(
         raise NotFound(f"The job is {job.status}; it has no takes yet.", code="audio_not_found")
     targets = [directory / name for name in take_names(job.id, job.result, names)]
     yield from work(lambda: directory.mkdir(parents=True, exist_ok=True))
-    files = []
-    for path, target in zip(job.result.audio_paths, targets, strict=True):
-        files.append((yield from _take(core, job, PurePosixPath(path).name, target)))
-    return files
+    takes = list(zip(job.result.audio_paths, targets, strict=True))
+    # First those that may be refused: then nothing was written.
+    for path, target in sorted(takes, key=lambda take: not take[1].exists()):
+        part = PartialFile(target, overwrite=overwrite)
+        yield from _take(core, job, PurePosixPath(path).name, part)
+    return targets
 
 
 def take_names(job_id: str, result: Result, names: str | Sequence[str]) -> list[str]:
@@ -137,9 +154,8 @@ def take_names(job_id: str, result: Result, names: str | Sequence[str]) -> list[
     return found
 
 
-def _take(core: Core, job: JobView, name: str, target: Path) -> Flow[Path]:
+def _take(core: Core, job: JobView, name: str, part: PartialFile) -> Flow[Path]:
     tries = Tries(core.retries, core.retries.outage)
-    part = PartialFile(target)
     try:
         while part.total is None or part.size < part.total:
             error: ApiError

@@ -56,8 +56,8 @@ class JobState(Model):
     """A job at one moment.
 
     A state that came from a submit has only ``job_id``, ``status``, ``queue_position`` and
-    ``warnings``. ``task_type``, ``caption`` and ``takes`` are known only from a list of jobs, which
-    has no ``result`` and no ``warnings``.
+    ``warnings``. A list of jobs has no ``result``, no ``warnings``, and only the beginning of the
+    ``caption``.
     """
 
     job_id: str
@@ -82,7 +82,9 @@ class JobState(Model):
     """Why it failed: a stable name (docs/api.md)."""
     task_type: str | None = None
     caption: str | None = None
+    """As it was sent; the result may have the language model's."""
     takes: int | None = None
+    """How many are asked for."""
 
     @property
     def ended(self) -> bool:

@@ -56,15 +56,24 @@ def error_of(answer: Answer) -> ApiError:
     problem = _problem(answer) if is_problem(answer) else {}
     code = str(problem.get("code", ""))
     kind = QueueFull if code == "queue_full" else _kind(answer.status)
-    detail = problem.get("detail") or _plain_detail(answer)
+    detail = str(problem.get("detail") or _plain_detail(answer))
+    if answer.status == 401 or (answer.status == 403 and not is_problem(answer)):
+        detail = _about_the_key(code, detail)
     return kind(
-        str(detail),
+        detail,
         status=answer.status,
         code=code,
         errors={error.field: error for error in _field_errors(problem)},
         request_id=answer.headers.get("x-request-id"),
         retry_after=retry_after_of(answer.headers),
     )
+
+
+def _about_the_key(code: str, detail: str) -> str:
+    """Why a request was not allowed, by the names under which a user of the client gives a key."""
+    if code == "missing_api_key":
+        return "The service needs an API key: set ACESTEP_API_KEY, or give api_key."
+    return f"{detail.rstrip('.')}. Check ACESTEP_API_KEY, or api_key."
 
 
 def _kind(status: int) -> type[ApiError]:

@@ -57,15 +57,20 @@ class Job(JobView):
         return self._transport.iterate(stream(self._core, self))
 
     def download(
-        self, directory: Path | str = ".", names: str | Sequence[str] = DEFAULT_NAMES
+        self,
+        directory: Path | str = ".",
+        names: str | Sequence[str] = DEFAULT_NAMES,
+        *,
+        overwrite: bool = True,
     ) -> list[Path]:
         """Download the takes into a folder, which is made if need be; returns their files.
 
         ``names``: their names, or a pattern with ``{job_id}``, ``{take}`` (from 1), ``{ext}`` and
-        ``{seed}``. A file gets its name when it is whole, and replaces one of that name. Raises
-        JobFailed, NotFound if the job has not ended, ValueError for names, and OSError.
+        ``{seed}``. A file gets its name when it is whole, and replaces one of that name; without
+        ``overwrite`` it does not, and if that one is not the same take, FileExistsError is raised.
+        Raises JobFailed, NotFound if the job has not ended, ValueError for names, and OSError.
         """
-        flow = download(self._core, self, Path(directory), names)
+        flow = download(self._core, self, Path(directory), names, overwrite=overwrite)
         return self._transport.run(flow)
 
     def cancel(self) -> "Job":

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from acestep_ray.planner.codes import MAX_CODE
 from acestep_ray.settings.engine_names import PlannerBackend
+from acestep_ray.settings.mistakes import in_words
 
 
 class Writing(BaseModel):
@@ -85,8 +86,9 @@ class CheckedRequest(BaseModel):
         try:
             return self.model_validate(dict(self), strict=True)
         except ValidationError as error:
-            (field, *_), message = error.errors()[0]["loc"], error.errors()[0]["msg"]
-            raise PlannerError(f"{self.refused}: {field}: {message}.") from None
+            first = error.errors()[0]
+            why = in_words(first, type(self))
+            raise PlannerError(f"{self.refused}: {first['loc'][0]}: {why}.") from None
 
 
 class PlanRequest(PlanParameters, CheckedRequest):

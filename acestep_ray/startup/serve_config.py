@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from acestep_ray.settings import Settings
+from acestep_ray.settings.mistakes import in_words
 from acestep_ray.startup.checks import Refused
 
 CHECK_SECONDS = 120.0
@@ -74,7 +75,9 @@ def configured(
     try:
         settings = Settings.model_validate(application_of(document).get("args") or {})
     except ValidationError as error:
-        wrong = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        wrong = [
+            f"{'.'.join(map(str, one['loc']))}: {in_words(one, Settings)}" for one in error.errors()
+        ]
         raise Refused(f"the settings cannot be used ({'; '.join(wrong)}).") from None
     http = document.get("http_options") or {}
     if port is None:

@@ -36,15 +36,17 @@ def job_view(snapshot: Snapshot, context: Links) -> JobView:
     """The job as clients see it. If clusters of two releases share a store, a job that the other
     release wrote may be unreadable; its state is returned nevertheless."""
     record = snapshot.record
+    asked: dict[str, Any] = {"task_type": None, "caption": None, "takes": None}
     try:
         spec = JobSpec.model_validate_json(record.spec)
+        asked = _asked(spec)
         found = JobResult.model_validate_json(record.result) if record.result else None
         result = _result(record.job_id, spec, found, context) if found else None
         warnings = [*spec.warnings, *(found.warnings if found else ())]
     except ValidationError:
         logger.warning("Job %s cannot be read whole", record.job_id, exc_info=True)
         result, warnings = None, [UNREADABLE]
-    return JobView(**_state(snapshot), result=result, warnings=warnings)
+    return JobView(**_state(snapshot), **asked, result=result, warnings=warnings)
 
 
 def job_summary(snapshot: Snapshot) -> JobSummaryView:
@@ -53,12 +55,14 @@ def job_summary(snapshot: Snapshot) -> JobSummaryView:
         spec = JobSpec.model_validate_json(snapshot.record.spec)
     except ValidationError:
         return JobSummaryView(**_state(snapshot), task_type=None, caption=None, takes=None)
-    return JobSummaryView(
-        **_state(snapshot),
-        task_type=spec.decode.task,
-        caption=_excerpt(spec.decode.caption),
-        takes=len(spec.decode.seeds),
-    )
+    asked = _asked(spec)
+    return JobSummaryView(**_state(snapshot), **asked | {"caption": _excerpt(asked["caption"])})
+
+
+def _asked(spec: JobSpec) -> dict[str, Any]:
+    """What was asked for, in three fields."""
+    decode = spec.decode
+    return {"task_type": decode.task, "caption": decode.caption, "takes": len(decode.seeds)}
 
 
 def _excerpt(text: str) -> str:

@@ -96,7 +96,9 @@ def batch(
     except OSError as error:
         raise typer.BadParameter(f"{output}: {error}.", param_hint="--output") from None
     if json:
-        show_document(report.document())
+        why = session.end.error or report.summary()
+        failure = {"error": why, "code": session.end.code or "songs_failed", "exit_status": status}
+        show_document(report.document() | (failure if status else {}))
     _show(report, output)
     raise typer.Exit(status)
 

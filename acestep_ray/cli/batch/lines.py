@@ -5,11 +5,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
+
+from acestep_ray.cli.api_fields import check_field
+from acestep_ray.cli.strict_json import Ambiguous, parsed
 
 FILES = ("src_audio", "reference_audio")
 """Fields that name a file of this machine, seen from the folder of the file with the songs."""
@@ -41,9 +43,6 @@ class Line:
 
 def read_lines(file: Path) -> list[Line]:
     """The songs in a file; empty lines are skipped. Raises LinesRefused and OSError."""
-    from acestep_ray.client import GenerateFields
-
-    known = GenerateFields.__annotations__
     found: list[Line] = []
     mistakes: list[str] = []
     equal: Counter[str] = Counter()
@@ -52,7 +51,7 @@ def read_lines(file: Path) -> list[Line]:
         if not text.strip():
             continue
         try:
-            fields = _fields(text, file.parent, known)
+            fields = _fields(text, file.parent)
         except ValueError as error:
             mistakes.append(f"Line {number}: {error}")
             continue
@@ -65,19 +64,18 @@ def read_lines(file: Path) -> list[Line]:
     return found
 
 
-def _fields(text: bytes, folder: Path, known: Mapping[str, Any]) -> dict[str, Any]:
+def _fields(text: bytes, folder: Path) -> dict[str, Any]:
     """The fields of a line, with a Path where a file is named. Raises ValueError."""
     try:
-        fields = json.loads(text.decode("utf-8-sig"))
+        fields = parsed(text.decode("utf-8-sig"))
+    except Ambiguous:
+        raise
     except ValueError as error:
         raise ValueError(f"it is not JSON: {error}.") from None
     if not isinstance(fields, dict):
         raise ValueError("it is not a JSON object.")
     for name, value in fields.items():
-        if name not in known:
-            similar = get_close_matches(name, known, n=1)
-            hint = f" Is it {similar[0]}?" if similar else ""
-            raise ValueError(f"{name} is not a field of the API.{hint}")
+        check_field(name)
         if name in FILES and value is not None:
             path = folder / str(value)
             if not path.is_file():

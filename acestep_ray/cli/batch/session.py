@@ -4,6 +4,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from acestep_ray.cli.batch.display import Count, batch_display
@@ -13,13 +14,21 @@ from acestep_ray.cli.batch.run import BatchRun
 from acestep_ray.cli.batch.state import BatchState, Song, SongStatus, remove_parts
 from acestep_ray.cli.connection import Connection
 from acestep_ray.cli.exit_status import ExitStatus
-from acestep_ray.cli.failures import exit_status
+from acestep_ray.cli.failures import detail_of, exit_status
 from acestep_ray.cli.interrupts import Choice, Terminated, choice_of
 from acestep_ray.cli.output import show_line
 from acestep_ray.client import ApiError, Conflict, Gone, NotFound
 
 KEY_SECONDS = 24 * 3600
 """How long the service keeps an Idempotency-Key."""
+
+
+@dataclass(frozen=True)
+class End:
+    """Why a run ended early: a sentence, and a stable name."""
+
+    error: str
+    code: str
 
 
 class Session:
@@ -41,6 +50,8 @@ class Session:
         self._cancel_on_interrupt = cancel_on_interrupt
         self._count = Count(0, 0)
         self._active = 0
+        self.end = End("", "")
+        """Why the run ended before all songs were made; empty if it did not."""
 
     def make(self, lines: Sequence[Line], *, retry_failed: bool) -> ExitStatus:
         """Make the songs that are not made yet; returns the exit status."""
@@ -51,15 +62,18 @@ class Session:
                     asyncio.run(self._run(waiting, shown.ended))
                 break
             except ApiError as error:
-                show_line(error.detail)
+                self.end = End(detail_of(error), error.code)
+                show_line(self.end.error)
                 show_line("the same command goes on with the batch.")
                 return exit_status(error)
             except OSError as error:  # such as a full disk
-                show_line(f"{self._folder}: {error}.")
+                self.end = End(f"{self._folder}: {error}.", "download_failed")
+                show_line(self.end.error)
                 show_line("the same command goes on with the batch.")
                 return ExitStatus.FAILED
             except KeyboardInterrupt as interrupt:
                 if (status := self._interrupted(interrupt)) is not None:
+                    self.end = End("Interrupted.", "interrupted")
                     return status
         return ExitStatus.FAILED if self.report(lines).failed else ExitStatus.OK
 
@@ -146,7 +160,7 @@ class Session:
                 except (NotFound, Gone):
                     pass
                 except ApiError as error:
-                    show_line(error.detail)
+                    show_line(detail_of(error))
                     break
                 self._state.save(song.again())
                 cancelled += 1

@@ -11,10 +11,11 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
+from itertools import chain, count
 from pathlib import Path
 from typing import IO, Any
 from uuid import uuid4
@@ -23,6 +24,7 @@ from acestep_ray.cli.batch.lines import Line
 
 FILE = "batch-state.jsonl"
 VERSION = 1
+_TAKE = re.compile(r"(\d{4,}.*)-\d\.\w+")
 _PART = re.compile(r"\.\d{4,}.*\.[0-9a-f]{32}\.part")
 
 
@@ -72,22 +74,32 @@ class Song:
 
 
 class BatchState:
-    """The songs of one output folder. Only one process has it at a time."""
+    """The songs of one output folder. Only one process has it at a time. ``taken``: names whose
+    takes are in the folder, and are not of this batch."""
 
-    def __init__(self, batch_id: str, songs: dict[str, Song], file: IO[str]) -> None:
+    def __init__(
+        self, batch_id: str, songs: dict[str, Song], file: IO[str], taken: Iterable[str] = ()
+    ) -> None:
         self.batch_id = batch_id
         self._songs = songs
         self._file = file
         self._names = {song.name for song in songs.values() if song.status is not SongStatus.FAILED}
+        self._names.update(taken)
 
     def of(self, line: Line) -> Song:
         """The song of a line."""
         if found := self._songs.get(line.key):
             return found
-        name = line.name if line.name not in self._names else f"{line.name}-{line.key[:6]}"
+        name = self._free_name(line)
         self._names.add(name)
         song = self._songs[line.key] = Song(line.key, name)
         return song
+
+    def _free_name(self, line: Line) -> str:
+        """A name that no other song has, and no file in the folder that is not of this batch."""
+        other = f"{line.name}-{line.key[:6]}"
+        names = chain((line.name, other), (f"{other}-{number}" for number in count(2)))
+        return next(name for name in names if name not in self._names)
 
     def save(self, song: Song) -> Song:
         """Write down how far a song is; it is on disk when this returns."""
@@ -123,7 +135,14 @@ def opened(folder: Path) -> Iterator[BatchState]:
         batch_id, songs = _read(folder / FILE)
         _replace(folder / FILE, batch_id, songs)
         with (folder / FILE).open("a", encoding="utf-8") as file:
-            yield BatchState(batch_id, songs, file)
+            yield BatchState(batch_id, songs, file, _taken(folder, songs))
+
+
+def _taken(folder: Path, songs: dict[str, Song]) -> set[str]:
+    """Names of songs whose takes are in the folder, and that the state does not know."""
+    files = (file.name for file in folder.iterdir() if file.is_file())
+    found = {match[1] for name in files if (match := _TAKE.fullmatch(name))}
+    return found - {song.name for song in songs.values()}
 
 
 def remove_parts(folder: Path) -> None:

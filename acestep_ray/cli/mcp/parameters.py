@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from acestep_ray.cli.api_fields import check_field
+
 Caption = Annotated[
     str, Field(description="What it is like: style, mood, instruments, voice.", max_length=4000)
 ]
@@ -65,12 +67,13 @@ PARAMETER_OF = {
 
 
 def fields_of(others: Mapping[str, Any] | None, **values: Any) -> dict[str, Any]:
-    """The fields of the API. Raises ValueError for one that is set twice. Empty texts count as not
-    given."""
+    """The fields of the API. Raises ValueError for one that is set twice or does not exist. Empty
+    texts count as not given."""
     given = {name: value for name, value in values.items() if value not in (None, "")}
     if "seed" in given:
         given["use_random_seed"] = False
     for name in others or {}:
+        check_field(name)
         if name in given:
             parameter = PARAMETER_OF.get(name, name)
             raise ValueError(f"{name} is set twice, by {parameter} and by others.")

@@ -10,6 +10,7 @@ from mcp_types import ToolAnnotations
 
 from acestep_ray import __version__
 from acestep_ray.cli.connection import Connection
+from acestep_ray.cli.mcp.arguments import StrictTool
 from acestep_ray.cli.mcp.tools import MusicTools
 
 INSTRUCTIONS = (
@@ -33,15 +34,7 @@ def make_server(connection: Connection, folder: Path) -> MCPServer[Any]:
         async with client:
             yield
 
-    server: MCPServer[Any] = MCPServer(
-        "acestep-ray",
-        title="acestep-ray",
-        version=__version__,
-        instructions=INSTRUCTIONS,
-        log_level="WARNING",
-        lifespan=lifespan,
-    )
-    for tool, kind in (
+    offered = (
         (tools.generate, MAKES),
         (tools.repaint, MAKES),
         (tools.cover, MAKES),
@@ -52,6 +45,13 @@ def make_server(connection: Connection, folder: Path) -> MCPServer[Any]:
         (tools.fetch, MAKES),
         (tools.listen, MAKES),
         (tools.models, READS),
-    ):
-        server.add_tool(tool, annotations=kind)
-    return server
+    )
+    return MCPServer(
+        "acestep-ray",
+        title="acestep-ray",
+        version=__version__,
+        instructions=INSTRUCTIONS,
+        log_level="WARNING",
+        lifespan=lifespan,
+        tools=[StrictTool.from_function(tool, annotations=kind) for tool, kind in offered],
+    )

@@ -11,6 +11,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import AudioContent
 from pydantic import Field
 
+from acestep_ray.cli.api_fields import names_a_song
 from acestep_ray.cli.display import what_happens
 from acestep_ray.cli.failures import lines_of
 from acestep_ray.cli.mcp import parameters as of
@@ -27,6 +28,11 @@ from acestep_ray.client import ApiError, AsyncClient, AsyncJob, WaitTimeout
 LONGEST_WAIT = 600.0
 MOST_AUDIO_BYTES = 5_000_000
 """Largest take whose audio is put into an answer."""
+
+NOTHING_TO_MAKE = (
+    "Nothing says what to make: give caption, lyrics or description (others: "
+    '{"sample_mode": true} lets the language model invent a song).'
+)
 
 JobId = Annotated[str, Field(description="As a tool that makes a song returned it.")]
 
@@ -226,4 +232,6 @@ class MusicTools:
         async with _readable_errors():
             audio = source_fields(source, SOURCE_FIELDS) if source is not None else {}
             fields = of.fields_of(others, **values, **audio)
+            if not names_a_song(fields):
+                raise ToolError(NOTHING_TO_MAKE)
             return job_report(await self._client.generate(**fields))

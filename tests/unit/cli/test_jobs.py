@@ -49,6 +49,29 @@ def test_what_has_ended_cannot_be_cancelled(cli: CommandLine) -> None:
     assert done.exit_code == 2 and done.stdout == ""
 
 
+def test_one_job_that_cannot_be_cancelled_does_not_save_the_others(slow_cli: CommandLine) -> None:
+    first, second = (slow_cli.run("generate", "x", "--no-wait").stdout.strip() for _ in range(2))
+    done = slow_cli.run("cancel", first, NOBODY, second)
+    assert done.exit_code == 5
+    assert done.stdout.splitlines() == [f"{first} cancelled", f"{second} cancelled"]
+    assert done.stderr == f"acestep-ray: {NOBODY}: There is no such job.\n"
+    document = slow_cli.document("cancel", first, NOBODY, second, status=5)
+    assert document["error"] == "1 of 3 jobs are not cancelled."
+    assert (document["code"], document["exit_status"]) == ("job_not_found", 5)
+    assert [job["job_id"] for job in document["jobs"]] == [first, NOBODY, second]
+    assert [job.get("error_code") or job["code"] for job in document["jobs"]] == [
+        *("cancelled", "job_not_found", "cancelled")
+    ]
+
+
+def test_a_service_that_is_not_there_is_not_asked_for_each_job(cli: CommandLine) -> None:
+    nowhere = ("--url", "http://127.0.0.1:9", "--patience", 0)
+    done = cli.run("cancel", NOBODY, NOBODY[::-1], *nowhere)
+    assert done.exit_code == 3 and len(done.stderr.splitlines()) == 1
+    document = cli.document("cancel", NOBODY, NOBODY[::-1], *nowhere, status=3)
+    assert document["error"] == "2 of 2 jobs are not cancelled."
+
+
 def test_a_job_that_waits_or_works_shows_how_far_it_is(slow_cli: CommandLine) -> None:
     ids = [slow_cli.run("generate", "x", "--no-wait").stdout.strip() for _ in range(5)]
     shown = slow_cli.run("show", ids[-1]).stdout
@@ -81,15 +104,19 @@ def test_no_service_has_a_status_of_its_own(
     nowhere = ("--url", "http://127.0.0.1:9", "--patience", 0)
     done = cli.run(*words, *nowhere)
     assert done.exit_code == 3
-    assert done.stderr.startswith("acestep-ray: No whole answer came from http://127.0.0.1:9: ")
-    assert cli.document(*words, *nowhere, status=3)["code"] == "connection_failed"
+    assert done.stderr.startswith("acestep-ray: No service can be reached at http://127.0.0.1:9 (")
+    for remedy in ("acestep-ray serve", "ACESTEP_URL", "--url"):
+        assert remedy in done.stderr
+    document = cli.document(*words, *nowhere, status=3)
+    assert document["code"] == "connection_failed" and "--url" in document["error"]
 
 
 def test_a_service_with_a_key(cli: CommandLine, tmp_path: Path) -> None:
     with one_process(data=tmp_path, api_key="k") as service:
         for key in ((), ("--api-key", "wrong")):
             done = cli.run("jobs", *key, url=service.url)
-            assert done.exit_code == 4 and "key" in done.stderr
+            assert done.exit_code == 4 and "Authorization" not in done.stderr
+            assert "ACESTEP_API_KEY" in done.stderr and "--api-key" in done.stderr
         assert cli.run("jobs", "--api-key", "k", url=service.url).exit_code == 0
 
 

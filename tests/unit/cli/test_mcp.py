@@ -126,12 +126,73 @@ async def test_a_refusal_is_a_sentence_with_the_names_of_parameters(
         wrong = await refusal(assistant, "generate", caption="x", bpm=90, others={"bpm": 91})
         assert "bpm is set twice" in wrong
         wrong = await refusal(assistant, "generate", others={"captoin": "x"})
-        assert "captoin" in wrong
+        assert "captoin is not a field of the API. Is it caption?" in wrong
         wrong = await refusal(assistant, "fetch", job_id="550e8400-e29b-41d4-a716-446655440000")
         assert "There is no such job." in wrong
     gone = make_server(Connection("http://127.0.0.1:9", patience=0), tmp_path)
     async with Client(gone) as assistant:
-        assert "No whole answer came from http://127.0.0.1:9" in await refusal(assistant, "models")
+        wrong = await refusal(assistant, "models")
+        assert "No service can be reached at http://127.0.0.1:9 " in wrong and "--url" in wrong
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "sentence"),
+    [
+        (
+            "fetch",
+            {"job_id": "x", "folder": "/tmp"},
+            "fetch has no parameter folder. It has job_id.",
+        ),
+        ("models", {"full": True}, "models has no parameters; it got full."),
+        ("generate", {"captoin": "x"}, "no parameter captoin. Is it caption? It has caption, lyr"),
+        (
+            "generate",
+            {"caption": "x", "shift": 2},
+            "shift. It is a field of the API: put it into o",
+        ),
+        (
+            "generate",
+            {"caption": "x", "bpm": "fast"},
+            'bpm must be a whole number or null, and is "',
+        ),
+        ("generate", {"caption": "x", "plan": 7}, "plan must be true or false, and is 7."),
+        (
+            "generate",
+            {"caption": "x" * 4001},
+            "caption must be a text of up to 4,000 characters, an",
+        ),
+        (
+            "list_jobs",
+            {"status": "tired"},
+            "status must be one of queued, running, succeeded, failed",
+        ),
+        ("list_jobs", {"limit": 0}, "limit must be a whole number from 1 to 100, and is 0."),
+        (
+            "wait",
+            {"job_id": "x", "seconds": 0},
+            "seconds must be a number above 0 up to 600, and is",
+        ),
+        ("cover", {"caption": "x"}, "source is missing. Path of an audio file"),
+        ("generate", {}, "Nothing says what to make: give caption, lyrics or description"),
+        ("generate", {"caption": " ", "seconds": 20}, "Nothing says what to make"),
+    ],
+)
+async def test_wrong_arguments_are_refused_in_plain_words(
+    tmp_path: Path, tool: str, arguments: dict[str, Any], sentence: str
+) -> None:
+    nowhere = make_server(Connection("http://127.0.0.1:9", patience=0), tmp_path)
+    async with Client(nowhere) as assistant:
+        wrong = await refusal(assistant, tool, **arguments)
+    assert sentence in wrong and "Input should be" not in wrong
+
+
+async def test_all_wrong_arguments_are_named_at_once(tmp_path: Path) -> None:
+    nowhere = make_server(Connection("http://127.0.0.1:9", patience=0), tmp_path)
+    async with Client(nowhere) as assistant:
+        wrong = await refusal(assistant, "generate", captoin="x", bpm="fast", takes=None)
+        tools = (await assistant.list_tools()).tools
+    assert [line.split()[0] for line in wrong.splitlines()] == ["generate", "bpm", "takes"]
+    assert all(tool.input_schema["additionalProperties"] is False for tool in tools)
 
 
 async def test_an_assistant_that_hears_gets_the_audio(service: OneProcess, tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ def test_a_song_is_in_the_folder_and_its_files_are_on_stdout(cli: CommandLine) -
     assert all(soundfile.info(file).duration == pytest.approx(10, abs=0.1) for file in files)
     job_id = done.stderr.splitlines()[0].removeprefix("acestep-ray: job ")
     shown = cli.run("show", job_id).stdout
+    for words in ("task       text2music", "caption    upbeat pop", "takes      2"):
+        assert words in shown
     for words in ("state      succeeded", "seeds      7,8", "90 bpm", "A minor", f"{job_id}/2.wav"):
         assert words in shown
 
@@ -147,11 +149,22 @@ def test_a_refusal_names_the_option(
         (("generate", "x", "--reference", "none.wav"), "none.wav is neither a file nor a take"),
         (("generate", "x", "--names", "{id}"), "only {job_id}, {take}, {seed} and {ext}"),
         (("generate", "x", "--names", "a/{take}.mp3"), "is not the name of a file"),
+        (("generate", "x", "--names", "fixed.mp3"), "one name for several takes: add {take} to it"),
+        (("generate", "x", "--takes", 2, "--names", "{job_id}"), "one name for several takes"),
+        (("generate", "x", "--names", ""), "'' is not the name of a file"),
+        (("generate", "x", "--names", "{take}" + "x" * 300), "File name too long"),
+        (("generate", "x", "--seed", "7,7", "--names", "{seed}"), "one name for several takes"),
         (("cover", __file__, "null"), "caption cannot be 'null' in a request that has a file"),
         (("generate", "x", "-o", __file__), "is a file"),
         (("generate", "x", "-o", f"{__file__}/out"), "Not a directory"),
         (("generate", "x", "--url", "ftp://host"), "--url must begin with http:// or https://"),
         (("cover", "none.wav", "x"), "none.wav is neither a file nor a take of a job"),
+        (
+            ("generate", "x", "--set", 'metas={"bpm": 90, "bpm": 91}'),
+            "metas: the key bpm is there twi",
+        ),
+        (("generate",), "nothing says what to make: give CAPTION, --lyrics or --describe"),
+        (("generate", " ", "--duration", 20, "--lm"), "nothing says what to make"),
         (("geenrate", "x"), "No such command"),
     ],
 )
@@ -161,13 +174,82 @@ def test_wrong_usage_sends_nothing(cli: CommandLine, words: tuple[Any, ...], sen
     assert sentence in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "option", "field"),
+    [
+        (("generate", "x", "--bpm", "fast"), "--bpm", "bpm"),
+        (("generate", "x", "-o", __file__), "--output", None),
+        (("generate", "x", "--set", "bmp=90"), "--set", None),
+        (("generate", "x", "--reference", "none.wav"), "--reference", "reference_audio"),
+        (("generate", "x", "--names", "{id}"), "--names", None),
+        (("generate", "x", "--tkaes", 2), "--tkaes", None),
+        (("repaint",), "SOURCE", "src_audio"),
+        (("generate", "x", "--url", "ftp://host"), None, None),
+        (("geenrate", "x"), None, None),
+        (("batch", "none.jsonl", "-o", "out"), "SONGS", None),
+        (("jobs", "--status", "tired"), "--status", None),
+    ],
+)
+def test_a_script_gets_a_document_for_wrong_usage(
+    cli: CommandLine, words: tuple[Any, ...], option: str | None, field: str | None
+) -> None:
+    document = cli.document(*words, status=2)
+    assert (document["code"], document["exit_status"]) == ("invalid_usage", 2)
+    assert document["error"] and document["http_status"] is None
+    assert [(one["option"], one["field"]) for one in document["errors"]] == (
+        [(option, field)] if option else []
+    )
+
+
 def test_a_folder_that_cannot_be_written_does_not_lose_the_song(cli: CommandLine) -> None:
     """As if the disk was full: what is in the way of a file is a folder."""
     (cli.folder / "1.mp3").mkdir()
-    words = ("--duration", 2, "--takes", 1, "--names", "{take}.mp3", "-o", cli.folder)
+    one = ("--duration", 2, "--takes", 1, "--names", "{take}.mp3")
+    words = (*one, "--overwrite", "-o", cli.folder)
     done = cli.run("generate", "pop", *words)
     assert done.exit_code == 1 and "Is a directory" in done.stderr
+    document = cli.document("generate", "pop", *words, status=1)
+    assert document["code"] == "download_failed" and "Is a directory" in document["error"]
     command = done.stderr.splitlines()[-1].partition("its takes: acestep-ray ")[2]
     shutil.rmtree(cli.folder / "1.mp3")
     again = cli.run(*command.split(), "-o", cli.folder)
     assert again.exit_code == 0 and Path(again.stdout.strip()).stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--names", "my song.mp3", "--takes", 1),
+        ("--names", "my song{seed}.{ext}", "--seed", "7,8", "--format", "aac"),
+        ("--names", "{take}.{ext}", "--format", "wav32"),
+    ],
+)
+def test_a_file_of_the_user_is_not_lost(cli: CommandLine, words: tuple[Any, ...]) -> None:
+    """Nothing is sent: the song would have no place."""
+    mine = [cli.folder / name for name in ("my song.mp3", "my song8.m4a", "2.wav")]
+    for file in mine:
+        file.write_text("mine")
+    done = cli.run("generate", "x", *words, "-o", cli.folder, url="http://127.0.0.1:9")
+    assert done.exit_code == 2
+    assert "exists. --overwrite replaces it." in " ".join(done.stderr.replace("│", " ").split())
+    assert [file.read_text() for file in mine] == ["mine"] * 3
+
+
+def test_a_file_that_came_in_the_meantime_is_not_lost_either(cli: CommandLine) -> None:
+    made = cli.run("generate", "x", "--duration", 2, "--takes", 1, "--no-wait").stdout.strip()
+    mine = cli.folder / "a.mp3"
+    mine.write_text("mine")
+    words = ("download", made, "--names", "a.mp3", "-o", cli.folder)
+    refused = cli.run(*words)
+    assert refused.exit_code == 1 and f"{mine} exists, and is another file" in refused.stderr
+    assert mine.read_text() == "mine"
+    assert cli.run(*words, "--overwrite").exit_code == 0
+    assert mine.stat().st_size > 10_000
+    assert cli.run(*words).exit_code == 0, "it is the same take"
+
+
+def test_takes_that_would_have_one_name_are_not_waited_for(slow_cli: CommandLine) -> None:
+    job_id = slow_cli.run("generate", "x", "--takes", 2, "--no-wait").stdout.strip()
+    done = slow_cli.run("download", job_id, "--names", "fixed.mp3", "-o", slow_cli.folder)
+    assert done.exit_code == 2 and "one name for several takes" in done.stderr
+    slow_cli.run("cancel", job_id)

@@ -11,6 +11,7 @@ import pytest
 from acestep_ray import __version__
 from acestep_ray.client import (
     ApiError,
+    AuthenticationFailed,
     Client,
     ConnectionFailed,
     Gone,
@@ -107,7 +108,8 @@ def test_what_the_service_refuses_is_not_repeated(client_of: MakeClient, status:
         client_of(server.url).generate(caption="pop")
     error = caught.value
     assert len(server.seen) == error.tries == 1
-    assert (error.status, error.code, str(error)) == (status, "some_code", "A sentence.")
+    assert (error.status, error.code) == (status, "some_code")
+    assert str(error).startswith("A sentence.")
     assert error.request_id == "r-1"
 
 
@@ -147,8 +149,10 @@ def test_the_last_failure_is_reported_when_the_time_is_over(client_of: MakeClien
 def test_nobody_listens(client_of: MakeClient) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     short = Retries(seconds=0.2, first_pause=0.05)
-    with pytest.raises(ConnectionFailed, match=url) as caught:
+    with pytest.raises(ConnectionFailed, match=f"No service can be reached at {url}") as caught:
         client_of(url, retries=short).generate(caption="pop")
+    for remedy in ("acestep-ray serve", "ACESTEP_URL", "base_url"):
+        assert remedy in caught.value.detail
     assert caught.value.status is None
     assert caught.value.code == "connection_failed"
     assert caught.value.__cause__ is not None
@@ -175,14 +179,50 @@ def test_a_page_of_another_server_is_reported_at_once(client_of: MakeClient) -> 
     )
     with hostile(*script) as server:
         client = client_of(server.url)
-        for _ in range(2):
-            with pytest.raises(UnexpectedResponse, match="is the base URL right"):
+        for reason in ("its Content-Type is text/html", "its JSON has no queued"):
+            with pytest.raises(UnexpectedResponse, match=reason) as caught:
                 client.stats()
+            assert "is the base URL right" in caught.value.detail
         with pytest.raises(UnexpectedResponse, match="redirects to https://elsewhere/"):
             client.stats()
         with pytest.raises(NotFound, match="404 Not Found"):
             client.stats()
     assert len(server.seen) == 4
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ([], "its JSON is not an object"),
+        ({**QUEUED, "queue_position": "x"}, "its JSON has another kind of queue_position"),
+        ({**QUEUED, "progress": {}}, "its JSON has no progress.stage"),
+    ],
+)
+def test_what_is_wrong_with_an_answer_is_in_plain_words(
+    client_of: MakeClient, body: object, words: str
+) -> None:
+    with hostile(answer(200, body)) as server, pytest.raises(UnexpectedResponse) as caught:
+        client_of(server.url).job(JOB_ID)
+    assert f"({words})" in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    "refusal", [problem(401, "missing_api_key"), problem(401, "invalid_api_key"), plain(403, "no")]
+)
+def test_a_key_that_is_refused_is_named_as_a_program_gives_it(
+    client_of: MakeClient, refusal: Reaction
+) -> None:
+    with hostile(refusal) as server, pytest.raises(AuthenticationFailed) as caught:
+        client_of(server.url).stats()
+    assert "ACESTEP_API_KEY" in caught.value.detail and "api_key" in caught.value.detail
+    assert "Authorization" not in caught.value.detail
+
+
+def test_what_is_not_allowed_whatever_the_key_does_not_name_it(client_of: MakeClient) -> None:
+    refusal = problem(403, "outside_audio")
+    with hostile(refusal) as server, pytest.raises(AuthenticationFailed) as caught:
+        client_of(server.url).stats()
+    assert "key" not in caught.value.detail.lower()
 
 
 def test_members_that_a_newer_service_adds_do_no_harm(client_of: MakeClient) -> None:

@@ -49,6 +49,8 @@ def test_takes_are_songs_with_names_of_their_own(client: Client, folder: Path) -
     named = job.download(folder, "{take} {seed}.{ext}")
     assert [file.name for file in named] == [f"1 {first}.wav", f"2 {second}.wav"]
     assert len(list(folder.iterdir())) == 6
+    long = [letter * 255 for letter in "ab"]
+    assert [file.name for file in job.download(folder, long)] == long
 
 
 def test_a_job_of_a_list_can_be_downloaded(client: Client, folder: Path) -> None:
@@ -75,6 +77,26 @@ def test_a_file_is_replaced(client: Client, folder: Path) -> None:
     (folder / "1.wav").write_bytes(b"old")
     client.generate(**SONG).wait().download(folder, "{take}.{ext}")
     assert soundfile.info(folder / "1.wav").duration == 10
+
+
+def test_a_file_that_must_not_be_replaced_is_kept(client: Client, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    mine = folder / "2.wav"
+    mine.write_bytes(b"mine")
+    job = client.generate(**SONG).wait()
+    with pytest.raises(FileExistsError) as caught:
+        job.download(folder, "{take}.{ext}", overwrite=False)
+    assert caught.value.filename == str(mine) and mine.read_bytes() == b"mine"
+    assert list(folder.iterdir()) == [mine], "no other take was written"
+
+
+def test_a_take_that_is_there_already_is_in_nobodys_way(client: Client, folder: Path) -> None:
+    """As after a download that was interrupted after its first take."""
+    job = client.generate(**SONG).wait()
+    first, second = job.download(folder)
+    second.unlink()
+    assert job.download(folder, overwrite=False) == [first, second]
+    assert soundfile.info(second).duration == 10
 
 
 def test_a_cut_download_of_the_service_continues_where_it_was(

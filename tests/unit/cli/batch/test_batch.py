@@ -59,6 +59,8 @@ def test_songs_are_made_once_and_failures_are_reported(
     before = submits(empty)
     again = batch_cli.document("batch", file, "-o", out, status=1)
     assert submits(empty) == before, "nothing is asked for again"
+    assert (again["code"], again["exit_status"]) == ("songs_failed", 1)
+    assert again["error"] == "3 of 4 songs are made, 1 failed."
     assert again["made_in_this_run"] == 0 and again["results"] == report["results"]
 
     write_songs(batch_cli.folder, [*songs[:2], {"caption": "no", "bpm": 50}, cover])
@@ -135,6 +137,8 @@ def test_a_file_that_cannot_be_written_ends_the_batch_and_loses_nothing(cli: Com
     done = cli.run("batch", file, "-o", out)
     assert done.exit_code == 1 and "Is a directory" in done.stderr
     assert "the same command goes on with the batch" in done.stderr
+    ended = cli.document("batch", file, "-o", out, status=1)
+    assert ended["code"] == "download_failed" and "Is a directory" in ended["error"]
     (job_id,) = (result["job_id"] for result in report_of(out)["results"])
     (out / "0001-one-1.wav").rmdir()
     assert cli.document("batch", file, "-o", out)["results"][0]["job_id"] == job_id

@@ -77,6 +77,21 @@ def test_all_mistakes_are_named_with_their_lines(file: Path) -> None:
     assert four == f"Line 4: src_audio: there is no file {file.parent / 'b.wav'}."
 
 
+@pytest.mark.parametrize(
+    ("line", "mistake"),
+    [
+        ('{"caption": "x", "bpm": 90, "caption": "y"}', "the key caption is there twice."),
+        ('{"caption": "x", "metas": {"bpm": 90, "bpm": 91}}', "the key bpm is there twice."),
+        ('{"caption": "x", "shift": NaN}', "NaN is not a number."),
+    ],
+)
+def test_nothing_of_a_line_is_dropped_silently(file: Path, line: str, mistake: str) -> None:
+    file.write_text(f'{{"caption": "x"}}\n{line}\n')
+    with pytest.raises(LinesRefused) as refused:
+        read_lines(file)
+    assert refused.value.mistakes == [f"Line 2: {mistake}"]
+
+
 def test_a_wrong_file_is_no_screen_of_errors(file: Path) -> None:
     file.write_text("x\n" * 1000)
     with pytest.raises(LinesRefused) as refused:

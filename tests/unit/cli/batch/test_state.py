@@ -25,6 +25,18 @@ def test_what_was_saved_is_there_again(tmp_path: Path) -> None:
         assert state.idempotency_key(state.of(LINES[1])) != key, "another batch"
 
 
+def test_takes_of_another_batch_are_not_replaced(tmp_path: Path) -> None:
+    """Such as after batch-state.jsonl was removed: all is made again, beside what is there."""
+    for name in ("0001-x-1.wav", "0002-x-key2-0-1.mp3", "0002-x-1.mp3", "0003-x.txt"):
+        (tmp_path / name).touch()
+    with opened(tmp_path) as state:
+        names = [state.save(state.of(line)).name for line in LINES]
+    assert names == ["0001-x-key1-0", "0002-x-key2-0-2", "0003-x"]
+    (tmp_path / "0003-x-1.wav").touch()
+    with opened(tmp_path) as state:
+        assert [state.of(line).name for line in LINES] == names, "its own takes are its own"
+
+
 def test_whatever_was_torn_off_the_end_is_not_missed(tmp_path: Path) -> None:
     with opened(tmp_path) as state:
         state.save(replace(state.of(LINES[0]), job_id="first"))
