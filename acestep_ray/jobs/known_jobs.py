@@ -183,10 +183,12 @@ class KnownJobs:
     def _read(self, job_id: str, reading: _Reading) -> None:
         if self._readings.get(job_id) is reading:
             del self._readings[job_id]
-        if reading.changed or reading.task.cancelled():
+        if reading.task.cancelled():
             return
         error = reading.task.exception()
-        if error is None:
+        if error is None and reading.changed:
+            self._compare([reading.task.result()])  # told to those who waited for it, and old now
+        elif error is None:
             known = _Known(reading.task.result(), reading.began)
             if _size(known) <= self._known.maxsize:
                 self._known[job_id] = known
