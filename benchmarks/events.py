@@ -71,12 +71,18 @@ def variants(collector: str) -> Sequence[Variant]:
     )
 
 
+def free_port() -> int:
+    """A port of loopback that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 @contextmanager
 def service(environment: Mapping[str, str]) -> Iterator[tuple[str, psutil.Process]]:
     """A separate service; yields its address and its first process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     program = Path(sys.executable).with_name("acestep-ray")
     with tempfile.TemporaryDirectory() as folder:
@@ -85,7 +91,7 @@ def service(environment: Mapping[str, str]) -> Iterator[tuple[str, psutil.Proces
             [program, "serve", "--port", str(port)], env={**os.environ, **variables, **environment}
         )
         try:
-            while not _is_ready(url):
+            while not is_ready(url):
                 if process.poll() is not None:
                     raise SystemExit("the service did not start")
                 time.sleep(0.2)
@@ -95,7 +101,8 @@ def service(environment: Mapping[str, str]) -> Iterator[tuple[str, psutil.Proces
             process.wait()
 
 
-def _is_ready(url: str) -> bool:
+def is_ready(url: str) -> bool:
+    """Whether it accepts songs."""
     try:
         return httpx.get(f"{url}/ready", timeout=5).status_code == 200
     except httpx.HTTPError:

@@ -1,0 +1,128 @@
+"""How many polls and submits a second the service answers, beside a server that does nothing else.
+
+The baseline (in_memory_server.py) is one FastAPI process that keeps jobs in memory. The service
+has one ingress replica, and each job is on disk before its submit is answered. Both are asked in
+turns, within one run, at 1, 16 and 64 connections, through HAProxy and through Serve's own proxy.
+``wrk`` (a Debian package) asks. It runs on the same machine, as do all processes of the service.
+
+    python -m benchmarks.front_door
+    python -m benchmarks.front_door --seconds 2 --turns 1
+"""
+
+import argparse
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from benchmarks.events import PROXIES, free_port, is_ready, service
+
+CONNECTIONS = (1, 16, 64)
+SONG = {"caption": "pop", "audio_duration": 10, "batch_size": 1}
+SUBMIT = """wrk.method = "POST"
+wrk.headers["Content-Type"] = "application/json"
+wrk.body = [[{"caption": "pop", "audio_duration": 10, "batch_size": 1}]]
+"""
+ENDLESS = {"ACESTEP_MOCK__STEP_SECONDS": "60", "ACESTEP_LIMITS__QUEUE": "1000000"}
+"""The first jobs run for eight minutes, and all others wait."""
+MS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+
+
+@dataclass(frozen=True)
+class Turn:
+    """``rate``: responses a second. ``p50``: milliseconds. ``wrong``: errors."""
+
+    rate: float
+    p50: float
+    wrong: int
+
+
+def ask(url: str, connections: int, seconds: float, script: Path | None) -> Turn:
+    """Ask one address for so long; ``script``: of wrk, for what is no GET."""
+    command = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{seconds:g}s", "--latency", url]
+    command += ["--timeout", "30s"]
+    if script:
+        command += ["-s", str(script)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", said)
+    p50 = re.search(r"50%\s+([\d.]+)(us|ms|s)", said)
+    assert rate and p50, said
+    wrong = re.search(r"Non-2xx or 3xx responses: (\d+)", said)
+    return Turn(float(rate[1]), float(p50[1]) * MS[p50[2]], int(wrong[1]) if wrong else 0)
+
+
+@contextmanager
+def in_memory() -> Iterator[str]:
+    """The baseline; yields its address."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "uvicorn", "benchmarks.in_memory_server:app"]
+    process = subprocess.Popen([*command, "--port", str(port), "--log-level", "warning"])
+    try:
+        while not is_ready(url):
+            time.sleep(0.1)
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def poll_address(url: str) -> str:
+    """Of a job that has not ended."""
+    return f"{url}/v1/jobs/{httpx.post(f'{url}/v1/music/generate', json=SONG).json()['job_id']}"
+
+
+def compare(name: str, ours: str, theirs: str, options: argparse.Namespace, script: Path) -> None:
+    """Print a row per number of connections, for polls and for submits."""
+    for what in ("poll", "submit"):
+        for connections in options.connections:
+            turns: dict[str, list[Turn]] = {ours: [], theirs: []}
+            for _ in range(options.turns):
+                for url in (theirs, ours):
+                    poll = what == "poll"
+                    address = poll_address(url) if poll else f"{url}/v1/music/generate"
+                    turns[url].append(
+                        ask(address, connections, options.seconds, None if poll else script)
+                    )
+            rates = {url: statistics.median(t.rate for t in turns[url]) for url in turns}
+            p50 = {url: statistics.median(t.p50 for t in turns[url]) for url in turns}
+            wrong = sum(turn.wrong for turn in turns[ours])
+            print(
+                f"{name:<14} {what:<7} {connections:>11} {rates[ours]:>8.0f} {rates[theirs]:>9.0f}"
+                f" {rates[ours] / rates[theirs]:>6.2f} {p50[ours]:>8.1f} {p50[theirs]:>10.1f}"
+                f"   {f'{wrong} errors' if wrong else ''}  load {os.getloadavg()[0]:.1f}",
+                flush=True,
+            )
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=4, help="of one turn")
+    parser.add_argument("--turns", type=int, default=3, help="per side and number of connections")
+    parser.add_argument("--connections", type=int, nargs="+", default=CONNECTIONS)
+    options = parser.parse_args()
+    if not shutil.which("wrk"):
+        raise SystemExit("This benchmark needs wrk: sudo apt-get install wrk")
+    print("                              responses/s                 p50 ms")
+    print("proxy          request connections  service in memory  ratio  service  in memory")
+    with tempfile.TemporaryDirectory() as folder, in_memory() as theirs:
+        script = Path(folder) / "submit.lua"
+        script.write_text(SUBMIT)
+        for name, environment in PROXIES.items():
+            with service({**ENDLESS, **environment}) as (ours, _):
+                compare(name, ours, theirs, options, script)
+
+
+if __name__ == "__main__":
+    main()
