@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from fastapi import FastAPI
 from starlette.routing import Route
 
 from tests.unit.api.conftest import MakeHarness
@@ -65,6 +66,7 @@ OPEN = {
 
 
 async def test_no_other_route_is_open(locked: ApiHarness) -> None:
+    assert isinstance(locked.app, FastAPI)
     routes = [route for route in locked.app.routes if isinstance(route, Route)]
     assert len(routes) > 20
     refused = set()
