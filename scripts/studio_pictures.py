@@ -40,7 +40,7 @@ IN_DOCS = {
     "desktop-dark-playing": "studio.png",
     "desktop-light-repaint": "studio-repaint.png",
     "phone-dark-playing": "studio-phone.png",
-    "phone-light-songs": "studio-phone-songs.png",
+    "phone-light-songs-with-a-repaint": "studio-phone-songs.png",
 }
 COLOURS = 128
 """Colours of a picture in the documents, which keeps it small."""
@@ -61,6 +61,7 @@ def main() -> None:
             for size in (DESKTOP, PHONE):
                 for scheme in ("dark", "light"):
                     take_pictures(browser, service.url, size, scheme, arguments.folder)
+                locked(browser, size, arguments.folder, Path(data) / "locked")
     for name, copy in IN_DOCS.items() if arguments.docs else ():
         picture = Image.open(arguments.folder / f"{name}.png").convert("RGB")
         small = picture.quantize(COLOURS, method=Image.Quantize.MEDIANCUT)
@@ -96,6 +97,8 @@ def take_pictures(
         view("write")
     a_first_song(studio, shot, view)
     playing_and_repainting(studio, shot, view)
+    what_became_of_it(studio, shot, view)
+    filled_in(studio, shot, view)
     studio.page.context.close()
     if studio.errors:
         raise SystemExit("\n".join(studio.errors))
@@ -142,12 +145,63 @@ def playing_and_repainting(studio: StudioPage, shot: Shot, view: Shot) -> None:
         page.keyboard.press(key)
     studio.lane(1).locator("[data-act=brush]").click()
     page.get_by_role("slider", name="End of the part").wait_for()
-    page.locator("#toasts .toast").first.evaluate("one => one.remove()")
+    shot("message")
+    for toast in page.locator("#toasts").get_by_role("button", name="Dismiss").all():
+        toast.click()
     page.evaluate("document.querySelector('#source').scrollIntoView()")
     shot("repaint")
     page.get_by_role("button", name="Mock engines").click()
     shot("about")
     page.keyboard.press("Escape")
+
+
+def what_became_of_it(studio: StudioPage, shot: Shot, view: Shot) -> None:
+    """A repaint beside its source, and how it was made; the songs, of which it is one."""
+    page = studio.page
+    studio.create()
+    made = page.locator("#deck .made:visible")
+    until(made.count, "the repaint is not made")
+    studio.until_drawn()
+    shot("repainted")
+    page.locator("#deck summary", has_text="How it was made").click()
+    page.locator("#deck").evaluate("one => { one.scrollTop = one.scrollHeight; }")
+    shot("how-it-was-made")
+    view("songs")
+    shot("songs-with-a-repaint")
+
+
+def filled_in(studio: StudioPage, shot: Shot, view: Shot) -> None:
+    """A song that the language model has written; a cover; a form without words."""
+    page = studio.page
+    view("write")
+    studio.task("New song")
+    page.get_by_role("radio", name="Describe it").check()
+    page.get_by_label("A song in a few words").fill("a sad song about rain")
+    studio.fill(bpm="", key_scale="", time_signature="", audio_duration="")
+    page.get_by_role("button", name="Write caption and lyrics").click()
+    page.locator(".written-note").wait_for()
+    page.locator(".written-note").scroll_into_view_if_needed()
+    shot("filled-in")
+    studio.task("Cover")
+    page.evaluate("document.querySelector('#source').scrollIntoView()")
+    shot("cover")
+    studio.task("New song")
+    studio.fill(caption="", lyrics="")
+    studio.create()
+    shot("empty-form")
+
+
+def locked(browser: Browser, size: dict[str, int], folder: Path, data: Path) -> None:
+    """A service with an API key, after the question for it was closed."""
+    name = "phone" if size == PHONE else "desktop"
+    with one_process(data=data, api_key="secret") as service:
+        studio = StudioPage.open(browser, service.url, viewport=size, has_touch=size == PHONE)
+        studio.page.get_by_role("dialog", name="API key").wait_for()
+        studio.page.screenshot(path=folder / f"{name}-key.png")
+        studio.page.keyboard.press("Escape")
+        studio.page.locator("#key-text", has_text="Enter the key").wait_for()
+        studio.page.screenshot(path=folder / f"{name}-locked.png")
+        studio.page.context.close()
 
 
 if __name__ == "__main__":

@@ -391,6 +391,18 @@ class StatsView(EnvelopeFields):
     avg_job_seconds: float = Field(
         description="How long the last jobs took on average.", examples=[5.0]
     )
+    work_per_second: float | None = Field(
+        None,
+        description="How fast a decoder was with the last jobs: seconds of audio of all takes x "
+        "steps, for each second of its device. Null until it was measured.",
+        examples=[960.0],
+    )
+    plan_seconds: float | None = Field(
+        None,
+        description="How long the LM's plans of the last jobs took on average. Null until it was "
+        "measured.",
+        examples=[4.2],
+    )
     queue_maxsize: int = Field(description="Most jobs that may wait; then 429.", examples=[200])
     capacity: CapacityView = Field(description="What runs now.")
     data: StatsData = Field(description="The same, for upstream's clients.")

@@ -202,7 +202,9 @@ class Capacity(Model):
 
 
 class Stats(Model):
-    """Counts of jobs, and figures. ``avg_job_seconds``: how long the last jobs took."""
+    """Counts of jobs, and figures. ``avg_job_seconds``: how long the last jobs took.
+    ``work_per_second``: seconds of audio of all takes x steps that a decoder made in a second.
+    ``plan_seconds``: how long a plan of the LM took. None until they were measured."""
 
     queued: int
     queued_for_plan: int = 0
@@ -210,5 +212,7 @@ class Stats(Model):
     succeeded: int = 0
     failed: int = 0
     avg_job_seconds: float = 0.0
+    work_per_second: float | None = None
+    plan_seconds: float | None = None
     queue_maxsize: int = 0
     capacity: Capacity = Capacity()

@@ -33,8 +33,12 @@ class State:
 
 @dataclass(frozen=True)
 class QueueStats:
-    """For ``/v1/stats``. ``job_seconds``: seconds from start to end of a job, as measured."""
+    """For ``/v1/stats``. ``job_seconds``: seconds from start to end of a job, as measured.
+    ``work_per_second``, ``plan_seconds``: as in Throughput (jobs/coordinator/backlog.py); None
+    until they were measured."""
 
     store: StoreStats
     capacity: Capacity
     job_seconds: float
+    work_per_second: float | None = None
+    plan_seconds: float | None = None

@@ -1,5 +1,5 @@
-"""Requires the API key on every route except the probes and the page at /, before a byte of a body
-is read.
+"""Requires the API key on every route except the probes, the page at / and the description of the
+API, before a byte of a body is read.
 
 Upstream's clients send the key in other ways, too. On the routes that they use, it may be sent
 without a scheme, as X-API-Key, or in the body, which the routes of BODY_KEY_PATHS then check
@@ -20,9 +20,11 @@ from acestep_ray.api.problems import Problem, ProblemCode
 from acestep_ray.api.upstream.not_served import is_not_served
 from acestep_ray.settings import Limits, Settings
 
-OPEN_PATHS = frozenset({"/", "/health", "/ready"})
-OPEN_FOLDER = "/studio/"
-"""The files of the page at /, which asks for the key."""
+OPEN_PATHS = frozenset({"/", "/health", "/ready", "/docs", "/openapi.json"})
+"""The description of the API is that of the published source code; it holds limits of this service,
+and nothing of its jobs. A browser can send no key before it has the page that asks for it."""
+OPEN_FOLDERS = ("/studio/", "/docs/")
+"""The files of the pages at / and /docs, which ask for the key."""
 BODY_KEY_PATHS = frozenset(
     {
         *("/release_task", "/query_result", "/format_input", "/create_random_sample"),
@@ -69,7 +71,7 @@ class Authentication:
 
 
 def _is_open(path: str) -> bool:
-    return path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
+    return path in OPEN_PATHS or path.startswith(OPEN_FOLDERS)
 
 
 def key_is_in_body(request: Request) -> bool:

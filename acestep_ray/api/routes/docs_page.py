@@ -1,4 +1,7 @@
-"""The page /docs: Swagger UI, whose files come from a package, so that it needs no other host."""
+"""The page /docs: Swagger UI, whose files come from a package, so that it needs no other host.
+
+It is open also on a service with an API key, which is entered with its button Authorize.
+"""
 
 from importlib import resources
 from pathlib import Path
@@ -18,7 +21,7 @@ _PARAMETERS = {
     "validatorUrl": None,  # its default is another host
     "displayRequestDuration": True,
     "filter": True,
-    "persistAuthorization": True,
+    "persistAuthorization": False,  # it would keep the key in the browser without a question
 }
 
 

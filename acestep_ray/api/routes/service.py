@@ -155,6 +155,8 @@ async def stats(response: Response, context: ContextDep) -> StatsView:
         succeeded=store.succeeded,
         failed=store.failed,
         avg_job_seconds=figures.job_seconds,
+        work_per_second=figures.work_per_second,
+        plan_seconds=figures.plan_seconds,
         queue_maxsize=context.settings.limits.queue,
         capacity=CapacityView(
             planners=capacity.planners,

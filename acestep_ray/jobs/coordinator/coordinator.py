@@ -228,7 +228,13 @@ class JobCoordinator:
         self.check()
         counts = await self._ask(Stats())
         throughput = measured(counts, self._default_seconds)
-        return QueueStats(counts, self._capacity_everywhere(), throughput.job_seconds)
+        return QueueStats(
+            counts,
+            self._capacity_everywhere(),
+            throughput.job_seconds,
+            throughput.work_per_second,
+            throughput.plan_seconds or None,
+        )
 
     async def load(self) -> AutoscalingLoad:
         """The work for this cluster's engines now. Raises as ``apply``."""

@@ -17,6 +17,7 @@ const LIST = [
   ["C", "to the caption"],
   ["/", "search songs"],
   ["Ctrl Enter", "create, from anywhere in the form"],
+  ["Esc", "from the form to the song that is open, which Space then plays"],
   ["?", "this list"],
 ];
 const TYPING =
@@ -34,6 +35,17 @@ export function startKeyboard() {
     act();
   });
   $("#help-button").addEventListener("click", help);
+  $("#song").addEventListener("keydown", toTheSong);
+}
+
+/** From the form to the song, so that the next key plays it. Not while an input method has the key, nor
+ * from a list, which Escape closes. */
+function toTheSong(event) {
+  if (event.key !== "Escape" || event.isComposing || event.defaultPrevented) return;
+  if (event.target.matches("select") || $("dialog[open]")) return;
+  event.preventDefault();
+  showView("listen");
+  $("#listen").focus();
 }
 
 function actionOf(event) {

@@ -6,7 +6,7 @@ import { open, opened, startDeck } from "./listen/deck.js";
 import { startIdeas } from "./listen/ideas.js";
 import { startTransport } from "./listen/transport.js";
 import { look, watchService } from "./service/about.js";
-import { follow } from "./service/follow.js";
+import { follow, link } from "./service/follow.js";
 import { hasEnded, job, onJob } from "./service/jobs.js";
 import { key } from "./service/key.js";
 import { startStatus } from "./service_status.js";
@@ -16,14 +16,17 @@ import { startTheme } from "./theme.js";
 import { startViews } from "./views.js";
 import { showModel, startChoices } from "./write/choices.js";
 import { keepDraft, readDraft } from "./write/draft.js";
+import { startDropping } from "./write/dropping.js";
 import { clearError } from "./write/errors.js";
 import { fill, form, startForm } from "./write/form.js";
 import { startLanguage } from "./write/language.js";
 import { startReading } from "./write/reading.js";
-import { showSummary, startSubmit } from "./write/submit.js";
+import { startSubmit } from "./write/submit.js";
+import { showSummary, startSummary } from "./write/summary.js";
 import { startTags } from "./write/tags.js";
 import { startTap } from "./write/tap.js";
 import { startWriter } from "./write/writer.js";
+import { startWritten } from "./write/written.js";
 
 let ready = ""; // the title of a song that became ready while nobody looked
 
@@ -33,9 +36,11 @@ startTags();
 startTap();
 const count = startReading();
 const showLanguage = startLanguage();
+const showWritten = startWritten(fill);
 startForm(() => {
   count();
   showLanguage();
+  showWritten();
   keepDraft();
   showModel();
   showSummary();
@@ -43,6 +48,8 @@ startForm(() => {
 startChoices();
 startWriter();
 startSubmit();
+startSummary();
+startDropping();
 startIdeas();
 startDeck();
 startTransport();
@@ -69,6 +76,7 @@ document.addEventListener("visibilitychange", () => {
   showTitle();
 });
 player.on(showTitle);
+link.on(showTitle);
 
 /** The window's title: how far one's songs are, what is ready since the page was seen, what plays. */
 function showTitle() {
@@ -77,7 +85,8 @@ function showTitle() {
     .filter((one) => one && !hasEnded(one));
   const { playing, tracks, active: heard } = player.value;
   const share = active.find((one) => one.progress)?.progress.fraction;
-  if (active.length)
+  if (active.length && link.value === "lost") document.title = "… · Studio";
+  else if (active.length)
     document.title = `${share === undefined ? "…" : `${Math.round(100 * share)} %`} · Studio`;
   else if (ready) document.title = `✓ ${ready.slice(0, 60)}`;
   else document.title = playing ? `${tracks[heard].title.slice(0, 60)} · Studio` : "Studio";

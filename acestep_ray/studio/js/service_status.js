@@ -15,16 +15,14 @@ export function startStatus() {
     show();
     if (why && !$("dialog[open]")) askForKey();
   });
-  key.on(() => {
-    $("#key-button").hidden = !key.value;
-  });
+  key.on(show);
   $("#service").addEventListener("click", () => (locked.value ? askForKey() : describe()));
-  $("#key-button").addEventListener("click", askForKey);
+  $("#key-button").addEventListener("click", () => askForKey());
 }
 
 function state() {
   const { health, models, stats } = about.value;
-  if (locked.value) return ["locked", "An API key is needed"];
+  if (locked.value) return ["locked", "Locked"];
   if (link.value === "lost") return ["lost", "No connection, trying again"];
   if (!models) return ["starting", "Connecting"];
   if (!models.decoders.length) return ["starting", "The engines are starting"];
@@ -40,6 +38,10 @@ function show() {
   const before = $("#service").dataset.state;
   $("#service").dataset.state = name;
   setText($("#service-text"), text);
+  $("#key-button").hidden = !key.value && !locked.value;
+  $("#key-button").classList.toggle("ask", Boolean(locked.value));
+  setText($("#key-text"), locked.value ? "Enter the key" : "API key");
+  $("#key-text").classList.toggle("sr", !locked.value);
   if (before !== name && (name === "lost" || before === "lost")) announce(text);
 }
 
@@ -67,16 +69,17 @@ function describe() {
       "Limits",
       `Takes of up to ${clock(models.limits.duration)}, ${many(models.limits.batch_size, "take")} a song, files up to ${Math.round(models.limits.upload_bytes / 1e6)} MB, ${many(models.limits.queue, "song")} in the queue.`,
     );
-  // A link cannot send the key.
-  if (!key.value)
-    row(
-      "API",
-      h("a", { href: at("docs").href, target: "_blank", rel: "noopener" }, "every route and field"),
-    );
+  const docs = { href: at("docs").href, target: "_blank", rel: "noopener" };
+  row("API", h("a", docs, "every route and field"));
   open("About this service", h("table", {}, h("tbody", {}, rows)));
 }
 
-function askForKey() {
+let afterwards = null; // what the key is asked for
+
+/** Asks for the key; `then` is called when it was entered. */
+export function askForKey(then = null) {
+  afterwards = then ?? afterwards;
+  if ($("#api-key")) return;
   const input = h("input", {
     type: "password",
     id: "api-key",
@@ -106,11 +109,20 @@ function askForKey() {
     h("div", { class: "row" }, h("button", { type: "submit", class: "primary" }, "Use it")),
   );
   const dialog = open("API key", formElement);
+  // Another tab may be given the key meanwhile.
+  const wasLocked = locked.value;
+  const unfollow = locked.on((why) => wasLocked && !why && dialog.close());
   formElement.addEventListener("submit", (event) => {
     event.preventDefault();
+    const next = afterwards;
     dialog.close();
     locked.set("");
     setKey(input.value.trim(), keep.checked);
+    next?.();
+  });
+  dialog.addEventListener("close", () => {
+    unfollow();
+    afterwards = null;
   });
   input.focus();
 }

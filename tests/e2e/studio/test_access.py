@@ -123,6 +123,26 @@ def test_the_first_song_by_keyboard_alone(studio: StudioPage) -> None:
     assert page.locator("#lyrics").input_value() == "[Verse]\nHello world"
 
 
+def test_ctrl_enter_leaves_the_cursor_and_escape_leads_to_the_song(studio: StudioPage) -> None:
+    """Whoever goes on writing is not interrupted; whoever wants to hear it presses Escape."""
+    page = studio.page
+    studio.fill(audio_duration="20", batch_size="1")
+    page.locator("#caption").fill("from the keys")
+    page.locator("#caption").press("ControlOrMeta+Enter")
+    expect(page.locator("#deck")).to_contain_text("Esc leads here")
+    expect(page.locator("#caption")).to_be_focused()
+    page.keyboard.type(" and more")
+    expect(page.locator("#caption")).to_have_value("from the keys and more")
+    studio.until_takes("from the keys")
+    expect(page.locator("#announcer")).to_contain_text("ready: from the keys. Escape leads to it.")
+    expect(page.locator("#caption")).to_be_focused()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Space")
+    studio.until_plays()
+    page.locator("#caption").focus()
+    assert page.locator("#caption").input_value() == "from the keys and more"
+
+
 def test_shortcuts_do_not_take_letters_from_fields_and_can_be_switched_off(
     studio: StudioPage,
 ) -> None:

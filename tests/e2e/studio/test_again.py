@@ -53,6 +53,18 @@ def test_two_tabs_show_the_same(visit: OpenStudio, tmp_path: Path) -> None:
         first.page.context.close()
 
 
+def test_two_tabs_have_a_song_each_in_their_forms(studio: StudioPage) -> None:
+    """A reload of one does not bring back what was written in the other."""
+    other = studio.tab()
+    studio.fill(caption="of the first tab")
+    other.fill(caption="of the second tab")
+    other.load()
+    studio.load()
+    expect(studio.page.locator("#caption")).to_have_value("of the first tab")
+    expect(other.page.locator("#caption")).to_have_value("of the second tab")
+    assert other.errors == []
+
+
 def test_ten_tabs_share_one_stream_and_outlive_the_one_that_has_it(
     visit: OpenStudio, tmp_path: Path
 ) -> None:

@@ -40,6 +40,54 @@ def test_a_wrong_key_a_right_key_and_a_song(visit: OpenStudio, tmp_path: Path) -
         page.context.close()
 
 
+def test_whoever_closes_the_question_for_the_key_is_asked_again(
+    visit: OpenStudio, tmp_path: Path
+) -> None:
+    with one_process(data=tmp_path, api_key="s3cret") as service:
+        studio = visit(service.url)
+        page = studio.page
+        dialog = page.get_by_role("dialog", name="API key")
+        expect(dialog).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+        expect(page.locator("#songs-end")).to_contain_text("This service needs an API key.")
+        expect(page.locator("body")).not_to_contain_text("Authorization")
+        for button in page.get_by_role("button", name="Enter the key").all():
+            button.click()
+            expect(dialog).to_be_visible()
+            page.keyboard.press("Escape")
+            expect(dialog).to_have_count(0)
+        assert page.locator("#key-button").is_visible()
+        studio.fill(caption="sent after the key", audio_duration="10", batch_size="1")
+        studio.create()
+        expect(page.get_by_role("alert")).to_contain_text("This service needs an API key.")
+        dialog.get_by_label("API key", exact=True).fill("s3cret")
+        dialog.get_by_role("button", name="Use it").click()
+        # What was meant to be made is made, without another click.
+        studio.until_takes("sent after the key")
+        assert (
+            page.request.get(
+                f"{service.url}/v1/stats", headers={"Authorization": "Bearer s3cret"}
+            ).json()["succeeded"]
+            == 1
+        )
+        page.context.close()
+
+
+def test_a_key_that_one_tab_keeps_opens_the_others(visit: OpenStudio, tmp_path: Path) -> None:
+    with one_process(data=tmp_path, api_key="s3cret") as service:
+        studio = visit(service.url)
+        other = studio.tab()
+        expect(other.page.get_by_role("dialog", name="API key")).to_be_visible()
+        dialog = studio.page.get_by_role("dialog", name="API key")
+        dialog.get_by_label("API key", exact=True).fill("s3cret")
+        dialog.get_by_role("checkbox", name="Keep it in this browser").check()
+        dialog.get_by_role("button", name="Use it").click()
+        expect(other.page.locator("#service-text")).to_contain_text("Mock engines")
+        expect(other.page.get_by_role("dialog")).to_have_count(0)
+        studio.page.context.close()
+
+
 def test_a_song_from_before_the_service_had_a_key(visit: OpenStudio, tmp_path: Path) -> None:
     """It belongs to no key, so the stream of the key's jobs does not have it."""
     with restarted_service(tmp_path, step_seconds=0.4) as service:

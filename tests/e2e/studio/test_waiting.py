@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from playwright.sync_api import expect
 
 from tests.e2e.studio.conftest import OpenStudio
@@ -110,15 +112,83 @@ def test_what_is_missing_is_said_where_it_is_missing(studio: StudioPage) -> None
     expect(studio.page.locator("#src_audio-error")).to_contain_text("needs source audio")
 
 
-def test_a_file_that_is_no_sound(studio: StudioPage, tmp_path: Path) -> None:
-    file = tmp_path / "notes.mp3"
-    file.write_text("these are notes, but no music")
+def test_an_empty_form_makes_no_song(studio: StudioPage) -> None:
+    page = studio.page
+    before = len(studio.jobs())
+    studio.fill(caption="  ", bpm="120")
+    studio.create()
+    caption = page.locator("#caption")
+    expect(caption).to_be_focused()
+    expect(caption).to_have_accessible_description(re.compile("Describe the music or write lyrics"))
+    page.get_by_role("radio", name="Describe it").check()
+    studio.create()
+    expect(page.locator("#sample_query")).to_be_focused()
+    expect(page.locator("#sample_query-error")).to_have_text("Say in a few words what to make.")
+    assert len(studio.jobs()) == before
+    page.get_by_role("radio", name="Write it").check()
+    studio.fill(caption="", lyrics="La la la", audio_duration="10", batch_size="1", bpm="")
+    studio.create()
+    studio.until_takes("La la la")
+
+
+def test_a_cover_needs_no_words(studio: StudioPage) -> None:
+    studio.song("to be covered", 10, batch_size="1")
+    studio.lane(1).get_by_role("button", name="Cover this").click()
+    studio.fill(caption="", lyrics="")
+    studio.create()
+    expect(studio.page.locator("#deck .chips")).to_contain_text("Cover")
+    studio.until_takes("Untitled")
+
+
+def test_errors_have_the_names_of_the_page(studio: StudioPage) -> None:
+    page = studio.page
+    studio.song("a window", 10, batch_size="1")
+    studio.lane(1).get_by_role("button", name="Repaint here").click()
+    studio.fill(repainting_start="8", repainting_end="4")
+    page.locator("#caption").focus()
+    studio.create()
+    end = page.get_by_label("To, seconds")
+    expect(end).to_be_focused()
+    expect(end).to_have_accessible_description("“To” (4) must lie after “From” (8).")
+    expect(page.locator("#song")).not_to_contain_text("repainting_")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("notes.mp3", b"these are notes, but no music\n" * 300, "a text"),
+        ("song.txt", "夜雨中的旧城".encode() * 900, "a text"),
+        ("sheet.pdf", b"%PDF-1.7 \x00\x01", "a PDF"),
+        ("cover.wav", b"\x89PNG\r\n\x1a\n\x00\x00", "a picture"),
+        ("nothing.wav", b"", "empty"),
+    ],
+)
+def test_a_file_that_is_clearly_no_sound_is_refused_at_once(
+    studio: StudioPage, tmp_path: Path, name: str, content: bytes, kind: str
+) -> None:
+    file = tmp_path / name
+    file.write_bytes(content)
+    page = studio.page
+    studio.task("Cover")
+    page.locator("#src_audio").set_input_files(file)
+    expect(page.locator("#src_audio-error")).to_have_text(
+        f"“{name}” is {kind}. Choose an audio file."
+    )
+    expect(page.locator("#source .drop")).to_be_visible()
+    expect(page.locator("#source")).not_to_contain_text("nevertheless")
+
+
+def test_what_only_the_service_can_read_is_left_to_it(studio: StudioPage, tmp_path: Path) -> None:
+    file = tmp_path / "song.aiff"
+    # AIFF, which Chromium cannot play.
+    soundfile.write(file, np.sin(np.arange(480_000) / 40) / 2, 48_000, format="AIFF")
     studio.task("Cover")
     studio.page.locator("#src_audio").set_input_files(file)
-    expect(studio.page.locator("#source .note")).to_contain_text("cannot play")
-    studio.fill(caption="jazz")
+    note = studio.page.locator("#source .note")
+    expect(note).to_contain_text("cannot play this kind of file. The service may read it")
+    studio.fill(caption="jazz", batch_size="1")
     studio.create()
-    expect(studio.page.locator("#src_audio-error")).not_to_be_empty()
+    studio.until_takes("jazz")
 
 
 def test_a_file_that_is_too_large_is_not_sent(visit: OpenStudio, tmp_path: Path) -> None:

@@ -73,7 +73,13 @@ async function fetchTake(url) {
 
 async function fetchAndDecode(url) {
   const response = await fetchTake(url);
-  const buffer = await decode(await response.arrayBuffer());
+  let bytes;
+  try {
+    bytes = await response.arrayBuffer();
+  } catch {
+    throw new Problem(0, "cut", "The take broke off on its way.");
+  }
+  const buffer = await decode(bytes);
   const shape = { peaks: peaksOf(buffer), duration: buffer.duration };
   shapes.set(url.href, shape);
   buffers.set(url.href, buffer);

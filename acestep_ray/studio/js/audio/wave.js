@@ -32,9 +32,9 @@ export class Wave {
     this.draw();
   }
 
-  /** Shows a text instead. */
-  say(text) {
-    this.note.textContent = text;
+  /** Shows a text instead, with something to do about it if there is anything. */
+  say(text, action = null) {
+    this.note.replaceChildren(text, ...(action ? [" ", action] : []));
   }
 
   /** The playhead, 0 to 1. */

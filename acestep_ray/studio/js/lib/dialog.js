@@ -49,6 +49,9 @@ export function toast(text, label = "", action = null) {
     };
     message.append(h("button", { type: "button", onclick: act }, label));
   }
+  message.append(
+    h("button", { type: "button", class: "dismiss", onclick: gone }, icon("close"), sr("Dismiss")),
+  );
   $("#toasts").append(message);
   let timer = setTimeout(gone, SHOWN_MS);
   message.addEventListener("pointerenter", () => clearTimeout(timer));

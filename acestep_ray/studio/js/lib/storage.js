@@ -24,11 +24,33 @@ export function write(name, value) {
   }
 }
 
+/** Calls the listener with the value that another tab has written or, with null, removed. */
+export function onOther(name, listener) {
+  addEventListener("storage", (event) => event.key === full(name) && listener(read(name)));
+}
+
 export function remove(name) {
   memory.delete(name);
   try {
     localStorage.removeItem(full(name));
   } catch {
     // There was nothing.
+  }
+}
+
+/** A value of this tab, which a reload keeps and other tabs do not have; null if there is none. */
+export function readForTab(name) {
+  try {
+    return JSON.parse(sessionStorage.getItem(full(name)));
+  } catch {
+    return null;
+  }
+}
+
+export function writeForTab(name, value) {
+  try {
+    sessionStorage.setItem(full(name), JSON.stringify(value));
+  } catch {
+    // A reload then has what was written last in any tab.
   }
 }

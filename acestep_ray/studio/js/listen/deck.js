@@ -7,7 +7,9 @@ import { many } from "../lib/words.js";
 import { audioAt } from "../service/base.js";
 import { hasEnded, job, onJob, refresh } from "../service/jobs.js";
 import { findRecord, record, titleOf } from "../songs/own.js";
+import { partOf } from "../songs/task.js";
 import { showView } from "../views.js";
+import { isWriting } from "../write/form.js";
 import { reuse } from "./actions.js";
 import { button, chipsOf, facts, head, notes } from "./details.js";
 import { remove } from "./ending.js";
@@ -69,9 +71,10 @@ function ended(one) {
   const mine = record(one.job_id);
   if (!mine || mine.foreign || one.status === "gone") return;
   const good = one.status === "succeeded";
+  const there = one.job_id === opened.value && isWriting() ? ". Escape leads to it." : "";
   announce(
     good
-      ? `${many(one.result?.audio_paths.length ?? 1, "take")} ready: ${titleOf(one.job_id)}`
+      ? `${many(one.result?.audio_paths.length ?? 1, "take")} ready: ${titleOf(one.job_id)}${there}`
       : `Failed: ${titleOf(one.job_id)}`,
   );
   if (one.job_id === opened.value || one.error_code === "cancelled") return;
@@ -141,6 +144,7 @@ function takes(one) {
     title: titleOf(one.job_id),
     seed: seeds[index],
     url: audioAt(path),
+    part: partOf(one.job_id),
   }));
   const others = [...sourceTrack(one), ...pinned.filter((track) => track.job_id !== one.job_id)];
   setTracks([...tracks, ...others].slice(0, 8));

@@ -3,6 +3,9 @@ import { h, icon } from "../lib/dom.js";
 import { clock, fully, many, remaining } from "../lib/words.js";
 import { serviceTime } from "../service/api.js";
 import { record, titleOf } from "../songs/own.js";
+import { taskWords } from "../songs/task.js";
+import { inPageWords } from "../write/errors.js";
+import { howMade } from "./making.js";
 
 /** The title, and what stands below it. */
 export function head(one, ...below) {
@@ -24,11 +27,12 @@ export function chipsOf(one) {
   const { bpm, keyscale, timesignature } = known(one.result?.metas ?? {});
   const metre = timesignature ?? asked.time_signature;
   const music = [
-    TASKS[one.task_type ?? asked.task_type] ?? one.task_type,
+    taskWords(one.job_id),
     (bpm ?? asked.bpm) && `${bpm ?? asked.bpm} bpm`,
     keyscale ?? asked.key_scale,
     metre && `${metre}/${metre === "6" ? 8 : 4}`,
-    languageName(one.result?.vocal_language ?? asked.vocal_language),
+    isSung(one.result?.lm_lyrics ?? asked.lyrics) &&
+      languageName(one.result?.vocal_language ?? asked.vocal_language),
   ];
   const good = one.status === "succeeded";
   const made = [
@@ -47,7 +51,9 @@ export function chipsOf(one) {
   );
 }
 
-const TASKS = { text2music: "", cover: "Cover", repaint: "Repaint" };
+/** Whether lyrics have words, and not only section tags. */
+const isSung = (lyrics) => /\p{L}/u.test((lyrics ?? "").replace(/\[[^\]\n]*\]/g, ""));
+
 const known = (metas) =>
   Object.fromEntries(Object.entries(metas).filter(([, value]) => value && value !== "N/A"));
 const exactly = (seconds) => (seconds < 60 ? `${seconds.toFixed(1)} s` : clock(seconds));
@@ -72,7 +78,7 @@ export function notes(one) {
       h(
         "ul",
         {},
-        warnings.map((text) => h("li", {}, text)),
+        warnings.map((text) => h("li", {}, inPageWords(text))),
       ),
     ),
   );
@@ -90,7 +96,7 @@ export function facts(one) {
     { class: "facts" },
     part("Lyrics", lyrics),
     part("Caption as the language model wrote it", caption),
-    part("How it was made", one.result.generation_info),
+    howMade(one),
     one.warnings?.length ? notes(one).firstChild : null,
   );
 }

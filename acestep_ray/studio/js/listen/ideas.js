@@ -2,6 +2,7 @@
 import { $, h } from "../lib/dom.js";
 import { showView } from "../views.js";
 import { fill } from "../write/form.js";
+import { unwritten } from "../write/written.js";
 
 const IDEAS = {
   "Rainy lo-fi": {
@@ -37,6 +38,7 @@ export function startIdeas() {
   const buttons = Object.entries(IDEAS).map(([name, idea]) => {
     const use = () => {
       fill({
+        ...unwritten(),
         task_type: "text2music",
         mode: "write",
         bpm: "",

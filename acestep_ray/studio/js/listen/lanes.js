@@ -5,6 +5,8 @@ import { activate, loaded, player, position, seek, setLoop, setRegion } from "..
 import { Wave } from "../audio/wave.js";
 import { h, icon } from "../lib/dom.js";
 import { exactClock } from "../lib/words.js";
+import { Problem } from "../service/api.js";
+import { partWords } from "../songs/task.js";
 import { toolsOf } from "./actions.js";
 import { playOrPause } from "./transport.js";
 
@@ -45,9 +47,8 @@ export function lanes() {
     if (text + looping === described) return;
     described = text + looping;
     if (!marked) {
-      region.replaceChildren(
-        "Drag over a waveform to mark a part, or press [ and ] while it plays.",
-      );
+      const keys = h("span", { class: "keys" }, ", or press [ and ] while it plays");
+      region.replaceChildren(h("span", {}, "Drag over a waveform to mark a part", keys, "."));
       return;
     }
     const [from, to] = marked;
@@ -83,9 +84,9 @@ export function lanes() {
 }
 
 function lane(track, index, range) {
-  const wave = new Wave(h("div", { class: "head" }));
+  const made = h("div", { class: "made", hidden: true });
+  const wave = new Wave(made, h("div", { class: "head" }));
   range.over(wave);
-  wave.say("Loading");
   const button = h(
     "button",
     {
@@ -103,6 +104,7 @@ function lane(track, index, range) {
     { class: "lane-name", dir: "auto" },
     track.name,
     track.seed === undefined ? "" : h("span", {}, ` · seed ${track.seed}`),
+    track.part ? h("span", { class: "part" }, ` · new: ${partWords(track.part)}`) : "",
   );
   const element = h(
     "div",
@@ -122,19 +124,35 @@ function lane(track, index, range) {
     });
   });
   tools.replaceChildren(...toolsOf(track));
-  load(track.url).then(
-    ({ duration }) => loaded(track, duration),
-    (error) => {
-      track.failed = error.message;
-      wave.say(error.message);
+  const read = () => {
+    wave.say("Loading");
+    load(track.url).then(
+      ({ duration }) => loaded(track, duration),
+      (error) => wave.say(error.message, error instanceof Problem && error.passes && again),
+    );
+  };
+  const again = h(
+    "button",
+    {
+      type: "button",
+      class: "quiet",
+      onpointerdown: (event) => event.stopPropagation(),
+      onclick: read,
     },
+    "Try again",
   );
+  read();
 
   return {
     element,
     draw(length) {
       const shape = shapeOf(track.url);
-      if (shape) wave.show(shape.peaks, Math.min(1, shape.duration / length));
+      if (!shape) return;
+      wave.show(shape.peaks, Math.min(1, shape.duration / length));
+      made.hidden = !track.part;
+      const [from, to] = track.part ?? [];
+      made.style.setProperty("--from", from / length);
+      made.style.setProperty("--to", Math.min(to ?? Infinity, shape.duration) / length);
     },
     update(active, playing) {
       if (active) element.dataset.active = "";

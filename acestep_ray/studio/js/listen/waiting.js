@@ -33,6 +33,7 @@ export function waiting(one) {
       "div",
       { class: "actions" },
       button("close", "Cancel", () => cancelJob(one.job_id), "cancel"),
+      h("span", { class: "hint keys" }, "Esc leads here, Space then plays the song."),
     ),
   );
   const lyrics = record(one.job_id)?.values?.lyrics;
@@ -45,7 +46,8 @@ export function waiting(one) {
     const progress = progressOf(now);
     setText(stage, progress.stage);
     setText(detail, progress.detail || " ");
-    bar.toggleAttribute("data-idle", progress.share === null);
+    bar.toggleAttribute("data-idle", progress.share === null && !progress.lost);
+    bar.toggleAttribute("data-lost", Boolean(progress.lost));
     if (progress.share === null) {
       bar.removeAttribute("aria-valuenow");
     } else {

@@ -24,6 +24,11 @@ export class Problem extends Error {
 }
 
 export const UNREACHABLE = "The service cannot be reached.";
+export const CUT = "The answer of the service broke off.";
+const KEY_PROBLEMS = {
+  missing_api_key: "This service needs an API key.",
+  invalid_api_key: "The service does not accept this API key.",
+};
 
 /** Sends a request with the key. Throws Problem, or AbortError if `options.signal` ended it. */
 export async function send(path, options = {}) {
@@ -47,7 +52,17 @@ export async function send(path, options = {}) {
   throw problemOf(response.status, text, response.headers.get("Retry-After"), sent);
 }
 
-export const getJson = async (path, options) => (await send(path, options)).json();
+/** The object in a response. Throws Problem if only a part of it came, or AbortError. */
+export async function jsonOf(response) {
+  try {
+    return await response.json();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem(0, "cut", CUT);
+  }
+}
+
+export const getJson = async (path, options) => jsonOf(await send(path, options));
 
 export const postJson = async (path, body, options = {}) =>
   getJson(path, {
@@ -69,7 +84,9 @@ export function problemOf(status, text, retryAfter, sent = key.value) {
   return new Problem(
     view.code || status < 500 ? status : 503,
     view.code ?? "",
-    view.detail ?? `The service answered with status ${status}; it may be starting.`,
+    KEY_PROBLEMS[view.code] ??
+      view.detail ??
+      `The service answered with status ${status}; it may be starting.`,
     view.errors ?? [],
     Number(retryAfter) || 0,
   );

@@ -15,6 +15,7 @@ const FIRST_EVENT_MS = 8000; // a proxy that holds a stream back does so from it
 const SILENCE_MS = 60000; // the service sends a heartbeat every 15 s
 const HIDDEN_MS = 60000;
 const POLL_MS = 2000;
+const ANSWER_MS = 15000; // a service that takes longer for a list cannot be reached
 const STREAM_AGAIN_MS = 60000;
 const NAME = `studio ${base.pathname} events`;
 
@@ -31,6 +32,8 @@ export async function follow() {
   channel.postMessage({ hello: true });
   link.on((state) => leads && channel.postMessage({ state }));
   key.on(restart);
+  // The network has changed: whether the service is still there is seen at once.
+  for (const event of ["online", "offline"]) addEventListener(event, restart);
   for (;;) {
     await (navigator.locks ? navigator.locks.request(NAME, lead) : leadWhileSeen());
     leads = false;
@@ -108,13 +111,17 @@ async function stream(onHeard) {
   const mine = new AbortController();
   controller = mine;
   let heldBack = false;
+  let silent = false;
   let timer = setTimeout(() => {
     heldBack = true;
     mine.abort();
   }, FIRST_EVENT_MS);
   const beat = () => {
     clearTimeout(timer);
-    timer = setTimeout(() => mine.abort(), SILENCE_MS);
+    timer = setTimeout(() => {
+      silent = true;
+      mine.abort();
+    }, SILENCE_MS);
   };
   try {
     const headers = lastId ? { "Last-Event-ID": lastId } : {};
@@ -130,10 +137,9 @@ async function stream(onHeard) {
     }
   } catch (error) {
     if (heldBack) throw HELD_BACK;
-    // A stream that breaks off is a TypeError of the reader.
-    throw error instanceof Problem || error.name === "AbortError"
-      ? error
-      : new Problem(0, "cut", "");
+    // A stream that breaks off is a TypeError of the reader; one that is silent is cut, too.
+    const known = error instanceof Problem || error.name === "AbortError";
+    throw known && !silent ? error : new Problem(0, "cut", "");
   } finally {
     clearTimeout(timer);
   }
@@ -187,8 +193,9 @@ async function poll(until) {
   while (Date.now() < until && !locked.value) {
     try {
       const active = known().filter((one) => !hasEnded(one));
-      await list({ limit: 20 });
-      await Promise.all(active.slice(0, 8).map((one) => refresh(one.job_id)));
+      const options = { signal: AbortSignal.timeout(ANSWER_MS) };
+      await list({ limit: 20 }, options);
+      await Promise.all(active.slice(0, 8).map((one) => refresh(one.job_id, options)));
       link.set("polling");
     } catch {
       if (!locked.value) link.set("lost");

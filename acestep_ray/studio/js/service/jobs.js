@@ -1,6 +1,6 @@
 // Every job that the page knows, as the service last described it.
 import { callAll } from "../lib/signal.js";
-import { getJson, Problem, send } from "./api.js";
+import { getJson, jsonOf, Problem, send } from "./api.js";
 
 const jobs = new Map();
 const listeners = new Set();
@@ -30,9 +30,9 @@ export function put(view) {
 }
 
 /** Reads a job again. One that was removed gets the status "gone". Throws Problem. */
-export async function refresh(id) {
+export async function refresh(id, options = {}) {
   try {
-    return put(await getJson(`v1/jobs/${id}`));
+    return put(await getJson(`v1/jobs/${id}`, options));
   } catch (problem) {
     if (problem instanceof Problem && GONE.includes(problem.code))
       return put({ job_id: id, status: "gone" });
@@ -41,16 +41,16 @@ export async function refresh(id) {
 }
 
 /** Reads a page of the service's list into what is known. Returns {ids, cursor}. */
-export async function list(parameters) {
+export async function list(parameters, options = {}) {
   const query = new URLSearchParams(parameters);
-  const page = await getJson(`v1/jobs?${query}`);
+  const page = await getJson(`v1/jobs?${query}`, options);
   for (const view of page.jobs) put(view);
   return { ids: page.jobs.map((view) => view.job_id), cursor: page.next_cursor };
 }
 
 export async function cancel(id) {
   const response = await send(`v1/jobs/${id}/cancel`, { method: "POST" });
-  return put(await response.json());
+  return put(await jsonOf(response));
 }
 
 export async function removeJob(id) {

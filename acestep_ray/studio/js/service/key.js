@@ -18,6 +18,9 @@ export function setKey(text, keep) {
   key.set(text);
 }
 
+// Another tab of this browser was given the key, to keep it.
+storage.onOther(NAME, (kept) => kept && !key.value && key.set(kept));
+
 export const isKept = () => Boolean(storage.read(NAME, ""));
 
 function tabKey() {

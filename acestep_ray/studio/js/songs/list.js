@@ -2,7 +2,10 @@
 import { $, $$, h, setText, throttle } from "../lib/dom.js";
 import * as storage from "../lib/storage.js";
 import { opened } from "../listen/deck.js";
+import { locked } from "../service/api.js";
+import { link } from "../service/follow.js";
 import { hasEnded, job, known, list, onJob } from "../service/jobs.js";
+import { askForKey } from "../service_status.js";
 import { badge } from "../views.js";
 import { onOwn, ownIds, record, titleOf } from "./own.js";
 import { rowOf } from "./row.js";
@@ -30,6 +33,7 @@ export function startSongs() {
     rows.forEach((row, one) => row.element.toggleAttribute("data-open", one === id)),
   );
   onOwn(show);
+  link.on(() => rows.forEach((row) => row.update()));
   onJob((one, before) => {
     rows.get(one.job_id)?.update();
     if (!before || before.status !== one.status) show();
@@ -125,13 +129,16 @@ const show = throttle(() => {
 
 function end(count) {
   const element = $("#songs-end");
-  if (failed)
+  if (failed) {
+    const [text, act] = locked.value
+      ? ["Enter the key", () => askForKey()]
+      : ["Try again", () => void readPage()];
     element.replaceChildren(
       failed,
-      " ",
-      h("button", { type: "button", class: "quiet", onclick: () => void readPage() }, "Try again"),
+      h("br"),
+      h("button", { type: "button", class: "quiet", onclick: act }, text),
     );
-  else if (reading) setText(element, "Reading");
+  } else if (reading) setText(element, "Reading");
   else if (count) setText(element, scope === "all" && !complete ? "" : "That is all.");
   else if (wanted()) setText(element, "No song has these words.");
   else if (scope === "all") setText(element, "The service has no songs yet.");

@@ -3,19 +3,22 @@ import { h, icon, setText } from "../lib/dom.js";
 import { when } from "../lib/words.js";
 import { open, opened } from "../listen/deck.js";
 import { shortly } from "../listen/progress.js";
+import { link } from "../service/follow.js";
 import { job, refresh } from "../service/jobs.js";
 import { record, titleOf } from "./own.js";
+import { taskWords } from "./task.js";
 
 const AT_ONCE = 4;
 
 /** The row of a song: {element, update()}. */
 export function rowOf(id) {
   const name = h("span", { class: "song-name", dir: "auto" });
-  const state = h("span");
-  const date = h("span");
+  const state = h("span", { class: "song-state" });
+  const date = h("span", { class: "song-date" });
+  const task = h("span", { class: "task", hidden: true });
   const bar = h("div", { class: "bar", hidden: true }, h("i"));
   const heart = h("span", { class: "heart", hidden: true }, icon("heart"));
-  const line = h("span", { class: "song-line" }, heart, state, date);
+  const line = h("span", { class: "song-line" }, heart, task, state, date);
   const button = h(
     "button",
     { type: "button", class: "song-open", onclick: () => void open(id) },
@@ -30,12 +33,14 @@ export function rowOf(id) {
     const one = job(id);
     setText(name, titleOf(id));
     setText(state, stateOf(one));
-    state.className = one?.status === "failed" && one.error_code !== "cancelled" ? "bad" : "";
+    state.classList.toggle("bad", one?.status === "failed" && one.error_code !== "cancelled");
+    setText(task, taskWords(id));
+    task.hidden = !task.textContent;
     const created = one?.created_at ?? record(id)?.created_at;
     setText(date, created ? when(created) : "");
     heart.hidden = !record(id)?.liked?.length;
     const share = one?.status === "running" ? (one.progress?.fraction ?? null) : null;
-    bar.hidden = one?.status !== "running";
+    bar.hidden = one?.status !== "running" || link.value === "lost";
     bar.toggleAttribute("data-idle", share === null);
     if (share !== null) bar.style.setProperty("--done", share);
   }

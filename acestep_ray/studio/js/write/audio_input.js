@@ -1,6 +1,7 @@
 // A place for audio: a file that is dropped or chosen, or a take of another song; with its waveform
 // and, for a source that is repainted, the part that is made anew.
 import { decode, load } from "../audio/buffers.js";
+import { noSound } from "../audio/kind.js";
 import { peaksOf } from "../audio/peaks.js";
 import { Range } from "../audio/range.js";
 import { Wave } from "../audio/wave.js";
@@ -21,6 +22,24 @@ export const beyond = (length) => [
   Math.max(0, length - Math.min(ENDING_SECONDS, length / 4)).toFixed(1),
   (length + MORE_SECONDS).toFixed(1),
 ];
+
+/** Whether files are dragged, and not a text or a link. */
+export const hasFiles = (event) => event.dataTransfer?.types.includes("Files") ?? false;
+
+class Refused extends Error {}
+
+/** The bytes of a file that may be sound. Throws Refused. */
+async function bytesOf(file) {
+  let bytes;
+  try {
+    bytes = await file.arrayBuffer();
+  } catch {
+    throw new Refused(`“${file.name}” cannot be read. Is it a folder, or was it moved?`);
+  }
+  const kind = noSound(bytes);
+  if (kind) throw new Refused(`“${file.name}” is ${kind}. Choose an audio file.`);
+  return bytes;
+}
 
 export class AudioInput {
   /** `name`: of the file's field. `options.window`: whether a part of it can be marked. */
@@ -54,7 +73,7 @@ export class AudioInput {
     this.clear(false);
     this.file = file;
     this.#shown(file.name, async () => {
-      const buffer = await decode(await file.arrayBuffer());
+      const buffer = await decode(await bytesOf(file));
       return { peaks: peaksOf(buffer), duration: buffer.duration };
     });
     this.onchange();
@@ -115,24 +134,31 @@ export class AudioInput {
       length.textContent = clock(duration);
       this.peaks = peaks;
       this.place();
+      this.onchange();
     } catch (error) {
-      if (current()) this.wave.say(`${error.message} The service may read it nevertheless.`);
+      if (!current()) return;
+      if (error instanceof Refused) {
+        this.clear();
+        fieldError(this.name, error.message);
+      } else {
+        const more = this.file ? " The service may read it nevertheless." : "";
+        this.wave.say(error.message + more);
+      }
     }
   }
 
   #dropping() {
-    const over = (event) => {
-      if (![...event.dataTransfer.types].includes("Files")) return;
-      event.preventDefault();
-      this.drop.classList.add("over");
-    };
-    this.root.addEventListener("dragenter", over);
-    this.root.addEventListener("dragover", over);
-    this.root.addEventListener("dragleave", () => this.drop.classList.remove("over"));
+    const over = (is) => this.root.toggleAttribute("data-over", is);
+    this.root.addEventListener("dragover", (event) => hasFiles(event) && over(true));
+    this.root.addEventListener("dragleave", (event) => {
+      if (!this.root.contains(event.relatedTarget)) over(false);
+    });
     this.root.addEventListener("drop", (event) => {
+      if (!hasFiles(event)) return;
       event.preventDefault();
-      this.drop.classList.remove("over");
-      if (event.dataTransfer.files[0]) this.setFile(event.dataTransfer.files[0]);
+      over(false);
+      const [file] = event.dataTransfer.files;
+      if (file) this.setFile(file);
     });
   }
 

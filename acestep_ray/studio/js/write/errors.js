@@ -13,10 +13,29 @@ const PLACES = {
   use_random_seed: "seed",
 };
 
+/** Names of the page where a field's own label is not what it is called. */
+const LABELS = {
+  task_type: "What to make",
+  src_audio: "Source audio",
+  reference_audio: "Reference audio",
+};
+
 const control = (field) => {
   const name = PLACES[field] ?? field;
   return document.getElementById(name) ?? $(`#song [name="${CSS.escape(name)}"]`);
 };
+
+/** What the page calls a field of the API; null if it has no such field. */
+function labelOf(field) {
+  const element = control(field);
+  const name = element?.id || element?.name;
+  const label = LABELS[name] ?? element?.labels?.[0]?.textContent.split(",")[0].trim();
+  return label ? `“${label}”` : null;
+}
+
+/** A sentence of the service with the names that the page has for its fields. */
+export const inPageWords = (text) =>
+  text.replace(/\b[a-z0-9]+(_[a-z0-9]+)+\b/g, (name) => labelOf(name) ?? name);
 
 /** Shows an error at its field. Returns the field's element, or null if the page has none. */
 export function fieldError(field, text) {
@@ -69,8 +88,8 @@ export function formAlert(text, action = null) {
 
 /** The service's sentence; for a value that is not legal, what is legal, as people say it. */
 function inWords(field, detail, legal) {
-  if (!legal || !detail.startsWith(`${field} must be`)) return detail;
-  return `This must be ${legal.replace(/,? or null.*$/, "")}.`;
+  if (!legal || !detail.startsWith(`${field} must be`)) return inPageWords(detail);
+  return inPageWords(`This must be ${legal.replace(/,? or null.*$/, "")}.`);
 }
 
 /** Shows a problem where it belongs, and leads to the first wrong field. */
@@ -80,12 +99,18 @@ export function showProblem(problem) {
   for (const { field, detail, legal } of problem.errors) {
     const element = fieldError(field, inWords(field, detail, legal));
     if (element) first ??= element;
-    else rest.push(detail);
+    else rest.push(inPageWords(detail));
   }
-  if (!problem.errors.length) rest.push(problem.message);
+  if (!problem.errors.length) rest.push(inPageWords(problem.message));
   const wrong = problem.errors.length;
   formAlert(
     rest.join(" ") || `${wrong === 1 ? "One field needs" : `${wrong} fields need`} another value.`,
   );
-  first?.focus();
+  if (first) focusOn(first);
+}
+
+/** A place for a file that holds one has its button to remove it instead. */
+function focusOn(element) {
+  const there = element.checkVisibility();
+  (there ? element : $(".chosen button", element.closest(".drop")?.parentElement))?.focus();
 }

@@ -2,6 +2,7 @@
 import { $, $$, setRange } from "../lib/dom.js";
 import { decoderOf, hasLm } from "../service/about.js";
 import { AudioInput } from "./audio_input.js";
+import { setWritten, writtenNow } from "./written.js";
 
 /** Fields of the page that are sent under their own names if they are not empty. */
 const MUSIC = [
@@ -28,6 +29,13 @@ let changed = () => {};
 const inputs = {};
 
 export const form = () => $("#song");
+const FIELDS =
+  "textarea, select, input:not([type=checkbox], [type=radio], [type=range], [type=file])";
+/** Whether the user is in a field of the form, and may go on writing. */
+export const isWriting = () =>
+  form().contains(document.activeElement) && document.activeElement.matches(FIELDS);
+/** {source, reference}, each an AudioInput. */
+export const audioInputs = () => inputs;
 
 /** Calls `onchange` after every change of a value, by the user or by the page. */
 export function startForm(onchange) {
@@ -69,7 +77,13 @@ export function values() {
       if (control.checked) found[control.name] = control.value;
     } else found[control.name] = control.type === "checkbox" ? control.checked : control.value;
   }
-  return { ...found, source: inputs.source.take, reference: inputs.reference.take };
+  return {
+    ...found,
+    source: inputs.source.take,
+    source_seconds: inputs.source.duration,
+    reference: inputs.reference.take,
+    written: writtenNow(),
+  };
 }
 
 /** Sets the values that are given, and leaves the others. */
@@ -83,6 +97,7 @@ export function fill(next) {
     else if (control.tagName === "SELECT") choose(control, value);
     else control.value = value;
   }
+  if (next.written) setWritten(next.written);
   if (next.source !== undefined) inputs.source.setTake(next.source);
   if (next.reference !== undefined) inputs.reference.setTake(next.reference);
   if (next.reference) $("#reference-card").open = true;

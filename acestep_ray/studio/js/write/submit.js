@@ -1,18 +1,19 @@
 // Sends the form. A song is made once, also if the answer is lost and the request sent again.
 import { player } from "../audio/player.js";
 import { announce, toast } from "../lib/dialog.js";
-import { $, h } from "../lib/dom.js";
-import { Problem, problemOf, UNREACHABLE } from "../service/api.js";
+import { $, h, setText } from "../lib/dom.js";
+import { CUT, Problem, problemOf, UNREACHABLE } from "../service/api.js";
 import { at } from "../service/base.js";
-import { about } from "../service/about.js";
 import { put } from "../service/jobs.js";
 import { key } from "../service/key.js";
+import { askForKey } from "../service_status.js";
 import { open } from "../listen/deck.js";
 import { keep, keepFiles } from "../songs/own.js";
-import { clearErrors, fieldError, formAlert, showProblem } from "./errors.js";
-import { chosenFiles, form, request, values } from "./form.js";
+import { clearErrors, fieldError, formAlert, inPageWords, showProblem } from "./errors.js";
+import { chosenFiles, form, isWriting, request, values } from "./form.js";
 
 const LONGEST_PAUSE = 5000; // milliseconds between two tries
+const LONGEST_ANSWER = 180000; // milliseconds from the last byte that was sent
 let busy = false;
 
 export function startSubmit() {
@@ -26,24 +27,6 @@ export function startSubmit() {
       void create();
     }
   });
-  about.on(showSummary);
-}
-
-/** What Create will do, in a line. */
-export function showSummary() {
-  const { batch_size, audio_duration, audio_format, task_type } = values();
-  const { models, stats } = about.value;
-  const takes = Number(batch_size) || models?.defaults.batch_size || 2;
-  const length = task_type === "text2music" && audio_duration ? `${audio_duration} s` : "";
-  const waiting = stats?.queued ? `${stats.queued} waiting` : "";
-  $("#summary").textContent = [
-    `${takes} ${takes === 1 ? "take" : "takes"}`,
-    length,
-    audio_format,
-    waiting,
-  ]
-    .filter(Boolean)
-    .join(" · ");
 }
 
 async function create() {
@@ -54,12 +37,28 @@ async function create() {
     fieldError(wrong.name, "This is not a number.").focus();
     return;
   }
-  await send(values(), chosenFiles(), "");
+  const asked = values();
+  const files = chosenFiles();
+  const missing = whatIsMissing(asked, files);
+  if (missing) fieldError(...missing).focus();
+  else await send(asked, files, "");
+}
+
+/** [field, text] if nothing says what the song is to be; the service would make any. A task with a
+ * source needs no words; that it needs the source is said by the service. */
+function whatIsMissing(asked, files) {
+  if (asked.task_type !== "text2music") return null;
+  if (asked.mode === "describe")
+    return asked.sample_query.trim() ? null : ["sample_query", "Say in a few words what to make."];
+  const said = asked.caption.trim() || asked.lyrics.trim();
+  if (said || asked.reference || files.reference_audio) return null;
+  return ["caption", "Describe the music or write lyrics."];
 }
 
 /** Makes a song of these values and files, whatever is in the form. */
 export const make = (asked, files, message) => send(asked, files, message);
 
+/** `message`: empty if the values are those of the form, at whose fields errors are then shown. */
 async function send(asked, files, message) {
   const sent = request(asked, files);
   working(true);
@@ -68,21 +67,40 @@ async function send(asked, files, message) {
     await accepted(submitted, asked, files, message);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    if (problem.status === 429 || problem.status === 503)
-      formAlert(problem.message, retryButton(asked, files, message, problem.retryAfter));
-    else showProblem(problem);
+    const again = () => (clearErrors(), send(asked, files, message));
+    if (problem.status === 401) {
+      formAlert(
+        problem.message,
+        linkButton("Enter the key", () => askForKey(again)),
+      );
+      askForKey(again);
+    } else if (message) {
+      toast(
+        inPageWords(problem.message),
+        problem.passes ? "Try again" : "",
+        problem.passes && again,
+      );
+    } else if (problem.passes && problem.status) {
+      formAlert(problem.message, retryButton(again, problem.retryAfter));
+    } else showProblem(problem);
   } finally {
     working(false);
   }
 }
 
-function retryButton(asked, files, message, seconds) {
-  const again = seconds ? `Try again (${seconds} s)` : "Try again";
-  const button = h(
-    "button",
-    { type: "button", class: "link", onclick: () => (clearErrors(), send(asked, files, message)) },
-    again,
-  );
+const linkButton = (text, act) =>
+  h("button", { type: "button", class: "link", onclick: act }, text);
+
+/** `seconds`: after which the service asks to try again; they are counted down. */
+function retryButton(again, seconds) {
+  const until = Date.now() + 1000 * seconds;
+  const button = linkButton("Try again", again);
+  const count = () => {
+    const left = Math.ceil((until - Date.now()) / 1000);
+    setText(button, left > 0 ? `Try again (in ${left} s)` : "Try again");
+    if (left > 0 && (button.isConnected || left >= seconds)) setTimeout(count, 1000);
+  };
+  count();
   return button;
 }
 
@@ -121,8 +139,11 @@ async function accepted(submitted, asked, files, message) {
   if (!player.value.playing) {
     await open(job_id);
     // From the button the focus goes on to the song, so that Space then plays it. (A button that is
-    // disabled while it sends has lost the focus.)
-    if ([document.body, $("#create")].includes(document.activeElement)) $("#listen").focus();
+    // disabled while it sends has lost the focus.) Who is in a text goes on writing: Escape leads
+    // from there to the song.
+    const focused = document.activeElement;
+    const left = focused === document.body || form().contains(focused);
+    if (left && !isWriting()) $("#listen").focus();
   } else toast(message || "The song is in the queue.", "Open", () => void open(job_id));
   if (message && !player.value.playing) toast(message);
 }
@@ -166,13 +187,24 @@ function attempt({ fields, files }, once) {
     upload.open("POST", at("v1/music/generate"));
     upload.setRequestHeader("Idempotency-Key", once);
     if (key.value) upload.setRequestHeader("Authorization", `Bearer ${key.value}`);
-    upload.onerror = () => reject(new Problem(0, "unreachable", UNREACHABLE));
+    let timer = 0;
+    upload.onerror = upload.onabort = () => reject(new Problem(0, "unreachable", UNREACHABLE));
+    upload.upload.onloadend = () => {
+      timer = setTimeout(() => upload.abort(), LONGEST_ANSWER);
+    };
+    upload.onloadend = () => clearTimeout(timer);
     upload.onload = () => {
-      if (upload.status === 200) resolve(JSON.parse(upload.responseText));
-      else
-        reject(
-          problemOf(upload.status, upload.responseText, upload.getResponseHeader("Retry-After")),
-        );
+      if (upload.status === 200) {
+        try {
+          resolve(JSON.parse(upload.responseText));
+        } catch {
+          reject(new Problem(0, "cut", CUT)); // Whether it was accepted is not known: it is sent again.
+        }
+        return;
+      }
+      reject(
+        problemOf(upload.status, upload.responseText, upload.getResponseHeader("Retry-After")),
+      );
     };
     const names = Object.keys(files);
     if (!names.length) {

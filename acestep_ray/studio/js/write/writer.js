@@ -4,6 +4,7 @@ import { $, h } from "../lib/dom.js";
 import { Problem, postJson } from "../service/api.js";
 import { showProblem, clearErrors, formAlert } from "./errors.js";
 import { fill, values } from "./form.js";
+import { unwritten, writtenOf } from "./written.js";
 
 const WRITTEN = [
   "caption",
@@ -14,6 +15,7 @@ const WRITTEN = [
   "audio_duration",
   "vocal_language",
   "mode",
+  "written",
 ];
 /** Names of fields on these routes that the form has under another name. */
 const FIELDS = { query: "sample_query", prompt: "caption", duration: "audio_duration" };
@@ -32,15 +34,21 @@ export function startWriter() {
   $("[data-surprise]").addEventListener("click", () => void example("whole"));
 }
 
+/** The values without those that were filled in for an earlier song. */
+const chosen = () => {
+  const now = values();
+  return { ...now, ...unwritten(Object.keys(now.written.filled)) };
+};
+
 /** Metadata that the user has set: the language model keeps them. */
 function kept() {
-  const { bpm, key_scale, time_signature, audio_duration, lm_model_path } = values();
+  const { bpm, key_scale, time_signature, audio_duration, lm_model_path } = chosen();
   const set = { bpm, key_scale, time_signature, duration: audio_duration, lm_model_path };
   return Object.fromEntries(Object.entries(set).filter(([, value]) => value));
 }
 
 function describe() {
-  const { sample_query, instrumental, vocal_language } = values();
+  const { sample_query, instrumental, vocal_language } = chosen();
   // English is what the form has at first: then the description decides.
   const language = vocal_language === "en" ? {} : { vocal_language };
   return { query: sample_query, instrumental, ...language, ...kept() };
@@ -53,7 +61,7 @@ async function write(path, body) {
   try {
     const { data, error } = await postJson(path, body, { signal: controller.signal });
     if (!data) throw new Problem(500, "", error ?? "The language model wrote nothing.");
-    take(data);
+    take(data, "the language model");
     announce("The language model has written the song.");
   } catch (problem) {
     if (problem.name === "AbortError") return;
@@ -86,18 +94,23 @@ function busy(controller) {
 }
 
 /** Puts a written song into the form; Undo brings back what was there. */
-function take(song) {
+function take(song, writer) {
   const now = values();
+  const own = chosen();
   before = Object.fromEntries(WRITTEN.map((name) => [name, now[name]]));
+  const music = {
+    bpm: String(song.bpm ?? own.bpm),
+    key_scale: song.key_scale ?? song.keyscale ?? "",
+    time_signature: song.time_signature ?? "",
+    audio_duration: String(song.duration ?? own.audio_duration),
+    vocal_language: song.vocal_language ?? own.vocal_language,
+  };
   fill({
     mode: "write",
     caption: song.caption ?? "",
     lyrics: song.lyrics ?? "",
-    bpm: String(song.bpm ?? now.bpm ?? ""),
-    key_scale: song.key_scale ?? song.keyscale ?? "",
-    time_signature: song.time_signature ?? "",
-    audio_duration: String(song.duration ?? now.audio_duration ?? ""),
-    vocal_language: song.vocal_language ?? now.vocal_language,
+    ...music,
+    written: writtenOf(writer, music, own),
   });
   $("#undo-text").hidden = false;
   $("#caption").focus();
@@ -111,7 +124,7 @@ function undo() {
 async function example(kind) {
   try {
     const { data } = await postJson("create_random_sample", { sample_type: kind });
-    if (kind === "whole") take(data);
+    if (kind === "whole") take(data, "the example");
     else fill({ sample_query: data.description, instrumental: data.instrumental });
   } catch (problem) {
     formAlert(problem.message);

@@ -1,6 +1,10 @@
 """The API key."""
 
+import re
+
 import pytest
+from fastapi import FastAPI
+from starlette.routing import Route
 
 from tests.unit.api.conftest import MakeHarness
 from tests.unit.api.harness import URL, ApiHarness, problem_of
@@ -13,8 +17,9 @@ ROUTES = [
     ("GET", "/v1/audio/550e8400-e29b-41d4-a716-446655440000/1.mp3"),
     ("GET", "/v1/models"),
     ("GET", "/v1/stats"),
-    ("GET", "/docs"),
-    ("GET", "/openapi.json"),
+    ("GET", "/docsx"),
+    ("GET", "/openapi.jsonx"),
+    ("POST", "/openapi.json/"),
     ("GET", "/nowhere"),
     ("GET", "/health/"),
     ("GET", "//health"),
@@ -52,6 +57,35 @@ async def test_the_key_opens(locked: ApiHarness, header: str) -> None:
     assert (await locked.http.get("/v1/jobs", headers=authorization)).status_code == 200
     submitted = await locked.http.post(URL, json={}, headers=authorization)
     assert submitted.status_code == 200
+
+
+OPEN = {
+    *("/", "/studio/{digest}/{name:path}", "/docs", "/docs/{name}", "/openapi.json"),
+    *("/health", "/ready"),
+}
+
+
+async def test_no_other_route_is_open(locked: ApiHarness) -> None:
+    assert isinstance(locked.app, FastAPI)
+    routes = [route for route in locked.app.routes if isinstance(route, Route)]
+    assert len(routes) > 20
+    refused = set()
+    for route in routes:
+        path = re.sub(r"{.*?}", "x", route.path)
+        statuses = {
+            (await locked.http.request(method, path)).status_code
+            for method in sorted(route.methods or ())
+        }
+        if statuses == {401}:
+            refused.add(route.path)
+    assert {route.path for route in routes} - refused == OPEN
+
+
+async def test_the_description_of_the_api_holds_no_key(locked: ApiHarness) -> None:
+    """A person enters the key on the page, so both are open; neither depends on the key."""
+    for path in ("/docs", "/openapi.json"):
+        answer = await locked.http.get(path)
+        assert answer.status_code == 200 and "cret key" not in answer.text
 
 
 @pytest.mark.parametrize("path", ["/health", "/ready"])

@@ -117,6 +117,8 @@ async def test_stats(api: ApiHarness) -> None:
         "succeeded": 1,
         "failed": 0,
         "avg_job_seconds": pytest.approx(job["finished_at"] - job["started_at"]),
+        "work_per_second": None,
+        "plan_seconds": None,
         "queue_maxsize": 200,
         "capacity": {"planners": 1, "decoders": 2, "plan_slots": 4, "decode_slots": 5},
     }
