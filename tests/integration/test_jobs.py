@@ -210,5 +210,8 @@ def test_reads_do_not_fail_while_the_store_actor_restarts(service: Service) -> N
     (old,) = service.kill("ray::JobStoreActor")
     for _ in range(20):
         assert service.job(job_id)["status"] == "succeeded"
+        assert service.http.get("/v1/jobs").status_code == 200  # only the actor knows the list
     assert old not in service.processes("ray::JobStoreActor")
     service.make(audio_duration=1, batch_size=1)
+    # The planner was not needed for that: it registers again by itself.
+    until(lambda: service.http.get("/ready").status_code == 200, "it did not become ready again")
