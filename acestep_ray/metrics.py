@@ -135,7 +135,9 @@ QUEUE_OLDEST_SECONDS = Gauge(
 )
 REPLICAS = Gauge("acestep_replicas", "Ready engine replicas. kind: planner or decoder.", ("kind",))
 SLOTS = Gauge(
-    "acestep_slots", "Jobs that the engine replicas can have at a time, together.", ("kind",)
+    "acestep_slots",
+    "Jobs, or plans, that the engine replicas can have at a time, together.",
+    ("kind",),
 )
 STORE_UP = Gauge("acestep_store_up", "1 if the job store responds, 0 if it does not.")
 

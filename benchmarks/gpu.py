@@ -288,11 +288,12 @@ async def _timed(engine: TransformersPlanner, request: PlanRequest) -> tuple[Pla
 
 @torch.inference_mode()
 def every_buffer(lm: LanguageModel) -> int:
-    """Make a CUDA graph of each size that plans can need; how many there are."""
+    """Make a CUDA graph of each size that plans of up to 8 takes can need; how many there are."""
     sizes = [
         (rows, columns)
-        for rows in (1, 2)
         for columns in range(COLUMNS_STEP, lm.context + 1, COLUMNS_STEP)
+        for rows in (*range(1, 9), *range(10, 17, 2))
+        if rows <= lm.most_rows(columns)
     ]
     for rows, columns in sizes:
         if lm.static is not None:

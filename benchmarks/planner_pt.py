@@ -54,7 +54,7 @@ class Contest:
     def engine(self, temperature: float, guided: bool) -> None:
         prompts = [self.cond, self.uncond] if guided else [self.cond]
         sampling = Sampling(seed=1, temperature=temperature, cfg_scale=SCALE if guided else 1.0)
-        write_codes(self.lm.rows(prompts, self.count), self.count, sampling)
+        write_codes(self.lm.rows(prompts, self.count), self.count, [sampling])
 
     @torch.inference_mode()
     def generate(self, temperature: float, guided: bool) -> None:

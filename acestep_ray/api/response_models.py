@@ -91,8 +91,14 @@ class ResultView(BaseModel):
     keyscale: str | None = Field(description="Key.", examples=["C major"])
     timesignature: str | None = Field(description="Beats a bar.", examples=["4"])
     audio_codes: str | None = Field(
-        description="The LM's audio codes; send them as audio_code_string for an exact replay.",
+        description="The LM's audio codes, those of the first take.",
         examples=["<|audio_code_1024|><|audio_code_77|>"],
+    )
+    take_audio_codes: list[str] | None = Field(
+        None,
+        description="The LM's audio codes of every take; send them as audio_code_string for an "
+        "exact replay. null where it wrote none.",
+        examples=[["<|audio_code_1024|><|audio_code_77|>", "<|audio_code_3|><|audio_code_512|>"]],
     )
     lm_caption: str | None = Field(
         description="The caption as the LM words it, which the decoder read; null where it wrote "
@@ -376,7 +382,9 @@ class CapacityView(BaseModel):
 
     planners: int = Field(description="Planner replicas.", examples=[1])
     decoders: int = Field(description="Decoder replicas.", examples=[1])
-    plan_slots: int = Field(description="Jobs the planners can hold.", examples=[4])
+    plan_slots: int = Field(
+        description="Plans the planners can hold; a job may have one for each take.", examples=[4]
+    )
     decode_slots: int = Field(description="Jobs the decoders can hold.", examples=[2])
 
 

@@ -38,8 +38,8 @@ class Result(Model):
     generation_info: str = ""
     status_message: str = ""
     seed_value: str = ""
-    retake_seed_value: str | None = None
     """The seeds, with commas between: sent as ``seed``, they make the same takes."""
+    retake_seed_value: str | None = None
     metas: dict[str, Any] = {}
     bpm: int | None = None
     duration: float | None = None
@@ -47,6 +47,9 @@ class Result(Model):
     keyscale: str | None = None
     timesignature: str | None = None
     audio_codes: str | None = None
+    """Those of the first take."""
+    take_audio_codes: list[str] | None = None
+    """Those of every take: sent as ``audio_code_string``, they make the same takes."""
     lm_caption: str | None = None
     lm_lyrics: str | None = None
     vocal_language: str | None = None

@@ -1,5 +1,6 @@
 """The decoder's cost of a job: the unit in which autoscaling and the ETA count."""
 
+from acestep_ray.decoder.late_start import first_step
 from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.planner.duration import estimate_seconds, is_sung
 from acestep_ray.settings import Settings
@@ -7,14 +8,27 @@ from acestep_ray.timebase import CODES_PER_SECOND
 
 
 def decoder_work(spec: JobSpec, seconds: float) -> float:
-    """Seconds of audio of all takes, times how often the model is asked: once per diffusion step,
-    with Heun's method twice. ``seconds``: length of one take.
+    """Seconds of audio of all takes, times how often the model is asked: once per diffusion step
+    that is made, with Heun's method twice. ``seconds``: length of one take.
 
     A step may cost more at a greater length, with guidance or on another GPU. The measured
     throughput includes that.
     """
     asked = spec.decode
-    return seconds * len(asked.seeds) * asked.steps * (2 if asked.uses_heun else 1)
+    return seconds * len(asked.seeds) * steps_made(spec) * (2 if asked.uses_heun else 1)
+
+
+def steps_made(spec: JobSpec) -> int:
+    """How many of the steps are made: cover_noise_strength leaves some out, if there is a source or
+    if there are audio codes."""
+    asked = spec.decode
+    codes_follow = spec.plan is not None and spec.plan.infer_type == "llm_dit"
+    if asked.cover_noise_strength <= 0 or not (asked.source or asked.codes or codes_follow):
+        return asked.steps
+    even = [1 - step / asked.steps for step in range(asked.steps)]
+    shifted = [asked.shift * time / (1 + (asked.shift - 1) * time) for time in even]
+    times = asked.timesteps or shifted
+    return len(times) - first_step(times, asked.cover_noise_strength)
 
 
 def length_of(spec: JobSpec, settings: Settings) -> float:

@@ -26,8 +26,18 @@ def plan_request(job_id: str, attempt: int, spec: JobSpec, settings: Settings) -
         time_signature=song.time_signature,
         duration=song.duration,
         seed=song.seeds[0],
+        seeds=song.seeds if _each_take_has_codes(spec) else (),
         max_duration=settings.limits.duration,
     )
+
+
+def has_codes_of_takes(plan: Plan, spec: JobSpec) -> bool:
+    """Whether the plan has codes for each take, if the spec asks for that and codes are made."""
+    return not (plan.codes and _each_take_has_codes(spec)) or bool(plan.take_codes)
+
+
+def _each_take_has_codes(spec: JobSpec) -> bool:
+    return bool(spec.plan and spec.plan.plan_per_take and len(spec.decode.seeds) > 1)
 
 
 _NOT_CHOSEN = ("en", "unknown")
@@ -76,7 +86,7 @@ def decode_request(
             "bpm": metadata.bpm if asked.bpm is None else asked.bpm,
             "key_scale": asked.key_scale or metadata.keyscale,
             "time_signature": asked.time_signature or metadata.timesignature,
-            "codes": (plan.codes,) if plan.codes else asked.codes,
+            "codes": plan.sequences or asked.codes,
         }
     return DecodeRequest(
         **parameters,

@@ -25,8 +25,11 @@ class PlannerEngineKind:
     libraries: tuple[str, ...]
     """Libraries that it needs in addition to those of the service."""
     plans_at_once: Callable[[Settings], int]
-    """How many plans a replica takes. An engine that makes one plan at a time takes a second one,
-    which waits, so that there is no pause between two plans."""
+    """How many plans a replica takes. An engine that works on one job at a time takes a second one,
+    which waits, so that there is no pause between two jobs."""
+    slot_per_plan: bool
+    """Whether each take of a job that has codes of its own is a plan of its own. False: the engine
+    works on one job at a time, and on all its takes at once."""
     own_memory_check: bool
     """Whether the service does not check its GPU memory: the engine uses none, or checks it."""
 
@@ -52,18 +55,24 @@ def _vllm(settings: Settings, gpu_share: float) -> PlannerEngine:
 
 PLANNER_ENGINES: Mapping[PlannerBackend, PlannerEngineKind] = {
     "mock": PlannerEngineKind(
-        _mock, libraries=(), plans_at_once=lambda settings: 4, own_memory_check=True
+        _mock,
+        libraries=(),
+        plans_at_once=lambda settings: 4,
+        slot_per_plan=True,
+        own_memory_check=True,
     ),
     "pt": PlannerEngineKind(
         _pt,
         libraries=("torch", "transformers"),
         plans_at_once=lambda settings: 2,
+        slot_per_plan=False,
         own_memory_check=False,
     ),
     "vllm": PlannerEngineKind(
         _vllm,
         libraries=("torch", "vllm"),
         plans_at_once=lambda settings: settings.lm.max_concurrent_plans,
+        slot_per_plan=True,
         own_memory_check=True,
     ),
 }

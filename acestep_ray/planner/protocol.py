@@ -1,6 +1,6 @@
 """The interface of every planner engine: mock, transformers (``pt``) and vLLM."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Annotated, ClassVar, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from acestep_ray.planner.codes import MAX_CODE
 from acestep_ray.settings.engine_names import PlannerBackend
 from acestep_ray.settings.mistakes import in_words
+
+GREEDY = 1e-5
+"""Temperatures below this count as 0."""
 
 
 class Writing(BaseModel):
@@ -72,6 +75,11 @@ class PlanParameters(BaseModel):
     repetition_penalty: float = Field(
         1.0, gt=0, le=2, description="Above 1 the LM repeats itself less."
     )
+    plan_per_take: bool = Field(
+        False,
+        description="Whether each take has audio codes of its own, from its own seed. False: all "
+        "takes share those of the first one.",
+    )
 
 
 class CheckedRequest(BaseModel):
@@ -110,9 +118,28 @@ class PlanRequest(PlanParameters, CheckedRequest):
     time_signature: str = ""
     duration: float | None = Field(None, ge=10, le=600, description="Seconds.")
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Of the first take.")
+    seeds: tuple[Annotated[int, Field(ge=0, le=2**32 - 1)], ...] = Field(
+        (),
+        description="Seeds of all takes, if each has audio codes of its own; the metadata are "
+        "written once, from ``seed``. Empty: one sequence of codes, from ``seed``.",
+    )
     max_duration: float = Field(
         600.0, ge=10, le=600, description="Longest song that the LM may choose, seconds."
     )
+
+    @property
+    def code_seeds(self) -> tuple[int, ...]:
+        """The seeds for which codes are written: each once, and only one if they do not matter."""
+        if not self.seeds or self.temperature < GREEDY:
+            return (self.seed,)
+        return tuple(dict.fromkeys(self.seeds))
+
+    def by_take(self, written: Sequence[tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:
+        """Plan.take_codes, from the sequences that were ``written`` for ``code_seeds``."""
+        if not written:
+            return ()
+        of_seed = dict(zip(self.code_seeds, written, strict=True))
+        return tuple(of_seed.get(seed, written[0]) for seed in self.seeds)
 
 
 class Metadata(BaseModel):
@@ -192,14 +219,21 @@ class SongText(BaseModel):
 
 
 class Plan(BaseModel):
-    """The LM's metadata and codes. ``codes`` is empty for ``infer_type="dit"``."""
+    """The LM's metadata and codes. There are no codes for ``infer_type="dit"``."""
 
     # Errors go to the log, which must not hold users' texts.
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     metadata: Metadata
     codes: tuple[int, ...] = Field(
-        (), description="Audio codes, 0..63999, 5 a second; floor(5 * seconds) of them."
+        (),
+        description="Audio codes, 0..63999, 5 a second; floor(5 * seconds) of them. Those of the "
+        "first take, if each has its own.",
+    )
+    take_codes: tuple[tuple[int, ...], ...] = Field(
+        (),
+        description="The codes of every take, if each has its own. Empty: ``codes`` are those of "
+        "all takes.",
     )
     seconds: float = Field(description="Length that the codes were made for, seconds.")
     model: str = Field(description="LM checkpoint that wrote it.")
@@ -209,10 +243,16 @@ class Plan(BaseModel):
         None, description="What the LM wrote first. None: it was not to write."
     )
 
+    @property
+    def sequences(self) -> tuple[tuple[int, ...], ...]:
+        """The codes as the decoder gets them: one sequence per take, one for all, or none."""
+        return self.take_codes or ((self.codes,) if self.codes else ())
+
 
 class PlanProgress(BaseModel):
-    """Sent at the start of each stage (step 0) and then a few times per second. An engine that
-    makes plans one by one also sends ``waiting``, with the same meaning as in DecodeProgress."""
+    """Sent at the start of each stage (step 0) and then a few times per second. The steps of
+    ``codes`` are the codes of all takes together. An engine that makes plans one by one also sends
+    ``waiting``, with the same meaning as in DecodeProgress."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -20,17 +20,15 @@ sum over 64,000 tokens would not.
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Self
 
 import torch
 from torch import Tensor
 
-from acestep_ray.planner.protocol import PlanRequest, WriteRequest
+from acestep_ray.planner.protocol import GREEDY, PlanRequest, WriteRequest
 
-GREEDY = 1e-5
-"""Temperatures below this count as 0."""
 _LARGEST = 1e30  # still finite after division by GREEDY
 # SplitMix64 (Steele, Lea and Flood, 2014): increment, and its two multipliers, as signed integers.
 _GAMMA = 0x9E3779B97F4A7C15 - 2**64
@@ -55,6 +53,12 @@ class Sampling:
     top_p: float | None = None
     cfg_scale: float = 1.0
     repetition_penalty: float = 1.0
+
+    @classmethod
+    def of_codes(cls, request: PlanRequest) -> tuple[Self, ...]:
+        """One for each sequence of audio codes, in the order of ``request.code_seeds``."""
+        row = cls.of(request, Phase.CODES)
+        return tuple(replace(row, seed=seed) for seed in request.code_seeds)
 
     @classmethod
     def of(cls, request: PlanRequest | WriteRequest, phase: Phase) -> Self:

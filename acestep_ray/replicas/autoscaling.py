@@ -11,8 +11,8 @@ class AutoscalingLoad:
 
     ``plans``: plans that wait or are being made, by planner. ``decodes``: jobs at a decoder or on
     their way to one. ``decode_seconds``: seconds that one decoder would need for all jobs.
-    ``slots``: jobs that one replica holds at a time, by deployment; only deployments that have had
-    a replica.
+    ``slots``: jobs, or plans, that one replica holds at a time, by deployment; only deployments
+    that have had a replica.
     """
 
     plans: Mapping[str, int] = field(default_factory=dict)

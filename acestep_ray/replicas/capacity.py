@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Capacity:
-    """Live replicas (``planners``, ``decoders``), and how many jobs they hold together (slots).
+    """Live replicas (``planners``, ``decoders``), and how much they hold together (slots): jobs in
+    decoders, plans in planners.
 
     ``planner_slots``: slots by planner, only of planners that have replicas.
     """

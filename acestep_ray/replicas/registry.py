@@ -16,7 +16,8 @@ FORGET_AFTER = 2 * REGISTER_EVERY
 
 @dataclass(frozen=True)
 class Registration:
-    """What a replica is, and how many jobs it holds at a time (``slots``; 0: it is leaving).
+    """What a replica is, and how many jobs, or plans, it holds at a time (``slots``; 0: it is
+    leaving).
 
     ``gpus``: ids of the GPUs of its ``node`` that it uses.
     """
@@ -44,7 +45,8 @@ class RegistrySnapshot:
 
     @property
     def slots(self) -> Mapping[str, int]:
-        """Jobs that one replica holds, by deployment; only deployments that have had a replica."""
+        """Jobs, or plans, that one replica holds, by deployment; only deployments that have had a
+        replica."""
         return {r.deployment: r.slots for r in self.latest if r.slots}
 
     def capacity(self) -> Capacity:

@@ -113,7 +113,16 @@ class Lm(Group):
         True, description="On a GPU, launch each token's kernels as one CUDA graph."
     )
     max_concurrent_plans: int = Field(
-        16, ge=1, le=256, description="Songs that a replica plans at the same time (engine vllm)."
+        16,
+        ge=1,
+        le=256,
+        description="Plans that a replica makes at the same time (engine vllm); a song has one for "
+        "each take.",
+    )
+    plan_per_take: bool = Field(
+        True,
+        description="Whether each take of a song gets audio codes of its own, from its own seed. "
+        "False: all takes share those of the first one.",
     )
 
 

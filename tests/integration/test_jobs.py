@@ -1,6 +1,7 @@
 """Jobs from HTTP to file on a real Ray cluster: what every client relies on."""
 
 import io
+import json
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -149,6 +150,28 @@ def test_the_lm_fills_what_the_user_left_open(service: Service) -> None:
     )  # fmt: skip
     ours, theirs = (service.http.get(j["result"]["first_audio_path"]) for j in (job, replay))
     assert ours.headers["etag"] == theirs.headers["etag"] or ours.content == theirs.content
+
+
+def test_each_take_has_its_own_plan_which_its_seed_gives_alone(service: Service) -> None:
+    """Also as upstream's clients read it. The planner has four slots: a job of six takes, too, must
+    not wait for ever."""
+    song: dict[str, Any] = {
+        "caption": "ballad", "lyrics": "la la", "audio_duration": 10, "bpm": 77, "key_scale": "Am",
+        "time_signature": "4", "use_random_seed": False, "audio_format": "wav",
+    }  # fmt: skip
+    job = service.make(**song, use_5hz_lm=True, seed="1,2,3,4,5,6")
+    result = job["result"]
+    codes = result["take_audio_codes"]
+    assert len(set(codes)) == 6 and codes[0] == result["audio_codes"]
+    takes = [service.http.get(path).content for path in result["audio_paths"]]
+    alone = service.make(**song, use_5hz_lm=True, seed=4, batch_size=1)["result"]
+    assert alone["take_audio_codes"] == [codes[3]]
+    replay = service.make(**song, audio_code_string=codes, seed=result["seed_value"])["result"]
+    again = [service.http.get(path).content for path in replay["audio_paths"]]
+    assert again == takes
+    listed = service.http.post("/query_result", json={"task_id_list": [job["job_id"]]}).json()
+    items = json.loads(listed["data"][0]["result"])
+    assert [item["audio_codes"] for item in items] == codes
 
 
 def test_mock_output_says_that_it_is_mock(service: Service) -> None:

@@ -76,7 +76,8 @@ def test_events_show_each_stage_in_order_with_true_steps(turbo: Service) -> None
     assert list(last) == [
         *("metadata", "codes", "waiting", "encoding", "diffusion", "vae", "storing"),
     ]
-    assert (last["codes"], last["diffusion"]) == ((codes, codes), (steps, steps))
+    # Each of the two takes has its own codes.
+    assert (last["codes"], last["diffusion"]) == ((2 * codes, 2 * codes), (steps, steps))
     assert (last["vae"], last["storing"]) == ((2, 2), (2, 2))
     assert progress[-1]["fraction"] == 1.0
 
@@ -106,6 +107,25 @@ def test_the_same_job_gets_the_same_plan(turbo: Service) -> None:
     (one, _), (two, _) = song(turbo, **fields), song(turbo, **fields)
     assert one["result"]["audio_codes"] == two["result"]["audio_codes"]
     assert one["result"]["metas"] == two["result"]["metas"]
+
+
+def test_each_take_has_its_own_plan_which_its_seed_gives_alone(turbo: Service) -> None:
+    fields: dict[str, Any] = {
+        "caption": "slow", "use_5hz_lm": True, "audio_duration": 10, "bpm": 90, "key_scale": "Am",
+        "time_signature": "4", "lm_cfg_scale": 2, "use_random_seed": False, "inference_steps": 2,
+        "audio_format": "wav32",
+    }  # fmt: skip
+    together = turbo.make(**fields, seed="5,9,6,7")["result"]
+    codes = together["take_audio_codes"]
+    assert len(set(codes)) == 4 and codes[0] == together["audio_codes"]
+    assert "50 codes for each take" in together["generation_info"]
+    takes = [turbo.http.get(path).content for path in together["audio_paths"]]
+    assert len(set(takes)) == 4
+    alone = turbo.make(**fields, seed=9, batch_size=1)["result"]
+    assert alone["take_audio_codes"] == [codes[1]]
+    replay = fields | {"use_5hz_lm": False, "audio_code_string": codes}
+    again = turbo.make(**replay, seed=together["seed_value"])["result"]
+    assert [turbo.http.get(path).content for path in again["audio_paths"]] == takes
 
 
 def test_codes_from_the_client(turbo: Service) -> None:

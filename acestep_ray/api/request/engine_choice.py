@@ -113,6 +113,8 @@ def plan_with(
     has_codes: bool,
     deployed: Deployed,
     found: ValidationReport,
+    *,
+    plan_per_take: bool,
 ) -> PlanParameters | None:
     """How the LM has to plan; None if it does not plan, with a warning if the client asked for it.
 
@@ -170,6 +172,7 @@ def plan_with(
             "writing": writing,
             "use_cot_caption": request.use_cot_caption and not writing,
             "use_cot_language": request.use_cot_language,
+            "plan_per_take": plan_per_take,
             "cfg_scale": max(1.0, request.lm_cfg_scale),
             "top_k": request.lm_top_k or None,
             "top_p": None

@@ -82,7 +82,14 @@ class _Admission:
     def run(self) -> tuple[JobDraft, ValidationReport]:
         request = self.request
         codes = self.codes()
-        plan = plan_with(request, self.sent, bool(codes), self.deployed, self.found)
+        plan = plan_with(
+            request,
+            self.sent,
+            bool(codes),
+            self.deployed,
+            self.found,
+            plan_per_take=self.settings.lm.plan_per_take,
+        )
         model = self.decoder()
         takes = self.takes(codes)
         wants_source = self.source(codes)

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from pydantic import ValidationError
@@ -113,6 +114,7 @@ def _result(job_id: str, spec: JobSpec, result: JobResult, context: Links) -> Re
     paths = [context.url(audio_path(job_id, take)) for take in takes]
     plan = result.plan
     text = plan.text if plan else None
+    codes = take_codes(plan, takes)
     return ResultView(
         audio_paths=paths,
         first_audio_path=paths[0] if paths else None,
@@ -127,11 +129,20 @@ def _result(job_id: str, spec: JobSpec, result: JobResult, context: Links) -> Re
         genres=None,  # the LM's grammar does not contain them
         keyscale=(spec.decode.key_scale or plan.metadata.keyscale) if plan else None,
         timesignature=(spec.decode.time_signature or plan.metadata.timesignature) if plan else None,
-        audio_codes=format_code_string(plan.codes) if plan and plan.codes else None,
+        audio_codes=codes[0] if codes else None,
+        take_audio_codes=codes,
         lm_caption=((text and text.caption) or plan.metadata.caption) if plan else None,
         lm_lyrics=text.lyrics if text else None,
         vocal_language=song_words(spec, plan).vocal_language,
     )
+
+
+def take_codes(plan: Plan | None, takes: Sequence[Take]) -> list[str] | None:
+    """The LM's audio codes of each of the takes, as text; None if it wrote none."""
+    if plan is None or not plan.sequences:
+        return None
+    texts = [format_code_string(one) for one in plan.sequences]
+    return [texts[take.index] if len(texts) > 1 else texts[0] for take in takes]
 
 
 def _metas(spec: JobSpec, result: JobResult, plan: Plan) -> dict[str, str | int | float]:

@@ -9,6 +9,7 @@ from acestep_ray.api.request.source_audio import SourceFile
 from acestep_ray.artifacts.keys import source_key, sources_prefix
 from acestep_ray.decoder.protocol import SourceAudio
 from acestep_ray.jobs.decode_cost import decoder_work, length_of
+from acestep_ray.jobs.plan_cost import plan_slots
 from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.jobs.store.errors import JobExpired, JobNotFound, StoreUnavailable
 from acestep_ray.jobs.store.operations import Submit
@@ -74,6 +75,7 @@ async def submit(
         max_queued=context.settings.limits.queue,
         planner=spec.plan.planner if spec.plan else "",
         work=decoder_work(spec, length_of(spec, context.settings)),
+        plans=plan_slots(spec, context.settings),
         task=spec.decode.task,
         webhook=webhook.model_dump_json() if webhook else "",
         webhook_kinds=_stored_kinds(webhook) if webhook else (),

@@ -111,13 +111,16 @@ def take_items(snapshot: Snapshot, view: JobView, deployed: Deployed) -> list[di
         "stage": "succeeded",
         "warnings": view.warnings,
     }
+    takes = sorted(result.takes, key=lambda take: take.index)
+    codes = view.result.take_audio_codes or [""] * len(takes)
     return [
         {
             **_item(SUCCEEDED, int(record.created_at)),
             "file": audio_url(record.job_id, take),
+            "audio_codes": own_codes,
             **shared,
         }
-        for take in sorted(result.takes, key=lambda take: take.index)
+        for take, own_codes in zip(takes, codes, strict=True)
     ]
 
 

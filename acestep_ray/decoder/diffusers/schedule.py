@@ -3,6 +3,8 @@
 import torch
 from diffusers import AceStepPipeline
 
+from acestep_ray.decoder.late_start import first_step
+
 _TURBO_TABLES = (
     (1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125),
     (1.0, 14 / 15, 6 / 7, 10 / 13, 2 / 3, 6 / 11, 0.4, 2 / 9),
@@ -31,10 +33,8 @@ def times_of(
 
 
 def late_start(times: torch.Tensor, strength: float) -> int:
-    """The first step that a cover makes which begins with so much of its source, 0 to 1: the one
-    whose time is nearest to 1 - strength, the earlier one of two that are equally near."""
-    distances = [abs(float(time) - (1 - strength)) for time in times[:-1]]
-    return distances.index(min(distances))
+    """See first_step. ``times``: with the 0 in which the steps end."""
+    return first_step(times[:-1].tolist(), strength)
 
 
 def _nearest(time: float) -> float:

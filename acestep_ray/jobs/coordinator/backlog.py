@@ -17,7 +17,7 @@ class Throughput:
 
     ``job_seconds``: seconds from the start of a job to its end. ``work_per_second``: the decoder's
     work (jobs/decode_cost.py) per second of its device; None until it was measured.
-    ``plan_seconds``: seconds that one plan takes.
+    ``plan_seconds``: seconds that the plans of one job take, which are made at the same time.
     """
 
     job_seconds: float
@@ -76,9 +76,12 @@ class BacklogTotals:
         )
         self.planned_places: dict[str, list[int]] = defaultdict(list)
         """By planner: places of the jobs whose plan is still to be made, or is being made."""
+        # By planner, [n]: plans of the first n of these jobs.
+        self._plans: dict[str, list[int]] = defaultdict(lambda: [0])
         for job in counted:
             if job.planner is not None:
                 self.planned_places[job.planner].append(job.place)
+                self._plans[job.planner].append(self._plans[job.planner][-1] + job.plans)
         self.decodes = sum(job.leased and job.planner is None for job in counted)
         """Number of jobs that are at a decoder now, or on their way to one."""
 
@@ -91,6 +94,20 @@ class BacklogTotals:
         """Seconds that one decoder needs for running jobs and for queued jobs before ``place``."""
         return self._running + self._before[bisect_left(self._places, place)]
 
-    def plans_ahead(self, planner: str, place: int) -> int:
+    @property
+    def plans(self) -> dict[str, int]:
+        """By planner: how many plans are to be made, or are being made, in all."""
+        return {planner: before[-1] for planner, before in self._plans.items()}
+
+    def jobs_to_plan_ahead(self, planner: str, place: int) -> int:
         """How many jobs before ``place`` this planner has to plan."""
         return bisect_left(self.planned_places.get(planner, ()), place)
+
+    def plans_through(self, planner: str, place: int) -> int:
+        """How many plans this planner has to make until those of the job at ``place`` are made; of
+        a job that came after these totals, one."""
+        places = self.planned_places.get(planner, [])
+        before = self._plans[planner] if places else [0]
+        at = bisect_left(places, place)
+        known = at < len(places) and places[at] == place
+        return before[at + 1] if known else before[at] + 1

@@ -241,9 +241,8 @@ class JobCoordinator:
         self.check()
         await self._ensure_totals()
         totals = self._totals
-        plans = {planner: len(places) for planner, places in totals.planned_places.items()}
         slots = self.registry.snapshot().slots
-        return AutoscalingLoad(plans, totals.decodes, totals.decode_seconds, slots)
+        return AutoscalingLoad(totals.plans, totals.decodes, totals.decode_seconds, slots)
 
     def check(self) -> None:
         """Raise RuntimeError when maintenance has ended: the coordinator must be replaced."""

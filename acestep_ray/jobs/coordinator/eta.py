@@ -22,7 +22,7 @@ class WaitEstimates:
         self._totals = totals
         self._decoders = max(1, capacity.decoders)
         self._slots: Mapping[str, int] = capacity.planner_slots
-        # [planner][n]: seconds that decoders wait for the planner's first n plans.
+        # [planner][n]: seconds that decoders wait for the plans of the planner's first n jobs.
         self._idle = {
             planner: list(accumulate(self._gaps(planner, places), max, initial=0.0))
             for planner, places in totals.planned_places.items()
@@ -39,23 +39,23 @@ class WaitEstimates:
             return record.position * throughput.job_seconds / self._decoders
         begins = self._decoders_free_in(record.place)
         if record.plan_pending:
-            ahead = self._totals.plans_ahead(record.planner, record.place)
+            ahead = self._totals.jobs_to_plan_ahead(record.planner, record.place)
             idle = self._idle.get(record.planner, [0.0])[ahead]
-            begins = max(begins + idle, self._planned_in(record.planner, ahead))
+            begins = max(begins + idle, self._planned_in(record.planner, record.place))
         return begins + throughput.device_seconds(record.work) / self._decoders
 
     def _decoders_free_in(self, place: int) -> float:
         """Seconds until the decoders have done all work before ``place``."""
         return self._totals.decode_seconds_ahead(place) / self._decoders
 
-    def _planned_in(self, planner: str, ahead: int) -> float:
-        """Seconds until a plan is made that has ``ahead`` plans before it. The planner makes as
-        many plans at a time as it has slots."""
-        rounds = (ahead + 1) / max(1, self._slots.get(planner, 0))
+    def _planned_in(self, planner: str, place: int) -> float:
+        """Seconds until the job at ``place`` is planned. The planner makes as many plans at a time
+        as it has slots; a job may have several."""
+        plans = self._totals.plans_through(planner, place)
+        rounds = plans / max(1, self._slots.get(planner, 0))
         return self._totals.throughput.plan_seconds * max(1.0, rounds)
 
     def _gaps(self, planner: str, places: list[int]) -> list[float]:
         return [
-            self._planned_in(planner, ahead) - self._decoders_free_in(place)
-            for ahead, place in enumerate(places)
+            self._planned_in(planner, place) - self._decoders_free_in(place) for place in places
         ]

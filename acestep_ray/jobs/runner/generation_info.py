@@ -25,8 +25,9 @@ def generation_info(
     if plan and plan.text:
         lines.append(f"Text: caption and lyrics written by {plan.text.model}")
     if plan:
+        of_each = " for each take" if plan.take_codes else ""
         lines.append(
-            f"Planner: {plan.model}, {len(plan.codes)} codes"
+            f"Planner: {plan.model}, {len(plan.codes)} codes{of_each}"
             + (" - mock plan, not from ACE-Step" if plan.mock else "")
         )
     spent = {"queued": queued} | ({"plan": plan.elapsed} if plan else {}) | decoded.seconds

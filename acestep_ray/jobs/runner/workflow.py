@@ -11,7 +11,7 @@ from typing import Protocol
 from acestep_ray.decoder.events import Decoded, DecodeEvent, DecodeFailed, DecodeProgress
 from acestep_ray.decoder.protocol import DecodeRequest
 from acestep_ray.jobs.decode_cost import decoder_work
-from acestep_ray.jobs.engine_requests import decode_request, plan_request
+from acestep_ray.jobs.engine_requests import decode_request, has_codes_of_takes, plan_request
 from acestep_ray.jobs.job import ErrorCode, Status
 from acestep_ray.jobs.progress_spans import WAITING, spans_of
 from acestep_ray.jobs.result import JobResult, Progress
@@ -153,11 +153,14 @@ class Workflow:
 
     def _stored_plan(self, record: JobRecord) -> Plan | None:
         """The plan of an earlier attempt, if it is complete: a runner of earlier code does not know
-        that the text was to be written, and stores a plan whose song would have no words."""
+        that the text was to be written, and stores a plan whose song would have no words, nor that
+        each take has its own codes."""
         plan = Plan.model_validate_json(record.plan) if record.plan else None
-        if plan and plan.text is None and self._spec.plan and self._spec.plan.writing:
+        if plan is None or self._spec.plan is None:
+            return plan
+        if self._spec.plan.writing and plan.text is None:
             return None
-        return plan
+        return plan if has_codes_of_takes(plan, self._spec) else None
 
     async def _make_plan(self) -> Plan:
         request = plan_request(self._job_id, self._attempt, self._spec, self._settings)
@@ -172,6 +175,9 @@ class Workflow:
                     if not writes:
                         raise NoWorker("the planner that took it does not write texts")
                 if isinstance(event, Plan):
+                    if not has_codes_of_takes(event, self._spec):
+                        # It is of earlier code, too. Each take's seed must decide its codes.
+                        raise NoWorker("the planner that took it makes one plan for all takes")
                     await self._check(
                         SavePlan(
                             self._job_id,

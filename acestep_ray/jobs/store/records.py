@@ -84,7 +84,7 @@ class StoreStats:
 @dataclass(frozen=True)
 class BacklogItem:
     """A job that has not ended. ``planner``: the planner that has to make its plan; None if no plan
-    is pending. ``work``: see JobRecord."""
+    is pending. ``work``: see JobRecord. ``plans``: see operations.Submit."""
 
     job_id: str
     place: int
@@ -93,6 +93,7 @@ class BacklogItem:
     work: float
     leased: bool
     cluster: str  # id of the cluster where it is leased, or empty
+    plans: int = 1
 
 
 class ChangeKind(StrEnum):

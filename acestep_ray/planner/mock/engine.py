@@ -1,6 +1,6 @@
 """A planner without a model: metadata that follows the words, codes from a seed, and songs' texts.
 
-Its plan is a pure function of caption, lyrics and seed (at temperature 0: of caption and lyrics).
+Its plan is a pure function of caption, lyrics and seeds (at temperature 0: of caption and lyrics).
 So it can be made again on any machine. Each part has its own stream of random numbers: if one field
 is forced, the other fields and the codes do not change. A longer song begins with the codes of the
 shorter one.
@@ -24,6 +24,7 @@ from acestep_ray.planner.mock.streams import random_stream
 from acestep_ray.planner.mock.words import bpm_of, keyscale_of, time_signature_of
 from acestep_ray.planner.mock.writing import write_text
 from acestep_ray.planner.protocol import (
+    GREEDY,
     Metadata,
     Plan,
     PlannerDescription,
@@ -72,16 +73,21 @@ class MockPlanner:
         metadata = _metadata(request, given, seconds)
         yield PlanProgress(stage="metadata", step=1, total=1)
 
-        codes: tuple[int, ...] = ()
+        written: list[tuple[int, ...]] = []
         if request.infer_type == "llm_dit":
-            codes = _codes(request, codes_of_seconds(seconds))
-            async with aclosing(write_slowly("codes", len(codes), self._token_seconds)) as steps:
+            count = codes_of_seconds(seconds)
+            written = [_codes(request, seed, count) for seed in request.code_seeds]
+            # Side by side, as vllm: all take as long as one.
+            together = count * len(written)
+            pace = self._token_seconds / len(written)
+            async with aclosing(write_slowly("codes", together, pace)) as steps:
                 async for step in steps:
                     yield step
 
         yield Plan(
             metadata=metadata,
-            codes=codes,
+            codes=written[0] if written else (),
+            take_codes=request.by_take(written),
             seconds=seconds,
             model=model,
             elapsed=perf_counter() - started,
@@ -172,13 +178,16 @@ def _metadata(request: PlanRequest, given: Given, seconds: float) -> Metadata:
     )
 
 
-def _codes(request: PlanRequest, count: int) -> tuple[int, ...]:
+def _codes(request: PlanRequest, seed: int, count: int) -> tuple[int, ...]:
     # Raw words: NumPy never changes the stream of a bit generator, but may change integers().
-    words = _stream(request, "codes").bit_generator.random_raw(count)
+    words = _stream(request, "codes", seed).bit_generator.random_raw(count)
     return tuple((words % (MAX_CODE + 1)).tolist())
 
 
-def _stream(request: PlanRequest, part: str) -> np.random.Generator:
-    """The random numbers of one part of a plan."""
-    seed = None if request.temperature == 0 else request.seed
+def _stream(request: PlanRequest, part: str, seed: int | None = None) -> np.random.Generator:
+    """The random numbers of one part of a plan; ``seed``: that of the request if None."""
+    if request.temperature < GREEDY:
+        seed = None
+    elif seed is None:
+        seed = request.seed
     return random_stream([part, request.caption, request.lyrics, seed])

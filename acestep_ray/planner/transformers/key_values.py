@@ -28,13 +28,19 @@ class KeyValues:
         return cls([(weight.new_zeros(shape), weight.new_zeros(shape)) for _ in model.model.layers])
 
     def part(self, rows: int, columns: int) -> Self:
-        """The first rows and columns of the same memory."""
+        """The same memory in another shape, of at most as many rows times columns."""
         return type(self)(
             [
-                (keys[:rows, :, :columns], values[:rows, :, :columns])
+                (_part(keys, rows, columns), _part(values, rows, columns))
                 for keys, values in self._layers
             ]
         )
+
+    def copy_row(self, source: int, row: int, columns: slice) -> None:
+        """Give a row the keys and values that another one has in these columns."""
+        for layer in self._layers:
+            for numbers in layer:
+                numbers[row, :, columns] = numbers[source, :, columns]
 
     def update(
         self, key: Tensor, value: Tensor, layer: int, *_args: object, **_kwargs: object
@@ -52,6 +58,12 @@ class KeyValues:
         if self.row is not None:
             return key, value
         return keys[:, :, :end], values[:, :, :end]
+
+
+def _part(numbers: Tensor, rows: int, columns: int) -> Tensor:
+    _, pairs, _, width = numbers.shape
+    count = rows * pairs * columns * width
+    return numbers.view(-1)[:count].view(rows, pairs, columns, width)
 
 
 def forward(

@@ -10,7 +10,7 @@ from transformers import Qwen3ForCausalLM
 from acestep_ray.planner.constraint import TextVocabulary
 from acestep_ray.planner.tokens import LmTokenizer
 from acestep_ray.planner.transformers.rows import Rows
-from acestep_ray.planner.transformers.static_step import StaticSteps
+from acestep_ray.planner.transformers.static_step import StaticSteps, whole_steps
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,13 @@ class LanguageModel:
     def vocabulary(self) -> TextVocabulary:
         """The text part of the vocabulary, for grammars; made at first use."""
         return TextVocabulary(self.tokenizer)
+
+    def most_rows(self, columns: int) -> int:
+        """How many rows of so many tokens may be written side by side; at least 2.
+
+        Together they take as much memory as two of the whole context, for which a replica has room.
+        """
+        return max(2 * whole_steps(self.context) // whole_steps(columns), 2)
 
     def rows(self, prompts: Sequence[Sequence[int]], room: int) -> Rows:
         """Read prompts, to write up to ``room`` tokens after each."""

@@ -1,6 +1,6 @@
 """What the LM writes, token by token: metadata by the grammar, audio codes, lyrics."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -74,28 +74,33 @@ def write_by_grammar(
 
 
 def write_codes(
-    rows: Rows, count: int, sampling: Sampling, tick: Tick = ignore_progress
-) -> list[int]:
-    """Write ``count`` audio codes, 0..63999; ``tick`` receives how many are written.
+    rows: Rows, count: int, samplings: Sequence[Sampling], tick: Tick = ignore_progress
+) -> list[list[int]]:
+    """Write ``count`` audio codes, 0..63999, for each of ``samplings``, side by side; ``tick``
+    receives how many each has.
 
-    If ``sampling`` is guided, ``rows`` are the conditional prompt and the unconditional one.
+    ``rows``: the conditional prompt once for each, and then, if they are guided, the unconditional
+    prompt once for each.
     """
-    sampler = Sampler([sampling], rows.device)
-    keys = step_keys(sampling.seed, Phase.CODES, range(count)).to(rows.device)
-    codes = torch.zeros(count, dtype=torch.int64, device=rows.device)
-    seen = torch.zeros(1, CODES, dtype=torch.bool, device=rows.device)
+    wide, guided = len(samplings), samplings[0].guided
+    sampler = Sampler(samplings, rows.device)
+    keys = torch.stack([step_keys(row.seed, Phase.CODES, range(count)) for row in samplings], 1)
+    keys = keys.to(rows.device)
+    codes = torch.zeros(count, wide, dtype=torch.int64, device=rows.device)
+    seen = torch.zeros(wide, CODES, dtype=torch.bool, device=rows.device)
     for step in range(count):
         tick(step)
         logits = rows.logits(slice(FIRST_CODE, FIRST_CODE + CODES))
-        uncond = logits[1:] if sampling.guided else None
-        code = sampler.choose(logits[:1], keys[step : step + 1], uncond=uncond, seen=seen)
-        codes[step] = code[0]
-        seen.index_fill_(1, code, True)
+        uncond = logits[wide:] if guided else None
+        chosen = sampler.choose(logits[:wide], keys[step], uncond=uncond, seen=seen)
+        codes[step] = chosen
+        seen.scatter_(1, chosen.unsqueeze(1), True)
         if step % _TOKEN_BATCH == 0:
-            code.tolist()  # waits for the GPU
+            chosen.tolist()  # waits for the GPU
         if step + 1 < count:
-            rows.append(code + FIRST_CODE)
-    written: list[int] = codes.tolist()
+            halves = 2 if guided else 1
+            rows.append((chosen + FIRST_CODE).repeat(halves).unsqueeze(1))
+    written: list[list[int]] = codes.T.tolist()
     return written
 
 

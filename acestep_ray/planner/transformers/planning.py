@@ -1,5 +1,7 @@
 """One plan from its request to its codes, in one call. Blocks; the engine calls it in a thread."""
 
+from collections.abc import Iterator, Sequence
+from functools import partial
 from time import perf_counter
 from typing import Protocol
 
@@ -58,9 +60,11 @@ class Planning:
             longest=prepared.longest,
         )
         progress("metadata", FIELDS, FIELDS)
+        written = self._codes(request, prepared, settled, progress)
         return Plan(
             metadata=settled.metadata,
-            codes=self._codes(request, prepared, settled, progress),
+            codes=written[0] if written else (),
+            take_codes=request.by_take(written),
             seconds=settled.seconds,
             model=self.model,
             elapsed=perf_counter() - started,
@@ -88,20 +92,37 @@ class Planning:
 
     def _codes(
         self, request: PlanRequest, prepared: PreparedRequest, settled: Outline, progress: Progress
-    ) -> tuple[int, ...]:
+    ) -> list[tuple[int, ...]]:
+        """The codes of ``request.code_seeds``: side by side, as far as there is memory."""
         if not prepared.with_codes:
-            return ()
+            return []
         count = codes_of_seconds(settled.seconds)
         prompts = [
             codes_prompt_ids(self._lm.tokenizer, request.caption, request.lyrics, settled.cot)
         ]
         if prepared.unconditional_prompt is not None:
             prompts.append(prepared.unconditional_prompt)
-        codes = write_codes(
-            self._lm.rows(prompts, count),
-            count,
-            Sampling.of(request, Phase.CODES),
-            lambda step: progress("codes", step, count),
-        )
-        progress("codes", count, count)
-        return tuple(codes)
+        samplings = Sampling.of_codes(request)
+        total = count * len(samplings)
+        written: list[tuple[int, ...]] = []
+        for some in self._batches(samplings, len(prompts), max(map(len, prompts)) + count):
+            rows = self._lm.rows([prompt for prompt in prompts for _ in some], count)
+            tick = partial(_report, progress, len(written) * count, len(some), total)
+            written += map(tuple, write_codes(rows, count, some, tick))
+        progress("codes", total, total)
+        return written
+
+    def _batches(
+        self, samplings: Sequence[Sampling], rows_each: int, columns: int
+    ) -> Iterator[Sequence[Sampling]]:
+        """The samplings in as few batches as possible, which differ by one in size at most."""
+        most = max(self._lm.most_rows(columns) // rows_each, 1)
+        batches = -(-len(samplings) // most)
+        for number in range(batches):
+            begin, end = (len(samplings) * at // batches for at in (number, number + 1))
+            yield samplings[begin:end]
+
+
+def _report(progress: Progress, done: int, wide: int, total: int, step: int) -> None:
+    """Report codes: ``done`` of earlier batches, and ``step`` of each of ``wide`` takes."""
+    progress("codes", done + step * wide, total)

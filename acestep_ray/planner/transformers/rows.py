@@ -1,8 +1,8 @@
-"""Several prompts in one batch; the same tokens are appended to all of them.
+"""Several prompts in one batch; equally many tokens are appended to all of them.
 
-Every row is read by itself, without padding, and the keys and values of all rows end in the same
+Every prompt is read by itself, without padding, and the keys and values of all rows end in the same
 column. So an appended token is in one column for all rows, at each row's own position. The columns
-to the left of a shorter row are masked.
+to the left of a shorter row are masked. A prompt that several rows have is read once.
 """
 
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ class Rows:
         self._starts = torch.tensor(starts, device=self.device).unsqueeze(1)
         self._columns = torch.arange(columns, device=self.device)
         self._ragged = any(starts)
-        self._hidden = torch.cat([self._read(row, prompt) for row, prompt in enumerate(prompts)])
+        self._hidden = self._read_all([tuple(prompt) for prompt in prompts])
 
     def logits(self, tokens: slice | Tensor) -> Tensor:
         """Logits of the next token, only for these tokens, [R, tokens]. Many tokens in a tensor
@@ -55,8 +55,9 @@ class Rows:
         return linear(self._hidden, weight[tokens])
 
     def append(self, tokens: Tensor) -> None:
-        """Append the same tokens [n], int64 on the model's device, to every row."""
-        count, end = len(tokens), self._end + len(tokens)
+        """Append tokens, int64 on the model's device: the same [n] to every row, or [R, n]."""
+        count = tokens.shape[-1]
+        end = self._end + count
         if count == 1 and self._static:
             self._hidden = self._static(tokens, self._starts, self._end)
         else:
@@ -71,6 +72,18 @@ class Rows:
             ids = tokens.expand(len(self._starts), -1)
             self._hidden = forward(self._model, ids, columns - self._starts, mask, self._kv)
         self._end = end
+
+    def _read_all(self, prompts: list[tuple[int, ...]]) -> Tensor:
+        """The hidden state after each prompt, [R, hidden size]."""
+        first: dict[tuple[int, ...], int] = {}
+        found: list[Tensor] = []
+        for row, prompt in enumerate(prompts):
+            if (source := first.setdefault(prompt, row)) == row:
+                found.append(self._read(row, prompt))
+            else:
+                self._kv.copy_row(source, row, slice(self._end - len(prompt), self._end))
+                found.append(found[source])
+        return torch.cat(found)
 
     def _read(self, row: int, prompt: Sequence[int]) -> Tensor:
         self._kv.row, self._kv.column = row, self._end - len(prompt)

@@ -55,8 +55,9 @@ class StaticStep:
             self._record(recording)
 
     def __call__(self, token: Tensor, starts: Tensor, column: int) -> Tensor:
-        """Append a token [1] at ``column`` to rows that begin at ``starts`` [R, 1]. Returns the
-        hidden state [R, hidden size], which the next call overwrites."""
+        """Append a token, [1] for all rows or [R, 1], at ``column`` to rows that begin at
+        ``starts`` [R, 1]. Returns the hidden state [R, hidden size], which the next call
+        overwrites."""
         self._tokens.copy_(token.expand_as(self._tokens))
         self._starts.copy_(starts)
         self._column.fill_(column)
@@ -92,23 +93,31 @@ class StaticStep:
 class StaticSteps:
     """Every StaticStep of a model; each is made when it is first needed.
 
-    The memory for the longest one is allocated at once: what else runs on the GPU could take it
-    before the first plan.
+    Their memory is allocated at once: what else runs on the GPU could take it before the first
+    plan. It suffices for two rows as long as the context, and so for more rows of shorter songs.
     """
 
     def __init__(self, model: Qwen3ForCausalLM, context: int) -> None:
         self._model = model
-        self._longest = -(-context // COLUMNS_STEP) * COLUMNS_STEP
+        self._longest = whole_steps(context)
         self._memory = KeyValues.allocate(model, 2, self._longest)
         self._recording = Recording() if model.lm_head.weight.is_cuda else None
         self._steps: dict[tuple[int, int], StaticStep] = {}
 
     def step(self, rows: int, columns: int) -> StaticStep:
-        """The step for one or two rows and at least ``columns`` columns, at most the context."""
-        columns = -(-columns // COLUMNS_STEP) * COLUMNS_STEP
+        """The step for so many rows of at least ``columns`` columns. Raises ValueError if they are
+        more than fit into the memory."""
+        columns = whole_steps(columns)
         if columns > self._longest:
             raise ValueError(f"{columns} columns are more than the context of {self._longest}")
+        if rows * columns > 2 * self._longest:
+            raise ValueError(f"{rows} rows of {columns} columns are more than 2 of {self._longest}")
         if (rows, columns) not in self._steps:
             kv = self._memory.part(rows, columns)
             self._steps[rows, columns] = StaticStep(self._model, kv, rows, columns, self._recording)
         return self._steps[rows, columns]
+
+
+def whole_steps(columns: int) -> int:
+    """The columns of the buffer that has at least so many."""
+    return -(-columns // COLUMNS_STEP) * COLUMNS_STEP

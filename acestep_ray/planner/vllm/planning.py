@@ -16,6 +16,7 @@ from acestep_ray.planner.song_outline import Outline, outline, read_metadata
 from acestep_ray.planner.tokens import FIRST_CODE, IM_END, LmTokenizer
 from acestep_ray.planner.vllm.requests import Requests
 from acestep_ray.planner.vllm.row_order import RowOrder
+from acestep_ray.planner.vllm.side_by_side import side_by_side
 from acestep_ray.settings import Settings
 from acestep_ray.timebase import codes_of_seconds
 
@@ -60,15 +61,17 @@ class Planning:
             longest=prepared.longest,
         )
         pace.hold("metadata", FIELDS, FIELDS)
-        codes: list[int] = []
+        codes: list[list[int]] = []
         async with aclosing(self._write_codes(request, prepared, settled, pace, codes)) as events:
             async for event in events:
                 yield event
+        written = [tuple(token - FIRST_CODE for token in one) for one in codes]
         for event in pace.rest():
             yield event
         yield Plan(
             metadata=settled.metadata,
-            codes=tuple(token - FIRST_CODE for token in codes),
+            codes=written[0] if written else (),
+            take_codes=request.by_take(written),
             seconds=settled.seconds,
             model=self.model,
             elapsed=perf_counter() - started,
@@ -117,25 +120,28 @@ class Planning:
         prepared: PreparedRequest,
         settled: Outline,
         pace: ProgressThrottle,
-        codes: list[int],
+        codes: list[list[int]],
     ) -> AsyncGenerator[PlanProgress, None]:
-        """Fill ``codes`` with token ids, unless the request needs none."""
+        """Fill ``codes`` with a list of token ids for each of ``request.code_seeds``, unless the
+        request needs none. They are written side by side, each by a request of its own."""
         if not prepared.with_codes:
             return
         prompt = await asyncio.to_thread(
             codes_prompt_ids, self._tokenizer, request.caption, request.lyrics, settled.cot
         )
-        order = RowOrder(
-            Phase.CODES,
-            Sampling.of(request, Phase.CODES),
-            count=codes_of_seconds(settled.seconds),
-            uncond=tuple(prepared.unconditional_prompt or ()),
-        )
-        pace.hold("codes", 0, order.count)
-        async with aclosing(self._requests.write(prompt, order)) as parts:
-            async for part in parts:
-                codes += part
-                for event in pace.events("codes", len(codes), order.count):
+        count = codes_of_seconds(settled.seconds)
+        uncond = tuple(prepared.unconditional_prompt or ())
+        streams = [
+            self._requests.write(prompt, RowOrder(Phase.CODES, sampling, count, uncond))
+            for sampling in Sampling.of_codes(request)
+        ]
+        codes += [[] for _ in streams]
+        total = count * len(streams)
+        pace.hold("codes", 0, total)
+        async with aclosing(side_by_side(streams)) as parts:
+            async for number, part in parts:
+                codes[number] += part
+                for event in pace.events("codes", sum(map(len, codes)), total):
                     yield event
 
     def _read(self, text: Sequence[int]) -> str:

@@ -61,6 +61,24 @@ def test_each_row_is_as_alone(
         torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("static", [False, True])
+@torch.inference_mode()
+def test_rows_of_one_prompt_may_go_on_differently(
+    static: bool, lm: LanguageModel, plain: Qwen3ForCausalLM, steps: StaticSteps
+) -> None:
+    """So are several takes of a guided song written."""
+    prompts = [LONG, LONG, SHORT, SHORT]
+    rows = Rows(lm.model, prompts, 20, steps if static else None)
+    alone = [list(prompt) for prompt in prompts]
+    for step in range(6):
+        tokens = [[151_669 + 7 * step + row % 2] for row in range(4)]
+        rows.append(torch.tensor(tokens, device=rows.device))
+        alone = [row + token for row, token in zip(alone, tokens, strict=True)]
+        expected = torch.cat([plain(torch.tensor([row])).logits[:, -1] for row in alone])
+        found = rows.logits(slice(0, VOCABULARY)).cpu()
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+
+
 @torch.inference_mode()
 def test_static_memory_forgets_the_job_before(lm: LanguageModel, steps: StaticSteps) -> None:
     def write(prompts: Sequence[list[int]], static: StaticSteps | None) -> list[Tensor]:

@@ -9,11 +9,13 @@ from acestep_ray.decoder.mock.engine import MockDecoder
 from acestep_ray.decoder.protocol import Sources
 from acestep_ray.jobs.engine_requests import decode_request, plan_request
 from acestep_ray.jobs.spec import JobSpec
+from acestep_ray.planner.codes import format_code_string
 from acestep_ray.planner.mock.engine import MockPlanner
 from acestep_ray.planner.plan_song import plan_song
 from acestep_ray.planner.protocol import Plan
 from acestep_ray.settings import Mock
 from acestep_ray.timebase import Samples
+from tests.unit.api.conftest import MakeHarness
 from tests.unit.api.harness import ApiHarness
 
 SAMPLE: dict[str, Any] = {"caption": None, "lyrics": None}
@@ -64,8 +66,9 @@ async def test_the_plan_that_is_sent_back(
     result = (await api.http.get(f"/v1/jobs/{job_id}")).json()["result"]
 
     replay = {**asked, "use_5hz_lm": False, "seed": result["seed_value"]}
-    if result["audio_codes"] is not None:
-        replay["audio_code_string"] = result["audio_codes"]
+    if result["take_audio_codes"] is not None:
+        assert result["take_audio_codes"][0] == result["audio_codes"]
+        replay["audio_code_string"] = result["take_audio_codes"]
     else:
         replay["audio_duration"] = len(first[0]) / 48_000  # the result's duration
     if as_metas:
@@ -93,3 +96,39 @@ async def test_the_plan_that_is_sent_back(
         assert ours.any() and np.array_equal(ours, theirs)
     other = takes(api, await api.spec(**{**replay, "seed": "9,10"}), None)
     assert not np.array_equal(first[0], other[0])
+
+
+SONG: dict[str, Any] = {
+    "caption": "slow sad ballad", "lyrics": "la la", "audio_duration": 10, "bpm": 77,
+    "key_scale": "A minor", "time_signature": "3", "use_random_seed": False,
+}  # fmt: skip
+
+
+async def test_a_take_of_several_is_the_one_that_its_seed_gives_alone(api: ApiHarness) -> None:
+    spec = await api.spec(**SONG, use_5hz_lm=True, seed="7,8,9,8")
+    plan = await planned(api, spec)
+    assert len(set(plan.take_codes)) == 3
+    together = takes(api, spec, plan)
+    for take, seed in enumerate(spec.decode.seeds):
+        asked = await api.spec(**SONG, use_5hz_lm=True, seed=seed, batch_size=1)
+        own_plan = await planned(api, asked)
+        assert (own_plan.codes, own_plan.take_codes) == (plan.take_codes[take], ())
+        (alone,) = takes(api, asked, own_plan)
+        assert np.array_equal(alone, together[take])
+        # And from its codes, which GET /v1/jobs and POST /query_result list.
+        codes = format_code_string(plan.take_codes[take])
+        from_codes = await api.spec(**SONG, seed=seed, batch_size=1, audio_code_string=codes)
+        (again,) = takes(api, from_codes, None)
+        assert np.array_equal(again, together[take])
+
+
+async def test_one_plan_for_all_takes_if_the_setting_says_so(make_api: MakeHarness) -> None:
+    api = await make_api(lm={"plan_per_take": False})
+    spec = await api.spec(**SONG, use_5hz_lm=True, seed="7,8")
+    plan = await planned(api, spec)
+    assert (len(plan.codes), plan.take_codes) == (50, ())
+    await api.succeed(plan=plan)
+    shared = decode_request("job", 1, spec, plan, api.settings)
+    assert shared.codes == (plan.codes,)
+    one, other = takes(api, spec, plan)
+    assert not np.array_equal(one, other)

@@ -103,3 +103,30 @@ def test_a_spec_of_an_earlier_release_writes_nothing() -> None:
     read = JobSpec.model_validate(stored)
     assert read.plan and read.plan.writing is None and read.plan.use_cot_language is None
     assert not read.from_description
+
+
+def test_each_take_has_codes_from_its_seed() -> None:
+    job = spec(PlanParameters(plan_per_take=True), seeds=(5, 6, 5))
+    assert JobSpec.model_validate_json(job.model_dump_json()) == job
+    request = plan_request("job", 1, job, Settings())
+    assert (request.seed, request.seeds, request.code_seeds) == (5, (5, 6, 5), (5, 6))
+    codes = ((1, 2), (3, 4), (1, 2))
+    made = plan(text=False, codes=codes[0], take_codes=codes)
+    assert decode_request("job", 1, job, made, Settings()).codes == codes
+
+
+def test_one_take_and_one_plan_for_all_need_one_seed() -> None:
+    for job in (
+        spec(PlanParameters(plan_per_take=True), seeds=(5,)),
+        spec(PlanParameters(), seeds=(5, 6)),
+    ):
+        request = plan_request("job", 1, job, Settings())
+        assert (request.seed, request.seeds, request.code_seeds) == (5, (), (5,))
+        made = plan(text=False, codes=(1, 2))
+        assert decode_request("job", 1, job, made, Settings()).codes == ((1, 2),)
+
+
+def test_a_stored_plan_of_an_earlier_release_is_for_all_takes() -> None:
+    stored = plan(codes=(1, 2)).model_dump(mode="json")
+    del stored["take_codes"]
+    assert Plan.model_validate(stored).sequences == ((1, 2),)

@@ -60,7 +60,7 @@ def test_the_load_comes_from_the_totals() -> None:
         job(2, None, status=Status.RUNNING, leased=True, cluster="b"),
         job(3, "P", status=Status.RUNNING, leased=True, cluster="a"),
         job(4, None, leased=True, cluster="a"),
-        job(5, "P"),
+        job(5, "P", plans=4),
         job(6, "Q"),
     ]
     left = {"1": 0.5, "3": 1.0}
@@ -68,6 +68,7 @@ def test_the_load_comes_from_the_totals() -> None:
         backlog, Throughput(5.0, work_per_second=10.0), left.__getitem__, cluster="a"
     )
     assert totals.planned_places == {"P": [3, 5], "Q": [6]}
+    assert totals.plans == {"P": 5, "Q": 1}
     assert totals.decodes == 2
     assert totals.decode_seconds == pytest.approx(10 + 20 + 20 + 20 + 20)
 

@@ -146,9 +146,17 @@ def _stats(values: Sequence[Any]) -> records.StoreStats:
 
 
 def _unfinished(values: Sequence[Any]) -> records.BacklogItem:
-    job_id, place, status, planner, work, leased, cluster = values
-    planner = None if planner is False else planner
-    return records.BacklogItem(job_id, place, Status(status), planner, float(work), leased, cluster)
+    job_id, place, status, planner, work, leased, cluster, plans = values
+    return records.BacklogItem(
+        job_id=job_id,
+        place=place,
+        status=Status(status),
+        planner=None if planner is False else planner,
+        work=float(work),
+        leased=leased,
+        cluster=cluster,
+        plans=int(plans),
+    )
 
 
 def _float(text: Any) -> float | None:

@@ -57,6 +57,7 @@ COLUMNS = (
     "plan_seconds",
     "device_seconds",
     "idempotency",
+    "plans",
 )
 """All columns of a job, with the meaning that they have in the SQLite schema. ``idempotency``: the
 job's field in the hash of idempotency keys."""

@@ -155,6 +155,7 @@ def backlog(table: JobTable, op: Backlog, now: float) -> list[BacklogItem]:
             work=job.work,
             leased=job.runner is not None,
             cluster=job.cluster,
+            plans=job.plans,
         )
         for job in jobs
     ]

@@ -1,7 +1,6 @@
 """Operations of runners: liveness, leases, and how jobs return from runners that are gone."""
 
 import heapq
-import itertools
 import operator
 
 from acestep_ray.jobs.job import ErrorCode, Event, Status
@@ -10,6 +9,8 @@ from acestep_ray.jobs.store.operations import Deregister, ExtendLeases, KeepAliv
 from acestep_ray.jobs.store.records import JobRecord
 from acestep_ray.jobs.store.sqlite.row import JobRow
 from acestep_ray.jobs.store.sqlite.table import JobTable
+
+_PLACE = operator.attrgetter("place")
 
 
 def keep_alive(table: JobTable, op: KeepAlive, now: float) -> None:
@@ -60,34 +61,49 @@ def _answered(table: JobTable, request: tuple[str, str]) -> bool:
 def _next(table: JobTable, op: Lease) -> list[JobRow]:
     """The waiting jobs for which slots are free, in the order of their places."""
     held = table.db.execute(
-        "SELECT plan_pending, planner, COUNT(*) FROM jobs INDEXED BY jobs_leased"
+        "SELECT plan_pending, planner, COUNT(*), SUM(plans) FROM jobs INDEXED BY jobs_leased"
         " WHERE runner IS NOT NULL AND cluster = ? GROUP BY plan_pending, planner",
         (op.cluster,),
     ).fetchall()
-    leased: int = sum(count for *_, count in held)
-    planning: dict[str, int] = {planner: count for pending, planner, count in held if pending}
+    decoding: int = sum(jobs for pending, _, jobs, _ in held if not pending)
+    planning: dict[str, int] = {planner: plans for pending, planner, _, plans in held if pending}
+    planned = sum(planning.values())
     # A job that got its plan uses a decode slot, so more decode slots may be used than there are.
     # Then no new plan is begun: its job would only wait for a decode slot.
     both = op.plan_slots + op.decode_slots
-    plan_free = max(0, min(op.plan_slots - sum(planning.values()), both - leased))
-    decode_free = max(0, op.decode_slots - (leased - sum(planning.values())))
+    plan_free = max(0, min(op.plan_slots - planned, both - planned - decoding))
+    decode_free = max(0, op.decode_slots - decoding)
 
-    def free(planner: str) -> int:
-        if planner not in op.planner_slots:
-            return plan_free
-        return max(0, min(plan_free, op.planner_slots[planner] - planning.get(planner, 0)))
+    def slots(planner: str) -> int:
+        return min(op.planner_slots.get(planner, op.plan_slots), op.plan_slots)
 
     waiting = "status = 'queued' AND runner IS NULL AND plan_pending = {} ORDER BY place LIMIT ?"
+    free = {
+        planner: max(0, slots(planner) - planning.get(planner, 0))
+        for planner in table.queue.queued_for_plan
+    }
     by_planner = [
         table.select(
-            f"planner = ? AND {waiting.format(1)}", planner, free(planner), index="jobs_to_plan"
+            f"planner = ? AND {waiting.format(1)}",
+            planner,
+            min(left, plan_free),
+            index="jobs_to_plan",
         )
-        for planner in table.queue.queued_for_plan
+        for planner, left in free.items()
     ]
+    unplanned = []
+    for job in heapq.merge(*by_planner, key=_PLACE):
+        plans = max(1, min(job.plans, slots(job.planner)))
+        if plans > free[job.planner]:
+            free[job.planner] = 0  # no later job of this planner may be leased before it
+        elif plans > plan_free:
+            break
+        else:
+            free[job.planner] -= plans
+            plan_free -= plans
+            unplanned.append(job)
     others = table.select(waiting.format(0), decode_free, index="jobs_waiting")
-    by_place = operator.attrgetter("place")
-    unplanned = itertools.islice(heapq.merge(*by_planner, key=by_place), plan_free)
-    return list(heapq.merge(unplanned, others, key=by_place))
+    return list(heapq.merge(unplanned, others, key=_PLACE))
 
 
 def deregister(table: JobTable, op: Deregister, now: float) -> None:

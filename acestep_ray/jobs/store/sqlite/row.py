@@ -35,6 +35,7 @@ class JobRow:
     task: str
     webhook: str
     webhook_kinds: str
+    plans: int
 
     def belongs_to(self, attempt: int) -> bool:
         """The fence: whether ``attempt`` has the job now.

@@ -153,7 +153,18 @@ _VERSION_4 = (
     "CREATE INDEX deliveries_leased ON deliveries (lease_request) WHERE lease_request IS NOT NULL",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+_VERSION_5 = (
+    # ``plans``: plan slots that the job takes while it is planned.
+    "ALTER TABLE jobs ADD COLUMN plans INTEGER NOT NULL DEFAULT 1",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    _VERSION_1,
+    _VERSION_2,
+    _VERSION_3,
+    _VERSION_4,
+    _VERSION_5,
+)
 
 
 def migrate(db: sqlite3.Connection) -> None:

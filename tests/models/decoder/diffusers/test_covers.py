@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from acestep_ray.decoder.protocol import DecodeRequest, OutOfMemoryError
+from acestep_ray.decoder.diffusers.loop import Sampling
+from acestep_ray.decoder.protocol import DecodeParameters, DecodeRequest, OutOfMemoryError
 from acestep_ray.decoder.render import Rendering
+from acestep_ray.jobs.decode_cost import steps_made
+from acestep_ray.jobs.spec import JobSpec
 from tests.models.decoder.diffusers.plain import Numbers, model_of, numbers, sampled, times_of
 from tests.models.decoder.diffusers.test_latents import encoded, of_codes, through_codes
 from tests.models.decoder.diffusers.test_samplers import more_noise
@@ -70,6 +73,21 @@ def test_a_cover_begins_with_as_much_of_its_source(
     close(ours, written(turbo, asked, side, times_of(8, 3.0)[skipped:], raw))
     if skipped:
         far(ours, turbo.latents(asking(), SOURCE))
+
+
+@pytest.mark.parametrize("shift", [1.0, 2.6, 3.0])
+@pytest.mark.parametrize("steps", [1, 8, 27])
+def test_the_cost_of_a_job_counts_the_steps_that_are_made(
+    turbo: Tiny, steps: int, shift: float
+) -> None:
+    """The ETA is computed from it, before the job has a decoder. (Of two times that are equally
+    near, rounding decides.)"""
+    for strength in (0.0, 0.01, 0.31, 0.48, 0.77, 1.0):
+        values: dict[str, Any] = {"cover_noise_strength": strength, "steps": steps, "shift": shift}
+        asked = asking(codes=((1, 2, 3),), **values)
+        job = JobSpec(decode=DecodeParameters.model_validate(dict(asked), extra="ignore"))
+        made = Sampling.of(turbo.pipeline, asked, has_source=True)
+        assert steps_made(job) == made.steps
 
 
 @pytest.mark.parametrize("values", [{}, {"infer_method": "sde"}])

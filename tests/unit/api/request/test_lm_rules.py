@@ -37,6 +37,7 @@ async def test_the_lm_as_documented(api: ApiHarness) -> None:
         "top_p": None,
         "repetition_penalty": 1.0,
         "planner": "Planner",
+        "plan_per_take": True,
     }
     submit = api.service.submits[-1]
     assert (submit.needs_plan, submit.planner) == (True, "Planner")

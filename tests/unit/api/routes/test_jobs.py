@@ -92,6 +92,7 @@ async def test_a_succeeded_job(api: ApiHarness) -> None:
         "keyscale": None,
         "timesignature": None,
         "audio_codes": None,
+        "take_audio_codes": None,
         "lm_caption": None,
         "lm_lyrics": None,
         "vocal_language": "en",
@@ -147,6 +148,21 @@ async def test_what_the_lm_planned(api: ApiHarness) -> None:
     assert found["warnings"] == ["Memory ran short."]
     replay = await api.spec(audio_code_string=result["audio_codes"], metas=result["metas"])
     assert replay.decode.codes == (PLAN.codes,) and replay.decode.key_scale == "D minor"
+    # Both takes were made from them.
+    assert result["take_audio_codes"] == [result["audio_codes"]] * 2
+
+
+async def test_the_codes_of_each_take(api: ApiHarness) -> None:
+    job_id = await submit(api, use_5hz_lm=True)
+    codes = (PLAN.codes, (1, 2))
+    await api.succeed(plan=PLAN.model_copy(update={"take_codes": codes}))
+    result = (await job(api, job_id))["result"]
+    assert result["take_audio_codes"] == [
+        "<|audio_code_5|><|audio_code_63999|>", "<|audio_code_1|><|audio_code_2|>",
+    ]  # fmt: skip
+    assert result["audio_codes"] == result["take_audio_codes"][0]
+    replay = await api.spec(audio_code_string=result["take_audio_codes"], metas=result["metas"])
+    assert replay.decode.codes == codes and len(replay.decode.seeds) == 2
 
 
 async def test_what_the_user_gave_wins(api: ApiHarness) -> None:
@@ -155,7 +171,7 @@ async def test_what_the_user_gave_wins(api: ApiHarness) -> None:
     result = (await job(api, job_id))["result"]
     assert (result["bpm"], result["keyscale"], result["timesignature"]) == (120, "C major", "4")
     assert result["metas"]["bpm"] == 120 and result["metas"]["keyscale"] == "C major"
-    assert result["audio_codes"] is None
+    assert result["audio_codes"] is result["take_audio_codes"] is None
 
 
 async def test_absolute_paths(make_api: MakeHarness) -> None:

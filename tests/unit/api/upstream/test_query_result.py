@@ -62,7 +62,7 @@ async def test_a_succeeded_task(api: ApiHarness) -> None:
     }
     assert (first["dit_model"], first["lm_model"]) == ("acestep-v15-turbo", "")
     assert (first["progress"], first["stage"], first["status"]) == (1.0, "succeeded", 1)
-    assert "Steps: 8" in first["generation_info"] and first["wave"] == ""
+    assert "Steps: 8" in first["generation_info"] and first["wave"] == first["audio_codes"] == ""
 
 
 async def test_a_planned_task(api: ApiHarness) -> None:
@@ -73,7 +73,19 @@ async def test_a_planned_task(api: ApiHarness) -> None:
     assert first["metas"]["bpm"] == 97 and first["metas"]["keyscale"] == "D minor"
     assert first["metas"]["duration"] == 30.0 and first["metas"]["timesignature"] == "3"
     assert first["lm_model"] == "acestep-5Hz-lm-1.7B"
+    assert first["audio_codes"] == "<|audio_code_5|><|audio_code_63999|>"
     assert "Memory ran short." in first["warnings"]
+
+
+async def test_each_take_of_a_planned_task_has_its_codes(api: ApiHarness) -> None:
+    """Sent back as audio_code_string, with the seeds and metas, they make that take again."""
+    task_id = await released(api, thinking=True)
+    await api.succeed(plan=PLAN.model_copy(update={"take_codes": (PLAN.codes, (1, 2))}))
+    items = (await query(api, task_id))[0]["items"]
+    assert [item["audio_codes"] for item in items] == [
+        "<|audio_code_5|><|audio_code_63999|>", "<|audio_code_1|><|audio_code_2|>",
+    ]  # fmt: skip
+    assert items[0]["metas"] == items[1]["metas"]
 
 
 async def test_a_failed_task(api: ApiHarness) -> None:

@@ -150,6 +150,16 @@ def test_plans_before_it_share_the_planners_slots() -> None:
     )
 
 
+def test_each_take_that_has_its_own_codes_is_a_plan() -> None:
+    """A planner with two slots needs two rounds for a song of four takes, and then one for two."""
+    jobs = [unfinished(1, 10, "P", plans=4), unfinished(2, 10, "P", plans=2)]
+    waits = WaitEstimates(BacklogTotals(jobs, SPEED), ONE)
+    assert waits.eta_seconds(record(1, 10, planner="P")) == pytest.approx(24 + 0.1)
+    assert waits.eta_seconds(record(2, 10, planner="P")) == pytest.approx(36 + 0.1)
+    # One that came after the totals: how many it has is not known yet.
+    assert waits.eta_seconds(record(9, 10, planner="P")) == pytest.approx(42 + 0.1)
+
+
 def test_the_decoders_wait_for_a_plan_and_who_is_behind_waits_with_them() -> None:
     totals = BacklogTotals([unfinished(1, 5000, "P"), unfinished(2, 100, "P")], SPEED)
     waits = WaitEstimates(totals, ONE)
@@ -181,6 +191,7 @@ jobs = st.lists(
         st.sampled_from([None, "P"]),
         st.sampled_from(["queued", "leased", "running"]),
         st.floats(0, 1),
+        st.integers(1, 8),
     ),
     min_size=1,
     max_size=30,
@@ -200,11 +211,11 @@ capacities = st.builds(
 
 @given(jobs, speeds, capacities)
 def test_who_stands_further_back_never_waits_less(
-    jobs: list[tuple[float, str | None, str, float]], speed: Throughput, capacity: Capacity
+    jobs: list[tuple[float, str | None, str, float, int]], speed: Throughput, capacity: Capacity
 ) -> None:
     backlog, left, waits = [], {}, list[tuple[str | None, JobRecord]]()
-    for place, (work, planner, state, share) in enumerate(jobs, start=1):
-        job = unfinished(place, work, planner, leased=state != "queued")
+    for place, (work, planner, state, share, plans) in enumerate(jobs, start=1):
+        job = unfinished(place, work, planner, leased=state != "queued", plans=plans)
         if state == "running":
             job = replace(job, status=Status.RUNNING)
         else:

@@ -11,15 +11,17 @@ import pytest
 
 from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.decoder.events import DecodeFailed
+from acestep_ray.decoder.protocol import DecodeRequest
 from acestep_ray.jobs.client import LeaseRequest
 from acestep_ray.jobs.coordinator.coordinator import JobCoordinator
 from acestep_ray.jobs.engine_requests import plan_request
 from acestep_ray.jobs.job import ErrorCode, Status
 from acestep_ray.jobs.result import JobResult
 from acestep_ray.jobs.runner.runner import Runner
+from acestep_ray.jobs.runner.workflow import WorkerLost
 from acestep_ray.jobs.store.operations import Cancel, KeepAlive, Release, SavePlan, Submit
 from acestep_ray.jobs.store.sqlite import SqliteStore
-from acestep_ray.planner.protocol import PlannerError, PlanRequest
+from acestep_ray.planner.protocol import Plan, PlannerError, PlanRequest
 from acestep_ray.settings import Settings
 from tests.unit.jobs.engines import FakeEngines, plan_of
 from tests.unit.jobs.local_client import LocalClient
@@ -124,6 +126,49 @@ async def test_a_planner_that_does_not_write_is_stopped_before_it_plans(
     assert (len(engines.plans), len(planned)) == (5, 1)
     assert record.starts == 1, "the other attempts do not count"
     assert [request.lyrics for request in engines.decodes] == ["la"]
+
+
+PER_TAKE = LM.model_copy(update={"plan_per_take": True})
+
+
+def of_each(request: PlanRequest) -> Plan:
+    """A plan with codes for each take."""
+    codes = tuple((seed,) * 200 for seed in request.seeds)
+    return plan_of(request).model_copy(update={"codes": codes[0], "take_codes": codes})
+
+
+async def test_each_take_gets_its_own_codes_also_after_its_decoder_was_lost(
+    client: LocalClient, engines: FakeEngines, runner: Runner
+) -> None:
+    """The plan is stored, so a later attempt plans none of them again."""
+
+    def lose_once(request: DecodeRequest) -> None:
+        if request.attempt == 1:
+            raise WorkerLost("the decoder died")
+
+    engines.last_of_plan, engines.on_decode = of_each, lose_once
+    job_id = await submit(client, spec(PER_TAKE, seeds=(5, 6)))
+    record = (await reaches(client, job_id, Status.SUCCEEDED)).record
+    assert [request.seeds for request in engines.plans] == [(5, 6)]
+    assert [request.codes for request in engines.decodes] == [((5,) * 200, (6,) * 200)] * 2
+    assert record.result
+    made = JobResult.model_validate_json(record.result).plan
+    assert made and made.take_codes == engines.decodes[0].codes
+
+
+async def test_a_planner_of_earlier_code_does_not_decide_that_takes_share_their_codes(
+    client: LocalClient, engines: FakeEngines, runner: Runner
+) -> None:
+    """During an upgrade: what a seed gives must not depend on which replica took the job."""
+
+    def by_replica(request: PlanRequest) -> Plan:
+        return of_each(request) if len(engines.plans) > 2 else plan_of(request)
+
+    engines.last_of_plan = by_replica
+    job_id = await submit(client, spec(PER_TAKE, seeds=(5, 6)))
+    record = (await reaches(client, job_id, Status.SUCCEEDED)).record
+    assert (len(engines.plans), record.starts) == (3, 1)
+    assert [request.codes for request in engines.decodes] == [((5,) * 200, (6,) * 200)]
 
 
 async def test_no_more_is_leased_than_the_engines_can_start(

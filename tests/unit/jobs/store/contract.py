@@ -56,10 +56,11 @@ class StoreHarness:
         """The result of one operation; raises its error."""
         return ask(self.store, op, self.now)
 
-    def submit(self, *job_ids: str, needs_plan: bool = False) -> None:
-        """Queue jobs."""
+    def submit(self, *job_ids: str, needs_plan: bool = False, plans: int = 1) -> None:
+        """Queue jobs; ``plans``: how many each needs."""
         for job_id in job_ids:
-            self.do(Submit(job_id, spec=f"spec of {job_id}", needs_plan=needs_plan))
+            spec = f"spec of {job_id}"
+            self.do(Submit(job_id, spec=spec, needs_plan=needs_plan, plans=plans))
 
     def lease(
         self, runner: str = "r", plan_slots: int = 0, decode_slots: int = 1

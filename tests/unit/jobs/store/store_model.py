@@ -56,6 +56,7 @@ class StoreModel(RuleBasedStateMachine):
         self.seen: dict[str, JobRecord] = {}  # when last read
         self.reported: dict[str, Status] = {}  # by the last change
         self.kinds: dict[str, tuple[str, ...]] = {}  # what each job's webhook asked for
+        self.plans: dict[str, int] = {}  # plan slots that each job takes while it is planned
         self.messages: dict[str, DeliveryRecord] = {}  # as they must be, the oldest first
         self.history: list[tuple[Op, object]] = []
 

@@ -7,6 +7,7 @@ import pytest
 
 from acestep_ray.jobs.job import ErrorCode, Status
 from acestep_ray.jobs.store.operations import (
+    Backlog,
     Cancel,
     Deregister,
     ExtendLeases,
@@ -101,6 +102,59 @@ def test_no_plan_is_begun_that_could_only_wait(harness: StoreHarness) -> None:
     # Two planned jobs, one decoder: with one plan slot, all that both can hold is taken.
     assert harness.lease(plan_slots=1, decode_slots=1) == []
     assert ids(harness.lease(plan_slots=2, decode_slots=1)) == ["p3"]
+
+
+def test_a_job_takes_a_slot_for_each_of_its_plans(harness: StoreHarness) -> None:
+    """A song of four takes has four plans at a time: more jobs would only wait in the engine."""
+    harness.submit("four", needs_plan=True, plans=4)
+    harness.submit("two", "one", needs_plan=True, plans=2)
+    assert {item.job_id: item.plans for item in harness.do(Backlog())} == {
+        "four": 4, "two": 2, "one": 2,
+    }  # fmt: skip
+    assert ids(harness.lease(plan_slots=5, decode_slots=9)) == ["four"]
+    assert harness.lease(plan_slots=5, decode_slots=9) == []
+    harness.reopen()
+    assert ids(harness.lease(plan_slots=6, decode_slots=9)) == ["two"]
+    harness.do(SavePlan("four", 1, "plan"))
+    assert ids(harness.lease(plan_slots=4, decode_slots=9)) == ["one"]
+
+
+def test_a_job_with_many_plans_is_not_overtaken_by_small_ones(harness: StoreHarness) -> None:
+    """Otherwise it would wait for as long as small ones come."""
+    harness.submit("small", needs_plan=True)
+    harness.submit("large", needs_plan=True, plans=4)
+    harness.submit("later", needs_plan=True)
+    harness.submit("unplanned")
+    assert ids(harness.lease(plan_slots=4, decode_slots=1)) == ["small", "unplanned"]
+    harness.do(Cancel("unplanned"))
+    assert harness.lease(plan_slots=4, decode_slots=1) == []
+    harness.do(SavePlan("small", 1, "plan"))
+    assert ids(harness.lease(plan_slots=4, decode_slots=1)) == ["large"]
+
+
+def test_a_job_with_more_plans_than_there_are_slots_takes_them_all(harness: StoreHarness) -> None:
+    """A planner that was made smaller: its queue would stand still for ever."""
+    harness.submit("one", needs_plan=True)
+    harness.submit("eight", needs_plan=True, plans=8)
+    harness.submit("later", needs_plan=True)
+    assert ids(harness.lease(plan_slots=4, decode_slots=9)) == ["one"]
+    harness.do(Cancel("one"))
+    assert harness.lease(plan_slots=0, decode_slots=9) == []
+    assert ids(harness.lease(plan_slots=4, decode_slots=9)) == ["eight"]
+    assert harness.lease(plan_slots=4, decode_slots=9) == []
+    harness.do(Release("eight", 1, lost=False))
+    assert ids(harness.lease(plan_slots=9, decode_slots=9)) == ["eight", "later"]
+
+
+def test_many_plans_of_one_planner_leave_the_others_their_slots(harness: StoreHarness) -> None:
+    for number, (planner, plans) in enumerate((("a", 3), ("a", 2), ("b", 2), ("a", 1), ("b", 1))):
+        harness.do(Submit(f"{planner}{number}", "{}", True, planner=planner, plans=plans))
+    slots = {"a": 4, "b": 3}
+    leased = harness.do(Lease("r", "1", plan_slots=7, decode_slots=9, planner_slots=slots))
+    assert ids(leased) == ["a0", "b2", "b4"]
+    harness.do(SavePlan("a0", 1, "plan"))
+    leased = harness.do(Lease("r", "2", plan_slots=7, decode_slots=9, planner_slots=slots))
+    assert ids(leased) == ["a1", "a3"]
 
 
 def test_what_is_handed_out_counts_against_the_sum_of_slots_in_the_order_of_places(

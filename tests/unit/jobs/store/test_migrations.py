@@ -7,7 +7,13 @@ import pytest
 
 from acestep_ray.jobs.job import ErrorCode, Status
 from acestep_ray.jobs.store.errors import SchemaTooNew, StoreUnavailable
-from acestep_ray.jobs.store.operations import Finish, LeaseDeliveries, ListDeliveries, Submit
+from acestep_ray.jobs.store.operations import (
+    Backlog,
+    Finish,
+    LeaseDeliveries,
+    ListDeliveries,
+    Submit,
+)
 from acestep_ray.jobs.store.records import DeliveryState
 from acestep_ray.jobs.store.sqlite import SqliteStore, schema
 from acestep_ray.jobs.store.sqlite.schema import MIGRATIONS, migrate
@@ -81,6 +87,8 @@ def test_the_jobs_of_an_old_database_go_on(tmp_path: Path, version: int) -> None
     assert harness.do(again).job_id == "leased"
     harness.submit("after")
     assert harness.get("after").place == 7
+    plans = {item.job_id: item.plans for item in harness.do(Backlog())}
+    assert plans == {"running": 1, "leased": 1, "after": 1, "queued": 4 if version >= 5 else 1}
     assert [r.job_id for r in harness.lease(plan_slots=9, decode_slots=9)] == ["queued", "after"]
     harness.store.close()
 

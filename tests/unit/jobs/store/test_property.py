@@ -5,7 +5,6 @@ at most one attempt has a job; jobs keep their order and positions run 1..n; no 
 every call that is repeated, at once or much later, changes nothing.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +26,6 @@ from acestep_ray.jobs.store.operations import (
     KeepAlive,
     Lease,
     LeaseDeliveries,
-    ListJobs,
     Op,
     Purge,
     Release,
@@ -86,6 +84,7 @@ class StoreMachine(StoreModel):
         full=st.booleans(),
         kinds=st.sampled_from([(), ("ended",), WEBHOOK_KINDS]),
         t=TWICE,
+        count=st.sampled_from([1, 1, 1, 2, 4]),
     )
     def submit(
         self,
@@ -95,6 +94,7 @@ class StoreMachine(StoreModel):
         full: bool,
         kinds: tuple[str, ...],
         t: str,
+        count: int = 1,
     ) -> None:
         job_id = self.name("job")
         limit = 2 if full else 100
@@ -107,8 +107,10 @@ class StoreMachine(StoreModel):
             max_queued=limit,
             planner=planner,
             webhook_kinds=kinds,
+            plans=count,
         )
         self.kinds[job_id] = kinds
+        self.plans[job_id] = count
         answer = self.repeat(op, t)
         if isinstance(answer, Submitted) and answer.created:
             assert queued < limit
@@ -143,36 +145,13 @@ class StoreMachine(StoreModel):
         cluster = self.cluster_of[name] = f"cluster {runner % 2}"
         request = self.name("request")
         op = Lease(name, request, plan_slots, decode_slots, planner_slots, cluster)
+        expected = self.next_jobs(op)
         answer = self.repeat(op, t)
         assert isinstance(answer, list)
         if self.alive_until.get(name, 0) < self.now:
             assert answer == []
             return
-        jobs = self.ask(ListJobs(limit=1000))
-        assert isinstance(jobs, list)
-        held = [job for job in jobs if job.runner and self.cluster_of[job.runner] == cluster]
-        planning = Counter(planner for job in held if (planner := plans(job)) is not None)
-        decoding = len(held) - planning.total()
-        for kind in (*PLANNERS, None):
-            new = [job for job in answer if plans(job) == kind]
-            waiting = [
-                job.place
-                for job in jobs
-                if job.status is Status.QUEUED and job.runner is None and plans(job) == kind
-            ]
-            full = len(held) >= plan_slots + decode_slots or planning.total() >= plan_slots
-            if new:  # in order, and no slot twice
-                assert max(job.place for job in new) < min(waiting, default=10**9)
-                if kind is None:
-                    assert decoding <= decode_slots
-                else:
-                    assert planning.total() <= plan_slots
-                    assert planning[kind] <= planner_slots.get(kind, plan_slots)
-                    assert len(held) <= plan_slots + decode_slots
-            if waiting and kind is None:  # and none is left over that had its slot
-                assert decoding >= decode_slots
-            elif waiting and kind is not None:
-                assert full or planning[kind] >= planner_slots.get(kind, plan_slots)
+        assert [job.job_id for job in answer] == expected
         assert [job.place for job in answer] == sorted(job.place for job in answer)
         for job in answer:
             before = self.seen[job.job_id]
@@ -181,6 +160,41 @@ class StoreMachine(StoreModel):
             self.attempts.append(Attempt(job.job_id, job.attempt, name))
             if begin:
                 assert self.repeat(Start(job.job_id, job.attempt), t) is True
+
+    def next_jobs(self, op: Lease) -> list[str]:
+        """What the request must lease: in order, no slot twice, and none is left over that has its
+        slots."""
+        jobs = self.seen.values()
+        held = [job for job in jobs if job.runner and self.cluster_of[job.runner] == op.cluster]
+        free: dict[str | None, int] = {
+            None: op.decode_slots - sum(plans(job) is None for job in held)
+        }
+        free |= {planner: self.slots(op, planner) for planner in PLANNERS}
+        together = op.plan_slots
+        for job in held:
+            if (planner := plans(job)) is not None:
+                free[planner] -= self.plans[job.job_id]
+                together -= self.plans[job.job_id]
+        together += min(free[None], 0)  # planned jobs that wait for a decoder
+        found = []
+        waiting = [j for j in jobs if j.status is Status.QUEUED and j.runner is None]
+        for job in sorted(waiting, key=lambda job: job.place):
+            planner = plans(job)
+            count = 1
+            if planner is not None:
+                count = max(1, min(self.plans[job.job_id], self.slots(op, planner)))
+            if count > free[planner]:
+                free[planner] = 0
+            elif planner is not None and count > together:
+                together = 0
+            else:
+                free[planner] -= count
+                together -= count if planner is not None else 0
+                found.append(job.job_id)
+        return found
+
+    def slots(self, op: Lease, planner: str) -> int:
+        return min(op.planner_slots.get(planner, op.plan_slots), op.plan_slots)
 
     @precondition(lambda self: self.attempts)
     @rule(what=st.sampled_from(sorted(ACTS)), pick=PICK, stale=STALE, t=TWICE)

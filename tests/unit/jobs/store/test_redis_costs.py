@@ -77,6 +77,7 @@ def everything_happens(store: RedisStore) -> None:
                     task="cover",
                     webhook="{}",
                     webhook_kinds=("submitted", "running", "ended") if number % 2 else (),
+                    plans=1 + number % 3,
                 )
             ],
             1.0,

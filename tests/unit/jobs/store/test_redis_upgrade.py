@@ -17,6 +17,7 @@ from acestep_ray.jobs.store.operations import (
     Op,
     Purge,
     Release,
+    SavePlan,
     Start,
     Submit,
     Sweep,
@@ -29,14 +30,16 @@ from tests.redis_server import RedisServer, empty_redis
 from tests.unit.jobs.store.contract import ask
 
 COLUMN = ', "webhook_kinds"'
+PLANS = ', "plans"'
 
 
 @contextmanager
-def earlier_release() -> Iterator[None]:
-    """The store's script as of a release that does not read the column, and makes no messages."""
+def earlier_release(column: str = COLUMN) -> Iterator[None]:
+    """The store's script as of a release that does not read a column; without that of webhooks it
+    makes no messages, without that of plans it counts one per job."""
     text = script("").text
-    assert text.count(COLUMN) == 1
-    earlier = Script(text.replace(COLUMN, ""))
+    assert text.count(column) == 1
+    earlier = Script(text.replace(column, ""))
     with pytest.MonkeyPatch.context() as patch:
         for name in ("_WRITE", "_GROW"):
             patch.setattr(redis_store, name, earlier)
@@ -116,6 +119,35 @@ def test_of_a_job_that_an_earlier_release_deleted_nothing_is_left(
     assert server.do("ZRANGE", "{acestep}:webhooks", 0, -1) == [b"c"]
     messages = ask(store, LeaseDeliveries(9, 60.0, "1"), 4.0)
     assert [one.delivery_id for one in messages] == ["b-ended-0"]
+
+
+@pytest.mark.parametrize("end", ["ended", "planned", "given back"])
+def test_an_earlier_release_that_takes_a_job_with_many_plans_leaves_no_slot_in_use(
+    server: RedisServer, end: str
+) -> None:
+    """It counts one slot, and does not know of the others: they must not stay in use for ever."""
+    store = RedisStore(server.url)
+    jobs = [Submit(name, "{}", True, planner="p", plans=4) for name in "ab"]
+    store.apply([*jobs, KeepAlive("r", 1e6)], 1.0)
+    (taken,) = ask(store, Lease("r", "1", 4, 4, cluster="c"), 1.0)
+    act: dict[str, Op] = {
+        "ended": Finish(taken.job_id, 1, error="x"),
+        "planned": SavePlan(taken.job_id, 1, "plan"),
+        "given back": Release(taken.job_id, 1, lost=False),
+    }
+    with earlier_release(PLANS):
+        store.apply([act[end]], 2.0)
+    (next_one,) = ask(store, Lease("r", "2", 4, 4, cluster="c"), 3.0)
+    assert next_one.job_id == ("a" if end == "given back" else "b")
+    # And one that it has leased is counted once more, not four times.
+    store.apply([Release(next_one.job_id, next_one.attempt, lost=False)], 4.0)
+    with earlier_release(PLANS):
+        (old,) = ask(store, Lease("r", "3", 1, 4, cluster="c"), 5.0)
+    store.apply([Cancel(old.job_id)], 6.0)
+    assert server.do("HGETALL", "{acestep}:slots:c") == (
+        {b"decode": b"1"} if end == "planned" else {}
+    )
+    store.close()
 
 
 def test_a_job_of_an_earlier_release_has_no_webhook(server: RedisServer) -> None:

@@ -214,6 +214,32 @@ async def test_progress_begins_and_ends_each_stage() -> None:
     assert isinstance(seen[-1], Plan)
 
 
+async def test_each_take_has_the_codes_of_its_seed() -> None:
+    seen = await events(request(seed=4, seeds=(4, 5, 4, 6), duration=12))
+    made = seen.pop()
+    assert isinstance(made, Plan)
+    alone = [await plan(request(seed=seed, duration=12)) for seed in (4, 5, 4, 6)]
+    assert made.take_codes == tuple(one.codes for one in alone)
+    assert len(set(made.take_codes)) == 3 and made.codes == made.take_codes[0]
+    assert made.metadata == alone[0].metadata
+    assert not any(one.take_codes for one in alone)
+    # The seed 4 is written once.
+    assert seen[-1] == PlanProgress(stage="codes", step=180, total=180)
+    greedy = await plan(request(seed=4, seeds=(4, 5), duration=12, temperature=0))
+    assert greedy.take_codes == (greedy.codes, greedy.codes)
+    none = await plan(request(seed=4, seeds=(4, 5), infer_type="dit"))
+    assert (none.codes, none.take_codes, none.sequences) == ((), (), ())
+
+
+async def test_takes_are_planned_side_by_side() -> None:
+    """Eight take as long as one: so does vllm, with enough room."""
+    began = perf_counter()
+    await plan(request(seed=0, seeds=tuple(range(8)), duration=10), token_seconds=0.01)
+    assert perf_counter() - began >= 0.5
+    together = await plan(request(seed=0, seeds=tuple(range(8)), duration=10), token_seconds=0.01)
+    assert together.elapsed < 8 * 0.5
+
+
 async def test_metadata_only_has_no_codes() -> None:
     seen = await events(request(infer_type="dit"))
     made = seen[-1]

@@ -40,9 +40,10 @@ function ops.Submit(op, now)
     planner = op.planner,
     work = op.work,
     idempotency = field,
-    task = op.task, -- a client of an earlier release has neither this nor the next two
+    task = op.task, -- a client of an earlier release has neither this nor what follows
     webhook = op.webhook,
     webhook_kinds = table.concat(op.webhook_kinds or {}, ','),
+    plans = op.plans or 1,
   }, { spec = op.spec }, now)
   if field then
     redis.call('HSET', key('idempotency'), field, cmsgpack.pack({ op.job_id, op.fingerprint }))
@@ -150,7 +151,7 @@ function ops.Backlog()
   for number, job in ipairs(found) do
     backlog[number] = {
       job.job_id, job.place, job.status, job.plan_pending and job.planner, job.work,
-      job.runner ~= nil, job.cluster or '',
+      job.runner ~= nil, job.cluster or '', job.plans or 1,
     }
   end
   return backlog

@@ -14,7 +14,7 @@ local STORE = ARGV[1] -- name of the store that applies this batch
 local NUMBERS = {
   place = true, created_at = true, started_at = true, finished_at = true, attempt = true,
   starts = true, released = true, ended_by = true, work = true, plan_seconds = true,
-  device_seconds = true,
+  device_seconds = true, plans = true,
 }
 local FLAGS = { needs_plan = true, plan_pending = true }
 
@@ -139,6 +139,9 @@ local function memberships(job)
     sets['held:' .. job.runner] = job.place
     counts['holders'] = job.runner
     counts['slots:' .. job.cluster] = job.plan_pending and 'plan:' .. job.planner or 'decode'
+    if job.plan_pending and (job.plans or 1) > 1 then
+      sets['plans:' .. job.cluster] = job.plans
+    end
   elseif job.status == 'queued' then
     sets[job.plan_pending and 'waiting:plan:' .. job.planner or 'waiting:decode'] = job.place
   end

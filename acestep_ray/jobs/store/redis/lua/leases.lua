@@ -48,35 +48,71 @@ local function in_order(ids, count)
   return found
 end
 
--- The waiting jobs for which slots are free, in the order of their places.
-local function next_jobs(op)
-  local leased, planning, by_planner = 0, 0, {}
-  local slots = redis.call('HGETALL', key('slots:' .. op.cluster))
+-- The slots that leased jobs of a cluster use: for decoding, for planning, and of each planner.
+local function used_slots(cluster)
+  local decoding, planning, by_planner = 0, 0, {}
+  local slots = redis.call('HGETALL', key('slots:' .. cluster))
   for number = 1, #slots, 2 do
     local kind, count = slots[number], tonumber(slots[number + 1])
-    leased = leased + count
-    if kind ~= 'decode' then
+    if kind == 'decode' then
+      decoding = count
+    else
       planning = planning + count
       by_planner[string.sub(kind, #'plan:' + 1)] = count
     end
   end
+  -- One slot of each job is counted already. A release before this set does not remove its jobs.
+  for _, job_id in ipairs(redis.call('ZRANGE', key('plans:' .. cluster), 0, -1)) do
+    local job = jobs.find(job_id)
+    if job and job.runner and job.cluster == cluster and job.plan_pending then
+      local more = (job.plans or 1) - 1
+      planning = planning + more
+      by_planner[job.planner] = (by_planner[job.planner] or 0) + more
+    else
+      redis.call('ZREM', key('plans:' .. cluster), job_id)
+    end
+  end
+  return decoding, planning, by_planner
+end
+
+-- The jobs that are to be planned next, in the order of their places. `plan_free`: slots of all
+-- planners together.
+local function next_to_plan(op, plan_free, by_planner)
+  local waiting, free = {}, {}
+  local function slots(planner)
+    return math.min(op.planner_slots[planner] or op.plan_slots, op.plan_slots)
+  end
+  for _, planner in ipairs(redis.call('HKEYS', key('planners'))) do
+    free[planner] = math.max(0, slots(planner) - (by_planner[planner] or 0))
+    for _, job_id in ipairs(first('waiting:plan:' .. planner, math.min(free[planner], plan_free))) do
+      waiting[#waiting + 1] = job_id
+    end
+  end
+  local found = {}
+  for _, job in ipairs(in_order(waiting, #waiting)) do
+    local plans = math.max(1, math.min(job.plans or 1, slots(job.planner)))
+    if plans > free[job.planner] then
+      free[job.planner] = 0 -- no later job of this planner may be leased before it
+    elseif plans > plan_free then
+      break
+    else
+      free[job.planner] = free[job.planner] - plans
+      plan_free = plan_free - plans
+      found[#found + 1] = job
+    end
+  end
+  return found
+end
+
+-- The waiting jobs for which slots are free, in the order of their places.
+local function next_jobs(op)
+  local decoding, planning, by_planner = used_slots(op.cluster)
   -- A job that got its plan uses a decode slot, so more decode slots may be used than there are.
   -- Then no new plan is begun: its job would only wait for a decode slot.
   local both = op.plan_slots + op.decode_slots
-  local plan_free = math.max(0, math.min(op.plan_slots - planning, both - leased))
-  local decode_free = math.max(0, op.decode_slots - (leased - planning))
-
-  local unplanned = {}
-  for _, planner in ipairs(redis.call('HKEYS', key('planners'))) do
-    local free = plan_free
-    if op.planner_slots[planner] then
-      free = math.min(free, op.planner_slots[planner] - (by_planner[planner] or 0))
-    end
-    for _, job_id in ipairs(first('waiting:plan:' .. planner, free)) do
-      unplanned[#unplanned + 1] = job_id
-    end
-  end
-  local found = in_order(unplanned, plan_free)
+  local plan_free = math.max(0, math.min(op.plan_slots - planning, both - planning - decoding))
+  local decode_free = math.max(0, op.decode_slots - decoding)
+  local found = next_to_plan(op, plan_free, by_planner)
   for _, job in ipairs(in_order(first('waiting:decode', decode_free), decode_free)) do
     found[#found + 1] = job
   end

@@ -175,7 +175,7 @@ def metadata(name: str, at: int) -> Song:
 def codes_of_pt(lm: LanguageModel, song: Song) -> list[int]:
     prompts = [song.prompt, *([list(song.order.uncond)] if song.order.uncond else [])]
     rows = lm.rows(prompts, song.order.count)
-    return write_codes(rows, song.order.count, song.order.sampling)
+    return write_codes(rows, song.order.count, [song.order.sampling])[0]
 
 
 def codes(song: Song) -> list[int]:

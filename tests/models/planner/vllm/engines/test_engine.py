@@ -65,7 +65,8 @@ def codes_of_pt(lm: LanguageModel, wanted: PlanRequest, plan: Plan) -> tuple[int
         prompts.append(prepared.unconditional_prompt)
     count = codes_of_seconds(plan.seconds)
     with torch.inference_mode():
-        return tuple(write_codes(lm.rows(prompts, count), count, Sampling.of(wanted, Phase.CODES)))
+        sampling = Sampling.of(wanted, Phase.CODES)
+        return tuple(write_codes(lm.rows(prompts, count), count, [sampling])[0])
 
 
 async def test_events(engine: VllmPlanner) -> None:
