@@ -8,7 +8,7 @@ from acestep_ray.api.request.song_writing import writing_field, writing_of
 from acestep_ray.api.request.validation import ValidationReport
 from acestep_ray.decoder.protocol import DecoderDescription, Task
 from acestep_ray.planner.prompts import has_content
-from acestep_ray.planner.protocol import PlannerDescription, PlanParameters
+from acestep_ray.planner.protocol import PlannerDescription, PlanParameters, Writing
 from acestep_ray.replicas.deployed import Deployed
 
 _FOR_CODES = frozenset({"lm_cfg_scale", "lm_negative_prompt", "lm_repetition_penalty"})
@@ -169,7 +169,7 @@ def plan_with(
             "infer_type": (request.infer_type or "llm_dit") if request.use_5hz_lm else "dit",
             "writing": writing,
             "use_cot_caption": request.use_cot_caption and not writing,
-            "use_cot_language": request.use_cot_language,
+            "use_cot_language": _language_choice(request, sent, writing),
             "cfg_scale": max(1.0, request.lm_cfg_scale),
             "top_k": request.lm_top_k or None,
             "top_p": None
@@ -177,6 +177,16 @@ def plan_with(
             else request.lm_top_p,
         }
     )
+
+
+def _language_choice(
+    request: GenerateRequest, sent: frozenset[str], writing: Writing | None
+) -> bool | None:
+    """Who chooses the language, as of PlanParameters. A language that was sent is the song's, en
+    too; only for a text that the LM writes, en, which clients send by default, is no choice."""
+    chosen = request.use_cot_language
+    named = "vocal_language" in sent and request.vocal_language != "unknown"
+    return False if chosen is None and named and not writing else chosen
 
 
 def _lm_values(request: GenerateRequest) -> dict[str, object]:

@@ -219,9 +219,9 @@ class GenerateRequest(SoundFields, SongFields):
     )
     use_cot_language: Annotated[bool, FLAG] | None = Field(
         None,
-        description="Whether the LM chooses the language that its codes follow: true always, false "
-        "never (it is vocal_language), null where vocal_language is en. Aliases: cot_language, "
-        "cot-language.",
+        description="Whether the LM chooses the language of codes and singing: true always, false "
+        "never (it is vocal_language), null where vocal_language was not sent or is unknown. "
+        "Aliases: cot_language, cot-language.",
         examples=[True],
         json_schema_extra=legal(f"{FLAG_WORDS['x-legal']}, or null"),
     )

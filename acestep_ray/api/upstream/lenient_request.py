@@ -27,7 +27,7 @@ from acestep_ray.api.upstream.language_model import (
 from acestep_ray.api.upstream.lenient_fields import LenientFields, read_fields
 from acestep_ray.api.upstream.used_values import used_instead
 from acestep_ray.decoder.protocol import WINDOW_TASKS
-from acestep_ray.settings import Limits
+from acestep_ray.settings import Limits, Settings
 
 _DECISIVE = frozenset(
     (
@@ -38,6 +38,8 @@ _DECISIVE = frozenset(
     )
 )
 """Without the values of these fields it would be another song: an error in them stays an error."""
+_AUTOMATIC_SECONDS = 120.0
+"""Length of a new song without the language model."""
 _OTHER_WORK = ("analysis_only", "full_analysis_only", "extract_codes_only")
 _TASK = ("task_type", "taskType")
 _FOR_WINDOWS = frozenset(
@@ -90,6 +92,7 @@ async def admit_task(body: Body, folder: Folder, context: AppContext) -> TaskDra
     if completes_metadata(checked, deployed) and await plan_refusal(draft.spec, context):
         # Nobody asked for this plan: a song that is too long for it is made without it.
         draft = replace(draft, spec=draft.spec.model_copy(update={"plan": None}))
+    draft = _with_upstreams_length(draft, context.settings)
     request = with_defaults(checked, deployed).request
     instead = (
         f"{error.detail} {used_instead(error.field, request, draft, deployed, context.settings)}"
@@ -106,6 +109,19 @@ async def admit_task(body: Body, folder: Folder, context: AppContext) -> TaskDra
     # A client may send a source with every request; one that is not used need not be audio.
     files = {k: v for k, v in body.files.items() if draft.wants_source or k != "src_audio"}
     return TaskDraft(draft, checked, replace(body, files=files))
+
+
+def _with_upstreams_length(draft: JobDraft, settings: Settings) -> JobDraft:
+    """With upstream's length, if nothing says how long a new song is and the operator has set no
+    default."""
+    spec = draft.spec
+    decode = spec.decode
+    open_ended = decode.task == "text2music" and decode.duration is None and not decode.codes
+    if spec.plan or not open_ended or "duration" in settings.defaults.model_fields_set:
+        return draft
+    seconds = min(_AUTOMATIC_SECONDS, settings.limits.duration)
+    decode = decode.model_copy(update={"duration": seconds})
+    return replace(draft, spec=spec.model_copy(update={"decode": decode}))
 
 
 def _use_global_caption(lenient: LenientFields) -> None:
