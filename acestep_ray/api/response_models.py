@@ -307,6 +307,11 @@ class DecoderView(BaseModel):
     mock: bool = Field(description="Whether it stands in for a real model.", examples=[True])
     turbo: bool = Field(description="Made for few steps without guidance.", examples=[True])
     recommended_steps: int = Field(description="inference_steps that it is made for.", examples=[8])
+    recommended_shift: float = Field(3.0, description="shift that it is made for.", examples=[3.0])
+    xl: bool = Field(False, description="Whether it is one of the larger models.", examples=[False])
+    lego_sft: bool = Field(
+        False, description="Whether it makes single tracks, by global_caption.", examples=[False]
+    )
     device: str = Field(description="Where it runs.", examples=["cpu"])
     tasks: list[str] = Field(
         description="For task_type.", examples=[["text2music", "cover", "cover-nofsq", "repaint"]]

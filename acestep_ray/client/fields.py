@@ -175,6 +175,8 @@ class GenerateFields(TypedDict, total=False):
     """Strength of DCW for the fast part, 0 to 1, in the mode ``double``."""
     dcw_wavelet: DcwWavelet | None
     """Wavelet of DCW."""
+    global_caption: str | None
+    """What the whole song is like, for models that make single tracks."""
     instruction: str | None
     """The instruction line of the model's prompt, instead of the task's."""
 

@@ -147,6 +147,9 @@ class Decoder(Model):
     mock: bool = False
     turbo: bool = False
     recommended_steps: int = 0
+    recommended_shift: float = 0
+    xl: bool = False
+    lego_sft: bool = False
     device: str = ""
     tasks: list[str] = []
     ignores: list[str] = []

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -49,6 +49,9 @@ class DecodeParameters(BaseModel):
 
     task: Task = Field("text2music", description="What to make.")
     caption: str = Field(description="Style, mood, instruments and voice of the music.")
+    global_caption: str = Field(
+        "", description="What the whole song is like; read by models with lego_sft only."
+    )
     lyrics: str = Field("", description="Text to sing, with section tags; empty: instrumental.")
     vocal_language: str = Field("en", description="Language code of the lyrics, such as en.")
     instruction: str = Field("", description="Instruction line of the prompt; empty: the task's.")
@@ -151,6 +154,12 @@ class DecodeParameters(BaseModel):
         return self.task != "repaint" or self.repaint_mode == "aggressive"
 
     @property
+    def names_window(self) -> bool:
+        """Whether the caption of a model with lego_sft says that the window is shown."""
+        asked = self.chunk_mask_mode == "explicit"
+        return asked or (self.task in WINDOW_TASKS and self.shows_window)
+
+    @property
     def uses_heun(self) -> bool:
         """Whether the model is asked twice in a step."""
         return self.sampler_mode == "heun" and self.infer_method == "ode"
@@ -209,11 +218,28 @@ class DecoderDescription(BaseModel):
     audio_formats: tuple[AudioFormatName, ...] = Field(
         ALWAYS_WRITTEN, description="What its machine can write."
     )
+    xl: bool = Field(False, description="Whether it is one of the larger models (4 to 5 B).")
+    lego_sft: bool = Field(
+        False, description="Whether it makes single tracks, and reads global_caption."
+    )
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        """Also reads what a replica of earlier code pickled, without the later fields."""
+        super().__setstate__(state)
+        for name, info in type(self).model_fields.items():
+            self.__dict__.setdefault(name, info.default)
 
     @property
     def recommended_steps(self) -> int:
-        """Diffusion steps that the publisher recommends for the model: turbo, or base and SFT."""
+        """Diffusion steps that the publisher recommends for the model: turbo, or base and SFT.
+        They are made if a request names no number."""
         return 8 if self.turbo else 50
+
+    @property
+    def recommended_shift(self) -> float:
+        """Shift of the time steps that the model was made for, or upstream's default. It is used if
+        a request names none."""
+        return 1.0 if "shift1" in self.model.lower().split("-") else 3.0
 
 
 @dataclass(frozen=True)

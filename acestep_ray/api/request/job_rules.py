@@ -70,6 +70,9 @@ class _Admission:
         self.unknown_files = unknown_files
         self.request: GenerateRequest = checked.request
         self.sent = checked.sent
+        # As the request says; if it does not, as the model is made.
+        self.steps = len(self.request.timesteps) or self.request.steps
+        self.shift = self.request.shift
         self.settings = settings
         self.deployed = deployed
         self.found = ValidationReport(checked, settings.limits)
@@ -105,6 +108,7 @@ class _Admission:
                 "duration": None if codes else request.duration,
                 "codes": codes,
                 "steps": self.steps,
+                "shift": self.shift,
                 "seeds": self.seeds(takes),
                 "retake_seeds": self.retake_seeds(takes),
                 "model": model,
@@ -151,6 +155,10 @@ class _Admission:
         except NoSuchModel as error:
             self.found.refuse(error.field, str(error), error.legal)
             return ""
+        if "inference_steps" not in self.sent and not request.timesteps:
+            self.steps = decoder.recommended_steps
+        if "shift" not in self.sent:
+            self.shift = decoder.recommended_shift
         if decoder.turbo:
             if self.steps > TURBO_STEPS and not request.timesteps:
                 self.found.warn(
@@ -161,20 +169,16 @@ class _Admission:
             given = [name for name in guidance if name in self.sent]
             if given := given + ["use_adg"] * request.use_adg:
                 self.found.warn(f"Not used by {decoder.model}, a turbo model: {', '.join(given)}.")
-        elif "inference_steps" not in self.sent and not request.timesteps:
-            self.found.warn(
-                f"{decoder.model} is made for {decoder.recommended_steps} steps, and "
-                f"inference_steps was not sent: its default, {request.steps}, is run; "
-                f"send inference_steps: {decoder.recommended_steps}."
+        if request.global_caption.strip() and not decoder.lego_sft:
+            self.found.refuse(
+                "global_caption",
+                f"global_caption is not for {decoder.model}, which was not tuned to make single "
+                "tracks: say it in caption.",
+                "left out: say it in caption",
             )
         check_sound(request, self.sent, decoder, self.found)
         only_one = request.model is None and decoder == self.deployed.decoders[0]
         return "" if only_one else decoder.model
-
-    @property
-    def steps(self) -> int:
-        """How many are made."""
-        return len(self.request.timesteps) or self.request.steps
 
     def takes(self, codes: tuple[tuple[int, ...], ...]) -> int:
         """Number of takes: as requested, else as many as seeds or code sequences, else the

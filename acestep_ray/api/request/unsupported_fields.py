@@ -14,7 +14,6 @@ _NO_ANALYSIS = (
 )
 
 REFUSED: Mapping[str, str] = {
-    "global_caption": "say it in caption",
     "analysis_only": _NO_ANALYSIS,
     "full_analysis_only": _NO_ANALYSIS,
     "extract_codes_only": "songs are made here; the audio codes of one that the LM planned are in "

@@ -33,6 +33,8 @@ def used_instead(
             return "The planner's own model is used."
     values: dict[str, object] = {
         "batch_size": len(spec.decode.seeds),
+        "inference_steps": spec.decode.steps,
+        "shift": spec.decode.shift,
         "model": spec.decode.model or (deployed.decoders[0].model if deployed.decoders else None),
     }
     if spec.plan:

@@ -89,6 +89,8 @@ class DiffusersDecoder:
             turbo=self._info.turbo,
             mock=False,
             device=device_label(self._device),
+            xl=self._info.xl,
+            lego_sft=self._info.lego_sft,
         )
 
     def memory(self) -> DeviceMemory | None:
@@ -142,7 +144,14 @@ class DiffusersDecoder:
     # inference_mode is a state of the thread, so no function that yields may hold it.
     @torch.inference_mode()
     def _prepare(self, request: DecodeRequest, sources: Sources) -> PreparedDecode:
-        return prepare(self._pipeline, request, sources, self._device, self._whole_frames)
+        return prepare(
+            self._pipeline,
+            request,
+            sources,
+            self._device,
+            self._whole_frames,
+            lego_sft=self._info.lego_sft,
+        )
 
     @torch.inference_mode()
     def _denoise(self, job: PreparedDecode, report: Report) -> torch.Tensor:

@@ -42,9 +42,12 @@ def prepare(
     sources: Sources,
     device: torch.device,
     whole_frames: int,
+    *,
+    lego_sft: bool = False,
 ) -> PreparedDecode:
     """Encode a request's texts and audio. Raises DecoderError.
 
+    ``lego_sft``: whether the model reads captions of single tracks.
     Pieces with more than ``whole_frames`` are decoded in tiles, whether or not that was requested.
     """
     warnings: list[str] = []
@@ -59,7 +62,7 @@ def prepare(
             reference = None
             warnings.append("The reference audio is silent, so it is not used.")
     timbre = encode_timbre(pipeline, reference)
-    prompt = Prompt.of(request, task_instruction(request), canvas.seconds)
+    prompt = Prompt.of(request, task_instruction(request), canvas.seconds, lego_sft=lego_sft)
     warnings += prompt.cuts(pipeline)
     first = Condition(encode_conditions(pipeline, prompt, timbre), canvas.context)
     then = None

@@ -88,6 +88,7 @@ BAD: dict[str, list[Any]] = {
     "reference_take": numbers(0, 9, -1, 1.5),
     "task_type": [*NOT_CHOICES, "text-to-music"],
     "instruction": [*NOT_TEXT, "x" * 4001],
+    "global_caption": [*NOT_TEXT, "x" * 4001],
     "repainting_start": [*NOT_NUMBERS, *NOT_FINITE[:4]],
     "repainting_end": [*NOT_NUMBERS, *NOT_FINITE[:4]],
     "audio_cover_strength": numbers(-0.1, 1.1),
@@ -173,6 +174,7 @@ GOOD: dict[str, list[tuple[Any, Any]]] = {
     "task_type": [("Cover", "cover"), ("cover-nofsq", "cover-nofsq"), ("lego", "lego"),
                   ("", "text2music")],
     "instruction": [("Do it:", "Do it:"), ("", "")],
+    "global_caption": [("", "")],  # a text needs a model that reads it
     "repainting_start": [(-5, -5.0), ("1.5", 1.5)],
     "repainting_end": [(-1, None), (90, 90.0), ("-1", None)],
     "repaint_mode": [("Conservative", "conservative"), ("aggressive", "aggressive")],
@@ -240,6 +242,7 @@ async def test_bad_values_in_forms(api: ApiHarness, field: str) -> None:
         "lyrics",
         "sample_query",
         "instruction",
+        "global_caption",
         "lm_negative_prompt",
         "time_signature",
     ):
@@ -344,6 +347,7 @@ async def test_the_documented_defaults(api: ApiHarness) -> None:
     assert spec.decode.model_dump(exclude={"seeds"}) == {
         "task": "text2music",
         "caption": "",
+        "global_caption": "",
         "lyrics": "",
         "vocal_language": "en",
         "instruction": "",

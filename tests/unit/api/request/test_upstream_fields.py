@@ -107,7 +107,6 @@ SERVED: list[tuple[str, Any, str | Callable[[JobSpec], object], Any]] = [
     ("lm_model_path", "acestep-5Hz-lm-4B", lm("model"), "acestep-5Hz-lm-4B"),
 ]
 ASKING: dict[str, list[Any]] = {
-    "global_caption": ["A rock song."],
     "analysis_only": [True, "true", 1, "1", "perhaps"],
     "full_analysis_only": ["on"],
     "extract_codes_only": [True],
