@@ -177,6 +177,10 @@ class GenerateFields(TypedDict, total=False):
     """Wavelet of DCW."""
     global_caption: str | None
     """What the whole song is like, for models that make single tracks."""
+    lrc: bool | None
+    """Find when each line of the lyrics is sung."""
+    scores: bool | None
+    """Measure how clearly the lyrics are sung."""
     instruction: str | None
     """The instruction line of the model's prompt, instead of the task's."""
 

@@ -142,6 +142,8 @@ class DecodeParameters(BaseModel):
     reference: SourceAudio | None = Field(
         None, description="Audio to imitate. None: there is none."
     )
+    lrc: bool = Field(False, description="Whether to find when each line of a take is sung.")
+    scores: bool = Field(False, description="Whether to measure how clearly the lyrics are sung.")
     audio_format: AudioFormatName = Field("mp3", description="File type of the takes.")
     model: str = Field("", description="Decoder model that the job needs; empty: any.")
 
@@ -194,6 +196,20 @@ class Sources:
     reference_rate: int = 0
 
 
+class TakeScores(BaseModel):
+    """How clearly the lyrics of a take are sung one after another, 0 to 1 each."""
+
+    model_config = ConfigDict(frozen=True)
+
+    dit_score: float = Field(ge=0, le=1, description="In the finished take.", examples=[0.61])
+    lm_score: float = Field(
+        ge=0,
+        le=1,
+        description="In noise: what the audio codes and texts alone make the model do.",
+        examples=[0.48],
+    )
+
+
 @dataclass(frozen=True)
 class RenderedTake:
     """One take as an engine yields it: [samples, 2] float32 at 48 kHz, at its final level."""
@@ -202,6 +218,9 @@ class RenderedTake:
     seed: int
     samples: Samples
     warnings: tuple[str, ...] = ()
+    lrc: str | None = None
+    """When each line of the lyrics begins, in the LRC format."""
+    scores: TakeScores | None = None
 
 
 class DecoderDescription(BaseModel):
@@ -222,6 +241,9 @@ class DecoderDescription(BaseModel):
     lego_sft: bool = Field(
         False, description="Whether it makes single tracks, and reads global_caption."
     )
+
+    lrc: bool = Field(False, description="Whether it knows when lines of the lyrics are sung.")
+    scores: bool = Field(False, description="Whether it knows how clearly lyrics are sung.")
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
         """Also reads what a replica of earlier code pickled, without the later fields."""

@@ -45,6 +45,21 @@ class SoundFields(BaseModel):
         examples=[0.1],
         json_schema_extra=legal("a number from 0 to 1"),
     )
+    lrc: Annotated[bool, FLAG] = Field(
+        False,
+        description="Find when each line of the lyrics is sung: lrc of the result. Needs a decoder "
+        "that knows it (lrc in GET /v1/models). Aliases: get_lrc, auto_lrc.",
+        examples=[False],
+        json_schema_extra=FLAG_WORDS,
+    )
+    scores: Annotated[bool, FLAG] = Field(
+        False,
+        description="Measure how clearly the lyrics are sung one after another: scores of the "
+        "result. Needs a decoder that knows it (scores in GET /v1/models). Aliases: get_scores, "
+        "auto_score.",
+        examples=[False],
+        json_schema_extra=FLAG_WORDS,
+    )
     infer_method: Annotated[InferMethod, choice(*get_args(InferMethod))] = Field(
         "ode",
         description="How the steps are made: along the model's velocity (ode), or each to the "

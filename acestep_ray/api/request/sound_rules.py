@@ -21,6 +21,14 @@ def check_sound(
     """Warn of values that are not used by a decoder, and refuse those that it cannot use."""
     _check_steps(request, sent, decoder, found)
     _check_dcw(request, sent, decoder, found)
+    for name in ("lrc", "scores"):
+        if getattr(request, name) and not getattr(decoder, name):
+            found.refuse(
+                name,
+                f"{name} needs a decoder that knows which parts of its model follow the lyrics "
+                f"({name} in GET /v1/models), and {decoder.model} does not.",
+                f"false for {decoder.model}",
+            )
     strength = request.task == "repaint" and "repaint_strength" in sent
     if strength and request.repaint_mode != "balanced":
         found.warn("repaint_strength is not used: it is for repaint_mode balanced.")

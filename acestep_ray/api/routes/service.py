@@ -117,6 +117,8 @@ async def models(context: ContextDep) -> ModelsView:
                 recommended_shift=decoder.recommended_shift,
                 xl=decoder.xl,
                 lego_sft=decoder.lego_sft,
+                lrc=decoder.lrc,
+                scores=decoder.scores,
                 device=decoder.device,
                 tasks=list(decoder.tasks),
                 ignores=_ignores(decoder),

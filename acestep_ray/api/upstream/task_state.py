@@ -116,6 +116,8 @@ def take_items(snapshot: Snapshot, view: JobView, deployed: Deployed) -> list[di
             **_item(SUCCEEDED, int(record.created_at)),
             "file": audio_url(record.job_id, take),
             **shared,
+            **({"lrc": take.lrc} if song.lrc else {}),
+            **({"scores": take.scores and dict(take.scores)} if song.scores else {}),
         }
         for take in sorted(result.takes, key=lambda take: take.index)
     ]

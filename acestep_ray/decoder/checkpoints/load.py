@@ -1,5 +1,6 @@
 """Loads a checkpoint of either layout as diffusers' pipeline, straight to the device."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from diffusers import AceStepPipeline
 
 from acestep_ray.decoder.checkpoints.diffusers_format import diffusers_parts
 from acestep_ray.decoder.checkpoints.layout import CheckpointLayout, LayoutKind, find
+from acestep_ray.decoder.checkpoints.lyric_heads import lyric_heads
 from acestep_ray.decoder.checkpoints.modules import build, compute_buffers, scheduler, tokenizer
 from acestep_ray.decoder.checkpoints.parts import AUDIO_TOKENIZER, Parts
 from acestep_ray.decoder.checkpoints.upstream import upstream_parts
@@ -35,6 +37,8 @@ class ModelInfo:
     """Whether its transformer is wider than the encoders in front of it."""
     lego_sft: bool = False
     """Whether it was tuned to make single tracks, from captions of a form of their own."""
+    lyric_heads: Mapping[int, tuple[int, ...]] | None = None
+    """By layer, the heads of the cross-attention that follow the singing; None: not known."""
 
 
 @dataclass(frozen=True)
@@ -121,4 +125,5 @@ def _info(layout: CheckpointLayout, pipeline: Any, parts: Parts) -> ModelInfo:
         layout=layout.kind,
         xl=config.encoder_hidden_size not in (None, config.hidden_size),
         lego_sft=lego_sft,
+        lyric_heads=lyric_heads(config, parts.traits),
     )

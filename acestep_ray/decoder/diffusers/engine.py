@@ -23,6 +23,7 @@ from acestep_ray.decoder.diffusers.device import (
 from acestep_ray.decoder.diffusers.job import PreparedDecode, prepare
 from acestep_ray.decoder.diffusers.loop import denoise
 from acestep_ray.decoder.diffusers.noise import Noise, mixed
+from acestep_ray.decoder.diffusers.sung_text import SungText, sung_text
 from acestep_ray.decoder.protocol import (
     DecoderDescription,
     DecodeRequest,
@@ -91,6 +92,8 @@ class DiffusersDecoder:
             device=device_label(self._device),
             xl=self._info.xl,
             lego_sft=self._info.lego_sft,
+            lrc=self._info.lyric_heads is not None,
+            scores=self._info.lyric_heads is not None,
         )
 
     def memory(self) -> DeviceMemory | None:
@@ -137,8 +140,9 @@ class DiffusersDecoder:
         for index, seed in enumerate(request.seeds):
             take = latents[index : index + 1]
             samples = self._decode(job, take, partial(report, "vae", index, takes))
+            sung = self._sung_text(job, take, index)
             report("vae", index + 1, takes)
-            yield RenderedTake(index, seed, samples, job.warnings)
+            yield RenderedTake(index, seed, samples, job.warnings, sung.lrc, sung.scores)
             del samples  # or it would stay in memory during the next one
 
     # inference_mode is a state of the thread, so no function that yields may hold it.
@@ -155,7 +159,7 @@ class DiffusersDecoder:
 
     @torch.inference_mode()
     def _denoise(self, job: PreparedDecode, report: Report) -> torch.Tensor:
-        """Latents [takes, frames, channels], without the frames that were added for the model."""
+        """Latents [takes, frames, channels], with the frames that were added for the model."""
         request = job.request
         sampling, canvas = job.sampling, job.canvas
         noise = self._noise(job, request.seeds)
@@ -179,10 +183,16 @@ class DiffusersDecoder:
             kept=canvas.repainted.kept if canvas.repainted else None,
             after_step=after_step,
             new_noise=noise.draw,
-        )[:, : canvas.frames]
+        )
         if (request.latent_rescale, request.latent_shift) != (1, 0):
             latents = latents * request.latent_rescale + request.latent_shift
         return latents
+
+    def _sung_text(self, job: PreparedDecode, take: torch.Tensor, index: int) -> SungText:
+        heads = self._info.lyric_heads
+        if heads is None:
+            return SungText()
+        return sung_text(self._pipeline, job, take, index, heads)
 
     def _noise(self, job: PreparedDecode, seeds: tuple[int, ...]) -> Noise:
         frames, channels = job.canvas.context.shape[1:]
@@ -200,6 +210,7 @@ class DiffusersDecoder:
         """
         repainted = job.canvas.repainted
         window = repainted and repainted.window
+        latents = latents[:, : job.canvas.frames]
         first, last = (window.first, window.last) if window else (0, job.canvas.frames)
         samples = decode(self._pipeline.vae, latents, first, last, tiled=job.tiled, tick=tick)
         try:

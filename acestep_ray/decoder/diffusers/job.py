@@ -13,7 +13,10 @@ from acestep_ray.decoder.diffusers.prompt import Prompt, task_instruction, text2
 from acestep_ray.decoder.diffusers.tasks import Canvas, canvas_for, silent_context
 from acestep_ray.decoder.diffusers.velocity import Condition
 from acestep_ray.decoder.protocol import DecodeRequest, Sources
+from acestep_ray.planner.duration import is_sung
 from acestep_ray.timebase import FRAMES_PER_SECOND
+
+NO_LYRICS = "The song has no lyrics, so lrc and scores are not made."
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,8 @@ class PreparedDecode:
     """A request with its tensors on the device."""
 
     request: DecodeRequest
+    prompt: Prompt
+    """Of the first condition."""
     canvas: Canvas
     sampling: Sampling
     first: Condition
@@ -70,12 +75,16 @@ def prepare(
     sampling = Sampling.of(pipeline, request, has_source=canvas.begin is not None)
     switch = int(sampling.steps * request.cover_strength)
     if canvas.cover and switch < sampling.steps:
-        prompt = Prompt.of(request, text2music_instruction(), canvas.seconds)
+        later = Prompt.of(request, text2music_instruction(), canvas.seconds)
         then = Condition(
-            encode_conditions(pipeline, prompt, timbre), silent_context(pipeline, canvas.frames)
+            encode_conditions(pipeline, later, timbre), silent_context(pipeline, canvas.frames)
         )
+    if (request.lrc or request.scores) and not is_sung(request.lyrics):
+        warnings.append(NO_LYRICS)
     if not request.use_tiled_decode and canvas.frames > whole_frames:
         longest = whole_frames / FRAMES_PER_SECOND
         warnings.append(f"Pieces longer than {longest:g} s are always decoded in tiles.")
     tiled = canvas.frames > TILE and (request.use_tiled_decode or canvas.frames > whole_frames)
-    return PreparedDecode(request, canvas, sampling, first, then, switch, tiled, tuple(warnings))
+    return PreparedDecode(
+        request, prompt, canvas, sampling, first, then, switch, tiled, tuple(warnings)
+    )

@@ -30,9 +30,12 @@ def velocity(
     time: float,
     condition: Numbers,
     context: Numbers,
+    *,
+    seen: list[Numbers] | None = None,
 ) -> Numbers:
     """Of latents [frames, 64] at a time, with a condition [tokens, encoder width] and context
-    latents [frames, 128]."""
+    latents [frames, 128]. ``seen`` gets the attention of each layer to the condition, [heads,
+    pairs of frames, tokens]."""
     w = {k.removeprefix("decoder."): v for k, v in weights.items() if k.startswith("decoder.")}
     frames = len(latents)
     x = np.concatenate([context, latents], axis=-1)
@@ -55,7 +58,8 @@ def velocity(
             for k, v in w.items()
             if k.startswith(f"layers.{layer}.")
         }
-        x = _layer(own, config, x, six, condition, window=kind == "sliding_attention")
+        window = kind == "sliding_attention"
+        x = _layer(own, config, x, six, condition, window=window, seen=seen)
     shift, scale = w["scale_shift_table"][0] + embedded
     x = rms(x, w["norm_out.weight"]) * (1 + scale) + shift
     out = np.einsum("th,hcp->tpc", x, w["proj_out.1.weight"]) + w["proj_out.1.bias"]
@@ -70,12 +74,13 @@ def _layer(
     condition: Numbers,
     *,
     window: bool,
+    seen: list[Numbers] | None,
 ) -> Numbers:
     shift, scale, gate, mlp_shift, mlp_scale, mlp_gate = w["scale_shift_table"][0] + six
     inner = rms(x, w["self_attn_norm.weight"]) * (1 + scale) + shift
     x = x + gate * _attention(w, config, "self_attn", inner, inner, window=window)
     inner = rms(x, w["cross_attn_norm.weight"])
-    x = x + _attention(w, config, "cross_attn", inner, condition, window=False)
+    x = x + _attention(w, config, "cross_attn", inner, condition, window=False, seen=seen)
     inner = rms(x, w["mlp_norm.weight"]) * (1 + mlp_scale) + mlp_shift
     up = silu(inner @ w["mlp.gate_proj.weight"].T) * (inner @ w["mlp.up_proj.weight"].T)
     return x + mlp_gate * (up @ w["mlp.down_proj.weight"].T)
@@ -89,6 +94,7 @@ def _attention(
     other: Numbers,
     *,
     window: bool,
+    seen: list[Numbers] | None = None,
 ) -> Numbers:
     heads, width = config["num_attention_heads"], config["head_dim"]
     shared = heads // config["num_key_value_heads"]
@@ -107,6 +113,8 @@ def _attention(
         scores[:, far] = -np.inf
     shares = np.exp(scores - scores.max(axis=-1, keepdims=True))
     shares /= shares.sum(axis=-1, keepdims=True)
+    if seen is not None:
+        seen.append(shares)
     out = np.einsum("hqk,khd->qhd", shares, v).reshape(len(x), heads * width)
     return out @ w[f"{name}.o_proj.weight"].T
 

@@ -63,6 +63,8 @@ BAD: dict[str, list[Any]] = {
     "lm_repetition_penalty": numbers(0, -1, 2.1),
     "retake_seed": [v for v in numbers() if v != [1]] + [-2, 2**32, 1.5, "1,,2", [1, -2], [1] * 9],
     "retake_variance": numbers(-0.1, 1.1),
+    "lrc": NOT_FLAGS,
+    "scores": NOT_FLAGS,
     "infer_method": [*NOT_CHOICES, "euler"],
     "sampler_mode": [*NOT_CHOICES, "ode"],
     "timesteps": [
@@ -175,6 +177,8 @@ GOOD: dict[str, list[tuple[Any, Any]]] = {
                   ("", "text2music")],
     "instruction": [("Do it:", "Do it:"), ("", "")],
     "global_caption": [("", "")],  # a text needs a model that reads it
+    "lrc": [(False, False), ("", False)],  # and this one that knows its heads
+    "scores": [("no", False)],
     "repainting_start": [(-5, -5.0), ("1.5", 1.5)],
     "repainting_end": [(-1, None), (90, 90.0), ("-1", None)],
     "repaint_mode": [("Conservative", "conservative"), ("aggressive", "aggressive")],
@@ -348,6 +352,8 @@ async def test_the_documented_defaults(api: ApiHarness) -> None:
         "task": "text2music",
         "caption": "",
         "global_caption": "",
+        "lrc": False,
+        "scores": False,
         "lyrics": "",
         "vocal_language": "en",
         "instruction": "",

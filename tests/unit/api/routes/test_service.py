@@ -83,6 +83,8 @@ async def test_models(api: ApiHarness) -> None:
         "recommended_shift": 3.0,
         "xl": False,
         "lego_sft": False,
+        "lrc": False,
+        "scores": False,
         "device": "cpu",
         "tasks": ["text2music", "cover", "repaint"],
         "ignores": ["guidance_scale", "cfg_interval_start", "cfg_interval_end", "use_adg"],

@@ -157,7 +157,8 @@ NOT_DONE: list[tuple[dict[str, Any], str]] = [
     ({"format": "mp3"}, "format"),
     ({"global_caption": "A rock song."}, "global_caption"),
     ({"seed": 5}, "use_random_seed"),
-    ({"get_lrc": True}, "get_lrc"),
+    ({"get_lrc": True}, "lrc"),
+    ({"auto_score": True}, "scores"),
 ]
 # Values that request what is done anyway: no warning.
 SILENT: list[dict[str, Any]] = [
