@@ -177,6 +177,18 @@ class GenerateFields(TypedDict, total=False):
     """Wavelet of DCW."""
     global_caption: str | None
     """What the whole song is like, for models that make single tracks."""
+    flow_edit_morph: bool | None
+    """Move the source from the text that describes it to caption and lyrics."""
+    flow_edit_source_caption: str | None
+    """What the source is like."""
+    flow_edit_source_lyrics: str | None
+    """What is sung in the source."""
+    flow_edit_n_min: float | None
+    """Share of the steps that are left out at the beginning, 0 to 1."""
+    flow_edit_n_max: float | None
+    """Share of the steps after which the new text goes on alone, 0 to 1."""
+    flow_edit_n_avg: int | None
+    """Noises that are compared in each step, 1 to 8."""
     lrc: bool | None
     """Find when each line of the lyrics is sung."""
     scores: bool | None

@@ -133,6 +133,16 @@ class DecodeParameters(BaseModel):
     retake_variance: float = Field(
         0.0, description="How much of that noise: 0 none, 1 nothing else."
     )
+    flow_edit_morph: bool = Field(
+        False, description="Whether a source is moved from one text to another."
+    )
+    flow_edit_source_caption: str = Field("", description="Caption of the source as it is.")
+    flow_edit_source_lyrics: str = Field("", description="Lyrics of the source as it is.")
+    flow_edit_n_min: float = Field(0.0, description="Share of the steps that are left out, 0 to 1.")
+    flow_edit_n_max: float = Field(
+        1.0, description="Share of the steps after which the new text goes on alone."
+    )
+    flow_edit_n_avg: int = Field(1, description="Noises that are compared in a step, 1 to 8.")
     track_name: str = Field("", description="Track to add (lego) or to take out (extract).")
     track_classes: tuple[str, ...] = Field((), description="Tracks to add (complete).")
     use_tiled_decode: bool = Field(
@@ -154,6 +164,11 @@ class DecodeParameters(BaseModel):
         if self.chunk_mask_mode is not None:
             return self.chunk_mask_mode == "explicit"
         return self.task != "repaint" or self.repaint_mode == "aggressive"
+
+    @property
+    def edits_flow(self) -> bool:
+        """Whether the takes are made by flow-edit."""
+        return self.flow_edit_morph and self.task in MORPH_TASKS
 
     @property
     def names_window(self) -> bool:
@@ -327,3 +342,7 @@ COVER_TASKS = frozenset({"cover", "cover-nofsq"})
 
 
 WINDOW_TASKS = frozenset({"repaint", "lego"})
+
+
+MORPH_TASKS = COVER_TASKS | {"text2music"}
+"""Tasks that flow-edit is for; with it text2music has a source, too."""

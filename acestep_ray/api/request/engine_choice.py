@@ -120,7 +120,7 @@ def plan_with(
     it only has to write the song's text, the plan has metadata and no codes. Raises Problem 503 if
     it is needed and no planner is ready yet.
     """
-    new_song = request.task == "text2music"
+    new_song = request.new_song
     if request.infer_type == "llm_dit" and new_song and not (has_codes or request.use_5hz_lm):
         found.refuse(
             "infer_type",
@@ -210,7 +210,9 @@ def _warn_unused(
     request: GenerateRequest, sent: frozenset[str], has_codes: bool, found: ValidationReport
 ) -> None:
     if request.use_5hz_lm:
-        why = "audio codes came" if has_codes else f"it plans nothing for {request.task}"
+        edits = request.flow_edit_morph and request.task == "text2music"
+        work = "flow_edit_morph" if edits else request.task
+        why = "audio codes came" if has_codes else f"it plans nothing for {work}"
         found.warn(f"The LM is skipped (use_5hz_lm): {why}.")
         return
     _warn_not_used({name for name in sent if name.startswith(("lm_", "use_cot_"))}, found)

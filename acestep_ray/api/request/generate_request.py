@@ -276,6 +276,11 @@ class GenerateRequest(SoundFields, SongFields):
     )
 
     @property
+    def new_song(self) -> bool:
+        """Whether the song is made without a source, so that the LM can plan it."""
+        return self.task == "text2music" and not self.flow_edit_morph
+
+    @property
     def cfg_interval(self) -> tuple[float, float]:
         """Both ends of the interval, as the decoder needs them."""
         return (self.cfg_interval_start, self.cfg_interval_end)

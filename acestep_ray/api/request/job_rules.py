@@ -17,6 +17,7 @@ from acestep_ray.api.request.validation import (
 from acestep_ray.decoder.instruction import own_instruction
 from acestep_ray.decoder.protocol import (
     COVER_TASKS,
+    MORPH_TASKS,
     SOURCE_TASKS,
     WINDOW_TASKS,
     DecodeParameters,
@@ -107,6 +108,7 @@ class _Admission:
                 "caption": self.caption(plan),
                 "duration": None if codes else request.duration,
                 "codes": codes,
+                "flow_edit_morph": self.edits_flow,
                 "steps": self.steps,
                 "shift": self.shift,
                 "seeds": self.seeds(takes),
@@ -118,6 +120,11 @@ class _Admission:
         warnings = tuple(dict.fromkeys(self.found.warnings))
         spec = JobSpec(decode=decode, plan=plan, warnings=warnings)
         return JobDraft(spec, wants_source, self.has_reference, webhook), self.found
+
+    @property
+    def edits_flow(self) -> bool:
+        """Whether a source is moved to another text."""
+        return self.request.flow_edit_morph and self.request.task in MORPH_TASKS
 
     def caption(self, plan: PlanParameters | None) -> str:
         """The caption of the request. A song that is to be written from a description has none: the
@@ -138,6 +145,9 @@ class _Admission:
         """The codes that are used: they replace a plan, so only if a plan would be used."""
         request = self.request
         if not request.codes:
+            return ()
+        if self.edits_flow:
+            self.found.warn("audio_code_string is not used with flow_edit_morph.")
             return ()
         if request.infer_type == "dit":
             self.found.warn("audio_code_string is not used with infer_type dit.")
@@ -226,7 +236,7 @@ class _Admission:
     def source(self, codes: tuple[tuple[int, ...], ...]) -> bool:
         """Whether the source audio must be read."""
         task = self.request.task
-        if task not in SOURCE_TASKS:
+        if task not in SOURCE_TASKS and not self.edits_flow:
             if self.has_source:
                 self.found.warn(f"The source audio is not used for {task}.")
             return False
@@ -236,10 +246,12 @@ class _Admission:
             return False
         named = {"src_audio", "src_job_id", "src_take"} & self.found.errors.keys()
         if not self.has_source and not named:
-            codes_too = ", or audio_code_string" if task in COVER_TASKS else ""
+            with_codes = task in COVER_TASKS and not self.edits_flow
+            codes_too = ", or audio_code_string" if with_codes else ""
+            asked = "flow_edit_morph" if self.edits_flow else f"task_type {task}"
             self.found.refuse(
                 "src_audio_path",
-                f"task_type {task} needs source audio: the file src_audio of a multipart form, "
+                f"{asked} needs source audio: the file src_audio of a multipart form, "
                 f"src_job_id, or src_audio_path{codes_too}.{self.misnamed()}",
             )
         return self.has_source
@@ -269,7 +281,7 @@ class _Admission:
                 self.found.warn(
                     f"audio_duration is not used: the audio codes make {len(codes[0]) / 5:g} s."
                 )
-            if request.task in SOURCE_TASKS and not codes:
+            if (request.task in SOURCE_TASKS or self.edits_flow) and not codes:
                 self.found.warn("audio_duration is not used: the source decides the length.")
         end = request.repaint_end
         if request.task in WINDOW_TASKS and end is not None:

@@ -6,10 +6,10 @@ written. Their names, meanings and defaults are those of upstream's generation p
 
 from typing import Annotated, get_args
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, MaxLen
 from pydantic import BaseModel, BeforeValidator, Field
 
-from acestep_ray.api.request.coercion import FLAG, REAL, choice
+from acestep_ray.api.request.coercion import FLAG, REAL, TEXT, WHOLE, choice
 from acestep_ray.api.request.field_schema import FLAG_WORDS, any_of, legal
 from acestep_ray.api.request.field_values import MAX_SEED, read_seed, read_timesteps
 from acestep_ray.decoder.protocol import DcwMode, DcwWavelet, InferMethod, SamplerMode
@@ -44,6 +44,46 @@ class SoundFields(BaseModel):
         "little, 1 everything.",
         examples=[0.1],
         json_schema_extra=legal("a number from 0 to 1"),
+    )
+    flow_edit_morph: Annotated[bool, FLAG] = Field(
+        False,
+        description="Move the source audio from the text that describes it to caption and lyrics, "
+        "and keep what both have in common. For text2music, cover and cover-nofsq.",
+        examples=[False],
+        json_schema_extra=FLAG_WORDS,
+    )
+    flow_edit_source_caption: Annotated[str, MaxLen(4000), TEXT] = Field(
+        "",
+        description="With flow_edit_morph: what the source is like.",
+        examples=["acoustic folk song"],
+        json_schema_extra=legal("text of up to 4,000 characters"),
+    )
+    flow_edit_source_lyrics: Annotated[str, MaxLen(20_000), TEXT] = Field(
+        "",
+        description="With flow_edit_morph: what is sung in the source.",
+        examples=["[verse]\nHello world"],
+        json_schema_extra=legal("text of up to 20,000 characters"),
+    )
+    flow_edit_n_min: Annotated[float, Ge(0), Le(1), REAL] = Field(
+        0.0,
+        description="With flow_edit_morph: share of the steps that are left out at the beginning. "
+        "The higher it is, the more of the source stays.",
+        examples=[0.0],
+        json_schema_extra=legal("a number from 0 to 1, at most flow_edit_n_max"),
+    )
+    flow_edit_n_max: Annotated[float, Ge(0), Le(1), REAL] = Field(
+        1.0,
+        description="With flow_edit_morph: share of the steps after which the song is made on by "
+        "caption and lyrics alone, without the source.",
+        examples=[1.0],
+        json_schema_extra=legal("a number from 0 to 1, at least flow_edit_n_min"),
+    )
+    flow_edit_n_avg: Annotated[int, Ge(1), Le(8), WHOLE] = Field(
+        1,
+        description="With flow_edit_morph: how many noises are compared in each step. A step takes "
+        "as many times as long.",
+        examples=[1],
+        json_schema_extra=legal("a whole number from 1 to 8"),
     )
     lrc: Annotated[bool, FLAG] = Field(
         False,

@@ -96,7 +96,7 @@ def _lm_is_loaded(checked: ValidatedRequest, deployed: Deployed) -> bool:
 
 
 def _new_song(request: GenerateRequest) -> bool:
-    return request.task == "text2music" and not request.codes
+    return request.new_song and not request.codes
 
 
 def _all_metadata(request: GenerateRequest) -> bool:

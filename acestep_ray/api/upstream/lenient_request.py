@@ -125,7 +125,8 @@ def _with_upstreams_length(draft: JobDraft, settings: Settings) -> JobDraft:
     default."""
     spec = draft.spec
     decode = spec.decode
-    open_ended = decode.task == "text2music" and decode.duration is None and not decode.codes
+    open_ended = decode.task == "text2music" and not (decode.codes or decode.edits_flow)
+    open_ended = open_ended and decode.duration is None
     if spec.plan or not open_ended or "duration" in settings.defaults.model_fields_set:
         return draft
     seconds = min(_AUTOMATIC_SECONDS, settings.limits.duration)

@@ -31,6 +31,8 @@ class PreparedDecode:
     first: Condition
     then: Condition | None
     """The condition after ``switch`` steps; None: no change."""
+    original: Condition | None
+    """What describes the source, for flow-edit; None: no such edit."""
     switch: int
     tiled: bool
     """Whether the takes are decoded in tiles."""
@@ -57,7 +59,8 @@ def prepare(
     """
     warnings: list[str] = []
     source = None
-    if sources.source is not None and request.task != "text2music" and not request.codes:
+    used = request.task != "text2music" or request.edits_flow
+    if sources.source is not None and used and not request.codes:
         source = to_48k_stereo(sources.source, sources.source_rate, device)
     canvas = canvas_for(pipeline, request, source)
     reference = None
@@ -70,11 +73,21 @@ def prepare(
     prompt = Prompt.of(request, task_instruction(request), canvas.seconds, lego_sft=lego_sft)
     warnings += prompt.cuts(pipeline)
     first = Condition(encode_conditions(pipeline, prompt, timbre), canvas.context)
-    then = None
+    then = original = None
     # A cover follows its source for this share of the steps, and then only the text.
-    sampling = Sampling.of(pipeline, request, has_source=canvas.begin is not None)
+    edits = request.edits_flow
+    begins = canvas.begin is not None and not edits
+    sampling = Sampling.of(pipeline, request, has_source=begins)
     switch = int(sampling.steps * request.cover_strength)
-    if canvas.cover and switch < sampling.steps:
+    if edits:
+        own = {
+            "caption": request.flow_edit_source_caption,
+            "lyrics": request.flow_edit_source_lyrics,
+        }
+        described = request.model_copy(update=own)
+        text = Prompt.of(described, task_instruction(request), canvas.seconds, lego_sft=lego_sft)
+        original = Condition(encode_conditions(pipeline, text, timbre), canvas.context)
+    elif canvas.cover and switch < sampling.steps:
         later = Prompt.of(request, text2music_instruction(), canvas.seconds)
         then = Condition(
             encode_conditions(pipeline, later, timbre), silent_context(pipeline, canvas.frames)
@@ -86,5 +99,5 @@ def prepare(
         warnings.append(f"Pieces longer than {longest:g} s are always decoded in tiles.")
     tiled = canvas.frames > TILE and (request.use_tiled_decode or canvas.frames > whole_frames)
     return PreparedDecode(
-        request, prompt, canvas, sampling, first, then, switch, tiled, tuple(warnings)
+        request, prompt, canvas, sampling, first, then, original, switch, tiled, tuple(warnings)
     )

@@ -108,7 +108,8 @@ class _Job:
         if request.task not in TASKS:
             raise DecoderError(f"This model does not do {request.task}.")
         source = None
-        if request.task == "repaint" or (request.task in COVER_TASKS and not request.codes):
+        follows = (request.task in COVER_TASKS and not request.codes) or request.edits_flow
+        if request.task == "repaint" or follows:
             if sources.source is None:
                 raise DecoderError(f"The task {request.task} needs source audio.")
             source = resample(sources.source[:, :2], sources.source_rate, SAMPLE_RATE)

@@ -55,6 +55,11 @@ def _sound(request: DecodeRequest, *, turbo: bool) -> str:
         balanced = request.repaint_mode == "balanced"
         strength = f" {request.repaint_strength:g}" if balanced else ""
         parts.append(f"Repaint: {request.repaint_mode}{strength}")
+    if request.edits_flow:
+        parts.append(
+            f"Flow-edit: {request.flow_edit_n_min:g} to {request.flow_edit_n_max:g}, "
+            f"{request.flow_edit_n_avg} noises"
+        )
     if request.cover_noise_strength:
         parts.append(f"Cover noise: {request.cover_noise_strength:g}")
     if request.retake_variance:
