@@ -62,7 +62,7 @@ def velocity(
         x = _layer(own, config, x, six, condition, window=window, seen=seen)
     shift, scale = w["scale_shift_table"][0] + embedded
     x = rms(x, w["norm_out.weight"]) * (1 + scale) + shift
-    out = np.einsum("th,hcp->tpc", x, w["proj_out.1.weight"]) + w["proj_out.1.bias"]
+    out: Numbers = np.einsum("th,hcp->tpc", x, w["proj_out.1.weight"]) + w["proj_out.1.bias"]
     return out.reshape(-1, 64)[:frames]
 
 
@@ -83,7 +83,8 @@ def _layer(
     x = x + _attention(w, config, "cross_attn", inner, condition, window=False, seen=seen)
     inner = rms(x, w["mlp_norm.weight"]) * (1 + mlp_scale) + mlp_shift
     up = silu(inner @ w["mlp.gate_proj.weight"].T) * (inner @ w["mlp.up_proj.weight"].T)
-    return x + mlp_gate * (up @ w["mlp.down_proj.weight"].T)
+    out: Numbers = x + mlp_gate * (up @ w["mlp.down_proj.weight"].T)
+    return out
 
 
 def _attention(
@@ -115,8 +116,9 @@ def _attention(
     shares /= shares.sum(axis=-1, keepdims=True)
     if seen is not None:
         seen.append(shares)
-    out = np.einsum("hqk,khd->qhd", shares, v).reshape(len(x), heads * width)
-    return out @ w[f"{name}.o_proj.weight"].T
+    read = np.einsum("hqk,khd->qhd", shares, v).reshape(len(x), heads * width)
+    out: Numbers = read @ w[f"{name}.o_proj.weight"].T
+    return out
 
 
 def turned(x: Numbers, theta: float) -> Numbers:
@@ -129,11 +131,13 @@ def turned(x: Numbers, theta: float) -> Numbers:
 
 
 def rms(x: Numbers, weight: Numbers) -> Numbers:
-    return x / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + 1e-6) * weight
+    out: Numbers = x / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + 1e-6) * weight
+    return out
 
 
 def silu(x: Numbers) -> Numbers:
-    return x / (1 + np.exp(-x))
+    out: Numbers = x / (1 + np.exp(-x))
+    return out
 
 
 def linear(w: Mapping[str, Numbers], name: str, x: Numbers) -> Numbers:

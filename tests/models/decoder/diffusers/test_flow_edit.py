@@ -101,7 +101,7 @@ def edited(
         z = z + (after - t) * (towards.velocity(targets, t) - away.velocity(sources, t))
     if last < steps:
         t = times[last]
-        x = z + ((1 - t) * src + t * next(drawn)) - src
+        x: Numbers = z + ((1 - t) * src + t * next(drawn)) - src
         for i in range(last, steps):
             x = x + (times[i + 1] - times[i]) * towards.velocity([x], times[i])
         return x
