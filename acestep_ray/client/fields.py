@@ -23,6 +23,7 @@ ChunkMaskMode = Literal["auto", "explicit"]
 SamplerMode = Literal["euler", "heun"]
 DcwMode = Literal["low", "high", "double", "pix"]
 DcwWavelet = Literal["haar", "db1"]
+GuidanceVariant = Literal["apg_classic", "cfg", "adg", "adg_w_norm", "adg_wo_clip"]
 
 
 class GenerateFields(TypedDict, total=False):
@@ -177,6 +178,8 @@ class GenerateFields(TypedDict, total=False):
     """Wavelet of DCW."""
     global_caption: str | None
     """What the whole song is like, for models that make single tracks."""
+    guidance_variant: GuidanceVariant | None
+    """How guidance combines what the model says with and without the texts."""
     flow_edit_morph: bool | None
     """Move the source from the text that describes it to caption and lyrics."""
     flow_edit_source_caption: str | None

@@ -18,6 +18,7 @@ DcwWavelet = Literal["haar", "db1"]
 """Two names of the same wavelet."""
 InferMethod = Literal["ode", "sde"]
 SamplerMode = Literal["euler", "heun"]
+GuidanceVariant = Literal["apg_classic", "cfg", "adg", "adg_w_norm", "adg_wo_clip"]
 RepaintMode = Literal["conservative", "balanced", "aggressive"]
 ChunkMaskMode = Literal["auto", "explicit"]
 
@@ -90,6 +91,11 @@ class DecodeParameters(BaseModel):
         "they follow from steps and shift. ``steps`` is their number.",
     )
     use_adg: bool = Field(False, description="Guidance by angles instead of projections.")
+    guidance_variant: GuidanceVariant = Field(
+        "apg_classic",
+        description="How guidance combines what the model says with and without the texts; with "
+        "use_adg, apg_classic means adg.",
+    )
     velocity_norm_threshold: float = Field(
         0.0, description="Limit of a velocity's norm, in norms of the latents; 0: no limit."
     )
@@ -164,6 +170,14 @@ class DecodeParameters(BaseModel):
         if self.chunk_mask_mode is not None:
             return self.chunk_mask_mode == "explicit"
         return self.task != "repaint" or self.repaint_mode == "aggressive"
+
+    @property
+    def guidance(self) -> GuidanceVariant:
+        """The kind of guidance that is used."""
+        if self.edits_flow:
+            return "apg_classic"
+        by_angles = self.use_adg and self.guidance_variant == "apg_classic"
+        return "adg" if by_angles else self.guidance_variant
 
     @property
     def edits_flow(self) -> bool:

@@ -177,7 +177,8 @@ class _Admission:
                 )
             guidance = ("guidance_scale", "cfg_interval_start", "cfg_interval_end")
             given = [name for name in guidance if name in self.sent]
-            if given := given + ["use_adg"] * request.use_adg:
+            given += ["use_adg"] * request.use_adg
+            if given := given + ["guidance_variant"] * (request.guidance_variant != "apg_classic"):
                 self.found.warn(f"Not used by {decoder.model}, a turbo model: {', '.join(given)}.")
         if request.global_caption.strip() and not decoder.lego_sft:
             self.found.refuse(

@@ -12,7 +12,13 @@ from pydantic import BaseModel, BeforeValidator, Field
 from acestep_ray.api.request.coercion import FLAG, REAL, TEXT, WHOLE, choice
 from acestep_ray.api.request.field_schema import FLAG_WORDS, any_of, legal
 from acestep_ray.api.request.field_values import MAX_SEED, read_seed, read_timesteps
-from acestep_ray.decoder.protocol import DcwMode, DcwWavelet, InferMethod, SamplerMode
+from acestep_ray.decoder.protocol import (
+    DcwMode,
+    DcwWavelet,
+    GuidanceVariant,
+    InferMethod,
+    SamplerMode,
+)
 
 
 class SoundFields(BaseModel):
@@ -137,6 +143,14 @@ class SoundFields(BaseModel):
         description="Guidance by angles (ADG) instead of projections. A turbo model ignores it.",
         examples=[False],
         json_schema_extra=FLAG_WORDS,
+    )
+    guidance_variant: Annotated[GuidanceVariant, choice(*get_args(GuidanceVariant))] = Field(
+        "apg_classic",
+        description="How guidance combines what the model says with and without the texts: by "
+        "projections (apg_classic), plainly (cfg), or by angles (adg; adg_w_norm turns further and "
+        "keeps the level; adg_wo_clip has no limit). A turbo model ignores it.",
+        examples=["apg_classic"],
+        json_schema_extra=legal("apg_classic, cfg, adg, adg_w_norm or adg_wo_clip"),
     )
     velocity_norm_threshold: Annotated[float, Ge(0), Le(100), REAL] = Field(
         0.0,

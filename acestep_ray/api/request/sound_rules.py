@@ -10,7 +10,8 @@ TURBO_TIMESTEPS = 20
 """The most times that a turbo model takes: those that it was made for."""
 
 _NOT_IN_FLOW_EDIT = (
-    *("sampler_mode", "infer_method", "use_adg", "audio_cover_strength", "cover_noise_strength"),
+    *("sampler_mode", "infer_method", "use_adg", "guidance_variant"),
+    *("audio_cover_strength", "cover_noise_strength"),
     *("dcw_enabled", "dcw_mode", "dcw_scaler", "dcw_high_scaler", "dcw_wavelet"),
 )
 _OF_DCW = ("dcw_mode", "dcw_scaler", "dcw_high_scaler", "dcw_wavelet")

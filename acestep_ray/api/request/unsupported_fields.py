@@ -25,7 +25,6 @@ _ANY = None
 _ZERO = frozenset({"0", "0.0"})
 
 IGNORED: Mapping[str, frozenset[str] | None] = {
-    "guidance_variant": frozenset({"apg_classic"}),
     "guidance_params": frozenset(),
     "constrained_decoding": TRUE,
     # These have no effect in the reference server either.

@@ -187,4 +187,5 @@ async def stats(response: Response, context: ContextDep) -> StatsView:
 def _ignores(decoder: DecoderDescription) -> list[str]:
     """Fields that have no effect with this decoder."""
     turbo = ["guidance_scale", "cfg_interval_start", "cfg_interval_end", "use_adg"]
+    turbo.append("guidance_variant")
     return turbo if decoder.turbo else []

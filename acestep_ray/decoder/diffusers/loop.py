@@ -56,7 +56,7 @@ class Sampling:
             Guidance(
                 request.guidance_scale,
                 request.cfg_interval,
-                request.use_adg and not edits,
+                request.guidance,
                 request.velocity_norm_threshold,
                 request.velocity_ema_factor,
             ),

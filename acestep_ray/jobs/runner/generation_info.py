@@ -41,8 +41,8 @@ def _sound(request: DecodeRequest, *, turbo: bool) -> str:
     """How the steps were made: sampler and DCW always, and everything else that is not usual."""
     sampler = request.sampler_mode if request.infer_method == "ode" else "sde"
     parts = [f"Sampler: {sampler}", f"DCW: {_dcw(request, turbo=turbo)}"]
-    if request.use_adg and not turbo:
-        parts.append("Guidance: ADG")
+    if request.guidance != "apg_classic" and not turbo:
+        parts.append(f"Guidance: {'ADG' if request.guidance == 'adg' else request.guidance}")
     if request.timesteps:
         parts.append(f"Time-steps: {' '.join(f'{time:g}' for time in request.timesteps)}")
     if request.velocity_norm_threshold:

@@ -63,6 +63,7 @@ BAD: dict[str, list[Any]] = {
     "lm_repetition_penalty": numbers(0, -1, 2.1),
     "retake_seed": [v for v in numbers() if v != [1]] + [-2, 2**32, 1.5, "1,,2", [1, -2], [1] * 9],
     "retake_variance": numbers(-0.1, 1.1),
+    "guidance_variant": [*NOT_CHOICES, "apg"],
     "flow_edit_morph": NOT_FLAGS,
     "flow_edit_source_caption": [*NOT_TEXT, "x" * 4001],
     "flow_edit_source_lyrics": [*NOT_TEXT, "x" * 20_001],
@@ -183,6 +184,7 @@ GOOD: dict[str, list[tuple[Any, Any]]] = {
                   ("", "text2music")],
     "instruction": [("Do it:", "Do it:"), ("", "")],
     "global_caption": [("", "")],  # a text needs a model that reads it
+    "guidance_variant": [("CFG", "cfg"), ("adg_w_norm", "adg_w_norm"), ("", "apg_classic")],
     "flow_edit_morph": [(False, False), ("no", False)],  # true needs a source
     "flow_edit_source_caption": [("folk", "folk"), ("", "")],
     "flow_edit_source_lyrics": [("la", "la"), ("", "")],
@@ -368,6 +370,7 @@ async def test_the_documented_defaults(api: ApiHarness) -> None:
         "global_caption": "",
         "lrc": False,
         "scores": False,
+        "guidance_variant": "apg_classic",
         "flow_edit_morph": False,
         "flow_edit_source_caption": "",
         "flow_edit_source_lyrics": "",

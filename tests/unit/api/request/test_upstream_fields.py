@@ -112,12 +112,10 @@ ASKING: dict[str, list[Any]] = {
     "extract_codes_only": [True],
 }
 LOST: dict[str, tuple[Any, ...]] = {
-    "guidance_variant": ("adg",),
     "guidance_params": ({"eta": 1},),
     "constrained_decoding": (False,),
 }
 NO_MATTER: dict[str, tuple[Any, ...]] = {
-    "guidance_variant": ("apg_classic",),
     "constrained_decoding": (True, "true"),
     "repaint_latent_crossfade_frames": (10,),
     "repaint_wav_crossfade_sec": (0.5,),
