@@ -106,7 +106,6 @@ _METAS = {
     "language": "en",
 }
 _REFUSED = {
-    "global_caption": ("string", "The whole song, where caption is about one track of it."),
     "analysis_only": ("boolean", "Have the LM write metadata, and make no song."),
     "full_analysis_only": ("boolean", "Tell what is in a source, and make no song."),
     "extract_codes_only": ("boolean", "Make audio codes of a source, and no song."),

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from acestep_ray.api.upstream.envelope import EnvelopeFields
 from acestep_ray.api.upstream.views import HealthData, StatsData
+from acestep_ray.decoder.protocol import TakeScores
 from acestep_ray.formats import FORMATS
 from acestep_ray.jobs.job import ErrorCode, Status
 from acestep_ray.jobs.store.records import DeliveryState
@@ -111,9 +112,21 @@ class ResultView(BaseModel):
         examples=["[Verse]\nRain on the roof"],
     )
     vocal_language: str = Field(
-        description="Language of the lyrics, as the decoder read it: the request's, or that of a "
-        "song that the LM wrote from sample_query.",
+        description="Language of the lyrics, as the decoder read it: the request's, or the one "
+        "that the LM found.",
         examples=["en"],
+    )
+    lrc: list[str | None] | None = Field(
+        None,
+        description="When each line of the lyrics begins, as LRC, for each take; null without lrc "
+        "in the request.",
+        examples=[["[00:00.00][Verse]\n[00:03.20]Rain on the roof"]],
+    )
+    scores: list[TakeScores | None] | None = Field(
+        None,
+        description="How clearly the lyrics are sung one after another, 0 to 1, for each take; "
+        "null without scores in the request.",
+        examples=[[{"dit_score": 0.61, "lm_score": 0.48}]],
     )
 
 
@@ -313,6 +326,13 @@ class DecoderView(BaseModel):
     mock: bool = Field(description="Whether it stands in for a real model.", examples=[True])
     turbo: bool = Field(description="Made for few steps without guidance.", examples=[True])
     recommended_steps: int = Field(description="inference_steps that it is made for.", examples=[8])
+    recommended_shift: float = Field(3.0, description="shift that it is made for.", examples=[3.0])
+    xl: bool = Field(False, description="Whether it is one of the larger models.", examples=[False])
+    lego_sft: bool = Field(
+        False, description="Whether it makes single tracks, by global_caption.", examples=[False]
+    )
+    lrc: bool = Field(False, description="Whether it can be asked for lrc.", examples=[True])
+    scores: bool = Field(False, description="Whether it can be asked for scores.", examples=[True])
     device: str = Field(description="Where it runs.", examples=["cpu"])
     tasks: list[str] = Field(
         description="For task_type.", examples=[["text2music", "cover", "cover-nofsq", "repaint"]]

@@ -23,6 +23,7 @@ ChunkMaskMode = Literal["auto", "explicit"]
 SamplerMode = Literal["euler", "heun"]
 DcwMode = Literal["low", "high", "double", "pix"]
 DcwWavelet = Literal["haar", "db1"]
+GuidanceVariant = Literal["apg_classic", "cfg", "adg", "adg_w_norm", "adg_wo_clip"]
 
 
 class GenerateFields(TypedDict, total=False):
@@ -175,6 +176,26 @@ class GenerateFields(TypedDict, total=False):
     """Strength of DCW for the fast part, 0 to 1, in the mode ``double``."""
     dcw_wavelet: DcwWavelet | None
     """Wavelet of DCW."""
+    global_caption: str | None
+    """What the whole song is like, for models that make single tracks."""
+    guidance_variant: GuidanceVariant | None
+    """How guidance combines what the model says with and without the texts."""
+    flow_edit_morph: bool | None
+    """Move the source from the text that describes it to caption and lyrics."""
+    flow_edit_source_caption: str | None
+    """What the source is like."""
+    flow_edit_source_lyrics: str | None
+    """What is sung in the source."""
+    flow_edit_n_min: float | None
+    """Share of the steps that are left out at the beginning, 0 to 1."""
+    flow_edit_n_max: float | None
+    """Share of the steps after which the new text goes on alone, 0 to 1."""
+    flow_edit_n_avg: int | None
+    """Noises that are compared in each step, 1 to 8."""
+    lrc: bool | None
+    """Find when each line of the lyrics is sung."""
+    scores: bool | None
+    """Measure how clearly the lyrics are sung."""
     instruction: str | None
     """The instruction line of the model's prompt, instead of the task's."""
 

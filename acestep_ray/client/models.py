@@ -28,6 +28,15 @@ class Progress(Model):
     fraction: float = 0.0
 
 
+class Scores(Model):
+    """How clearly the lyrics of a take are sung one after another, 0 to 1 each."""
+
+    dit_score: float = 0.0
+    """In the finished take."""
+    lm_score: float = 0.0
+    """In noise: what the texts and codes alone make the model do."""
+
+
 class Result(Model):
     """What a succeeded job made. What the language model wrote is None if it did not run."""
 
@@ -53,6 +62,8 @@ class Result(Model):
     lm_caption: str | None = None
     lm_lyrics: str | None = None
     vocal_language: str | None = None
+    lrc: list[str | None] | None = None
+    scores: list[Scores | None] | None = None
 
 
 class JobState(Model):
@@ -150,6 +161,11 @@ class Decoder(Model):
     mock: bool = False
     turbo: bool = False
     recommended_steps: int = 0
+    recommended_shift: float = 0
+    xl: bool = False
+    lego_sft: bool = False
+    lrc: bool = False
+    scores: bool = False
     device: str = ""
     tasks: list[str] = []
     ignores: list[str] = []

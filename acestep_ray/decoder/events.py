@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from acestep_ray.decoder.protocol import DecoderDescription
+from acestep_ray.decoder.protocol import DecoderDescription, TakeScores
 from acestep_ray.formats import FORMATS
 
 OFF_DEVICE = frozenset({"reading", "waiting", "storing"})
@@ -21,6 +21,8 @@ class Take(BaseModel):
     bytes: int
     sha256: str
     samples: int = Field(description="Samples a channel at 48 kHz.")
+    lrc: str | None = Field(None, description="As of RenderedTake; so is scores.")
+    scores: TakeScores | None = None
 
     @property
     def name(self) -> str:

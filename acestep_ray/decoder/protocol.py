@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,6 +18,7 @@ DcwWavelet = Literal["haar", "db1"]
 """Two names of the same wavelet."""
 InferMethod = Literal["ode", "sde"]
 SamplerMode = Literal["euler", "heun"]
+GuidanceVariant = Literal["apg_classic", "cfg", "adg", "adg_w_norm", "adg_wo_clip"]
 RepaintMode = Literal["conservative", "balanced", "aggressive"]
 ChunkMaskMode = Literal["auto", "explicit"]
 
@@ -49,6 +50,9 @@ class DecodeParameters(BaseModel):
 
     task: Task = Field("text2music", description="What to make.")
     caption: str = Field(description="Style, mood, instruments and voice of the music.")
+    global_caption: str = Field(
+        "", description="What the whole song is like; read by models with lego_sft only."
+    )
     lyrics: str = Field("", description="Text to sing, with section tags; empty: instrumental.")
     vocal_language: str = Field("en", description="Language code of the lyrics, such as en.")
     instruction: str = Field("", description="Instruction line of the prompt; empty: the task's.")
@@ -87,6 +91,11 @@ class DecodeParameters(BaseModel):
         "they follow from steps and shift. ``steps`` is their number.",
     )
     use_adg: bool = Field(False, description="Guidance by angles instead of projections.")
+    guidance_variant: GuidanceVariant = Field(
+        "apg_classic",
+        description="How guidance combines what the model says with and without the texts; with "
+        "use_adg, apg_classic means adg.",
+    )
     velocity_norm_threshold: float = Field(
         0.0, description="Limit of a velocity's norm, in norms of the latents; 0: no limit."
     )
@@ -130,6 +139,16 @@ class DecodeParameters(BaseModel):
     retake_variance: float = Field(
         0.0, description="How much of that noise: 0 none, 1 nothing else."
     )
+    flow_edit_morph: bool = Field(
+        False, description="Whether a source is moved from one text to another."
+    )
+    flow_edit_source_caption: str = Field("", description="Caption of the source as it is.")
+    flow_edit_source_lyrics: str = Field("", description="Lyrics of the source as it is.")
+    flow_edit_n_min: float = Field(0.0, description="Share of the steps that are left out, 0 to 1.")
+    flow_edit_n_max: float = Field(
+        1.0, description="Share of the steps after which the new text goes on alone."
+    )
+    flow_edit_n_avg: int = Field(1, description="Noises that are compared in a step, 1 to 8.")
     track_name: str = Field("", description="Track to add (lego) or to take out (extract).")
     track_classes: tuple[str, ...] = Field((), description="Tracks to add (complete).")
     use_tiled_decode: bool = Field(
@@ -139,6 +158,8 @@ class DecodeParameters(BaseModel):
     reference: SourceAudio | None = Field(
         None, description="Audio to imitate. None: there is none."
     )
+    lrc: bool = Field(False, description="Whether to find when each line of a take is sung.")
+    scores: bool = Field(False, description="Whether to measure how clearly the lyrics are sung.")
     audio_format: AudioFormatName = Field("mp3", description="File type of the takes.")
     model: str = Field("", description="Decoder model that the job needs; empty: any.")
 
@@ -149,6 +170,25 @@ class DecodeParameters(BaseModel):
         if self.chunk_mask_mode is not None:
             return self.chunk_mask_mode == "explicit"
         return self.task != "repaint" or self.repaint_mode == "aggressive"
+
+    @property
+    def guidance(self) -> GuidanceVariant:
+        """The kind of guidance that is used."""
+        if self.edits_flow:
+            return "apg_classic"
+        by_angles = self.use_adg and self.guidance_variant == "apg_classic"
+        return "adg" if by_angles else self.guidance_variant
+
+    @property
+    def edits_flow(self) -> bool:
+        """Whether the takes are made by flow-edit."""
+        return self.flow_edit_morph and self.task in MORPH_TASKS
+
+    @property
+    def names_window(self) -> bool:
+        """Whether the caption of a model with lego_sft says that the window is shown."""
+        asked = self.chunk_mask_mode == "explicit"
+        return asked or (self.task in WINDOW_TASKS and self.shows_window)
 
     @property
     def uses_heun(self) -> bool:
@@ -185,6 +225,20 @@ class Sources:
     reference_rate: int = 0
 
 
+class TakeScores(BaseModel):
+    """How clearly the lyrics of a take are sung one after another, 0 to 1 each."""
+
+    model_config = ConfigDict(frozen=True)
+
+    dit_score: float = Field(ge=0, le=1, description="In the finished take.", examples=[0.61])
+    lm_score: float = Field(
+        ge=0,
+        le=1,
+        description="In noise: what the audio codes and texts alone make the model do.",
+        examples=[0.48],
+    )
+
+
 @dataclass(frozen=True)
 class RenderedTake:
     """One take as an engine yields it: [samples, 2] float32 at 48 kHz, at its final level."""
@@ -193,6 +247,9 @@ class RenderedTake:
     seed: int
     samples: Samples
     warnings: tuple[str, ...] = ()
+    lrc: str | None = None
+    """When each line of the lyrics begins, in the LRC format."""
+    scores: TakeScores | None = None
 
 
 class DecoderDescription(BaseModel):
@@ -209,11 +266,31 @@ class DecoderDescription(BaseModel):
     audio_formats: tuple[AudioFormatName, ...] = Field(
         ALWAYS_WRITTEN, description="What its machine can write."
     )
+    xl: bool = Field(False, description="Whether it is one of the larger models (4 to 5 B).")
+    lego_sft: bool = Field(
+        False, description="Whether it makes single tracks, and reads global_caption."
+    )
+
+    lrc: bool = Field(False, description="Whether it knows when lines of the lyrics are sung.")
+    scores: bool = Field(False, description="Whether it knows how clearly lyrics are sung.")
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        """Also reads what a replica of earlier code pickled, without the later fields."""
+        super().__setstate__(state)
+        for name, info in type(self).model_fields.items():
+            self.__dict__.setdefault(name, info.default)
 
     @property
     def recommended_steps(self) -> int:
-        """Diffusion steps that the publisher recommends for the model: turbo, or base and SFT."""
+        """Diffusion steps that the publisher recommends for the model: turbo, or base and SFT.
+        They are made if a request names no number."""
         return 8 if self.turbo else 50
+
+    @property
+    def recommended_shift(self) -> float:
+        """Shift of the time steps that the model was made for, or upstream's default. It is used if
+        a request names none."""
+        return 1.0 if "shift1" in self.model.lower().split("-") else 3.0
 
 
 @dataclass(frozen=True)
@@ -279,3 +356,7 @@ COVER_TASKS = frozenset({"cover", "cover-nofsq"})
 
 
 WINDOW_TASKS = frozenset({"repaint", "lego"})
+
+
+MORPH_TASKS = COVER_TASKS | {"text2music"}
+"""Tasks that flow-edit is for; with it text2music has a source, too."""

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 
 from acestep_ray.decoder.events import DecodeProgress
 from acestep_ray.decoder.protocol import (
@@ -70,7 +71,7 @@ class Rendering:
     def _generate(self, request: DecodeRequest, indices: list[int], done: set[int]) -> None:
         for take in self._engine.generate(request, self._sources, self._report):
             index = indices[take.index]
-            self._emit(RenderedTake(index, take.seed, take.samples))
+            self._emit(replace(take, index=index, warnings=()))
             self.warnings += [w for w in take.warnings if w not in self.warnings]
             done.add(index)
             if self.stop.is_set():

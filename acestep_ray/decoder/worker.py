@@ -242,6 +242,8 @@ class DecodeWorker:
             bytes=encoded.bytes,
             sha256=encoded.sha256,
             samples=encoded.samples,
+            lrc=take.lrc,
+            scores=take.scores,
         )
 
 

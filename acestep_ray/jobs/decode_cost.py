@@ -9,13 +9,17 @@ from acestep_ray.timebase import CODES_PER_SECOND
 
 def decoder_work(spec: JobSpec, seconds: float) -> float:
     """Seconds of audio of all takes, times how often the model is asked: once per diffusion step
-    that is made, with Heun's method twice. ``seconds``: length of one take.
+    that is made, with Heun's method twice, with flow-edit twice for each noise. ``seconds``: length
+    of one take.
 
     A step may cost more at a greater length, with guidance or on another GPU. The measured
     throughput includes that.
     """
     asked = spec.decode
-    return seconds * len(asked.seeds) * steps_made(spec) * (2 if asked.uses_heun else 1)
+    calls = 2 if asked.uses_heun else 1
+    if asked.edits_flow:
+        calls = 2 * asked.flow_edit_n_avg
+    return seconds * len(asked.seeds) * steps_made(spec) * calls
 
 
 def steps_made(spec: JobSpec) -> int:

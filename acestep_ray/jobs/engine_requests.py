@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 from acestep_ray.decoder.protocol import DecodeRequest
 from acestep_ray.jobs.spec import JobSpec
-from acestep_ray.planner.protocol import Plan, PlanRequest
+from acestep_ray.planner.protocol import Plan, PlanParameters, PlanRequest
+from acestep_ray.planner.song_language import language_of_song
 from acestep_ray.settings.tree import Settings
 
 
@@ -40,10 +41,6 @@ def _each_take_has_codes(spec: JobSpec) -> bool:
     return bool(spec.plan and spec.plan.plan_per_take and len(spec.decode.seeds) > 1)
 
 
-_NOT_CHOSEN = ("en", "unknown")
-"""Languages with which the LM chooses that of the lyrics that it writes."""
-
-
 class SongWords(NamedTuple):
     """The words of a song, as the decoder reads them."""
 
@@ -55,23 +52,28 @@ class SongWords(NamedTuple):
 def song_words(spec: JobSpec, plan: Plan | None) -> SongWords:
     """The request's words, or those that the language model (LM) wrote instead.
 
-    The language is the request's, also if the LM detected another one, as in upstream's server.
-    Only if the LM wrote the lyrics, in a language that it chose itself, the language is that one.
+    The language is the one that the LM was told, or that it chose itself (song_language.py): the
+    codes follow it, too.
     """
     asked = spec.decode
     words = SongWords(asked.caption, asked.lyrics, asked.vocal_language)
     if spec.plan is None or plan is None:
         return words
-    if plan.text is None:
+    text = plan.text
+    language = language_of_song(
+        _chooser(spec.plan), asked.vocal_language, (text or plan).metadata.language
+    )
+    words = words._replace(vocal_language=language)
+    if text is None:
         new_caption = spec.plan.use_cot_caption and plan.metadata.caption
         return words._replace(caption=new_caption) if new_caption else words
-    text = plan.text
-    words = words._replace(caption=text.caption or asked.caption, lyrics=text.lyrics)
-    language = text.metadata.language
-    # "en" is the default, and clients send it as one: with it the LM chose the language.
-    if spec.from_description and language != "unknown" and words.vocal_language in _NOT_CHOSEN:
-        return words._replace(vocal_language=language)
-    return words
+    return words._replace(caption=text.caption or asked.caption, lyrics=text.lyrics)
+
+
+def _chooser(plan: PlanParameters) -> bool | None:
+    """Who chooses the language: of a text that the LM writes, a language that the request names is
+    never the LM's choice."""
+    return None if plan.writing and plan.use_cot_language else plan.use_cot_language
 
 
 def decode_request(

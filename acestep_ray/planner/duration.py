@@ -17,12 +17,14 @@ from acestep_ray.planner.metadata import DURATION_RANGE
 from acestep_ray.settings import Lyrics
 
 _WORD = re.compile(r"[A-Za-z0-9']+")
-_INSTRUMENTAL = frozenset({"", "[inst]", "[instrumental]"})
+_INSTRUMENTAL = re.compile(r"\s*(\[\s*inst(rumental)?\s*\]\s*)*", re.IGNORECASE)
 
 
 def is_sung(lyrics: str) -> bool:
-    """Whether there are words to sing: not if the lyrics are blank or only "[Instrumental]"."""
-    return lyrics.strip().lower() not in _INSTRUMENTAL
+    """Whether there are words to sing: not if the lyrics are blank or only "[Instrumental]" or
+    "[inst]", in upper or lower case and with white space anywhere between the words and brackets.
+    """
+    return not _INSTRUMENTAL.fullmatch(lyrics)
 
 
 def estimate_seconds(lyrics: str, settings: Lyrics) -> float:

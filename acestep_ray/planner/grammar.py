@@ -33,6 +33,7 @@ from acestep_ray.planner.metadata import (
     TIME_SIGNATURES,
 )
 from acestep_ray.planner.protocol import Metadata, PlanRequest
+from acestep_ray.planner.song_language import lm_chooses_language
 
 THINK, END_THINK = "<think>", "</think>"
 CAPTION_CHARS = 512
@@ -86,14 +87,10 @@ class Given:
     def of(cls, request: PlanRequest) -> Self:
         """The fields that a request gives. Raises ValueError.
 
-        Whether the LM chooses the language is ``use_cot_language``. If that was not sent: ``en`` is
-        the default of clients, so then the LM chooses the language by the lyrics; any other
-        language was chosen by the user. A duration is cut to whole seconds, because the LM writes
-        only those.
+        For who chooses the language see song_language.py. A duration is cut to whole seconds,
+        because the LM writes only those.
         """
-        free = request.use_cot_language
-        if free is None:
-            free = request.vocal_language == "en"
+        free = lm_chooses_language(request.use_cot_language, request.vocal_language)
         return cls(
             bpm=request.bpm,
             duration=None if request.duration is None else int(request.duration),

@@ -16,6 +16,7 @@ from acestep_ray.planner.protocol import (
     SongText,
     WriteRequest,
 )
+from acestep_ray.planner.song_language import NOT_CHOSEN
 from acestep_ray.timebase import codes_of_seconds
 
 
@@ -54,7 +55,7 @@ def write_request(request: PlanRequest) -> WriteRequest:
     """
     writing = request.writing
     assert writing is not None
-    free = request.use_cot_language is not False and request.vocal_language in ("en", "unknown")
+    free = request.use_cot_language is not False and request.vocal_language in NOT_CHOSEN
     codes = 0
     if request.infer_type == "llm_dit":
         codes = codes_of_seconds(request.duration or DURATION_RANGE[0])

@@ -56,7 +56,7 @@ class PlanParameters(BaseModel):
         None,
         description="Whether the LM chooses the language in its metadata, which its codes follow. "
         "False: it is the request's. None: it is the request's unless that is en, the default of "
-        "clients. The decoder always gets the request's.",
+        "clients, or unknown. The decoder gets the same language (song_language.py).",
     )
     writing: Writing | None = Field(
         None, description="What the LM writes first. None: caption and lyrics are used as sent."

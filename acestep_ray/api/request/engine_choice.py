@@ -8,7 +8,7 @@ from acestep_ray.api.request.song_writing import writing_field, writing_of
 from acestep_ray.api.request.validation import ValidationReport
 from acestep_ray.decoder.protocol import DecoderDescription, Task
 from acestep_ray.planner.prompts import has_content
-from acestep_ray.planner.protocol import PlannerDescription, PlanParameters
+from acestep_ray.planner.protocol import PlannerDescription, PlanParameters, Writing
 from acestep_ray.replicas.deployed import Deployed
 
 _FOR_CODES = frozenset({"lm_cfg_scale", "lm_negative_prompt", "lm_repetition_penalty"})
@@ -122,7 +122,7 @@ def plan_with(
     it only has to write the song's text, the plan has metadata and no codes. Raises Problem 503 if
     it is needed and no planner is ready yet.
     """
-    new_song = request.task == "text2music"
+    new_song = request.new_song
     if request.infer_type == "llm_dit" and new_song and not (has_codes or request.use_5hz_lm):
         found.refuse(
             "infer_type",
@@ -171,7 +171,7 @@ def plan_with(
             "infer_type": (request.infer_type or "llm_dit") if request.use_5hz_lm else "dit",
             "writing": writing,
             "use_cot_caption": request.use_cot_caption and not writing,
-            "use_cot_language": request.use_cot_language,
+            "use_cot_language": _language_choice(request, sent, writing),
             "plan_per_take": plan_per_take,
             "cfg_scale": max(1.0, request.lm_cfg_scale),
             "top_k": request.lm_top_k or None,
@@ -180,6 +180,16 @@ def plan_with(
             else request.lm_top_p,
         }
     )
+
+
+def _language_choice(
+    request: GenerateRequest, sent: frozenset[str], writing: Writing | None
+) -> bool | None:
+    """Who chooses the language, as of PlanParameters. A language that was sent is the song's, en
+    too; only for a text that the LM writes, en, which clients send by default, is no choice."""
+    chosen = request.use_cot_language
+    named = "vocal_language" in sent and request.vocal_language != "unknown"
+    return False if chosen is None and named and not writing else chosen
 
 
 def _lm_values(request: GenerateRequest) -> dict[str, object]:
@@ -203,7 +213,9 @@ def _warn_unused(
     request: GenerateRequest, sent: frozenset[str], has_codes: bool, found: ValidationReport
 ) -> None:
     if request.use_5hz_lm:
-        why = "audio codes came" if has_codes else f"it plans nothing for {request.task}"
+        edits = request.flow_edit_morph and request.task == "text2music"
+        work = "flow_edit_morph" if edits else request.task
+        why = "audio codes came" if has_codes else f"it plans nothing for {work}"
         found.warn(f"The LM is skipped (use_5hz_lm): {why}.")
         return
     _warn_not_used({name for name in sent if name.startswith(("lm_", "use_cot_"))}, found)

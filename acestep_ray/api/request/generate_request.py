@@ -110,6 +110,13 @@ class GenerateRequest(SoundFields, SongFields):
         examples=[""],
         json_schema_extra=legal("text of up to 4,000 characters"),
     )
+    global_caption: Annotated[str, MaxLen(4000), TEXT] = Field(
+        "",
+        description="What the whole song is like, beside the caption of one of its tracks: for "
+        "models that were tuned to make single tracks (lego_sft in GET /v1/models).",
+        examples=["upbeat pop song with a band"],
+        json_schema_extra=legal("text of up to 4,000 characters, for a model with lego_sft"),
+    )
     repaint_start: Annotated[float, REAL] = Field(
         0.0,
         alias="repainting_start",
@@ -200,7 +207,8 @@ class GenerateRequest(SoundFields, SongFields):
     )
     shift: Annotated[float, Ge(1), Le(5), REAL] = Field(
         3.0,
-        description="Shift of the time-steps: higher spends more of them on structure.",
+        description="Shift of the time-steps: higher spends more of them on structure. Not sent: "
+        "what the model is made for (recommended_shift in GET /v1/models).",
         examples=[3.0],
         json_schema_extra=legal("a number from 1 to 5"),
     )
@@ -219,9 +227,9 @@ class GenerateRequest(SoundFields, SongFields):
     )
     use_cot_language: Annotated[bool, FLAG] | None = Field(
         None,
-        description="Whether the LM chooses the language that its codes follow: true always, false "
-        "never (it is vocal_language), null where vocal_language is en. Aliases: cot_language, "
-        "cot-language.",
+        description="Whether the LM chooses the language of codes and singing: true always, false "
+        "never (it is vocal_language), null where vocal_language was not sent or is unknown. "
+        "Aliases: cot_language, cot-language.",
         examples=[True],
         json_schema_extra=legal(f"{FLAG_WORDS['x-legal']}, or null"),
     )
@@ -266,6 +274,11 @@ class GenerateRequest(SoundFields, SongFields):
         examples=["running,ended"],
         json_schema_extra=legal(f"a list of {_EVENTS}"),
     )
+
+    @property
+    def new_song(self) -> bool:
+        """Whether the song is made without a source, so that the LM can plan it."""
+        return self.task == "text2music" and not self.flow_edit_morph
 
     @property
     def cfg_interval(self) -> tuple[float, float]:

@@ -17,6 +17,7 @@ from acestep_ray.api.request.validation import (
 from acestep_ray.decoder.instruction import own_instruction
 from acestep_ray.decoder.protocol import (
     COVER_TASKS,
+    MORPH_TASKS,
     SOURCE_TASKS,
     WINDOW_TASKS,
     DecodeParameters,
@@ -70,6 +71,9 @@ class _Admission:
         self.unknown_files = unknown_files
         self.request: GenerateRequest = checked.request
         self.sent = checked.sent
+        # As the request says; if it does not, as the model is made.
+        self.steps = len(self.request.timesteps) or self.request.steps
+        self.shift = self.request.shift
         self.settings = settings
         self.deployed = deployed
         self.found = ValidationReport(checked, settings.limits)
@@ -111,7 +115,9 @@ class _Admission:
                 "caption": self.caption(plan),
                 "duration": None if codes else request.duration,
                 "codes": codes,
+                "flow_edit_morph": self.edits_flow,
                 "steps": self.steps,
+                "shift": self.shift,
                 "seeds": self.seeds(takes),
                 "retake_seeds": self.retake_seeds(takes),
                 "model": model,
@@ -121,6 +127,11 @@ class _Admission:
         warnings = tuple(dict.fromkeys(self.found.warnings))
         spec = JobSpec(decode=decode, plan=plan, warnings=warnings)
         return JobDraft(spec, wants_source, self.has_reference, webhook), self.found
+
+    @property
+    def edits_flow(self) -> bool:
+        """Whether a source is moved to another text."""
+        return self.request.flow_edit_morph and self.request.task in MORPH_TASKS
 
     def caption(self, plan: PlanParameters | None) -> str:
         """The caption of the request. A song that is to be written from a description has none: the
@@ -142,6 +153,9 @@ class _Admission:
         request = self.request
         if not request.codes:
             return ()
+        if self.edits_flow:
+            self.found.warn("audio_code_string is not used with flow_edit_morph.")
+            return ()
         if request.infer_type == "dit":
             self.found.warn("audio_code_string is not used with infer_type dit.")
             return ()
@@ -158,6 +172,10 @@ class _Admission:
         except NoSuchModel as error:
             self.found.refuse(error.field, str(error), error.legal)
             return ""
+        if "inference_steps" not in self.sent and not request.timesteps:
+            self.steps = decoder.recommended_steps
+        if "shift" not in self.sent:
+            self.shift = decoder.recommended_shift
         if decoder.turbo:
             if self.steps > TURBO_STEPS and not request.timesteps:
                 self.found.warn(
@@ -166,22 +184,19 @@ class _Admission:
                 )
             guidance = ("guidance_scale", "cfg_interval_start", "cfg_interval_end")
             given = [name for name in guidance if name in self.sent]
-            if given := given + ["use_adg"] * request.use_adg:
+            given += ["use_adg"] * request.use_adg
+            if given := given + ["guidance_variant"] * (request.guidance_variant != "apg_classic"):
                 self.found.warn(f"Not used by {decoder.model}, a turbo model: {', '.join(given)}.")
-        elif "inference_steps" not in self.sent and not request.timesteps:
-            self.found.warn(
-                f"{decoder.model} is made for {decoder.recommended_steps} steps, and "
-                f"inference_steps was not sent: its default, {request.steps}, is run; "
-                f"send inference_steps: {decoder.recommended_steps}."
+        if request.global_caption.strip() and not decoder.lego_sft:
+            self.found.refuse(
+                "global_caption",
+                f"global_caption is not for {decoder.model}, which was not tuned to make single "
+                "tracks: say it in caption.",
+                "left out: say it in caption",
             )
         check_sound(request, self.sent, decoder, self.found)
         only_one = request.model is None and decoder == self.deployed.decoders[0]
         return "" if only_one else decoder.model
-
-    @property
-    def steps(self) -> int:
-        """How many are made."""
-        return len(self.request.timesteps) or self.request.steps
 
     def takes(self, codes: tuple[tuple[int, ...], ...]) -> int:
         """Number of takes: as requested, else as many as seeds or code sequences, else the
@@ -229,7 +244,7 @@ class _Admission:
     def source(self, codes: tuple[tuple[int, ...], ...]) -> bool:
         """Whether the source audio must be read."""
         task = self.request.task
-        if task not in SOURCE_TASKS:
+        if task not in SOURCE_TASKS and not self.edits_flow:
             if self.has_source:
                 self.found.warn(f"The source audio is not used for {task}.")
             return False
@@ -239,10 +254,12 @@ class _Admission:
             return False
         named = {"src_audio", "src_job_id", "src_take"} & self.found.errors.keys()
         if not self.has_source and not named:
-            codes_too = ", or audio_code_string" if task in COVER_TASKS else ""
+            with_codes = task in COVER_TASKS and not self.edits_flow
+            codes_too = ", or audio_code_string" if with_codes else ""
+            asked = "flow_edit_morph" if self.edits_flow else f"task_type {task}"
             self.found.refuse(
                 "src_audio_path",
-                f"task_type {task} needs source audio: the file src_audio of a multipart form, "
+                f"{asked} needs source audio: the file src_audio of a multipart form, "
                 f"src_job_id, or src_audio_path{codes_too}.{self.misnamed()}",
             )
         return self.has_source
@@ -272,7 +289,7 @@ class _Admission:
                 self.found.warn(
                     f"audio_duration is not used: the audio codes make {len(codes[0]) / 5:g} s."
                 )
-            if request.task in SOURCE_TASKS and not codes:
+            if (request.task in SOURCE_TASKS or self.edits_flow) and not codes:
                 self.found.warn("audio_duration is not used: the source decides the length.")
         end = request.repaint_end
         if request.task in WINDOW_TASKS and end is not None:

@@ -93,8 +93,9 @@ class SongFields(BaseModel):
     steps: Annotated[int, Ge(1), Le(200), WHOLE] = Field(
         8,
         alias="inference_steps",
-        description="Diffusion steps. A turbo model is made for 8 and warns above 20; base and SFT "
-        "models are made for 50, and warn where none are sent.",
+        description="Diffusion steps. Not sent: what the model is made for, which is 8 for turbo "
+        "and 50 for base and SFT models (recommended_steps in GET /v1/models). A turbo model warns "
+        "above 20.",
         examples=[8],
         json_schema_extra=legal("a whole number from 1 to 200"),
     )

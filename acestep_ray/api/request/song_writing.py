@@ -55,6 +55,13 @@ def _refused(
             f"{_WRITE_IT}.",
             f"left out for task_type {request.task}",
         )
+    elif request.flow_edit_morph:
+        found.refuse(
+            asked,
+            f"{asked} contradicts flow_edit_morph, which moves a source to your own texts; "
+            f"{_WRITE_IT}.",
+            "left out where flow_edit_morph is true",
+        )
     elif has_codes:
         found.refuse(
             asked,

@@ -6,13 +6,19 @@ written. Their names, meanings and defaults are those of upstream's generation p
 
 from typing import Annotated, get_args
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, MaxLen
 from pydantic import BaseModel, BeforeValidator, Field
 
-from acestep_ray.api.request.coercion import FLAG, REAL, choice
+from acestep_ray.api.request.coercion import FLAG, REAL, TEXT, WHOLE, choice
 from acestep_ray.api.request.field_schema import FLAG_WORDS, any_of, legal
 from acestep_ray.api.request.field_values import MAX_SEED, read_seed, read_timesteps
-from acestep_ray.decoder.protocol import DcwMode, DcwWavelet, InferMethod, SamplerMode
+from acestep_ray.decoder.protocol import (
+    DcwMode,
+    DcwWavelet,
+    GuidanceVariant,
+    InferMethod,
+    SamplerMode,
+)
 
 
 class SoundFields(BaseModel):
@@ -44,6 +50,61 @@ class SoundFields(BaseModel):
         "little, 1 everything.",
         examples=[0.1],
         json_schema_extra=legal("a number from 0 to 1"),
+    )
+    flow_edit_morph: Annotated[bool, FLAG] = Field(
+        False,
+        description="Move the source audio from the text that describes it to caption and lyrics, "
+        "and keep what both have in common. For text2music, cover and cover-nofsq.",
+        examples=[False],
+        json_schema_extra=FLAG_WORDS,
+    )
+    flow_edit_source_caption: Annotated[str, MaxLen(4000), TEXT] = Field(
+        "",
+        description="With flow_edit_morph: what the source is like.",
+        examples=["acoustic folk song"],
+        json_schema_extra=legal("text of up to 4,000 characters"),
+    )
+    flow_edit_source_lyrics: Annotated[str, MaxLen(20_000), TEXT] = Field(
+        "",
+        description="With flow_edit_morph: what is sung in the source.",
+        examples=["[verse]\nHello world"],
+        json_schema_extra=legal("text of up to 20,000 characters"),
+    )
+    flow_edit_n_min: Annotated[float, Ge(0), Le(1), REAL] = Field(
+        0.0,
+        description="With flow_edit_morph: share of the steps that are left out at the beginning. "
+        "The higher it is, the more of the source stays.",
+        examples=[0.0],
+        json_schema_extra=legal("a number from 0 to 1, at most flow_edit_n_max"),
+    )
+    flow_edit_n_max: Annotated[float, Ge(0), Le(1), REAL] = Field(
+        1.0,
+        description="With flow_edit_morph: share of the steps after which the song is made on by "
+        "caption and lyrics alone, without the source.",
+        examples=[1.0],
+        json_schema_extra=legal("a number from 0 to 1, at least flow_edit_n_min"),
+    )
+    flow_edit_n_avg: Annotated[int, Ge(1), Le(8), WHOLE] = Field(
+        1,
+        description="With flow_edit_morph: how many noises are compared in each step. A step takes "
+        "as many times as long.",
+        examples=[1],
+        json_schema_extra=legal("a whole number from 1 to 8"),
+    )
+    lrc: Annotated[bool, FLAG] = Field(
+        False,
+        description="Find when each line of the lyrics is sung: lrc of the result. Needs a decoder "
+        "that knows it (lrc in GET /v1/models). Aliases: get_lrc, auto_lrc.",
+        examples=[False],
+        json_schema_extra=FLAG_WORDS,
+    )
+    scores: Annotated[bool, FLAG] = Field(
+        False,
+        description="Measure how clearly the lyrics are sung one after another: scores of the "
+        "result. Needs a decoder that knows it (scores in GET /v1/models). Aliases: get_scores, "
+        "auto_score.",
+        examples=[False],
+        json_schema_extra=FLAG_WORDS,
     )
     infer_method: Annotated[InferMethod, choice(*get_args(InferMethod))] = Field(
         "ode",
@@ -82,6 +143,14 @@ class SoundFields(BaseModel):
         description="Guidance by angles (ADG) instead of projections. A turbo model ignores it.",
         examples=[False],
         json_schema_extra=FLAG_WORDS,
+    )
+    guidance_variant: Annotated[GuidanceVariant, choice(*get_args(GuidanceVariant))] = Field(
+        "apg_classic",
+        description="How guidance combines what the model says with and without the texts: by "
+        "projections (apg_classic), plainly (cfg), or by angles (adg; adg_w_norm turns further and "
+        "keeps the level; adg_wo_clip has no limit). A turbo model ignores it.",
+        examples=["apg_classic"],
+        json_schema_extra=legal("apg_classic, cfg, adg, adg_w_norm or adg_wo_clip"),
     )
     velocity_norm_threshold: Annotated[float, Ge(0), Le(100), REAL] = Field(
         0.0,

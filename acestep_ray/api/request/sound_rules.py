@@ -4,11 +4,16 @@ from collections.abc import Set as AbstractSet
 
 from acestep_ray.api.request.generate_request import GenerateRequest
 from acestep_ray.api.request.validation import ValidationReport
-from acestep_ray.decoder.protocol import DecoderDescription
+from acestep_ray.decoder.protocol import MORPH_TASKS, DecoderDescription
 
 TURBO_TIMESTEPS = 20
 """The most times that a turbo model takes: those that it was made for."""
 
+_NOT_IN_FLOW_EDIT = (
+    *("sampler_mode", "infer_method", "use_adg", "guidance_variant"),
+    *("audio_cover_strength", "cover_noise_strength"),
+    *("dcw_enabled", "dcw_mode", "dcw_scaler", "dcw_high_scaler", "dcw_wavelet"),
+)
 _OF_DCW = ("dcw_mode", "dcw_scaler", "dcw_high_scaler", "dcw_wavelet")
 
 
@@ -21,9 +26,47 @@ def check_sound(
     """Warn of values that are not used by a decoder, and refuse those that it cannot use."""
     _check_steps(request, sent, decoder, found)
     _check_dcw(request, sent, decoder, found)
+    _check_flow_edit(request, sent, found)
+    for name in ("lrc", "scores"):
+        if getattr(request, name) and not getattr(decoder, name):
+            found.refuse(
+                name,
+                f"{name} needs a decoder that knows which parts of its model follow the lyrics "
+                f"({name} in GET /v1/models), and {decoder.model} does not.",
+                f"false for {decoder.model}",
+            )
     strength = request.task == "repaint" and "repaint_strength" in sent
     if strength and request.repaint_mode != "balanced":
         found.warn("repaint_strength is not used: it is for repaint_mode balanced.")
+
+
+def _check_flow_edit(
+    request: GenerateRequest, sent: AbstractSet[str], found: ValidationReport
+) -> None:
+    if not request.flow_edit_morph:
+        its = (name for name in sent - {"flow_edit_morph"} if name.startswith("flow_edit_"))
+        if given := sorted(its):
+            found.warn(f"Not used without flow_edit_morph: {', '.join(given)}.")
+        return
+    if request.task not in MORPH_TASKS:
+        found.warn(
+            f"flow_edit_morph is not used for {request.task}: it is for text2music, cover and "
+            "cover-nofsq."
+        )
+        return
+    if request.flow_edit_n_min > request.flow_edit_n_max:
+        found.refuse(
+            "flow_edit_n_max",
+            f"flow_edit_n_max ({request.flow_edit_n_max:g}) must not be below flow_edit_n_min "
+            f"({request.flow_edit_n_min:g}).",
+        )
+    if not (request.flow_edit_source_caption.strip() or request.flow_edit_source_lyrics.strip()):
+        found.warn(
+            "Nothing describes the source, so caption and lyrics may change it little: send "
+            "flow_edit_source_caption, and flow_edit_source_lyrics for what is sung in it."
+        )
+    if given := [name for name in _NOT_IN_FLOW_EDIT if name in sent]:
+        found.warn(f"Not used with flow_edit_morph: {', '.join(given)}.")
 
 
 def _check_steps(

@@ -14,7 +14,6 @@ _NO_ANALYSIS = (
 )
 
 REFUSED: Mapping[str, str] = {
-    "global_caption": "say it in caption",
     "analysis_only": _NO_ANALYSIS,
     "full_analysis_only": _NO_ANALYSIS,
     "extract_codes_only": "songs are made here; the audio codes of one that the LM planned are in "
@@ -26,7 +25,6 @@ _ANY = None
 _ZERO = frozenset({"0", "0.0"})
 
 IGNORED: Mapping[str, frozenset[str] | None] = {
-    "guidance_variant": frozenset({"apg_classic"}),
     "guidance_params": frozenset(),
     "constrained_decoding": TRUE,
     # These have no effect in the reference server either.

@@ -134,6 +134,8 @@ def _result(job_id: str, spec: JobSpec, result: JobResult, context: Links) -> Re
         lm_caption=((text and text.caption) or plan.metadata.caption) if plan else None,
         lm_lyrics=text.lyrics if text else None,
         vocal_language=song_words(spec, plan).vocal_language,
+        lrc=[take.lrc for take in takes] if spec.decode.lrc else None,
+        scores=[take.scores for take in takes] if spec.decode.scores else None,
     )
 
 

@@ -114,6 +114,11 @@ async def models(context: ContextDep) -> ModelsView:
                 mock=decoder.mock,
                 turbo=decoder.turbo,
                 recommended_steps=decoder.recommended_steps,
+                recommended_shift=decoder.recommended_shift,
+                xl=decoder.xl,
+                lego_sft=decoder.lego_sft,
+                lrc=decoder.lrc,
+                scores=decoder.scores,
                 device=decoder.device,
                 tasks=list(decoder.tasks),
                 ignores=_ignores(decoder),
@@ -182,4 +187,5 @@ async def stats(response: Response, context: ContextDep) -> StatsView:
 def _ignores(decoder: DecoderDescription) -> list[str]:
     """Fields that have no effect with this decoder."""
     turbo = ["guidance_scale", "cfg_interval_start", "cfg_interval_end", "use_adg"]
+    turbo.append("guidance_variant")
     return turbo if decoder.turbo else []

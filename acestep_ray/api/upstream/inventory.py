@@ -6,7 +6,7 @@ from acestep_ray.api.upstream.views import InventoryLmView, InventoryModelView, 
 from acestep_ray.decoder.protocol import DecoderDescription
 from acestep_ray.replicas.deployed import Deployed
 
-NOT_DONE = ("global_caption", "guidance_variant", "guidance_params", "constrained_decoding")
+NOT_DONE = ("guidance_params", "constrained_decoding")
 """Fields of upstream's API that POST /release_task accepts with a warning."""
 
 

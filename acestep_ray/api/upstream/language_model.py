@@ -58,8 +58,9 @@ def with_defaults(checked: ValidatedRequest, deployed: Deployed) -> ValidatedReq
     else:
         if "use_cot_caption" not in sent:
             update["use_cot_caption"] = not _all_metadata(request)
-        if "use_cot_language" not in sent:
-            update["use_cot_language"] = True
+        if request.use_cot_language:
+            # Upstream's default, which clients send too: a language that was sent is the song's.
+            update["use_cot_language"] = None
     return replace(checked, request=request.model_copy(update=update), sent=sent)
 
 
@@ -95,7 +96,7 @@ def _lm_is_loaded(checked: ValidatedRequest, deployed: Deployed) -> bool:
 
 
 def _new_song(request: GenerateRequest) -> bool:
-    return request.task == "text2music" and not request.codes
+    return request.new_song and not request.codes
 
 
 def _all_metadata(request: GenerateRequest) -> bool:

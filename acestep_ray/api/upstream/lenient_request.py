@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from acestep_ray.api.dependencies import AppContext
 from acestep_ray.api.problems import FieldError, invalid_values
 from acestep_ray.api.request.body import Body
+from acestep_ray.api.request.engine_choice import NoSuchModel, choose_decoder
 from acestep_ray.api.request.folder import Folder
 from acestep_ray.api.request.generate_request import GenerateRequest, api_name
 from acestep_ray.api.request.job_rules import JobDraft
@@ -27,17 +28,28 @@ from acestep_ray.api.upstream.language_model import (
 from acestep_ray.api.upstream.lenient_fields import LenientFields, read_fields
 from acestep_ray.api.upstream.used_values import used_instead
 from acestep_ray.decoder.protocol import WINDOW_TASKS
-from acestep_ray.settings import Limits
+from acestep_ray.replicas.deployed import Deployed
+from acestep_ray.settings import Limits, Settings
 
 _DECISIVE = frozenset(
     (
-        *("caption", "lyrics", "sample_query", "instruction", "task_type", "audio_code_string"),
+        *(
+            "caption",
+            "global_caption",
+            "lyrics",
+            "sample_query",
+            "instruction",
+            "task_type",
+            "audio_code_string",
+        ),
         *("track_name", "track_classes"),
         *("src_audio", "reference_audio", "src_audio_path", "reference_audio_path"),
         *("src_job_id", "src_take", "reference_job_id", "reference_take"),
     )
 )
 """Without the values of these fields it would be another song: an error in them stays an error."""
+_AUTOMATIC_SECONDS = 120.0
+"""Length of a new song without the language model."""
 _OTHER_WORK = ("analysis_only", "full_analysis_only", "extract_codes_only")
 _TASK = ("task_type", "taskType")
 _FOR_WINDOWS = frozenset(
@@ -67,7 +79,6 @@ async def admit_task(body: Body, folder: Folder, context: AppContext) -> TaskDra
     """
     limits = context.settings.limits
     lenient = read_fields(body.fields, limits.batch_size)
-    _use_global_caption(lenient)
     body = replace(body, fields=_for_task(lenient.fields), form=False)
     checked, left_out = _soften(check(body, limits))
     checked = _fit_seeds(checked)
@@ -77,7 +88,7 @@ async def admit_task(body: Body, folder: Folder, context: AppContext) -> TaskDra
     takes |= by_path
     body = with_takes(body, takes, folder)
     deployed = await deployed_for(checked, context)
-    checked = settle_texts(checked, deployed)
+    checked = settle_texts(_settle_global_caption(checked, deployed), deployed)
     for _ in GenerateRequest.model_fields:
         draft, found = await admit_request(with_defaults(checked, deployed), body, context)
         more = [one for one in found.errors.values() if _may_be_left_out(one, checked)]
@@ -90,6 +101,7 @@ async def admit_task(body: Body, folder: Folder, context: AppContext) -> TaskDra
     if completes_metadata(checked, deployed) and await plan_refusal(draft.spec, context):
         # Nobody asked for this plan: a song that is too long for it is made without it.
         draft = replace(draft, spec=draft.spec.model_copy(update={"plan": None}))
+    draft = _with_upstreams_length(draft, context.settings)
     request = with_defaults(checked, deployed).request
     instead = (
         f"{error.detail} {used_instead(error.field, request, draft, deployed, context.settings)}"
@@ -108,17 +120,42 @@ async def admit_task(body: Body, folder: Folder, context: AppContext) -> TaskDra
     return TaskDraft(draft, checked, replace(body, files=files))
 
 
-def _use_global_caption(lenient: LenientFields) -> None:
-    """Use a global caption as the caption if there is no caption: it describes the song."""
-    text = lenient.asked.get("global_caption")
-    if text is None:
-        return
-    instead = "the caption is used"
-    if "caption" not in lenient.sent:
-        lenient.fields["caption"] = text
-        lenient.sent.add("caption")
-        instead = "its text is used as the caption"
-    lenient.warnings.append(f"global_caption is not used yet: {instead}.")
+def _with_upstreams_length(draft: JobDraft, settings: Settings) -> JobDraft:
+    """With upstream's length, if nothing says how long a new song is and the operator has set no
+    default."""
+    spec = draft.spec
+    decode = spec.decode
+    open_ended = decode.task == "text2music" and not (decode.codes or decode.edits_flow)
+    open_ended = open_ended and decode.duration is None
+    if spec.plan or not open_ended or "duration" in settings.defaults.model_fields_set:
+        return draft
+    seconds = min(_AUTOMATIC_SECONDS, settings.limits.duration)
+    decode = decode.model_copy(update={"duration": seconds})
+    return replace(draft, spec=spec.model_copy(update={"decode": decode}))
+
+
+def _settle_global_caption(checked: ValidatedRequest, deployed: Deployed) -> ValidatedRequest:
+    """Without a global caption, if the model does not read it: it is the caption then, if there is
+    no caption, because it describes the song."""
+    request = checked.request
+    text = request.global_caption.strip()
+    try:
+        if not text or choose_decoder(deployed, request.model, request.task).lego_sft:
+            return checked
+    except NoSuchModel:
+        return checked  # which the rules refuse, with the model's name
+    update: dict[str, object] = {"global_caption": ""}
+    sent, instead = checked.sent - {"global_caption"}, "the caption is used"
+    if "caption" not in sent:
+        update["caption"] = text
+        sent, instead = sent | {"caption"}, "its text is used as the caption"
+    warning = f"global_caption is not used, as the model makes whole songs: {instead}."
+    return replace(
+        checked,
+        request=request.model_copy(update=update),
+        sent=sent,
+        warnings=(*checked.warnings, warning),
+    )
 
 
 def _for_task(fields: dict[str, object]) -> dict[str, object]:

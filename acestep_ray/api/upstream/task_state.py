@@ -119,6 +119,8 @@ def take_items(snapshot: Snapshot, view: JobView, deployed: Deployed) -> list[di
             "file": audio_url(record.job_id, take),
             "audio_codes": own_codes,
             **shared,
+            **({"lrc": take.lrc} if song.lrc else {}),
+            **({"scores": take.scores and dict(take.scores)} if song.scores else {}),
         }
         for take, own_codes in zip(takes, codes, strict=True)
     ]

@@ -3,6 +3,8 @@
 from acestep_ray.api.request.generate_request import GenerateRequest
 from acestep_ray.api.request.job_rules import JobDraft
 from acestep_ray.jobs.decode_cost import length_of
+from acestep_ray.jobs.spec import JobSpec
+from acestep_ray.planner.song_language import lm_chooses_language
 from acestep_ray.replicas.deployed import Deployed
 from acestep_ray.settings import Settings
 
@@ -22,7 +24,7 @@ def used_instead(
         return _length(draft, settings)
     if name in _METADATA:
         return LM_CHOOSES if spec.plan else "The model chooses it."
-    if name == "vocal_language" and spec.from_description:
+    if name == "vocal_language" and _language_is_free(spec):
         return LM_CHOOSES
     if name.startswith(_LM_ONLY):
         if spec.plan is None:
@@ -31,6 +33,8 @@ def used_instead(
             return "The planner's own model is used."
     values: dict[str, object] = {
         "batch_size": len(spec.decode.seeds),
+        "inference_steps": spec.decode.steps,
+        "shift": spec.decode.shift,
         "model": spec.decode.model or (deployed.decoders[0].model if deployed.decoders else None),
     }
     if spec.plan:
@@ -44,6 +48,14 @@ def used_instead(
         "webhook_url": "No messages are sent.",
     }
     return others.get(name) or used(dict(_by_api_name(request))[name])
+
+
+def _language_is_free(spec: JobSpec) -> bool:
+    """Whether the language model chooses the language."""
+    plan = spec.plan
+    return plan is not None and lm_chooses_language(
+        plan.use_cot_language, spec.decode.vocal_language
+    )
 
 
 def used(value: object) -> str:

@@ -54,7 +54,13 @@ def convert_checkpoint(
     with whole_folder(target) as folder:
         write_diffusers(
             folder,
-            {name: Draft(part.config, _tensors(part)) for name, part in parts.modules.items()},
+            {
+                name: Draft(
+                    {**part.config, **(parts.traits if name == "transformer" else {})},
+                    _tensors(part),
+                )
+                for name, part in parts.modules.items()
+            },
             lambda beside: _copy_tokenizer(parts.tokenizer, beside),
             dtype=dtype,
             shard_bytes=shard_bytes,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from acestep_ray.decoder.checkpoints.layout import MODEL_INDEX, CheckpointLayout, read_json
-from acestep_ray.decoder.checkpoints.parts import AUDIO_TOKENIZER, Part, Parts
+from acestep_ray.decoder.checkpoints.parts import AUDIO_TOKENIZER, Part, Parts, traits_of
 from acestep_ray.decoder.checkpoints.upstream import without_model_prefix
 from acestep_ray.decoder.checkpoints.weights import stored_tensors
 from acestep_ray.errors import CheckpointError
@@ -29,7 +29,8 @@ def diffusers_parts(layout: CheckpointLayout) -> Parts:
             f"{file} lists {pair[0]} without its other half: convert the upstream checkpoint again."
         )
     modules = {name: _part(layout.model / name, name) for name in (*MODULES, *pair)}
-    return Parts(modules, _folder(layout.model / "tokenizer"))
+    traits = traits_of(modules["transformer"].config)
+    return Parts(modules, _folder(layout.model / "tokenizer"), traits)
 
 
 def _part(folder: Path, name: str) -> Part:

@@ -1,5 +1,6 @@
 """Loads a checkpoint of either layout as diffusers' pipeline, straight to the device."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from diffusers import AceStepPipeline
 
 from acestep_ray.decoder.checkpoints.diffusers_format import diffusers_parts
 from acestep_ray.decoder.checkpoints.layout import CheckpointLayout, LayoutKind, find
+from acestep_ray.decoder.checkpoints.lyric_heads import lyric_heads
 from acestep_ray.decoder.checkpoints.modules import build, compute_buffers, scheduler, tokenizer
 from acestep_ray.decoder.checkpoints.parts import AUDIO_TOKENIZER, Parts
 from acestep_ray.decoder.checkpoints.upstream import upstream_parts
@@ -28,8 +30,15 @@ class ModelInfo:
     """Guidance is distilled into the weights, so guidance_scale has no effect."""
     has_audio_tokenizer: bool
     tasks: tuple[Task, ...]
-    """turbo and sft models: three; base models: all six; without an audio tokenizer no covers."""
+    """turbo and sft models: four; base models, and those that were tuned for lego: all; without an
+    audio tokenizer no covers."""
     layout: LayoutKind
+    xl: bool = False
+    """Whether its transformer is wider than the encoders in front of it."""
+    lego_sft: bool = False
+    """Whether it was tuned to make single tracks, from captions of a form of their own."""
+    lyric_heads: Mapping[int, tuple[int, ...]] | None = None
+    """By layer, the heads of the cross-attention that follow the singing; None: not known."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +75,7 @@ def load(folder: Path, model: str, device: str, dtype: torch.dtype) -> Loaded:
     modules = _load_modules(parts, target, dtype)
     _check_silence(modules["condition_encoder"], parts)
     pipeline = _pipeline(modules, parts.tokenizer)
-    return Loaded(pipeline, _info(layout, pipeline), layout.model)
+    return Loaded(pipeline, _info(layout, pipeline, parts), layout.model)
 
 
 def _load_modules(parts: Parts, device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
@@ -101,11 +110,12 @@ def _check_silence(condition_encoder: Any, parts: Parts) -> None:
         )
 
 
-def _info(layout: CheckpointLayout, pipeline: Any) -> ModelInfo:
+def _info(layout: CheckpointLayout, pipeline: Any, parts: Parts) -> ModelInfo:
     config = pipeline.transformer.config
+    lego_sft = bool(parts.traits.get("is_lego_sft"))
     turbo = bool(pipeline.is_turbo)
     fine_tuned = config.model_version == "sft" or "sft" in layout.name.split("-")
-    tasks = OTHER_TASKS if turbo or fine_tuned else TASKS
+    tasks = OTHER_TASKS if (turbo or fine_tuned) and not lego_sft else TASKS
     codes = pipeline.audio_tokenizer is not None
     return ModelInfo(
         name=layout.name,
@@ -113,4 +123,7 @@ def _info(layout: CheckpointLayout, pipeline: Any) -> ModelInfo:
         has_audio_tokenizer=codes,
         tasks=tasks if codes else tuple(task for task in tasks if task != "cover"),
         layout=layout.kind,
+        xl=config.encoder_hidden_size not in (None, config.hidden_size),
+        lego_sft=lego_sft,
+        lyric_heads=lyric_heads(config, parts.traits),
     )

@@ -15,6 +15,7 @@ from diffusers.pipelines.ace_step import (
 from torch import nn
 from transformers import AutoTokenizer, Qwen3Config, Qwen3Model
 
+from acestep_ray.decoder.checkpoints.parts import TRAITS
 from acestep_ray.errors import CheckpointError
 
 _CLASSES: dict[str, Any] = {
@@ -37,7 +38,8 @@ def build(name: str, config: Mapping[str, Any], folder: Path) -> nn.Module:
             warnings.filterwarnings("ignore", message=".*weight_norm.* is deprecated")
             if name == "text_encoder":
                 return _text_encoder(config)
-            module: nn.Module = _CLASSES[name].from_config(dict(config))
+            own = {key: value for key, value in config.items() if key not in TRAITS}
+            module: nn.Module = _CLASSES[name].from_config(own)
             return module
     except Exception as error:  # diffusers and transformers raise many types for a wrong value
         said = " ".join(str(error).split())  # torch lists the arguments it takes line by line

@@ -144,4 +144,22 @@ FULL_XL = Size(
 )
 """The published XL models: a wider DiT over the same encoders."""
 
+TINY_XL = Size(
+    dit=TINY.dit
+    | {
+        "hidden_size": 48,
+        "intermediate_size": 80,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 8,
+        "layer_types": _layer_types(3),
+        "encoder_hidden_size": TINY.dit["hidden_size"],
+        "encoder_intermediate_size": TINY.dit["intermediate_size"],
+        "encoder_num_attention_heads": TINY.dit["num_attention_heads"],
+        "encoder_num_key_value_heads": TINY.dit["num_key_value_heads"],
+    },
+    text_encoder=TINY.text_encoder,
+    vae=TINY.vae,
+)
+"""The layout of the XL models: attention is wider than the layers (8 heads of 8 over 48)."""
+
 SIZES = {"tiny": TINY, "full-2b": FULL_2B, "full-xl": FULL_XL}

@@ -48,7 +48,8 @@ def make_tiny_checkpoint(
 ) -> Path:
     """Write a checkpoint of seeded random weights, and return the model's own folder.
 
-    ``upstream``: ``acestep-v15-turbo/`` or ``acestep-v15-base/`` in ``folder``, beside ``vae/`` and
+    ``upstream``: ``acestep-v15-turbo/`` or ``acestep-v15-base/`` (of an XL size
+    ``acestep-v15-xl-turbo/`` or ``acestep-v15-xl-base/``) in ``folder``, beside ``vae/`` and
     ``Qwen3-Embedding-0.6B/``, which are kept if they exist. ``diffusers``: ``folder`` itself, which
     must be new or empty. For the same seed both hold the same weights, stored as ``dtype``; files
     above ``shard_bytes`` are split. Without ``audio_tokenizer`` the model can use neither codes nor
@@ -72,7 +73,8 @@ def make_tiny_checkpoint(
                 report=report,
             )
         return folder
-    model = folder / f"{DIT_PREFIX}{dit['model_version']}"
+    xl = "xl-" if "encoder_hidden_size" in dit else ""
+    model = folder / f"{DIT_PREFIX}{xl}{dit['model_version']}"
     shared = {VAE_FOLDER: "vae", TEXT_ENCODER_FOLDER: "text_encoder"}
     with whole_folder(model) as written:
         report(f"writing {model.name}")

@@ -19,7 +19,7 @@ from acestep_ray.decoder.checkpoints.layout import (
     CheckpointLayout,
     read_json,
 )
-from acestep_ray.decoder.checkpoints.parts import AUDIO_TOKENIZER, Part, Parts
+from acestep_ray.decoder.checkpoints.parts import AUDIO_TOKENIZER, Part, Parts, traits_of
 from acestep_ray.decoder.checkpoints.weights import StoredTensor, stored_tensors
 from acestep_ray.errors import CheckpointError
 
@@ -62,7 +62,8 @@ def upstream_parts(layout: CheckpointLayout) -> Parts:
                 f"{layout.root / name} is missing: download {MAIN_BUNDLE} into {layout.root}."
             )
     dit, vae, text = layout.model, layout.root / VAE_FOLDER, layout.root / TEXT_ENCODER_FOLDER
-    configs = module_configs(read_json(dit / "config.json"), dit / "config.json")
+    config = read_json(dit / "config.json")
+    configs = module_configs(config, dit / "config.json")
     tensors = split(stored_tensors(dit, "model"))
     modules = {
         name: Part(dit, config, tensors[name])
@@ -82,7 +83,7 @@ def upstream_parts(layout: CheckpointLayout) -> Parts:
     modules["text_encoder"] = Part(
         text, read_json(text / "config.json"), without_model_prefix(stored_tensors(text, "model"))
     )
-    return Parts(modules, text)
+    return Parts(modules, text, traits_of(config))
 
 
 def diffusers_name(name: str) -> tuple[str, str] | None:

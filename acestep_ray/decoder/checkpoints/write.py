@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from acestep_ray.decoder.checkpoints.diffusers_format import PIPELINE_CLASS
 from acestep_ray.decoder.checkpoints.layout import MODEL_INDEX
 from acestep_ray.decoder.checkpoints.modules import build, scheduler
-from acestep_ray.decoder.checkpoints.parts import AUDIO_TOKENIZER
+from acestep_ray.decoder.checkpoints.parts import AUDIO_TOKENIZER, traits_of
 
 SHARD_BYTES = 1024**3
 Report = Callable[[str], None]
@@ -86,6 +86,7 @@ def write_diffusers(
             module.config.architectures = [type(module).__name__]
             module.config.save_pretrained(folder / name)
         else:
+            module.register_to_config(**traits_of(draft.config))
             module.save_config(folder / name)
         stem = "model" if text else "diffusion_pytorch_model"
         write_shards(folder / name, stem, draft.tensors, dtype, shard_bytes)

@@ -20,9 +20,12 @@ from acestep_ray.decoder.diffusers.device import (
     reset_peak,
     wait_for,
 )
+from acestep_ray.decoder.diffusers.flow_edit import FlowEdit, edit_flow
 from acestep_ray.decoder.diffusers.job import PreparedDecode, prepare
-from acestep_ray.decoder.diffusers.loop import denoise
+from acestep_ray.decoder.diffusers.loop import Sampling, denoise
 from acestep_ray.decoder.diffusers.noise import Noise, mixed
+from acestep_ray.decoder.diffusers.sung_text import SungText, sung_text
+from acestep_ray.decoder.diffusers.velocity import Condition
 from acestep_ray.decoder.protocol import (
     DecoderDescription,
     DecodeRequest,
@@ -89,6 +92,10 @@ class DiffusersDecoder:
             turbo=self._info.turbo,
             mock=False,
             device=device_label(self._device),
+            xl=self._info.xl,
+            lego_sft=self._info.lego_sft,
+            lrc=self._info.lyric_heads is not None,
+            scores=self._info.lyric_heads is not None,
         )
 
     def memory(self) -> DeviceMemory | None:
@@ -135,20 +142,30 @@ class DiffusersDecoder:
         for index, seed in enumerate(request.seeds):
             take = latents[index : index + 1]
             samples = self._decode(job, take, partial(report, "vae", index, takes))
+            sung = self._sung_text(job, take, index)
             report("vae", index + 1, takes)
-            yield RenderedTake(index, seed, samples, job.warnings)
+            yield RenderedTake(index, seed, samples, job.warnings, sung.lrc, sung.scores)
             del samples  # or it would stay in memory during the next one
 
     # inference_mode is a state of the thread, so no function that yields may hold it.
     @torch.inference_mode()
     def _prepare(self, request: DecodeRequest, sources: Sources) -> PreparedDecode:
-        return prepare(self._pipeline, request, sources, self._device, self._whole_frames)
+        return prepare(
+            self._pipeline,
+            request,
+            sources,
+            self._device,
+            self._whole_frames,
+            lego_sft=self._info.lego_sft,
+        )
 
     @torch.inference_mode()
     def _denoise(self, job: PreparedDecode, report: Report) -> torch.Tensor:
-        """Latents [takes, frames, channels], without the frames that were added for the model."""
+        """Latents [takes, frames, channels], with the frames that were added for the model."""
         request = job.request
         sampling, canvas = job.sampling, job.canvas
+        if job.original is not None:
+            return self._scaled(request, self._edited(job, job.original, report))
         noise = self._noise(job, request.seeds)
         first_noise = noise.draw()
         if request.retake_variance > 0:
@@ -156,11 +173,6 @@ class DiffusersDecoder:
             first_noise = mixed(first_noise, other, request.retake_variance)
         late = request.cover_noise_strength > 0
 
-        def after_step(step: int) -> None:
-            wait_for(self._device)
-            report("diffusion", step, sampling.steps)
-
-        report("diffusion", 0, sampling.steps)
         latents = denoise(
             self._pipeline,
             first_noise,
@@ -168,12 +180,46 @@ class DiffusersDecoder:
             sampling,
             start=canvas.begin if late else None,
             kept=canvas.repainted.kept if canvas.repainted else None,
-            after_step=after_step,
+            after_step=self._reported(sampling, report),
             new_noise=noise.draw,
-        )[:, : canvas.frames]
-        if (request.latent_rescale, request.latent_shift) != (1, 0):
-            latents = latents * request.latent_rescale + request.latent_shift
-        return latents
+        )
+        return self._scaled(request, latents)
+
+    def _edited(self, job: PreparedDecode, original: Condition, report: Report) -> torch.Tensor:
+        """Latents of a source that is edited, as those of ``_denoise``."""
+        request, source = job.request, job.canvas.begin
+        assert source is not None
+        edit = FlowEdit.of(request, job.sampling.steps, source, original, job.first)
+        seeds = request.retake_seeds if request.retake_variance > 0 else request.seeds
+        return edit_flow(
+            self._pipeline,
+            edit,
+            job.sampling,
+            after_step=self._reported(job.sampling, report),
+            new_noise=self._noise(job, seeds).draw,
+        )
+
+    def _reported(self, sampling: Sampling, report: Report) -> Callable[[int], None]:
+        """Reports the beginning; the result is called after each step."""
+
+        def after_step(step: int) -> None:
+            wait_for(self._device)
+            report("diffusion", step, sampling.steps)
+
+        report("diffusion", 0, sampling.steps)
+        return after_step
+
+    @staticmethod
+    def _scaled(request: DecodeRequest, latents: torch.Tensor) -> torch.Tensor:
+        if (request.latent_rescale, request.latent_shift) == (1, 0):
+            return latents
+        return latents * request.latent_rescale + request.latent_shift
+
+    def _sung_text(self, job: PreparedDecode, take: torch.Tensor, index: int) -> SungText:
+        heads = self._info.lyric_heads
+        if heads is None:
+            return SungText()
+        return sung_text(self._pipeline, job, take, index, heads)
 
     def _noise(self, job: PreparedDecode, seeds: tuple[int, ...]) -> Noise:
         frames, channels = job.canvas.context.shape[1:]
@@ -191,6 +237,7 @@ class DiffusersDecoder:
         """
         repainted = job.canvas.repainted
         window = repainted and repainted.window
+        latents = latents[:, : job.canvas.frames]
         first, last = (window.first, window.last) if window else (0, job.canvas.frames)
         samples = decode(self._pipeline.vae, latents, first, last, tiled=job.tiled, tick=tick)
         try:

@@ -6,12 +6,17 @@ All tensors are [takes, frames, channels]; the guidance scale is above 1.
 import torch
 from diffusers.guiders.adaptive_projected_guidance import MomentumBuffer, normalized_guidance
 
+from acestep_ray.decoder.protocol import GuidanceVariant
+
 MOMENTUM = -0.75
 NORM_THRESHOLD = 2.5
 """Of adaptive projected guidance (arXiv 2410.02416), with ACE-Step's values."""
 
 WIDEST_TURN = 3.14 / 6
 """Radians by which angle-based guidance turns a frame at most; ACE-Step's value."""
+
+WIDEST_TURN_WITH_NORM = 3.14 / 3
+"""The same for the variant that keeps the norm."""
 
 _SAME_DIRECTION = 1e-3
 _ALMOST_ONE = 1 - 1e-6
@@ -40,9 +45,18 @@ def projected(
 
 
 def by_angle(
-    latents: torch.Tensor, with_text: torch.Tensor, without: torch.Tensor, scale: float, time: float
+    latents: torch.Tensor,
+    with_text: torch.Tensor,
+    without: torch.Tensor,
+    scale: float,
+    time: float,
+    *,
+    variant: GuidanceVariant = "adg",
 ) -> torch.Tensor:
     """Angle-based dynamic guidance (ADG) at a ``time`` above 0.
+
+    ``variant``: adg_w_norm may turn further, and keeps the norm over time of the prediction with
+    text; adg_wo_clip may turn as far as it likes.
 
     Both velocities predict clean latents. Each frame of the prediction with text is turned away
     from that without, by the angle between them times the scale, but not too far. Angles have 64
@@ -54,7 +68,10 @@ def by_angle(
     away = start - time * without.float()
     cosine = torch.nn.functional.cosine_similarity(aim.double(), away.double(), dim=-1)
     angle = torch.acos(cosine.clamp(-_ALMOST_ONE, _ALMOST_ONE)).unsqueeze(-1)
-    turn = (weight * angle).clamp(-WIDEST_TURN, WIDEST_TURN)
+    turn = weight * angle
+    if variant != "adg_wo_clip":
+        widest = WIDEST_TURN_WITH_NORM if variant == "adg_w_norm" else WIDEST_TURN
+        turn = turn.clamp(-widest, widest)
     across = aim - away
     unit = torch.nn.functional.normalize(away, dim=-1)
     across = across - (across * unit).sum(dim=-1, keepdim=True) * unit
@@ -62,4 +79,7 @@ def by_angle(
     apart = sine > _SAME_DIRECTION
     share = torch.where(apart, torch.sin(turn) / torch.where(apart, sine, 1.0), weight)
     clean = torch.cos(turn) * aim.double() + across.double() * share
+    if variant == "adg_w_norm":
+        kept = torch.linalg.vector_norm(aim.double(), dim=1, keepdim=True)
+        clean = clean * kept / torch.linalg.vector_norm(clean, dim=1, keepdim=True)
     return ((start.double() - clean) / time).to(with_text.dtype)

@@ -13,7 +13,10 @@ from acestep_ray.decoder.diffusers.prompt import Prompt, task_instruction, text2
 from acestep_ray.decoder.diffusers.tasks import Canvas, canvas_for, silent_context
 from acestep_ray.decoder.diffusers.velocity import Condition
 from acestep_ray.decoder.protocol import DecodeRequest, Sources
+from acestep_ray.planner.duration import is_sung
 from acestep_ray.timebase import FRAMES_PER_SECOND
+
+NO_LYRICS = "The song has no lyrics, so lrc and scores are not made."
 
 
 @dataclass(frozen=True)
@@ -21,11 +24,15 @@ class PreparedDecode:
     """A request with its tensors on the device."""
 
     request: DecodeRequest
+    prompt: Prompt
+    """Of the first condition."""
     canvas: Canvas
     sampling: Sampling
     first: Condition
     then: Condition | None
     """The condition after ``switch`` steps; None: no change."""
+    original: Condition | None
+    """What describes the source, for flow-edit; None: no such edit."""
     switch: int
     tiled: bool
     """Whether the takes are decoded in tiles."""
@@ -42,14 +49,18 @@ def prepare(
     sources: Sources,
     device: torch.device,
     whole_frames: int,
+    *,
+    lego_sft: bool = False,
 ) -> PreparedDecode:
     """Encode a request's texts and audio. Raises DecoderError.
 
+    ``lego_sft``: whether the model reads captions of single tracks.
     Pieces with more than ``whole_frames`` are decoded in tiles, whether or not that was requested.
     """
     warnings: list[str] = []
     source = None
-    if sources.source is not None and request.task != "text2music" and not request.codes:
+    used = request.task != "text2music" or request.edits_flow
+    if sources.source is not None and used and not request.codes:
         source = to_48k_stereo(sources.source, sources.source_rate, device)
     canvas = canvas_for(pipeline, request, source)
     reference = None
@@ -59,20 +70,34 @@ def prepare(
             reference = None
             warnings.append("The reference audio is silent, so it is not used.")
     timbre = encode_timbre(pipeline, reference)
-    prompt = Prompt.of(request, task_instruction(request), canvas.seconds)
+    prompt = Prompt.of(request, task_instruction(request), canvas.seconds, lego_sft=lego_sft)
     warnings += prompt.cuts(pipeline)
     first = Condition(encode_conditions(pipeline, prompt, timbre), canvas.context)
-    then = None
+    then = original = None
     # A cover follows its source for this share of the steps, and then only the text.
-    sampling = Sampling.of(pipeline, request, has_source=canvas.begin is not None)
+    edits = request.edits_flow
+    begins = canvas.begin is not None and not edits
+    sampling = Sampling.of(pipeline, request, has_source=begins)
     switch = int(sampling.steps * request.cover_strength)
-    if canvas.cover and switch < sampling.steps:
-        prompt = Prompt.of(request, text2music_instruction(), canvas.seconds)
+    if edits:
+        own = {
+            "caption": request.flow_edit_source_caption,
+            "lyrics": request.flow_edit_source_lyrics,
+        }
+        described = request.model_copy(update=own)
+        text = Prompt.of(described, task_instruction(request), canvas.seconds, lego_sft=lego_sft)
+        original = Condition(encode_conditions(pipeline, text, timbre), canvas.context)
+    elif canvas.cover and switch < sampling.steps:
+        later = Prompt.of(request, text2music_instruction(), canvas.seconds)
         then = Condition(
-            encode_conditions(pipeline, prompt, timbre), silent_context(pipeline, canvas.frames)
+            encode_conditions(pipeline, later, timbre), silent_context(pipeline, canvas.frames)
         )
+    if (request.lrc or request.scores) and not is_sung(request.lyrics):
+        warnings.append(NO_LYRICS)
     if not request.use_tiled_decode and canvas.frames > whole_frames:
         longest = whole_frames / FRAMES_PER_SECOND
         warnings.append(f"Pieces longer than {longest:g} s are always decoded in tiles.")
     tiled = canvas.frames > TILE and (request.use_tiled_decode or canvas.frames > whole_frames)
-    return PreparedDecode(request, canvas, sampling, first, then, switch, tiled, tuple(warnings))
+    return PreparedDecode(
+        request, prompt, canvas, sampling, first, then, original, switch, tiled, tuple(warnings)
+    )

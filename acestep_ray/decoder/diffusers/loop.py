@@ -40,7 +40,8 @@ class Sampling:
         cls, pipeline: AceStepPipeline, request: DecodeParameters, *, has_source: bool
     ) -> "Sampling":
         """That of a request. ``has_source``: whether the steps can begin with a source."""
-        times = times_of(pipeline, request.steps, request.shift, request.timesteps)
+        edits = request.edits_flow
+        times = times_of(pipeline, request.steps, request.shift, request.timesteps, exact=edits)
         levels = times[1:].tolist()
         sde = request.infer_method == "sde"
         if has_source and request.cover_noise_strength > 0:
@@ -55,11 +56,11 @@ class Sampling:
             Guidance(
                 request.guidance_scale,
                 request.cfg_interval,
-                request.use_adg,
+                request.guidance,
                 request.velocity_norm_threshold,
                 request.velocity_ema_factor,
             ),
-            Dcw.of(request, turbo=pipeline.is_turbo),
+            None if edits else Dcw.of(request, turbo=pipeline.is_turbo),
             heun=request.uses_heun,
             sde=sde,
         )
@@ -93,7 +94,7 @@ def denoise(
     velocity = Velocity(pipeline, sampling.guidance)
     latents = noise
     if start is not None:
-        latents = _to_noise(start, float(times[0]), noise)
+        latents = to_noise(start, float(times[0]), noise)
     injected = kept.injected_steps(steps) if kept else 0
     for step in range(steps):
         condition = condition_of(step)
@@ -103,16 +104,16 @@ def denoise(
         first = velocity.first(before, time, condition)
         used = first
         if sampling.sde:
-            latents = _moved(before, first, -time)
+            latents = moved(before, first, -time)
             if level > 0:
-                latents = _to_noise(latents, level, new_noise())
+                latents = to_noise(latents, level, new_noise())
         else:
             by = times[step + 1] - times[step]
             # A turbo model is not asked at t = 0, for which it was not made.
             if sampling.heun and (after > 0 or not pipeline.is_turbo):
-                second = velocity.second(_moved(before, first, by), after, condition, first)
+                second = velocity.second(moved(before, first, by), after, condition, first)
                 used = (first + second) / 2
-            latents = _moved(before, used, by)
+            latents = moved(before, used, by)
         velocity.before = used
         if sampling.dcw is not None:
             latents = sampling.dcw.correct(latents, before - first * time, time)
@@ -123,11 +124,11 @@ def denoise(
     return kept.blend(latents) if kept else latents
 
 
-def _moved(latents: torch.Tensor, velocity: torch.Tensor, by: torch.Tensor | float) -> torch.Tensor:
+def moved(latents: torch.Tensor, velocity: torch.Tensor, by: torch.Tensor | float) -> torch.Tensor:
     """Along ``velocity`` by a difference of times, which is negative. The sum has 32 bits."""
     return (latents.float() + by * velocity).to(velocity.dtype)
 
 
-def _to_noise(clean: torch.Tensor, time: float, noise: torch.Tensor) -> torch.Tensor:
+def to_noise(clean: torch.Tensor, time: float, noise: torch.Tensor) -> torch.Tensor:
     """``clean`` latents with so much noise that they are at ``time``."""
     return time * noise + (1 - time) * clean

@@ -31,11 +31,15 @@ class Prompt:
     time_signature: str
 
     @classmethod
-    def of(cls, request: DecodeRequest, instruction: str, seconds: float) -> "Prompt":
-        """The prompt for a piece that is described as ``seconds`` long, whatever was requested."""
+    def of(
+        cls, request: DecodeRequest, instruction: str, seconds: float, *, lego_sft: bool = False
+    ) -> "Prompt":
+        """The prompt for a piece that is described as ``seconds`` long, whatever was requested.
+        ``lego_sft``: for a model whose captions have a form of their own."""
+        caption = _without_template(request.caption)
         return cls(
             instruction if instruction.endswith(":") else instruction + ":",
-            _without_template(request.caption),
+            _of_track(request, caption, instruction) if lego_sft else caption,
             request.lyrics,
             request.vocal_language,
             seconds,
@@ -107,6 +111,15 @@ def text2music_instruction() -> str:
     """The prompt after the steps of a cover's strength."""
     instruction: str = AceStepPipeline._get_task_instruction("text2music")
     return instruction
+
+
+def _of_track(request: DecodeRequest, caption: str, instruction: str) -> str:
+    """The caption of a single track, as models for tracks read it. It lacks what the whole
+    song is like if the instruction asks for a segment."""
+    lines = [f"Local: {caption}", f"Mask Control: {str(request.names_window).lower()}"]
+    if "a segment" not in instruction.lower():
+        lines.insert(0, f"Global: {request.global_caption}")
+    return "\n".join(lines)
 
 
 def _without_template(caption: str) -> str:

@@ -15,17 +15,22 @@ TURBO_TIMES = tuple(sorted({time for table in _TURBO_TABLES for time in table}, 
 
 
 def times_of(
-    pipeline: AceStepPipeline, steps: int, shift: float, given: tuple[float, ...]
+    pipeline: AceStepPipeline,
+    steps: int,
+    shift: float,
+    given: tuple[float, ...],
+    *,
+    exact: bool = False,
 ) -> torch.Tensor:
     """The times of the steps and the 0 in which they end, [steps + 1], float32 on the CPU.
 
     ``given``: the times themselves, without the 0, or none. Turbo models use the nearest of
-    TURBO_TIMES for each, as in upstream. Otherwise t = linspace(1, 0, steps + 1), and then
-    shift * t / (1 + (shift - 1) * t).
+    TURBO_TIMES for each, as in upstream, unless they are to be ``exact``. Without ``given``,
+    t = linspace(1, 0, steps + 1), and then shift * t / (1 + (shift - 1) * t).
     """
     own = None
     if given:
-        own = [_nearest(time) for time in given] if pipeline.is_turbo else list(given)
+        own = [_nearest(time) for time in given] if pipeline.is_turbo and not exact else list(given)
     times = pipeline._get_timestep_schedule(
         steps, shift, torch.device("cpu"), torch.float32, timesteps=own
     )

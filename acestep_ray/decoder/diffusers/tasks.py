@@ -57,7 +57,7 @@ def canvas_for(
     """The canvas of a request; ``source`` [2, n] at 48 kHz. Raises DecoderError."""
     if request.codes:
         return _codes_canvas(pipeline, request.codes)
-    if request.task == "text2music":
+    if request.task == "text2music" and not request.edits_flow:
         frames = frames_of_seconds(request.seconds)
         if frames < 1:
             raise DecoderError(f"{request.seconds:g} s is shorter than one frame (40 ms).")
@@ -76,6 +76,11 @@ def canvas_for(
         return _window_canvas(pipeline, request, source)
     frames = source.shape[-1] // SAMPLES_PER_FRAME
     latents = _source_latents(pipeline, source, frames)
+    if request.task == "text2music":
+        # Flow-edit: with the source as context, its latents would fall together.
+        seconds = frames / FRAMES_PER_SECOND
+        silent = silent_context(pipeline, frames)
+        return Canvas(silent, frames, seconds, begin=latents, cover=False)
     # What a cover begins with is its source, also if it follows only what the codes keep of it.
     heard = _as_codes_and_back(pipeline, latents) if request.task == "cover" else latents
     return Canvas(

@@ -8,6 +8,7 @@ from diffusers import AceStepPipeline
 from diffusers.guiders.adaptive_projected_guidance import MomentumBuffer
 
 from acestep_ray.decoder.diffusers.guidance import MOMENTUM, by_angle, plain, projected
+from acestep_ray.decoder.protocol import GuidanceVariant
 
 _TINY = 1e-12
 
@@ -30,8 +31,8 @@ class Guidance:
     """On above 1, and never for turbo models, which have guidance distilled into their weights."""
     interval: tuple[float, float] = (0.0, 1.0)
     """It is applied at the times t in this range, both ends included; noise is t = 1."""
-    adg: bool = False
-    """Angle-based instead of projected."""
+    variant: GuidanceVariant = "apg_classic"
+    """How the velocities with and without the condition are combined."""
     norm_threshold: float = 0.0
     """A velocity is at most so many times as long as its latents (norms over a whole take); 0: it
     is not limited."""
@@ -53,9 +54,12 @@ class Velocity:
         """That at the beginning of a step."""
 
         def guide(with_text: torch.Tensor, without: torch.Tensor) -> torch.Tensor:
-            if self.guidance.adg:
-                return by_angle(latents, with_text, without, self.guidance.scale, time)
-            return projected(with_text, without, self.guidance.scale, self.momentum)
+            scale, variant = self.guidance.scale, self.guidance.variant
+            if variant == "apg_classic":
+                return projected(with_text, without, scale, self.momentum)
+            if variant == "cfg":
+                return plain(with_text, without, scale)
+            return by_angle(latents, with_text, without, scale, time, variant=variant)
 
         velocity = self._limited(latents, self._guided(latents, time, condition, guide))
         return velocity if self.before is None else self._averaged(velocity, self.before)
@@ -66,9 +70,10 @@ class Velocity:
         """That at the end of a step which begins with ``first``, for Heun's method."""
 
         def guide(with_text: torch.Tensor, without: torch.Tensor) -> torch.Tensor:
-            if self.guidance.adg and time > 0:
-                return by_angle(latents, with_text, without, self.guidance.scale, time)
-            return plain(with_text, without, self.guidance.scale)
+            scale, variant = self.guidance.scale, self.guidance.variant
+            if variant in ("apg_classic", "cfg") or time <= 0:
+                return plain(with_text, without, scale)
+            return by_angle(latents, with_text, without, scale, time, variant=variant)
 
         velocity = self._limited(latents, self._guided(latents, time, condition, guide))
         return self._averaged(velocity, first)

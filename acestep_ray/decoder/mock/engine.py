@@ -10,6 +10,7 @@ import numpy as np
 from acestep_ray.audio.level import normalise_peak
 from acestep_ray.audio.resample import resample, to_stereo
 from acestep_ray.decoder.mock.loudness import contour, follow
+from acestep_ray.decoder.mock.lrc import sung_times
 from acestep_ray.decoder.mock.reference import brightness
 from acestep_ray.decoder.mock.render import render
 from acestep_ray.decoder.mock.repaint import splice, window_of
@@ -54,7 +55,13 @@ class MockDecoder:
     def describe(self) -> DecoderDescription:
         """What this engine serves."""
         return DecoderDescription(
-            engine="mock", model=self._model, tasks=TASKS, turbo=True, mock=True, device="cpu"
+            engine="mock",
+            model=self._model,
+            tasks=TASKS,
+            turbo=True,
+            mock=True,
+            device="cpu",
+            lrc=True,
         )
 
     def generate(
@@ -75,7 +82,8 @@ class MockDecoder:
         for index, seed in enumerate(request.seeds):
             samples = job.take(index, partial(report, "vae", index, takes))
             report("vae", index + 1, takes)
-            yield RenderedTake(index, seed, samples)
+            lrc = job.lrc(index, len(samples)) if request.lrc else None
+            yield RenderedTake(index, seed, samples, lrc=lrc)
             del samples  # or it would stay in memory during the next one
 
     def free_memory(self) -> None:
@@ -100,7 +108,8 @@ class _Job:
         if request.task not in TASKS:
             raise DecoderError(f"This model does not do {request.task}.")
         source = None
-        if request.task == "repaint" or (request.task in COVER_TASKS and not request.codes):
+        follows = (request.task in COVER_TASKS and not request.codes) or request.edits_flow
+        if request.task == "repaint" or follows:
             if sources.source is None:
                 raise DecoderError(f"The task {request.task} needs source audio.")
             source = resample(sources.source[:, :2], sources.source_rate, SAMPLE_RATE)
@@ -130,6 +139,12 @@ class _Job:
             follow(music, contour(self.source[:samples]), self.request.cover_strength)
         normalise_peak(music)
         return music
+
+    def lrc(self, index: int, samples: int) -> str | None:
+        """When the lines of a take of so many samples begin; None: nothing is sung."""
+        seed = self.request.seeds[index]
+        song = compose(self.request, seed, self._codes(index), samples, self.tilt)
+        return sung_times(song, self.request.lyrics, self.request.vocal_language, samples) or None
 
     def _codes(self, index: int) -> tuple[int, ...]:
         codes = self.request.codes

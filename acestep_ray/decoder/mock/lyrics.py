@@ -68,6 +68,13 @@ def parse(lyrics: str, language: str) -> tuple[Section, ...]:
     return tuple(sections)
 
 
+def rows(lyrics: str, language: str) -> tuple[tuple[str, int], ...]:
+    """The lines of ``lyrics`` that are not blank, tags too, each with the number of pieces in which
+    it is sung."""
+    found = [(row.strip(), _TAG.sub(" ", row)) for row in lyrics.splitlines()]
+    return tuple((row, len(_breaths(syllables(words, language)))) for row, words in found if row)
+
+
 def syllables(line: str, language: str) -> tuple[Syllable, ...]:
     """The syllables of a line, accurate enough to sing it. English has silent e's."""
     words = re.findall(r"[^\W_]+", unicodedata.normalize("NFC", line.casefold()).replace("'", ""))

@@ -42,8 +42,8 @@ def _sound(request: DecodeRequest, *, turbo: bool) -> str:
     """How the steps were made: sampler and DCW always, and everything else that is not usual."""
     sampler = request.sampler_mode if request.infer_method == "ode" else "sde"
     parts = [f"Sampler: {sampler}", f"DCW: {_dcw(request, turbo=turbo)}"]
-    if request.use_adg and not turbo:
-        parts.append("Guidance: ADG")
+    if request.guidance != "apg_classic" and not turbo:
+        parts.append(f"Guidance: {'ADG' if request.guidance == 'adg' else request.guidance}")
     if request.timesteps:
         parts.append(f"Time-steps: {' '.join(f'{time:g}' for time in request.timesteps)}")
     if request.velocity_norm_threshold:
@@ -56,6 +56,11 @@ def _sound(request: DecodeRequest, *, turbo: bool) -> str:
         balanced = request.repaint_mode == "balanced"
         strength = f" {request.repaint_strength:g}" if balanced else ""
         parts.append(f"Repaint: {request.repaint_mode}{strength}")
+    if request.edits_flow:
+        parts.append(
+            f"Flow-edit: {request.flow_edit_n_min:g} to {request.flow_edit_n_max:g}, "
+            f"{request.flow_edit_n_avg} noises"
+        )
     if request.cover_noise_strength:
         parts.append(f"Cover noise: {request.cover_noise_strength:g}")
     if request.retake_variance:

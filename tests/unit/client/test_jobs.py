@@ -53,6 +53,21 @@ def test_a_song_is_made(client: Client) -> None:
     assert job.result.audio_codes
 
 
+def test_the_times_of_the_lyrics_come_with_the_song(client: Client) -> None:
+    job = client.generate(
+        caption="pop", lyrics="[verse]\nHello world\nthis is me", audio_duration=12, lrc=True
+    ).wait()
+    assert job.result is not None and job.result.lrc is not None
+    assert len(job.result.lrc) == len(job.result.audio_paths) == 2
+    for text in job.result.lrc:
+        assert text and [line[10:] for line in text.splitlines()] == [
+            "[verse]", "Hello world", "this is me",
+        ]  # fmt: skip
+    assert job.result.scores is None
+    with pytest.raises(InvalidRequest, match="scores needs a decoder that knows"):
+        client.generate(caption="pop", lyrics="la", scores=True)
+
+
 def test_progress_is_reported_up_to_the_end(client_of: MakeClient, tmp_path: Path) -> None:
     shown = []
     with one_process(data=tmp_path, mock={"step_seconds": 0.4}) as slow:

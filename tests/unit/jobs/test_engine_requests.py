@@ -6,6 +6,7 @@ import pytest
 
 from acestep_ray.jobs.engine_requests import decode_request, plan_request, song_words
 from acestep_ray.jobs.spec import JobSpec
+from acestep_ray.planner.grammar import Given
 from acestep_ray.planner.protocol import (
     Metadata,
     Plan,
@@ -62,8 +63,9 @@ def test_the_users_values_win() -> None:
         (SAMPLE, "ja", "ja", "ja"),
         (SAMPLE, "ja", "fr", "ja"),
         (SAMPLE, "en", "unknown", "en"),
-        (FORMAT, "en", "fr", "en"),  # the user's lyrics, so the user's language
-        (FORMAT, "unknown", "fr", "unknown"),
+        (FORMAT, "en", "fr", "fr"),  # the LM found the language of the lyrics
+        (FORMAT, "unknown", "fr", "fr"),
+        (FORMAT, "ja", "fr", "ja"),
     ],
 )
 def test_the_language_that_is_sung(
@@ -77,10 +79,10 @@ def test_the_language_that_is_sung(
 
 @pytest.mark.parametrize("use_cot_caption", [True, False])
 def test_a_plan_without_a_text(use_cot_caption: bool) -> None:
-    """The LM's language does not reach the decoder, as in upstream's server."""
+    """The decoder is told the language that the LM found, as its codes are in that language."""
     job = spec(PlanParameters(use_cot_caption=use_cot_caption), lyrics="la")
     words = song_words(job, plan(text=False, metadata=METADATA))
-    assert words == ("A slow tune." if use_cot_caption else "song", "la", "en")
+    assert words == ("A slow tune." if use_cot_caption else "song", "la", METADATA.language)
     assert song_words(job, None) == ("song", "la", "en")
 
 
@@ -130,3 +132,20 @@ def test_a_stored_plan_of_an_earlier_release_is_for_all_takes() -> None:
     stored = plan(codes=(1, 2)).model_dump(mode="json")
     del stored["take_codes"]
     assert Plan.model_validate(stored).sequences == ((1, 2),)
+
+
+@pytest.mark.parametrize("use_cot_language", [None, True, False])
+@pytest.mark.parametrize("asked", ["en", "unknown", "ja"])
+@pytest.mark.parametrize("written", ["en", "fr", "unknown"])
+def test_lm_and_decoder_are_told_one_language(
+    use_cot_language: bool | None, asked: str, written: str
+) -> None:
+    """Otherwise the singer of the codes and that of the decoder use different languages."""
+    job = spec(PlanParameters(use_cot_language=use_cot_language), vocal_language=asked)
+    given = Given.of(plan_request("job", 1, job, Settings())).language
+    in_codes = given or written
+    made = plan(text=False, language=in_codes)
+    told = decode_request("job", 1, job, made, Settings()).vocal_language
+    assert told == (asked if in_codes == "unknown" else in_codes)
+    if use_cot_language is False or (use_cot_language is None and asked == "ja"):
+        assert told == asked  # what the user named is kept

@@ -39,6 +39,9 @@ def test_the_estimate_has_bounds() -> None:
         (None, 29, " \n", True, 29.0),  # blank lyrics are none
         (None, 29, "[Instrumental]", True, 29.0),  # nor are the tags of an instrumental
         (None, 29, " [inst]\n", True, 29.0),
+        (None, 29, "[ INSTRUMENTAL ]\n\n[instrumental]", True, 29.0),
+        (None, 29, "Instrumental", True, 45.0),  # a word, which is sung
+        (None, 29, "[Instrumental] break", True, 45.0),
         (None, None, "[instrumental]", True, 60.0),
         (None, 29, "[Instrumental]\nla la", True, 45.0),
         (None, None, WORDS, True, 100.0),

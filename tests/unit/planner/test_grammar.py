@@ -220,6 +220,7 @@ def test_what_a_request_gives() -> None:
 
 def test_the_default_language_is_left_to_the_lyrics() -> None:
     assert Given.of(request(vocal_language="en")) == Given()
+    assert Given.of(request(vocal_language="unknown")) == Given()
 
 
 @pytest.mark.parametrize("language", ["en", "ja", "unknown"])

@@ -91,7 +91,9 @@ def apg(
     return with_text + (scale - 1) * update, running
 
 
-def adg(x: Numbers, with_text: Numbers, without: Numbers, scale: float, t: float) -> Numbers:
+def adg(
+    x: Numbers, with_text: Numbers, without: Numbers, scale: float, t: float, variant: str = "adg"
+) -> Numbers:
     """Guidance by angles, frame by frame."""
     w = max(scale - 1, 0) + 0.001
     a, b = x - t * with_text, x - t * without
@@ -100,10 +102,17 @@ def adg(x: Numbers, with_text: Numbers, without: Numbers, scale: float, t: float
         one, other = a[index], b[index]
         cosine = one @ other / (np.linalg.norm(one) * np.linalg.norm(other))
         theta = np.arccos(np.clip(cosine, -(1 - 1e-6), 1 - 1e-6))
-        phi = np.clip(w * theta, -3.14 / 6, 3.14 / 6)
+        phi = w * theta
+        if variant != "adg_wo_clip":
+            phi = np.clip(phi, *np.array((-3.14, 3.14)) / (3 if variant == "adg_w_norm" else 6))
         p = (one - other) - ((one - other) @ other) / (other @ other) * other
         share = np.sin(phi) / np.sin(theta) if np.sin(theta) > 1e-3 else w
         clean[index] = np.cos(phi) * one + p * share
+    if variant == "adg_w_norm":
+        for take in range(len(a)):
+            for channel in range(a.shape[2]):
+                level = np.linalg.norm(a[take, :, channel])
+                clean[take, :, channel] *= level / np.linalg.norm(clean[take, :, channel])
     return (x - clean) / t
 
 
@@ -159,14 +168,20 @@ def sampled(
     ``start``: latents that the noise begins with, as far as the first time says."""
     turbo, steps = without_text is None, len(times) - 1
     e, scale = asked.velocity_ema_factor, asked.guidance_scale
+    variant = asked.guidance_variant
+    if asked.use_adg and variant == "apg_classic":
+        variant = "adg"
     running: Numbers = np.zeros_like(noise)
     previous: Numbers | None = None
     x = noise if start is None else times[0] * noise + (1 - times[0]) * start
     for i, (t, after) in enumerate(pairwise(times)):
         v = model(x, t)
         if without_text and scale > 1 and asked.cfg_interval[0] <= t <= asked.cfg_interval[1]:
-            if asked.use_adg:
-                v = adg(x, v, without_text(x, t), scale, t)
+            if variant.startswith("adg"):
+                v = adg(x, v, without_text(x, t), scale, t, variant)
+            elif variant == "cfg":
+                other = without_text(x, t)
+                v = other + scale * (v - other)
             else:
                 v, running = apg(v, without_text(x, t), scale, running)
         v = limited(x, v, asked.velocity_norm_threshold)
@@ -188,8 +203,8 @@ def sampled(
                 and asked.cfg_interval[0] <= after <= asked.cfg_interval[1]
             ):
                 other = without_text(ahead, after)
-                if asked.use_adg and after > 0:
-                    v2 = adg(ahead, v2, other, scale, after)
+                if variant.startswith("adg") and after > 0:
+                    v2 = adg(ahead, v2, other, scale, after, variant)
                 else:
                     v2 = other + scale * (v2 - other)
             v2 = limited(ahead, v2, asked.velocity_norm_threshold)

@@ -80,6 +80,10 @@ GUIDED: list[dict[str, Any]] = [
     {"use_adg": True, "cfg_interval": (0.3, 0.8)},
     {"use_adg": True, "infer_method": "sde"},
     {"velocity_norm_threshold": 0.5, "velocity_ema_factor": 0.2},
+    {"guidance_variant": "cfg"},
+    {"guidance_variant": "cfg", "use_adg": True, "sampler_mode": "heun"},
+    {"guidance_variant": "adg_w_norm", "cfg_interval": (0.1, 1.0)},
+    {"guidance_variant": "adg_wo_clip", "sampler_mode": "heun"},
 ]
 
 
@@ -105,6 +109,12 @@ def test_with_guidance(base: Tiny, values: dict[str, Any]) -> None:
     ours = base.latents(asked)
     close(ours, written(base, asked))
     far(ours, base.latents(asking()))
+
+
+def test_use_adg_is_a_variant(base: Tiny) -> None:
+    by_name = base.latents(asking(guidance_scale=3.0, guidance_variant="adg"))
+    assert torch.equal(by_name, base.latents(asking(guidance_scale=3.0, use_adg=True)))
+    close(by_name, written(base, asking(guidance_scale=3.0, use_adg=True)))
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 7])

@@ -107,21 +107,44 @@ async def test_what_a_turbo_model_does_not_do(api: ApiHarness) -> None:
     assert "warnings" not in base.json()
 
 
-@pytest.mark.parametrize("model", ["acestep-v15-base", "acestep-v15-sft"])
-async def test_a_base_model_is_told_of_its_steps(api: ApiHarness, model: str) -> None:
-    decoder = BASE.model_copy(update={"model": model})
+@pytest.mark.parametrize(
+    ("model", "turbo", "steps", "shift"),
+    [
+        ("acestep-v15-turbo", True, 8, 3.0),
+        ("acestep-v15-xl-turbo", True, 8, 3.0),
+        ("acestep-v15-turbo-shift1", True, 8, 1.0),
+        ("acestep-v15-turbo-shift3", True, 8, 3.0),
+        ("acestep-v15-base", False, 50, 3.0),
+        ("acestep-v15-xl-sft", False, 50, 3.0),
+    ],
+)
+async def test_steps_and_shift_are_the_models_own(
+    api: ApiHarness, model: str, turbo: bool, steps: int, shift: float
+) -> None:
+    """A song that is made with a turbo model's 8 steps by another model is noise."""
+    decoder = BASE.model_copy(update={"model": model, "turbo": turbo})
     api.service.deploy = Deployed((MOCK_LM,), (decoder,), ready=True)
     answer = await api.submit()
-    assert answer.json()["warnings"] == [
-        f"{model} is made for 50 steps, and inference_steps was not sent: its default, 8, is run; "
-        "send inference_steps: 50."
-    ]
-    assert (await api.stored(answer.json()["job_id"])).decode.steps == 8
-    for steps in (8, 50):  # a client that sends a value gets it
-        assert "warnings" not in (await api.submit(inference_steps=steps)).json()
+    assert "warnings" not in answer.json()
+    decode = (await api.stored(answer.json()["job_id"])).decode
+    assert (decode.steps, decode.shift) == (steps, shift)
+    sent = (await api.spec(inference_steps=12, shift=2)).decode  # a client gets what it sends
+    assert (sent.steps, sent.shift) == (12, 2.0)
+    assert (await api.spec(timesteps="0.9,0.5")).decode.steps == 2
     api.service.deploy = Deployed((MOCK_LM,), (TURBO, decoder), ready=True)
-    assert "warnings" not in (await api.submit()).json()
-    assert "made for 50 steps" in warnings_of(await api.submit(model=model))
+    assert (await api.spec()).decode.steps == 8
+    named = (await api.spec(model=model)).decode
+    assert (named.steps, named.shift) == (steps, shift)
+
+
+async def test_a_global_caption_is_for_models_of_tracks(api: ApiHarness) -> None:
+    """On any other model it would be lost."""
+    refused = field_errors(await api.submit(global_caption="a rock song"))
+    assert "say it in caption" in refused["global_caption"]
+    tracks = BASE.model_copy(update={"lego_sft": True})
+    api.service.deploy = Deployed((MOCK_LM,), (TURBO, tracks), ready=True)
+    spec = await api.spec(model=tracks.model, caption="drums", global_caption="a rock song")
+    assert spec.decode.global_caption == "a rock song" and spec.warnings == ()
 
 
 async def test_a_song_that_nothing_is_said_about(api: ApiHarness) -> None:

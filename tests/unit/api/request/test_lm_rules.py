@@ -43,6 +43,25 @@ async def test_the_lm_as_documented(api: ApiHarness) -> None:
     assert (submit.needs_plan, submit.planner) == (True, "Planner")
 
 
+@pytest.mark.parametrize(
+    ("fields", "chooses"),
+    [
+        ({}, None),
+        ({"vocal_language": ""}, None),
+        ({"vocal_language": "unknown"}, None),
+        ({"vocal_language": "en"}, False),  # what the user says, codes and decoder follow
+        ({"vocal_language": "ja"}, False),
+        ({"vocal_language": "ja", "use_cot_language": True}, True),
+        ({"vocal_language": "en", "use_format": True}, None),  # clients send en by default
+    ],
+)
+async def test_a_language_that_is_sent_is_that_of_the_codes(
+    api: ApiHarness, fields: dict[str, Any], chooses: bool | None
+) -> None:
+    spec = await api.spec(use_5hz_lm=True, **fields)
+    assert spec.plan and spec.plan.use_cot_language is chooses
+
+
 async def test_values_of_the_lm(api: ApiHarness) -> None:
     spec = await api.spec(
         use_5hz_lm=True, lm_cfg_scale=0.5, lm_top_k=40, lm_top_p=0.9, infer_type="DIT"

@@ -107,18 +107,15 @@ SERVED: list[tuple[str, Any, str | Callable[[JobSpec], object], Any]] = [
     ("lm_model_path", "acestep-5Hz-lm-4B", lm("model"), "acestep-5Hz-lm-4B"),
 ]
 ASKING: dict[str, list[Any]] = {
-    "global_caption": ["A rock song."],
     "analysis_only": [True, "true", 1, "1", "perhaps"],
     "full_analysis_only": ["on"],
     "extract_codes_only": [True],
 }
 LOST: dict[str, tuple[Any, ...]] = {
-    "guidance_variant": ("adg",),
     "guidance_params": ({"eta": 1},),
     "constrained_decoding": (False,),
 }
 NO_MATTER: dict[str, tuple[Any, ...]] = {
-    "guidance_variant": ("apg_classic",),
     "constrained_decoding": (True, "true"),
     "repaint_latent_crossfade_frames": (10,),
     "repaint_wav_crossfade_sec": (0.5,),

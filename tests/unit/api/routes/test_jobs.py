@@ -96,6 +96,8 @@ async def test_a_succeeded_job(api: ApiHarness) -> None:
         "lm_caption": None,
         "lm_lyrics": None,
         "vocal_language": "en",
+        "lrc": None,
+        "scores": None,
     }
 
 

@@ -80,9 +80,20 @@ async def test_models(api: ApiHarness) -> None:
         "mock": True,
         "turbo": True,
         "recommended_steps": 8,
+        "recommended_shift": 3.0,
+        "xl": False,
+        "lego_sft": False,
+        "lrc": False,
+        "scores": False,
         "device": "cpu",
         "tasks": ["text2music", "cover", "repaint"],
-        "ignores": ["guidance_scale", "cfg_interval_start", "cfg_interval_end", "use_adg"],
+        "ignores": [
+            "guidance_scale",
+            "cfg_interval_start",
+            "cfg_interval_end",
+            "use_adg",
+            "guidance_variant",
+        ],
     }
     assert (base["name"], base["default"], base["ignores"]) == (
         "acestep-v15-base",

@@ -8,6 +8,7 @@ import pytest
 
 from acestep_ray.formats import FORMATS
 from acestep_ray.settings import Limits
+from acestep_ray.settings.tree import Defaults
 from tests.unit.api.conftest import MakeHarness
 from tests.unit.api.harness import READY, TURBO, ApiHarness, field_errors
 from tests.unit.api.upstream.tasks import release
@@ -58,14 +59,14 @@ DECODED: list[tuple[str, Any, str, Any]] = [
     ("duration", "1:30", "seconds", 90),
     ("duration", "2 min", "seconds", 120),
     ("duration", "1m30s", "seconds", 90),
-    ("duration", "0s", "seconds", 60),
+    ("duration", "0s", "seconds", 120),
     ("audio_duration", 20, "seconds", 20),
     ("duration", "20.5", "seconds", 20.5),
     ("audioDuration", 20, "seconds", 20),
     ("target_duration", 20, "seconds", 20),
-    ("audio_duration", -1, "seconds", 60),
-    ("audio_duration", 0, "seconds", 60),
-    ("audio_duration", -7, "seconds", 60),
+    ("audio_duration", -1, "seconds", 120),
+    ("audio_duration", 0, "seconds", 120),
+    ("audio_duration", -7, "seconds", 120),
     ("inference_steps", 4, "steps", 4),
     ("inferenceSteps", "4", "steps", 4),
     ("inference_steps", 8.7, "steps", 9),
@@ -119,7 +120,7 @@ PLANNED: list[tuple[str, Any, str, Any]] = [
     ("cot-caption", 0, "use_cot_caption", False),
     ("use_cot_language", False, "use_cot_language", False),
     ("cot_language", "n", "use_cot_language", False),
-    ("cot-language", "y", "use_cot_language", True),
+    ("cot-language", "y", "use_cot_language", None),
     ("use_format", True, "kind", "format"),
     ("format", "y", "kind", "format"),
     ("useFormat", "1", "kind", "format"),
@@ -156,7 +157,8 @@ NOT_DONE: list[tuple[dict[str, Any], str]] = [
     ({"format": "mp3"}, "format"),
     ({"global_caption": "A rock song."}, "global_caption"),
     ({"seed": 5}, "use_random_seed"),
-    ({"get_lrc": True}, "get_lrc"),
+    ({"get_lrc": True}, "lrc"),
+    ({"auto_score": True}, "scores"),
 ]
 # Values that request what is done anyway: no warning.
 SILENT: list[dict[str, Any]] = [
@@ -191,11 +193,11 @@ UNUSABLE: list[tuple[str, Any, str, Any, str]] = [
     ("key_scale", "H#", "key_scale", "", "The model chooses it."),
     ("time_signature", "5/4", "time_signature", "", "The model chooses it."),
     ("vocal_language", "klingon", "vocal_language", "en", "en is used."),
-    ("audio_duration", "long", "seconds", 60, "60 s is used."),
-    ("audio_duration", 0.5, "seconds", 60, "60 s is used."),
-    ("audio_duration", "1:99", "seconds", 60, "60 s is used."),
-    ("audio_duration", "30000ms", "seconds", 60, "60 s is used."),
-    ("audio_duration", 6000, "seconds", 60, "60 s is used."),
+    ("audio_duration", "long", "seconds", 120, "120 s is used."),
+    ("audio_duration", 0.5, "seconds", 120, "120 s is used."),
+    ("audio_duration", "1:99", "seconds", 120, "120 s is used."),
+    ("audio_duration", "30000ms", "seconds", 120, "120 s is used."),
+    ("audio_duration", 6000, "seconds", 120, "120 s is used."),
     ("inference_steps", 0, "steps", 8, "8 is used."),
     ("inference_steps", 500, "steps", 8, "8 is used."),
     ("guidance_scale", "x", "guidance_scale", 7.0, "7 is used."),
@@ -230,7 +232,7 @@ async def test_the_defaults_are_upstreams(api: ApiHarness) -> None:
     assert plan == {"temperature": 0.85, "cfg_scale": 2.5, "top_p": 0.9, "top_k": None}
     assert sent.plan["repetition_penalty"] == 1.0 and sent.plan["negative_prompt"]
     assert sent.plan["use_cot_caption"] is True and sent.plan["infer_type"] == "llm_dit"
-    assert sent.plan["use_cot_language"] is True and sent.plan["writing"] is None
+    assert sent.plan["use_cot_language"] is None and sent.plan["writing"] is None
     assert sent.plan["duration"] is None
     decode = {name: sent.decode[name] for name in ("steps", "guidance_scale", "shift")}
     assert decode == {"steps": 8, "guidance_scale": 7.0, "shift": 3.0}
@@ -422,3 +424,17 @@ async def test_what_would_be_another_song_is_refused(
 async def test_a_warning_is_one_line_of_the_log(api: ApiHarness) -> None:
     sent = await release(api, prompt="jazz", **{"a\nERROR forged": 1})
     assert "a\\nERROR forged" in sent.warnings and "\n" not in sent.warnings
+
+
+@pytest.mark.parametrize(
+    ("settings", "seconds"),
+    [({}, 120), ({"limits": Limits(duration=90)}, 90), ({"defaults": Defaults(duration=60)}, 60)],
+)
+async def test_a_song_without_the_lm_is_as_long_as_upstreams(
+    make_api: MakeHarness, settings: dict[str, Any], seconds: int
+) -> None:
+    """Unless the client, the limit or the operator wants another length."""
+    api = await make_api(**settings)
+    fields: dict[str, Any] = {"prompt": "jazz", "use_cot_caption": False}
+    assert (await release(api, **fields)).decode["seconds"] == seconds
+    assert (await release(api, **fields, audio_duration=20)).decode["seconds"] == 20

@@ -85,7 +85,7 @@ async def test_models_for_openrouters_clients(api: ApiHarness) -> None:
     answer = (await api.http.get("/v1/models")).json()
     assert [one["id"] for one in answer["data"]] == ["acestep/acestep-v15-turbo"]
     assert answer["object"] == "list" and answer["decoders"]
-    assert "guidance_variant" in answer["upstream_fields_not_done"]
+    assert "guidance_params" in answer["upstream_fields_not_done"]
 
 
 def test_the_list_of_what_is_not_done_is_whole() -> None:

@@ -136,7 +136,7 @@ async def test_a_new_song_gets_caption_and_metadata_of_the_lm(api: ApiHarness) -
     sent = await release(api, prompt="jazz", lyrics="la", lm_temperature=0.3, bpm=90)
     assert sent.warnings == "" and sent.plan["writing"] is None
     assert (sent.plan["infer_type"], sent.plan["use_cot_caption"]) == ("dit", True)
-    assert sent.plan["use_cot_language"] is True
+    assert sent.plan["use_cot_language"] is None
     assert (sent.plan["temperature"], sent.plan["bpm"]) == (0.3, 90)
     assert (sent.plan["caption"], sent.plan["lyrics"]) == ("jazz", "la")
 
