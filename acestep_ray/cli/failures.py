@@ -71,9 +71,10 @@ def lines_of(error: "ApiError", options: Mapping[str, str], other: str = OTHER_O
 
 def detail_of(error: "ApiError") -> str:
     """The error in a sentence, in which the client's arguments have the names of options."""
-    from acestep_ray.client import AuthenticationFailed, ConnectionFailed
+    from acestep_ray.client import errors
 
-    if not isinstance(error, AuthenticationFailed | ConnectionFailed):
+    of_address = errors.ConnectionFailed | errors.ServiceUnavailable | errors.UnexpectedResponse
+    if not isinstance(error, errors.AuthenticationFailed | of_address):
         return error.detail
     return error.detail.replace("base_url", "--url").replace("api_key.", "--api-key.")
 

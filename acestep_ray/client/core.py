@@ -70,7 +70,7 @@ class Core:
                 answer = yield from send(request)
                 if 200 <= answer.status < 300 or answer.status in accepted:
                     return read(answer)
-                error, temporary = error_of(answer), is_temporary(answer)
+                error, temporary = self._refusal(request, answer), is_temporary(answer)
             except (*BROKEN, Incomplete) as cause:
                 error, temporary = self.not_reached(cause), is_cut(cause)
             error.tries = tries.count
@@ -78,6 +78,19 @@ class Core:
             if pause is None:
                 raise error
             yield Pause(pause)
+
+    def _refusal(self, request: Request, answer: Answer) -> ApiError:
+        """The exception for a response that is an error. The service has every path of this client,
+        unless an id with a slash makes it another one: a path that it lacks is below a wrong base
+        URL, and not a job that is missing."""
+        error = error_of(answer)
+        if error.code != "not_found" or "%2F" in request.path:
+            return error
+        detail = (
+            f"{self.address} is not the address of an acestep-ray service: it has no "
+            f"{request.path} there. Check ACESTEP_URL, or base_url."
+        )
+        return UnexpectedResponse(detail, status=error.status, request_id=error.request_id)
 
     def not_reached(self, cause: Exception) -> ConnectionFailed:
         """The exception for a request without a whole response."""
@@ -167,7 +180,16 @@ class Core:
     def ready(self) -> Flow[Ready]:
         """GET /ready, once: it is asked for the present state."""
         request = Request("GET", "/ready")
-        return (yield from self.call(request, _ready, seconds=0, accepted=(404, 503)))
+
+        def read(answer: Answer) -> Ready:
+            if answer.status == 200:
+                return reader(Ready)(answer)
+            error = self._refusal(request, answer)
+            if not is_temporary(answer):
+                raise error
+            return Ready(ready=False, reasons=_reasons(answer) or [error.detail])
+
+        return (yield from self.call(request, read, seconds=0, accepted=(404, 503)))
 
 
 def is_cut(cause: Exception) -> bool:
@@ -224,14 +246,9 @@ def unexpected(answer: Answer, reason: str) -> UnexpectedResponse:
     return UnexpectedResponse(detail, status=answer.status, request_id=request_id)
 
 
-def _ready(answer: Answer) -> Ready:
-    if answer.status == 200:
-        return reader(Ready)(answer)
-    error: ApiError = error_of(answer)
-    if not is_temporary(answer):
-        raise error
+def _reasons(answer: Answer) -> list[str]:
+    """Why the service is not ready; empty if the answer does not tell it."""
     try:
-        reasons = json.loads(answer.content)["reasons"]
-        return Ready(ready=False, reasons=reasons)
-    except (ValueError, LookupError, TypeError):
-        return Ready(ready=False, reasons=[error.detail])
+        return Ready.model_validate_json(answer.content).reasons
+    except ValidationError:
+        return []

@@ -57,7 +57,7 @@ class AuthenticationFailed(ApiError):
 
 
 class NotFound(ApiError):
-    """There is no such job, take or route (404)."""
+    """There is no such job or take (404)."""
 
 
 class Gone(ApiError):
@@ -77,7 +77,8 @@ class QueueFull(RateLimited):
 
 
 class ServiceUnavailable(ApiError):
-    """The service is starting, or lacks something now (502, 503, 504), and was so too long."""
+    """The service is starting, or lacks something now (502, 503, 504, the plain 404 of Serve's
+    proxy), and was so too long."""
 
 
 class ServerError(ApiError):

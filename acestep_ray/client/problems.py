@@ -57,6 +57,8 @@ def error_of(answer: Answer) -> ApiError:
     code = str(problem.get("code", ""))
     kind = QueueFull if code == "queue_full" else _kind(answer.status)
     detail = str(problem.get("detail") or _plain_detail(answer))
+    if answer.status == 404 and not problem:
+        kind, code, detail = _of_no_service(answer)
     if answer.status == 401 or (answer.status == 403 and not is_problem(answer)):
         detail = _about_the_key(code, detail)
     return kind(
@@ -67,6 +69,22 @@ def error_of(answer: Answer) -> ApiError:
         request_id=answer.headers.get("x-request-id"),
         retry_after=retry_after_of(answer.headers),
     )
+
+
+def _of_no_service(answer: Answer) -> tuple[type[ApiError], str, str]:
+    """What a 404 means that the service did not make: it says nothing about a job. The code is that
+    of a service that is not ready, or empty."""
+    if is_temporary(answer):
+        detail = (
+            "No acestep-ray service answers at this address (404 Not Found): it is starting, or "
+            "the address is another server's. Check ACESTEP_URL, or base_url."
+        )
+        return ServiceUnavailable, "not_ready", detail
+    detail = (
+        "The address is not one of an acestep-ray service (404 Not Found). Check ACESTEP_URL, or "
+        "base_url."
+    )
+    return UnexpectedResponse, "", detail
 
 
 def _about_the_key(code: str, detail: str) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.one_process import one_process
 from tests.unit.cli.commands import CommandLine
+from tests.unit.client.hostile import hostile, plain
 
 NOBODY = "550e8400-e29b-41d4-a716-446655440000"
 
@@ -109,6 +110,29 @@ def test_no_service_has_a_status_of_its_own(
         assert remedy in done.stderr
     document = cli.document(*words, *nowhere, status=3)
     assert document["code"] == "connection_failed" and "--url" in document["error"]
+
+
+@pytest.mark.parametrize("command", ["jobs", "models", "show", "cancel", "download"])
+def test_a_service_that_starts_is_not_a_job_that_is_missing(
+    cli: CommandLine, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(cli.folder)
+    words = (command, *([NOBODY] if command in ("show", "cancel", "download") else []))
+    with hostile(plain(404)) as proxy:
+        done = cli.run(*words, "--patience", 0, url=proxy.url)
+    assert done.exit_code == 3, done.output
+    assert done.stderr == (
+        "acestep-ray: No acestep-ray service answers at this address (404 Not Found): it is "
+        "starting, or the address is another server's. Check ACESTEP_URL, or --url.\n"
+    )
+
+
+def test_a_page_of_the_service_is_not_its_address(cli: CommandLine) -> None:
+    done = cli.run("show", NOBODY, "--url", f"{cli.url}/docs")
+    assert done.exit_code == 3
+    assert f"{cli.url}/docs is not the address of an acestep-ray service" in done.stderr
+    assert "--url" in done.stderr
+    assert cli.run("show", f"{NOBODY}/2").exit_code == 5
 
 
 def test_a_service_with_a_key(cli: CommandLine, tmp_path: Path) -> None:

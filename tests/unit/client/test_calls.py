@@ -185,9 +185,31 @@ def test_a_page_of_another_server_is_reported_at_once(client_of: MakeClient) -> 
             assert "is the base URL right" in caught.value.detail
         with pytest.raises(UnexpectedResponse, match="redirects to https://elsewhere/"):
             client.stats()
-        with pytest.raises(NotFound, match="404 Not Found"):
+        with pytest.raises(UnexpectedResponse, match=r"404 Not Found.*base_url"):
             client.stats()
     assert len(server.seen) == 4
+
+
+def test_a_service_that_starts_is_not_a_job_that_is_missing(client_of: MakeClient) -> None:
+    """Whoever catches NotFound gives the job up; Serve's proxy says only that no route is there."""
+    short = Retries(seconds=0.3, first_pause=0.05, longest_pause=0.1)
+    with (
+        hostile(plain(404)) as server,
+        pytest.raises(ServiceUnavailable, match="it is starting") as caught,
+    ):
+        client_of(server.url, retries=short).job(JOB_ID)
+    assert caught.value.code == "not_ready"
+    assert caught.value.tries == len(server.seen) > 1
+
+
+def test_a_path_of_the_service_is_not_its_address(client_of: MakeClient) -> None:
+    missing = problem(404, "not_found", "There is no such path.")
+    with hostile(missing) as server:
+        client = client_of(f"{server.url}/docs")
+        with pytest.raises(UnexpectedResponse, match=f"{server.url}/docs is not the address"):
+            client.job(JOB_ID)
+        with pytest.raises(NotFound):
+            client.job(f"{JOB_ID}/2")
 
 
 @pytest.mark.parametrize(
@@ -317,7 +339,7 @@ def test_ready_asks_once_and_names_the_reasons(client_of: MakeClient) -> None:
             state = client.ready()
             assert not state.ready and len(state.reasons) == 1
         assert client.ready().ready
-        with pytest.raises(NotFound):
+        with pytest.raises(UnexpectedResponse):
             client.ready()
     assert len(server.seen) == 5
 
