@@ -9,6 +9,7 @@ import typer
 
 from acestep_ray.cli.exit_status import ExitStatus
 from acestep_ray.cli.output import show_document
+from acestep_ray.cli.plain_words import in_plain_words
 from acestep_ray.cli.song_options import OPTION_OF
 from acestep_ray.errors import ConfigurationError
 
@@ -23,10 +24,11 @@ def wants_json(words: Sequence[str]) -> bool:
 @contextmanager
 def refusals_as_documents(*, wanted: bool) -> Iterator[None]:
     """Show on stdout, as the document of docs/cli.md, what ends the block; then it goes on its
-    way."""
+    way, in plain words."""
     try:
         yield
     except typer.TyperException as error:
+        in_plain_words(error)
         if wanted and type(error).__name__ != "NoArgsIsHelpError":  # its message is the help
             show_document(_of_usage(error))
         raise

@@ -88,7 +88,8 @@ class SongOptions:
         typer.Option(metavar="CODE", help="Of the lyrics, such as en.", rich_help_panel=SONG),
     ] = None
     bpm: Annotated[
-        int | None, typer.Option(metavar="N", help="Beats per minute.", rich_help_panel=SONG)
+        int | None,
+        typer.Option(metavar="N", help="Beats per minute, 30 to 300.", rich_help_panel=SONG),
     ] = None
     key: Annotated[
         str | None,
@@ -110,7 +111,8 @@ class SongOptions:
         ),
     ] = None
     takes: Annotated[
-        int | None, typer.Option(metavar="N", help="How many to make.", rich_help_panel=TAKES)
+        int | None,
+        typer.Option(metavar="N", help="How many to make, 1 to 8.", rich_help_panel=TAKES),
     ] = None
     seed: Annotated[
         str | None,
@@ -125,11 +127,14 @@ class SongOptions:
         ),
     ] = None
     steps: Annotated[
-        int | None, typer.Option(metavar="N", help="Diffusion steps.", rich_help_panel=TAKES)
+        int | None,
+        typer.Option(metavar="N", help="Diffusion steps, 1 to 200.", rich_help_panel=TAKES),
     ] = None
     guidance: Annotated[
         float | None,
-        typer.Option(metavar="X", help="How closely to follow CAPTION.", rich_help_panel=TAKES),
+        typer.Option(
+            metavar="X", help="How closely to follow CAPTION, 0 to 30.", rich_help_panel=TAKES
+        ),
     ] = None
     model: Annotated[
         str | None,

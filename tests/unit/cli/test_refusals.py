@@ -41,6 +41,37 @@ def test_without_the_option_stdout_is_empty(
     assert json.loads(capsys.readouterr().out)["errors"][0]["option"] in words
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ["jobs", "--status", "foo"],
+            "'--status': 'foo' is not one of 'queued', 'running', 'succeeded', 'failed'.",
+        ),
+        (
+            ["generate", "x", "--bpm", "1e3"],
+            "'--bpm': '1e3' is not a whole number. Beats per minute, 30 to 300.",
+        ),
+        (
+            ["generate", "x", "--steps", "1.5"],
+            "'--steps': '1.5' is not a whole number. Diffusion steps, 1 to",
+        ),
+        (["generate", "x", "--duration", "long"], "'--duration': 'long' is not a number."),
+        (["jobs", "--limit", "0"], "'--limit': 0 must be at least 1. How many, at most."),
+        (["batch", __file__, "-o", "x", "--in-flight", "91"], "91 must be at most 90."),
+        (["batch", "none", "-o", "x"], "'SONGS': file 'none' does not exist."),
+    ],
+)
+def test_a_wrong_value_is_named_in_plain_words_with_the_legal_ones(
+    words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--json"]) == 2
+    printed = capsys.readouterr()
+    assert sentence in json.loads(printed.out)["error"]
+    for text in (printed.out, printed.err):
+        assert "Input should be" not in text and "Value error" not in text
+
+
 def test_help_is_no_document(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["jobs", "--json", "--help"]) == 0
     assert capsys.readouterr().out.lstrip().startswith("Usage: ")
