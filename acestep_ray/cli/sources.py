@@ -8,7 +8,7 @@ from typing import Any
 SOURCE_FIELDS = ("src_audio", "src_job_id", "src_take")
 REFERENCE_FIELDS = ("reference_audio", "reference_job_id", "reference_take")
 _TAKE = re.compile(
-    r"(?P<job>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:/(?P<take>[1-9]))?", re.IGNORECASE
+    r"(?P<job>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:/(?P<take>[0-9]{1,4}))?", re.IGNORECASE
 )
 
 

@@ -136,6 +136,20 @@ def test_a_refusal_names_the_option(
     assert not list((cli.folder / "out").iterdir())
 
 
+@pytest.mark.parametrize("take", [0, 2, 9, 10])
+def test_a_take_that_a_job_lacks_is_refused_with_how_many_it_has(
+    cli: CommandLine, take: int
+) -> None:
+    made = cli.document("generate", "x", "--duration", 2, "--takes", 1, "-o", cli.folder)
+    for words, option in (
+        (("cover", f"{made['job_id']}/{take}", "x"), "SOURCE"),
+        (("generate", "x", "--reference", f"{made['job_id']}/{take}"), "--reference"),
+    ):
+        done = cli.run(*words, "-o", cli.folder)
+        assert done.exit_code == 2 and done.stderr.startswith(f"acestep-ray: {option} ")
+        assert "The job has 1 take" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
