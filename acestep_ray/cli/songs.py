@@ -1,5 +1,6 @@
 """Commands that make a song: generate, repaint, cover."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -42,6 +43,10 @@ NOTHING_TO_MAKE = (
     "nothing says what to make: give CAPTION, --lyrics or --describe (--set sample_mode=true lets "
     "the language model invent a song)."
 )
+DESCRIBED_TWICE = (
+    "--describe and {} exclude each other: from a description the language model writes caption "
+    "and lyrics itself."
+)
 GENERATE_EXAMPLES = """Examples:
 
   acestep-ray generate "upbeat pop" --lyrics song.txt --lm --duration 60 -o out/
@@ -73,9 +78,17 @@ def generate(
 ) -> None:
     """Make a song from a caption, lyrics or a description."""
     fields = song_fields(song, caption=caption)
+    if song.describe and (others := _texts(fields)):
+        raise typer.BadParameter(DESCRIBED_TWICE.format(others))
     if not names_a_song(fields):
         raise typer.BadParameter(NOTHING_TO_MAKE)
     _make(fields, result, connection, wait=wait)
+
+
+def _texts(fields: Mapping[str, Any]) -> str:
+    """The options of the texts that are given, which a description replaces."""
+    names = {"caption": "CAPTION", "lyrics": "the lyrics"}
+    return " and ".join(names[name] for name in names if str(fields.get(name, "")).strip())
 
 
 def repaint(

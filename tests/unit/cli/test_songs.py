@@ -118,7 +118,6 @@ def test_cover_takes_a_file_and_a_reference(cli: CommandLine, song: Path) -> Non
         (("generate", "x", "--format", "wma"), "--format must be"),
         (("generate", "x", "--set", "shift=9"), "--set shift must be a number from 1 to 5"),
         (("generate", "x" * 4001), "CAPTION must be"),
-        (("generate", "x", "--describe", "y"), "--describe"),
         (("repaint", "FILE", "--start", 5, "--end", 1), "--end (1) must lie after --start (5)"),
         (("cover", "TEXT", "x"), "SOURCE"),
         (("repaint", "550e8400-e29b-41d4-a716-446655440000"), "SOURCE"),
@@ -176,6 +175,11 @@ def test_a_take_that_a_job_lacks_is_refused_with_how_many_it_has(
         (
             ("generate", "x", "--set", 'metas={"bpm": 90, "bpm": 91}'),
             "metas: the key bpm is there twi",
+        ),
+        (("generate", "x", "--describe", "y"), "--describe and CAPTION exclude each other"),
+        (
+            ("generate", "x", "--lyrics-text", "la", "--describe", "y"),
+            "--describe and CAPTION and the lyrics exclude each other",
         ),
         (("generate",), "nothing says what to make: give CAPTION, --lyrics or --describe"),
         (("generate", " ", "--duration", 20, "--lm"), "nothing says what to make"),
