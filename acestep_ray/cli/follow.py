@@ -1,5 +1,6 @@
 """Waits for a job, shows how far it is, and downloads its takes."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from acestep_ray.client import Job
 
 RESULT = "The result"
+USUAL_NAMES = "{job_id}-{take}.{ext}"
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class ResultOptions:
             help="Names of the files, with {job_id}, {take}, {seed} and {ext}.",
             rich_help_panel=RESULT,
         ),
-    ] = "{job_id}-{take}.{ext}"
+    ] = USUAL_NAMES
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", help="Replace files of these names.", rich_help_panel=RESULT),
@@ -76,6 +78,19 @@ class ResultOptions:
             ) from None
 
 
+    def command_for(self, job_id: str) -> str:
+        """The command that saves the takes of a job where these options say, as entered in a
+        shell."""
+        words = ["acestep-ray", "download", job_id]
+        if self.output != Path():
+            words += ["-o", str(self.output)]
+        if self.names != USUAL_NAMES:
+            words += ["--names", self.names]
+        if self.overwrite:
+            words += ["--overwrite"]
+        return shlex.join(words)
+
+
 def show_warnings(job: "Job") -> None:
     """Show what the service did not use."""
     for warning in job.warnings:
@@ -107,7 +122,7 @@ def _handle(interrupt: KeyboardInterrupt, job: "Job", options: ResultOptions) ->
         except Conflict:
             show_line(f"job {job.id} had ended before it was cancelled.")
     else:
-        show_line(f"job {job.id} goes on. To get its takes: acestep-ray download {job.id}")
+        show_line(f"job {job.id} goes on. To get its takes: {options.command_for(job.id)}")
     if options.json:
         show_document(job_document(job))
     terminated = isinstance(interrupt, Terminated)
@@ -127,17 +142,20 @@ def deliver(job: "Job", options: ResultOptions) -> list[Path]:
     except (OSError, ValueError) as error:
         why = str(error)
         if isinstance(error, FileExistsError):
-            why = f"{error.filename} exists, and is another file. --overwrite replaces it."
-        elif isinstance(error, OSError):
+            raise DownloadFailed(
+                f"{error.filename} exists, and is another file. The job has succeeded. To replace "
+                f"that file by its take: {options.command_for(job.id)} --overwrite"
+            ) from error
+        if isinstance(error, OSError):
             why = f"{options.output}: {error.strerror or error}."
-        raise DownloadFailed(f"{why} {_how_to_get(job)}") from error
+        raise DownloadFailed(f"{why} {_how_to_get(job, options)}") from error
     except KeyboardInterrupt:
-        show_line(_how_to_get(job))
+        show_line(_how_to_get(job, options))
         raise
 
 
-def _how_to_get(job: "Job") -> str:
-    return f"The job has succeeded. To get its takes: acestep-ray download {job.id}"
+def _how_to_get(job: "Job", options: ResultOptions) -> str:
+    return f"The job has succeeded. To get its takes: {options.command_for(job.id)}"
 
 
 def job_document(job: "Job", files: list[Path] | None = None) -> dict[str, Any]:

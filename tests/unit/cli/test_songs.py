@@ -1,5 +1,6 @@
 """generate, repaint, cover: what a person enters is what the service makes."""
 
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -230,7 +231,7 @@ def test_a_folder_that_cannot_be_written_does_not_lose_the_song(cli: CommandLine
     assert document["code"] == "download_failed" and "Is a directory" in document["error"]
     command = done.stderr.splitlines()[-1].partition("its takes: acestep-ray ")[2]
     shutil.rmtree(cli.folder / "1.mp3")
-    again = cli.run(*command.split(), "-o", cli.folder)
+    again = cli.run(*shlex.split(command))
     assert again.exit_code == 0 and Path(again.stdout.strip()).stat().st_size > 10_000
 
 
@@ -255,13 +256,14 @@ def test_a_file_of_the_user_is_not_lost(cli: CommandLine, words: tuple[Any, ...]
 
 def test_a_file_that_came_in_the_meantime_is_not_lost_either(cli: CommandLine) -> None:
     made = cli.run("generate", "x", "--duration", 2, "--takes", 1, "--no-wait").stdout.strip()
-    mine = cli.folder / "a.mp3"
+    mine = cli.folder / "a song.mp3"
     mine.write_text("mine")
-    words = ("download", made, "--names", "a.mp3", "-o", cli.folder)
+    words = ("download", made, "--names", "a song.mp3", "-o", cli.folder)
     refused = cli.run(*words)
     assert refused.exit_code == 1 and f"{mine} exists, and is another file" in refused.stderr
     assert mine.read_text() == "mine"
-    assert cli.run(*words, "--overwrite").exit_code == 0
+    command = refused.stderr.strip().partition("by its take: acestep-ray ")[2]
+    assert cli.run(*shlex.split(command)).exit_code == 0, "the command that is shown replaces it"
     assert mine.stat().st_size > 10_000
     assert cli.run(*words).exit_code == 0, "it is the same take"
 
