@@ -12,7 +12,7 @@ from acestep_ray.cli.display import display
 from acestep_ray.cli.exit_status import ExitStatus
 from acestep_ray.cli.interrupts import Choice, Terminated, choice_of, terminations_interrupt
 from acestep_ray.cli.output import one_line, show_document, show_line
-from acestep_ray.cli.take_names import check_files, check_pattern, names_of
+from acestep_ray.cli.take_names import check_files, check_pattern, names_of, with_extension
 
 if TYPE_CHECKING:
     from acestep_ray.client import Job
@@ -40,7 +40,8 @@ class ResultOptions:
         str,
         typer.Option(
             metavar="PATTERN",
-            help="Names of the files, with {job_id}, {take}, {seed} and {ext}.",
+            help="Names of the files, with {job_id}, {take}, {seed} and {ext}. One without an "
+            "extension gets the format's.",
             rich_help_panel=RESULT,
         ),
     ] = USUAL_NAMES
@@ -61,13 +62,18 @@ class ResultOptions:
         ),
     ] = False
 
+    @property
+    def pattern(self) -> str:
+        """Of the names, always with an extension."""
+        return with_extension(self.names)
+
     def prepare(self, fields: Mapping[str, Any] | None = None) -> None:
         """Check the names, and make the folder now: a job whose takes cannot be written must not
         be started. ``fields``: the request for the job; None: it exists. Raises
         typer.BadParameter."""
         check_pattern(self.names)
         if fields is not None:
-            names = names_of(self.names, fields)
+            names = names_of(self.pattern, fields)
             if not self.overwrite:
                 check_files(self.output, names)
         try:
@@ -76,7 +82,6 @@ class ResultOptions:
             raise typer.BadParameter(
                 f"{self.output}: {error.strerror or error}.", param_hint="--output"
             ) from None
-
 
     def command_for(self, job_id: str) -> str:
         """The command that saves the takes of a job where these options say, as entered in a
@@ -138,7 +143,7 @@ def deliver(job: "Job", options: ResultOptions) -> list[Path]:
     if job.status == "failed":
         raise JobFailed(job.error or "The job failed.", code=job.error_code or "", job=job.state)
     try:
-        return job.download(options.output, options.names, overwrite=options.overwrite)
+        return job.download(options.output, options.pattern, overwrite=options.overwrite)
     except (OSError, ValueError) as error:
         why = str(error)
         if isinstance(error, FileExistsError):

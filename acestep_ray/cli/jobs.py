@@ -191,7 +191,7 @@ def download(result: ResultOptions, connection: Connection, job_id: JobId) -> No
     with shown_failures(as_json=result.json), connection.open() as client:
         job = client.job(job_id)
         if job.state.takes:
-            check_takes(result.names, job.state.takes)
+            check_takes(result.pattern, job.state.takes)
         show_warnings(job)
         files = deliver(job, result)
     if result.json:

@@ -1,6 +1,7 @@
 """Names of the takes' files, as far as they are known before a job is sent: a song must not be made
 and then have no place."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Formatter
@@ -13,6 +14,13 @@ USUAL_TAKES = 2
 """Takes of a request that does not name a number, by the service's default."""
 EXTENSIONS = {"wav32": "wav", "aac": "m4a"}
 """Format -> extension of its files, where it is another word."""
+_EXTENSION = re.compile(r"\.([A-Za-z]\w*|\{ext\})$")
+
+
+def with_extension(pattern: str) -> str:
+    """The pattern, with the format's extension if it has none: a name such as ``intro`` would be a
+    file that no player knows. What follows a dot and begins with a digit is none."""
+    return pattern if _EXTENSION.search(pattern) else f"{pattern}.{{ext}}"
 
 
 def check_pattern(pattern: str) -> None:

@@ -268,6 +268,20 @@ def test_a_file_that_came_in_the_meantime_is_not_lost_either(cli: CommandLine) -
     assert cli.run(*words).exit_code == 0, "it is the same take"
 
 
+@pytest.mark.parametrize(
+    ("names", "file"), [("n", "n.wav"), ("v1.5", "v1.5.wav"), ("{seed}", "7.wav"), ("n.x", "n.x")]
+)
+def test_a_name_without_an_extension_gets_the_one_of_the_format(
+    cli: CommandLine, names: str, file: str
+) -> None:
+    one = ("--duration", 2, "--takes", 1, "--seed", 7, "--format", "wav")
+    words = ("generate", "x", *one, "--names", names, "-o", cli.folder)
+    done = cli.run(*words)
+    assert done.stdout.splitlines() == [str(cli.folder / file)], done.output
+    refused = cli.run(*words, url="http://127.0.0.1:9")
+    assert refused.exit_code == 2 and "exists. --overwrite" in refused.stderr, "it has that name"
+
+
 def test_takes_that_would_have_one_name_are_not_waited_for(slow_cli: CommandLine) -> None:
     job_id = slow_cli.run("generate", "x", "--takes", 2, "--no-wait").stdout.strip()
     done = slow_cli.run("download", job_id, "--names", "fixed.mp3", "-o", slow_cli.folder)
