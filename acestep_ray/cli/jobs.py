@@ -81,9 +81,7 @@ def _row(state: "JobState") -> tuple[Any, ...]:
     from rich.text import Text
 
     colour = {"succeeded": "green", "failed": "red", "running": "yellow"}.get(state.status, "")
-    happens = state.error_code if state.error_code == "cancelled" else what_happens(state)
-    if state.progress:
-        happens = f"{happens} {state.progress.fraction:.0%}"
+    happens = _happens(state)
     return (
         state.job_id,
         _local_time(state.created_at),
@@ -92,6 +90,14 @@ def _row(state: "JobState") -> tuple[Any, ...]:
         "" if state.takes is None else str(state.takes),
         Text(one_line(state.caption or "")),
     )
+
+
+def _happens(state: "JobState") -> str:
+    """What is done with the job, how far it is, and whether it was cancelled: that is no fault."""
+    if state.error_code == "cancelled":
+        return "cancelled"
+    done = f" {state.progress.fraction:.0%}" if state.progress else ""
+    return what_happens(state) + done
 
 
 def _local_time(at: float | None) -> str:
@@ -111,10 +117,8 @@ def show(connection: Connection, job_id: JobId, json: Json = False) -> None:
 
 def _details(job: "Job") -> list[tuple[str, str]]:
     state = job.state
-    happens = what_happens(state)
-    if state.progress:
-        happens += f" {state.progress.fraction:.0%}"
-    elif state.eta_seconds:
+    happens = _happens(state)
+    if not state.progress and state.eta_seconds:
         happens += f", about {duration(state.eta_seconds)} left"
     found = [
         ("job", state.job_id),

@@ -41,7 +41,7 @@ def test_a_cancelled_job_is_a_failed_one(slow_cli: CommandLine) -> None:
     assert (error["code"], error["exit_status"]) == ("cancelled", 1)
     found = slow_cli.document("jobs", "--error-code", "cancelled")
     assert {job["job_id"] for job in found} >= set(ids)
-    assert "cancelled" in slow_cli.run("show", ids[0]).stdout
+    assert "state      cancelled\n" in slow_cli.run("show", ids[0]).stdout
 
 
 def test_what_has_ended_cannot_be_cancelled(cli: CommandLine) -> None:
