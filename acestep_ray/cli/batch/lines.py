@@ -10,7 +10,7 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
-from acestep_ray.cli.api_fields import check_field
+from acestep_ray.cli.api_fields import check_field, names_a_song
 from acestep_ray.cli.strict_json import Ambiguous, parsed
 
 FILES = ("src_audio", "reference_audio")
@@ -81,6 +81,8 @@ def _fields(text: bytes, folder: Path) -> dict[str, Any]:
             if not path.is_file():
                 raise ValueError(f"{name}: there is no file {path}.")
             fields[name] = path
+    if not names_a_song(fields):
+        raise ValueError("nothing says what to make: it needs a caption, lyrics or sample_query.")
     return fields
 
 

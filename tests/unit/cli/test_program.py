@@ -61,7 +61,7 @@ def test_every_example_in_the_help_can_be_entered(cli: CommandLine) -> None:
     """With the files that they name, and without a service: no usage is wrong."""
     for name in ("song.txt", "song.mp3"):
         (cli.folder / name).write_text("x")
-    (cli.folder / "songs.jsonl").write_text("{}")
+    (cli.folder / "songs.jsonl").write_text('{"caption": "x"}')
     epilogs = [command.epilog for command in app.registered_commands if command.epilog]
     examples = re.findall(r"^  acestep-ray (.*)$", "\n".join(map(str, epilogs)), re.MULTILINE)
     assert len(examples) >= 7

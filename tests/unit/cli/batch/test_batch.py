@@ -193,14 +193,17 @@ def test_an_interrupt_leaves_or_cancels_what_is_at_work(
         assert sum(job.error_code == "cancelled" for job in ours) == anew
 
 
+ONE = '{"caption": "x"}'
+
+
 @pytest.mark.parametrize(
     ("text", "words", "sentence"),
     [
         ("", (), "there is no song in"),
-        ("{}\nx", (), "Line 2: it is not JSON"),
-        ("{}", ("--in-flight", 0), "'--in-flight'"),
-        ("{}", ("-o", __file__), "is a file"),
-        ("{}", ("--url", "nowhere"), "--url must begin with http"),
+        (ONE + "\nx", (), "Line 2: it is not JSON"),
+        (ONE, ("--in-flight", 0), "'--in-flight'"),
+        (ONE, ("-o", __file__), "is a file"),
+        (ONE, ("--url", "nowhere"), "--url must begin with http"),
     ],
 )
 def test_wrong_usage_makes_nothing(

@@ -92,6 +92,15 @@ def test_nothing_of_a_line_is_dropped_silently(file: Path, line: str, mistake: s
     assert refused.value.mistakes == [f"Line 2: {mistake}"]
 
 
+@pytest.mark.parametrize("line", ["{}", '{"caption": " ", "bpm": 90}', '{"lyrics": null}'])
+def test_a_line_of_nothing_is_refused_before_it_becomes_any_song(file: Path, line: str) -> None:
+    file.write_text(f'{{"src_audio": "a.wav"}}\n{line}\n')
+    with pytest.raises(LinesRefused) as refused:
+        read_lines(file)
+    (mistake,) = refused.value.mistakes
+    assert mistake.startswith("Line 2: nothing says what to make: it needs a caption, lyrics")
+
+
 def test_a_wrong_file_is_no_screen_of_errors(file: Path) -> None:
     file.write_text("x\n" * 1000)
     with pytest.raises(LinesRefused) as refused:
