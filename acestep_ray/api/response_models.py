@@ -85,7 +85,14 @@ class ResultView(BaseModel):
         ],
     )
     bpm: int | None = Field(description="Beats a minute.", examples=[120])
-    duration: float | None = Field(description="Seconds.", examples=[30.0])
+    duration: float | None = Field(
+        description="Seconds; null where the LM did not run.", examples=[30.0]
+    )
+    take_seconds: float | None = Field(
+        None,
+        description="Length of each take, seconds, whether the LM ran or not.",
+        examples=[30.0],
+    )
     genres: str | None = Field(
         description="Genres, where the LM names them.", examples=[None, "pop"]
     )

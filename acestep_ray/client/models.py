@@ -52,6 +52,8 @@ class Result(Model):
     metas: dict[str, Any] = {}
     bpm: int | None = None
     duration: float | None = None
+    take_seconds: float | None = None
+    """Length of each take, whether the language model ran or not."""
     genres: str | None = None
     keyscale: str | None = None
     timesignature: str | None = None

@@ -126,6 +126,7 @@ def _result(job_id: str, spec: JobSpec, result: JobResult, context: Links) -> Re
         metas=_metas(spec, result, plan) if plan else {},
         bpm=(spec.decode.bpm or plan.metadata.bpm) if plan else None,
         duration=result.duration if plan else None,
+        take_seconds=result.duration,
         genres=None,  # the LM's grammar does not contain them
         keyscale=(spec.decode.key_scale or plan.metadata.keyscale) if plan else None,
         timesignature=(spec.decode.time_signature or plan.metadata.timesignature) if plan else None,

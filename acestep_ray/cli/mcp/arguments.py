@@ -11,6 +11,7 @@ from mcp.server.mcpserver.tools import Tool
 from pydantic import ValidationError
 
 from acestep_ray.cli.api_fields import is_field
+from acestep_ray.cli.mcp.parameters import PARAMETER_OF
 
 KINDS = {
     "string": "a text",
@@ -22,6 +23,18 @@ KINDS = {
     "null": "null",
 }
 """Type in a JSON schema -> what it is for a reader."""
+
+OTHER_NAMES = {
+    **dict.fromkeys(("duration", "length", "audio_length", "timeout"), "seconds"),
+    **dict.fromkeys(("prompt", "style", "tags"), "caption"),
+    **dict.fromkeys(("tempo", "beats_per_minute"), "bpm"),
+    **dict.fromkeys(("n", "count", "variations"), "takes"),
+    **dict.fromkeys(("file", "audio", "path"), "source"),
+    **dict.fromkeys(("format", "file_type"), "audio_format"),
+    "id": "job_id",
+    "job": "job_id",
+}
+"""Names that assistants try -> the parameter that is meant."""
 
 
 class StrictTool(Tool):
@@ -52,9 +65,12 @@ class StrictTool(Tool):
 def _unknown(name: str, tool: str, known: Mapping[str, Any]) -> str:
     if not known:
         return f"{tool} has no parameters; it got {name}."
+    other = PARAMETER_OF.get(name) or OTHER_NAMES.get(name)
+    if other in known:
+        return f"{tool} has no parameter {name}. Is it {other}? It has {', '.join(known)}."
     if "others" in known and is_field(name):
         return f"{tool} has no parameter {name}. It is a field of the API: put it into others."
-    similar = get_close_matches(name, known, n=1)
+    similar = [] if name in OTHER_NAMES else get_close_matches(name, known, n=1)
     hint = f" Is it {similar[0]}?" if similar else ""
     return f"{tool} has no parameter {name}.{hint} It has {', '.join(known)}."
 

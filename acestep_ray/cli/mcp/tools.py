@@ -198,16 +198,20 @@ class MusicTools:
             files = await job.download(self._folder)
             assert job.result is not None
             return SavedSong(
-                job_id=job.id, files=[str(file) for file in files], seeds=job.result.seed_value
+                job_id=job.id,
+                files=[str(file) for file in files],
+                seconds=job.result.take_seconds,
+                seeds=job.result.seed_value,
             )
 
-    async def listen(
-        self, job_id: JobId, take: Annotated[int, Field(ge=1, le=8)] = 1
-    ) -> AudioContent:
+    async def listen(self, job_id: JobId, take: Annotated[int, Field(ge=1)] = 1) -> AudioContent:
         """The audio of a take, for assistants that can hear. It is saved as a file, too."""
+        async with _readable_errors():
+            takes = (await self._client.job(job_id)).state.takes
+        if takes and take > takes:
+            count = "1 take" if takes == 1 else f"{takes} takes"
+            raise ToolError(f"There is no take {take}: the job has {count}.")
         saved = await self.fetch(job_id)
-        if take > len(saved.files):
-            raise ToolError(f"The job has {len(saved.files)} takes.")
         return await asyncio.to_thread(_audio_of, Path(saved.files[take - 1]))
 
     async def models(self) -> ModelReport:

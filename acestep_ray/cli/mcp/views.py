@@ -20,7 +20,7 @@ class JobReport(BaseModel):
     seeds: str | None = Field(None, description="One per take; send them to repeat the takes.")
     bpm: int | None = None
     key: str | None = None
-    seconds: float | None = Field(None, description="Length of a take, if the LM planned it.")
+    seconds: float | None = Field(None, description="Length of each take, once it is made.")
     caption: str | None = None
     lyrics: str | None = Field(None, description="What the LM wrote.")
     warnings: list[str] = []
@@ -37,6 +37,7 @@ class SavedSong(BaseModel):
 
     job_id: str
     files: list[str] = Field(description="Absolute paths, one per take.")
+    seconds: float | None = Field(description="Length of each take.")
     seeds: str
 
 
@@ -69,7 +70,7 @@ def job_report(job: JobView) -> JobReport:
         seeds=result.seed_value if result else None,
         bpm=result.bpm if result else None,
         key=result.keyscale if result else None,
-        seconds=result.duration if result else None,
+        seconds=result.take_seconds if result else None,
         caption=(result.lm_caption if result else None) or state.caption,
         lyrics=result.lm_lyrics if result else None,
         warnings=state.warnings,

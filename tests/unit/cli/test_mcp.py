@@ -62,6 +62,7 @@ async def test_a_program_that_an_assistant_starts_makes_a_song(cli: CommandLine)
     (file,) = saved["files"]
     assert Path(file).is_relative_to(cli.folder / "songs") and saved["seeds"] == "7"
     assert soundfile.info(file).duration == pytest.approx(2, abs=0.1)
+    assert saved["seconds"] == pytest.approx(2, abs=0.1), "though no language model planned it"
 
 
 async def test_songs_are_repainted_and_covered_by_file_or_job(
@@ -143,6 +144,12 @@ async def test_a_refusal_is_a_sentence_with_the_names_of_parameters(
             {"job_id": "x", "folder": "/tmp"},
             "fetch has no parameter folder. It has job_id.",
         ),
+        *(
+            ("generate", {"caption": "x", name: 30}, f"no parameter {name}. Is it seconds? It has")
+            for name in ("duration", "audio_duration", "length")
+        ),
+        ("wait", {"job_id": "x", "timeout": 30}, "no parameter timeout. Is it seconds?"),
+        ("repaint", {"source": "x", "duration": 30}, "no parameter duration. It has source,"),
         ("models", {"full": True}, "models has no parameters; it got full."),
         ("generate", {"captoin": "x"}, "no parameter captoin. Is it caption? It has caption, lyr"),
         (
@@ -203,6 +210,8 @@ async def test_an_assistant_that_hears_gets_the_audio(service: OneProcess, tmp_p
         (audio,) = answer.content
         assert isinstance(audio, AudioContent) and audio.mime_type == "audio/mpeg"
         assert len(audio.data) > 10_000
+        wrong = await refusal(assistant, "listen", job_id=saved["job_id"], take=9)
+        assert "There is no take 9: the job has 1 take." in wrong
         long = await made(assistant, "generate", caption="pop", seconds=40, audio_format="wav")
         assert "too many for an answer: use the file" in await refusal(
             assistant, "listen", job_id=long["job_id"]

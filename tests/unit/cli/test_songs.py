@@ -35,7 +35,14 @@ def test_a_song_is_in_the_folder_and_its_files_are_on_stdout(cli: CommandLine) -
     shown = cli.run("show", job_id).stdout
     for words in ("task       text2music", "caption    upbeat pop", "takes      2"):
         assert words in shown
-    for words in ("state      succeeded", "seeds      7,8", "90 bpm", "A minor", f"{job_id}/2.wav"):
+    for words in (
+        "length     10 s",
+        "state      succeeded",
+        "seeds      7,8",
+        "90 bpm",
+        "A minor",
+        f"{job_id}/2.wav",
+    ):
         assert words in shown
 
 

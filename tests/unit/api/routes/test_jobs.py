@@ -88,6 +88,7 @@ async def test_a_succeeded_job(api: ApiHarness) -> None:
         "metas": {},
         "bpm": None,
         "duration": None,
+        "take_seconds": 30.0,
         "genres": None,
         "keyscale": None,
         "timesignature": None,
