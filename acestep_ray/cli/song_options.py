@@ -35,7 +35,10 @@ OPTION_OF = {
     "audio_format": "--format",
     "inference_steps": "--steps",
     "guidance_scale": "--guidance",
+    "guidance_variant": "--guidance-variant",
     "model": "--model",
+    "lrc": "--lrc",
+    "scores": "--scores",
     "repainting_start": "--start",
     "repainting_end": "--end",
     "audio_cover_strength": "--strength",
@@ -136,10 +139,34 @@ class SongOptions:
             metavar="X", help="How closely to follow CAPTION, 0 to 30.", rich_help_panel=TAKES
         ),
     ] = None
+    guidance_variant: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="How guidance works: apg_classic, cfg, adg, adg_w_norm or adg_wo_clip.",
+            rich_help_panel=TAKES,
+        ),
+    ] = None
     model: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Decoder model (see models).", rich_help_panel=TAKES),
     ] = None
+    lrc: Annotated[
+        bool,
+        typer.Option(
+            "--lrc",
+            help="Find when each line of the lyrics is sung (in --json).",
+            rich_help_panel=TAKES,
+        ),
+    ] = False
+    scores: Annotated[
+        bool,
+        typer.Option(
+            "--scores",
+            help="Measure how clearly the lyrics are sung (in --json).",
+            rich_help_panel=TAKES,
+        ),
+    ] = False
     set: Annotated[
         list[str] | None,
         typer.Option(
@@ -175,7 +202,10 @@ def song_fields(options: SongOptions, **of_command: Any) -> dict[str, Any]:
         "audio_format": options.format,
         "inference_steps": options.steps,
         "guidance_scale": options.guidance,
+        "guidance_variant": options.guidance_variant,
         "model": options.model,
+        "lrc": options.lrc or None,
+        "scores": options.scores or None,
         **(audio_fields(options.reference, "--reference") if options.reference else {}),
         **of_command,
     }

@@ -69,6 +69,13 @@ def test_every_other_field_can_be_set(cli: CommandLine) -> None:
     assert made["result"]["seed_value"] == "5,6" and made["result"]["bpm"] == 77
 
 
+def test_the_times_of_the_lyrics_come_with_the_song(cli: CommandLine) -> None:
+    words = ("--lyrics-text", "[Verse]\nla la", "--duration", 5, "--takes", 1, "--lrc")
+    made = cli.document("generate", "pop", *words, "-o", cli.folder)
+    (lrc,) = made["result"]["lrc"]
+    assert lrc.splitlines()[-1].startswith("[00:0") and lrc.splitlines()[-1].endswith("]la la")
+
+
 def test_what_is_not_used_is_shown(cli: CommandLine) -> None:
     done = cli.run("generate", "pop", "--guidance", 3, "--no-wait")
     assert "acestep-ray: warning: Not used by mock, a turbo model: guidance_scale." in done.stderr
@@ -123,6 +130,8 @@ def test_cover_takes_a_file_and_a_reference(cli: CommandLine, song: Path) -> Non
         ),
         (("generate", "x", "--key", "H"), "--key must be"),
         (("generate", "x", "--takes", 9), "--takes must be"),
+        (("generate", "x", "--scores"), "--scores"),
+        (("generate", "x", "--guidance-variant", "y"), "--guidance-variant must be apg_classic, "),
         (("generate", "x", "--format", "wma"), "--format must be"),
         (("generate", "x", "--set", "shift=9"), "--set shift must be a number from 1 to 5"),
         (("generate", "x" * 4001), "CAPTION must be"),
