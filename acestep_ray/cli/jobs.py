@@ -138,7 +138,10 @@ def _details(job: "Job") -> list[tuple[str, str]]:
             ("tempo", "" if result.bpm is None else f"{result.bpm} bpm"),
             ("key", result.keyscale or ""),
             ("metre", result.timesignature or ""),
-            ("length", "" if result.take_seconds is None else f"{result.take_seconds:g} s"),
+            (
+                "length",
+                f"{length:g} s" if (length := result.take_seconds or result.duration) else "",
+            ),
             ("LM caption", one_line(result.lm_caption or "")),
             *(("take", path) for path in result.audio_paths),
         ]

@@ -53,7 +53,7 @@ class Result(Model):
     bpm: int | None = None
     duration: float | None = None
     take_seconds: float | None = None
-    """Length of each take, whether the language model ran or not."""
+    """Length of each take, whether the language model ran or not; None from an older service."""
     genres: str | None = None
     keyscale: str | None = None
     timesignature: str | None = None

@@ -25,7 +25,7 @@ KINDS = {
 """Type in a JSON schema -> what it is for a reader."""
 
 OTHER_NAMES = {
-    **dict.fromkeys(("duration", "length", "audio_length", "timeout"), "seconds"),
+    **dict.fromkeys(("duration", "length", "audio_length"), "seconds"),
     **dict.fromkeys(("prompt", "style", "tags"), "caption"),
     **dict.fromkeys(("tempo", "beats_per_minute"), "bpm"),
     **dict.fromkeys(("n", "count", "variations"), "takes"),

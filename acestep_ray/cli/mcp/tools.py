@@ -200,7 +200,7 @@ class MusicTools:
             return SavedSong(
                 job_id=job.id,
                 files=[str(file) for file in files],
-                seconds=job.result.take_seconds,
+                seconds=job.result.take_seconds or job.result.duration,
                 seeds=job.result.seed_value,
             )
 

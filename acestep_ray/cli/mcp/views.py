@@ -70,7 +70,7 @@ def job_report(job: JobView) -> JobReport:
         seeds=result.seed_value if result else None,
         bpm=result.bpm if result else None,
         key=result.keyscale if result else None,
-        seconds=result.take_seconds if result else None,
+        seconds=(result.take_seconds or result.duration) if result else None,
         caption=(result.lm_caption if result else None) or state.caption,
         lyrics=result.lm_lyrics if result else None,
         warnings=state.warnings,

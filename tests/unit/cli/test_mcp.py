@@ -148,7 +148,6 @@ async def test_a_refusal_is_a_sentence_with_the_names_of_parameters(
             ("generate", {"caption": "x", name: 30}, f"no parameter {name}. Is it seconds? It has")
             for name in ("duration", "audio_duration", "length")
         ),
-        ("wait", {"job_id": "x", "timeout": 30}, "no parameter timeout. Is it seconds?"),
         ("repaint", {"source": "x", "duration": 30}, "no parameter duration. It has source,"),
         ("models", {"full": True}, "models has no parameters; it got full."),
         ("generate", {"captoin": "x"}, "no parameter captoin. Is it caption? It has caption, lyr"),
