@@ -106,10 +106,21 @@ def test_an_error_stands_at_its_field(studio: StudioPage) -> None:
 
 
 def test_what_is_missing_is_said_where_it_is_missing(studio: StudioPage) -> None:
+    page = studio.page
+    before = len(studio.jobs())
     studio.task("Cover")
     studio.fill(caption="jazz")
     studio.create()
-    expect(studio.page.locator("#src_audio-error")).to_contain_text("needs source audio")
+    source, error = page.locator("#src_audio"), page.locator("#src_audio-error")
+    expect(source).to_be_focused()
+    expect(error).to_have_text("Choose the audio to cover.")
+    studio.task("Repaint")
+    expect(error).to_have_count(0)
+    studio.create()
+    expect(source).to_have_accessible_description("Choose the audio to repaint.")
+    studio.task("New song")
+    expect(page.locator("#song .error")).to_have_count(0)
+    assert len(studio.jobs()) == before
 
 
 def test_an_empty_form_makes_no_song(studio: StudioPage) -> None:
@@ -176,6 +187,10 @@ def test_a_file_that_is_clearly_no_sound_is_refused_at_once(
     )
     expect(page.locator("#source .drop")).to_be_visible()
     expect(page.locator("#source")).not_to_contain_text("nevertheless")
+    studio.create()
+    expect(page.locator("#src_audio-error")).to_have_text(
+        f"“{name}” is {kind}. Choose an audio file."
+    )
 
 
 def test_what_only_the_service_can_read_is_left_to_it(studio: StudioPage, tmp_path: Path) -> None:

@@ -10,7 +10,16 @@ import { askForKey } from "../service_status.js";
 import { open } from "../listen/deck.js";
 import { keep, keepFiles } from "../songs/own.js";
 import { clearErrors, fieldError, formAlert, inPageWords, showProblem } from "./errors.js";
-import { chosenFiles, form, isWriting, request, values } from "./form.js";
+import {
+  audioInputs,
+  chosenFiles,
+  form,
+  isWriting,
+  request,
+  sayRefused,
+  SOURCE_TASKS,
+  values,
+} from "./form.js";
 
 const LONGEST_PAUSE = 5000; // milliseconds between two tries,
 const LONGEST_ASKED = 30000; // also if the service asks for a longer one
@@ -33,6 +42,7 @@ export function startSubmit() {
 async function create() {
   if (busy) return;
   clearErrors();
+  sayRefused();
   const wrong = [...form().elements].find((one) => one.validity?.badInput && one.offsetParent);
   if (wrong) {
     fieldError(wrong.name, "This is not a number.").focus();
@@ -45,10 +55,22 @@ async function create() {
   else await send(asked, files, "");
 }
 
-/** [field, text] if nothing says what the song is to be; the service would make any. A task with a
- * source needs no words; that it needs the source is said by the service. */
+const OF_SOURCE = {
+  cover: "to cover",
+  repaint: "to repaint",
+  lego: "that gets another track",
+  extract: "from which a track is taken",
+  complete: "to complete",
+};
+
+/** [field, text] if there is no source, or nothing says what the song is to be; the service would make
+ * any. A task with a source needs no words. */
 function whatIsMissing(asked, files) {
-  if (asked.task_type !== "text2music") return null;
+  if (SOURCE_TASKS.includes(asked.task_type)) {
+    if (asked.source || files.src_audio) return null;
+    const text = audioInputs().source.refused || `Choose the audio ${OF_SOURCE[asked.task_type]}.`;
+    return ["src_audio", text];
+  }
   if (asked.mode === "describe")
     return asked.sample_query.trim() ? null : ["sample_query", "Say in a few words what to make."];
   const said = asked.caption.trim() || asked.lyrics.trim();
