@@ -1,5 +1,6 @@
 """While a song is made: its place, how far it is, and how it is stopped; and what is refused."""
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +47,34 @@ def test_progress_is_shown_and_the_time_that_is_left(visit: OpenStudio, slow: On
     expect(page.locator("#song-list .song-line").first).to_contain_text("Making the music")
     studio.until_takes("slow song")
     expect(page).to_have_title("Studio")
+
+
+BARS = """() => {
+  window.widths = [];
+  const look = () => {
+    const bar = document.querySelector("#deck .waiting .bar");
+    if (bar && !("idle" in bar.dataset)) {
+      const width = bar.firstElementChild.getBoundingClientRect().width;
+      window.widths.push(width / bar.getBoundingClientRect().width);
+    }
+    requestAnimationFrame(look);
+  };
+  look();
+}"""
+"""Writes down in each frame how much of the bar is filled, from when the song is made on."""
+
+
+def test_the_bar_never_runs_backwards(visit: OpenStudio, slow: OneProcess) -> None:
+    studio = visit(slow.url)
+    page = studio.page
+    page.evaluate(BARS)
+    studio.fill(caption="only ahead", audio_duration="10", inference_steps="8", batch_size="1")
+    studio.create()
+    studio.until_takes("only ahead")
+    widths: list[float] = page.evaluate("window.widths")
+    assert len(widths) > 5 and widths[-1] > 0.5
+    steps = [after - before for before, after in itertools.pairwise(widths)]
+    assert widths[0] < 0.2 and min(steps) > -0.01
 
 
 def test_a_song_is_cancelled(visit: OpenStudio, slow: OneProcess) -> None:

@@ -43,6 +43,7 @@ export function rowOf(id) {
     bar.hidden = one?.status !== "running" || link.value === "lost";
     bar.toggleAttribute("data-idle", share === null);
     if (share !== null) bar.style.setProperty("--done", share);
+    else bar.style.removeProperty("--done");
   }
   update();
   if (!job(id)) unknown.observe(element);
