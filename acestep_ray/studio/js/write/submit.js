@@ -186,6 +186,7 @@ async function post(sent) {
     return await untilAnswered(sent, once);
   } catch (problem) {
     if (problem.passes) unanswered.push([sent, once]);
+    formAlert(""); // it is not sent again by itself any more
     throw problem;
   }
 }
