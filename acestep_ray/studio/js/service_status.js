@@ -91,7 +91,7 @@ export function askForKey(then = null) {
   keep.checked = isKept();
   const error = h(
     "p",
-    { class: "error", id: "api-key-error", role: "alert" },
+    { class: "error", id: "api-key-error", "aria-live": "assertive" },
     locked.value === "wrong" ? "The service does not accept this key." : "",
   );
   if (locked.value === "wrong") input.setAttribute("aria-invalid", "true");
