@@ -91,10 +91,14 @@ export function askForKey(then = null) {
   keep.checked = isKept();
   const error = h(
     "p",
-    { class: "error", id: "api-key-error" },
+    { class: "error", id: "api-key-error", "aria-live": "assertive" },
     locked.value === "wrong" ? "The service does not accept this key." : "",
   );
   if (locked.value === "wrong") input.setAttribute("aria-invalid", "true");
+  input.addEventListener("input", () => {
+    setText(error, "");
+    input.removeAttribute("aria-invalid");
+  });
   const formElement = h(
     "form",
     {},
@@ -114,10 +118,17 @@ export function askForKey(then = null) {
   const unfollow = locked.on((why) => wasLocked && !why && dialog.close());
   formElement.addEventListener("submit", (event) => {
     event.preventDefault();
+    const entered = input.value.trim();
+    if (!entered) {
+      setText(error, "Enter the key.");
+      input.setAttribute("aria-invalid", "true");
+      input.focus();
+      return;
+    }
     const next = afterwards;
     dialog.close();
     locked.set("");
-    setKey(input.value.trim(), keep.checked);
+    setKey(entered, keep.checked);
     next?.();
   });
   dialog.addEventListener("close", () => {

@@ -86,3 +86,24 @@ def test_a_folder_is_refused(studio: StudioPage, tmp_path: Path) -> None:
     studio.task("Cover")
     drop(studio, studio.page.locator("#source .drop"), folder)
     expect(studio.page.locator("#src_audio-error")).to_contain_text("Is it a folder")
+
+
+@pytest.mark.parametrize(("content", "kind"), [(b"my notes\n" * 99, "a text"), (b"", "empty")])
+def test_a_dropped_file_that_is_refused_leaves_a_new_song_as_it_is(
+    studio: StudioPage, tmp_path: Path, content: bytes, kind: str
+) -> None:
+    file = tmp_path / "notes.wav"
+    file.write_bytes(content)
+    page = studio.page
+    drop(studio, page.locator("#deck"), file)
+    toasts = page.locator("#toasts .toast")
+    expect(toasts).to_contain_text(f"“notes.wav” is {kind}. Choose an audio file.")
+    expect(toasts).to_have_count(1)
+    expect(page.get_by_role("radio", name="New song")).to_be_checked()
+    studio.task("Cover")
+    drop(studio, page.locator("#deck"), file)
+    error = page.locator("#src_audio-error")
+    expect(error).to_have_text(f"“notes.wav” is {kind}. Choose an audio file.")
+    studio.create()
+    expect(page.locator("#src_audio")).to_be_focused()
+    expect(error).to_have_text(f"“notes.wav” is {kind}. Choose an audio file.")

@@ -17,6 +17,9 @@ def test_a_wrong_key_a_right_key_and_a_song(visit: OpenStudio, tmp_path: Path) -
         page = studio.page
         dialog = page.get_by_role("dialog", name="API key")
         field = dialog.get_by_label("API key", exact=True)
+        field.press("Enter")
+        expect(field).to_have_accessible_description("Enter the key.")
+        expect(field).to_be_focused()
         field.fill("guess")
         field.press("Enter")
         expect(field).to_have_accessible_description("The service does not accept this key.")
@@ -37,6 +40,14 @@ def test_a_wrong_key_a_right_key_and_a_song(visit: OpenStudio, tmp_path: Path) -
         assert "s3cret" not in page.evaluate("JSON.stringify(localStorage)")
         another = studio.tab()
         expect(another.page.get_by_role("dialog", name="API key")).to_be_visible()
+        state = another.page.locator("#song-list .song", has_text="locked away").locator(
+            ".song-state"
+        )
+        expect(state).to_have_text("locked")
+        dialog = another.page.get_by_role("dialog", name="API key")
+        dialog.get_by_label("API key", exact=True).fill("s3cret")
+        dialog.get_by_role("button", name="Use it").click()
+        expect(state).to_have_text("1 take")
         page.context.close()
 
 

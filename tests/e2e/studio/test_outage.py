@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Route, expect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -74,6 +75,92 @@ def test_half_an_answer_to_a_song_makes_it_once(visit: OpenStudio, tmp_path: Pat
         assert len(sent) == 2 and sent[0] == sent[1] != ""
         assert len(studio.jobs()) == 1
         studio.page.context.close()
+
+
+NOT_READY = '{"code": "not_ready", "detail": "The engines are starting.", "status": 503}'
+AWAY = [
+    (404, "text/plain", "Path '/v1/music/generate' not found."),
+    (502, "text/html", "<h1>Bad Gateway</h1>"),
+    (503, "application/problem+json", NOT_READY),
+]
+
+
+@pytest.mark.parametrize(("status", "kind", "body"), AWAY, ids=["serve", "proxy", "not ready"])
+def test_a_song_is_sent_again_until_the_service_itself_accepts_it(
+    studio: StudioPage, status: int, kind: str, body: str
+) -> None:
+    page = studio.page
+    keys: list[str | None] = []
+
+    def submit(route: Route) -> None:
+        keys.append(route.request.header_value("idempotency-key"))
+        if len(keys) > 2:
+            route.continue_()
+        else:
+            route.fulfill(status=status, content_type=kind, body=body)
+
+    before = len(studio.jobs())
+    page.route("**/v1/music/generate", submit)
+    studio.fill(caption=f"through {status}", audio_duration="10", batch_size="1")
+    studio.create()
+    expect(page.get_by_role("alert")).to_contain_text(re.compile("trying again", re.I))
+    studio.until_takes(f"through {status}")
+    expect(page.get_by_role("alert")).to_be_hidden()
+    assert len(keys) == 3 and len(set(keys)) == 1 and keys[0]
+    assert len(studio.jobs()) == before + 1
+
+
+def test_a_song_that_was_stopped_or_refused_for_now_keeps_its_key_and_a_changed_one_does_not(
+    studio: StudioPage,
+) -> None:
+    page = studio.page
+    full = '{"code": "queue_full", "detail": "The queue is full.", "status": 429}'
+    answers = [(503, NOT_READY), (429, full), (429, full)]
+    keys: list[str | None] = []
+
+    def submit(route: Route) -> None:
+        keys.append(route.request.header_value("idempotency-key"))
+        if len(keys) > len(answers):
+            route.continue_()
+            return
+        status, body = answers[len(keys) - 1]
+        route.fulfill(status=status, content_type="application/problem+json", body=body)
+
+    page.route("**/v1/music/generate", submit)
+    studio.fill(caption="patient once", audio_duration="10", batch_size="1")
+    studio.create()
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("The engines are starting. Trying again.")
+    alert.get_by_role("button", name="Stop").click()
+    alert.get_by_role("button", name="Try again").click()
+    expect(alert).to_contain_text("The queue is full.")
+    studio.fill(caption="changed")
+    alert.get_by_role("button", name="Try again").click()
+    until(lambda: len(keys) == 3, "it was not sent")
+    expect(alert.get_by_role("button", name="Try again")).to_be_visible()
+    alert.get_by_role("button", name="Try again").click()
+    studio.until_takes("changed")
+    assert keys[0] == keys[1] != keys[2] == keys[3]
+    studio.song("changed", 10, batch_size="1")
+    assert keys[4] != keys[3], "the same again is another song"
+
+
+def test_a_song_that_cannot_be_deleted_now_stays_in_the_list(studio: StudioPage) -> None:
+    """Serve's proxy answers with 404 for any song while the service starts."""
+    page = studio.page
+    studio.song("still there", 10, batch_size="1")
+
+    def away(route: Route) -> None:
+        if route.request.method == "DELETE":
+            route.fulfill(status=404, content_type="text/plain", body="Path not found.")
+        else:
+            route.continue_()
+
+    page.route("**/v1/jobs/*", away)
+    page.locator("#deck").get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.locator("#toasts")).to_contain_text("it may be starting")
+    expect(page.locator("#song-list")).to_contain_text("still there")
 
 
 def test_half_a_list_is_said_and_read_again(studio: StudioPage) -> None:

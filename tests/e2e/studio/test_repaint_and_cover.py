@@ -107,6 +107,8 @@ def test_a_take_is_continued_beyond_its_end(studio: StudioPage) -> None:
     studio.fill(caption="slow blues, on and on")
     studio.create()
     studio.until_takes("slow blues, on and on")
+    expect(page.locator("#deck .chips")).to_contain_text("Continued from 0:09")
+    expect(page.locator("#song-list .song .task").first).to_have_text("Continued from 0:09")
     after, before = [
         samples(studio.audio(job["result"]["first_audio_path"])) for job in studio.jobs()[:2]
     ]

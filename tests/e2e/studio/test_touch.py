@@ -1,8 +1,12 @@
 """On a phone, with a finger and without keys."""
 
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 from playwright.sync_api import expect
 
 from tests.e2e.studio.conftest import OpenStudio
@@ -70,3 +74,35 @@ def test_a_percentage_stays_on_one_line(visit: OpenStudio, mock: OneProcess) -> 
     expect(share).to_have_text("100 %")
     box = share.bounding_box()
     assert box and box["height"] < 26
+
+
+def test_the_times_above_a_short_song_do_not_run_into_each_other(
+    visit: OpenStudio, mock: OneProcess, tmp_path: Path
+) -> None:
+    file = tmp_path / "short.wav"
+    soundfile.write(file, np.sin(np.arange(8 * 48_000) / 40) / 2, 48_000)
+    studio = on_a_phone(visit, mock.url)
+    page = studio.page
+    studio.task("Repaint")
+    page.locator("#src_audio").set_input_files(file)
+    ticks = page.locator("#source .tick")
+    expect(ticks).to_have_text(["0:00", "0:02", "0:04", "0:06"])
+    boxes = [box for one in ticks.all() if (box := one.bounding_box())]
+    gaps = [after["x"] - before["x"] - before["width"] for before, after in pairwise(boxes)]
+    assert min(gaps) >= 4
+    page.set_viewport_size({"width": 800, "height": 844})
+    expect(ticks).to_have_count(8)
+
+
+def test_the_buttons_of_a_question_keep_away_from_its_text(
+    visit: OpenStudio, mock: OneProcess
+) -> None:
+    studio = on_a_phone(visit, mock.url)
+    page = studio.page
+    studio.song("to be deleted", 10, batch_size="1")
+    page.locator("#deck").get_by_role("button", name="Delete").click()
+    dialog = page.get_by_role("dialog", name="Delete this song?")
+    text = dialog.locator("p").bounding_box()
+    button = dialog.get_by_role("button", name="Delete").bounding_box()
+    assert text and button and button["y"] - text["y"] - text["height"] >= 12
+    dialog.get_by_role("button", name="No").click()

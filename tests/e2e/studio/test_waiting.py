@@ -1,5 +1,6 @@
 """While a song is made: its place, how far it is, and how it is stopped; and what is refused."""
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +47,34 @@ def test_progress_is_shown_and_the_time_that_is_left(visit: OpenStudio, slow: On
     expect(page.locator("#song-list .song-line").first).to_contain_text("Making the music")
     studio.until_takes("slow song")
     expect(page).to_have_title("Studio")
+
+
+BARS = """() => {
+  window.widths = [];
+  const look = () => {
+    const bar = document.querySelector("#deck .waiting .bar");
+    if (bar && !("idle" in bar.dataset)) {
+      const width = bar.firstElementChild.getBoundingClientRect().width;
+      window.widths.push(width / bar.getBoundingClientRect().width);
+    }
+    requestAnimationFrame(look);
+  };
+  look();
+}"""
+"""Writes down in each frame how much of the bar is filled, from when the song is made on."""
+
+
+def test_the_bar_never_runs_backwards(visit: OpenStudio, slow: OneProcess) -> None:
+    studio = visit(slow.url)
+    page = studio.page
+    page.evaluate(BARS)
+    studio.fill(caption="only ahead", audio_duration="10", inference_steps="8", batch_size="1")
+    studio.create()
+    studio.until_takes("only ahead")
+    widths: list[float] = page.evaluate("window.widths")
+    assert len(widths) > 5 and widths[-1] > 0.5
+    steps = [after - before for before, after in itertools.pairwise(widths)]
+    assert widths[0] < 0.2 and min(steps) > -0.01
 
 
 def test_a_song_is_cancelled(visit: OpenStudio, slow: OneProcess) -> None:
@@ -106,10 +135,21 @@ def test_an_error_stands_at_its_field(studio: StudioPage) -> None:
 
 
 def test_what_is_missing_is_said_where_it_is_missing(studio: StudioPage) -> None:
+    page = studio.page
+    before = len(studio.jobs())
     studio.task("Cover")
     studio.fill(caption="jazz")
     studio.create()
-    expect(studio.page.locator("#src_audio-error")).to_contain_text("needs source audio")
+    source, error = page.locator("#src_audio"), page.locator("#src_audio-error")
+    expect(source).to_be_focused()
+    expect(error).to_have_text("Choose the audio to cover.")
+    studio.task("Repaint")
+    expect(error).to_have_count(0)
+    studio.create()
+    expect(source).to_have_accessible_description("Choose the audio to repaint.")
+    studio.task("New song")
+    expect(page.locator("#song .error")).to_have_count(0)
+    assert len(studio.jobs()) == before
 
 
 def test_an_empty_form_makes_no_song(studio: StudioPage) -> None:
@@ -176,6 +216,10 @@ def test_a_file_that_is_clearly_no_sound_is_refused_at_once(
     )
     expect(page.locator("#source .drop")).to_be_visible()
     expect(page.locator("#source")).not_to_contain_text("nevertheless")
+    studio.create()
+    expect(page.locator("#src_audio-error")).to_have_text(
+        f"“{name}” is {kind}. Choose an audio file."
+    )
 
 
 def test_what_only_the_service_can_read_is_left_to_it(studio: StudioPage, tmp_path: Path) -> None:

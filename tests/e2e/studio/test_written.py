@@ -40,6 +40,19 @@ def test_values_of_the_language_model_are_marked_and_taken_out_together(
     expect(page.locator("#summary")).not_to_contain_text("bpm")
 
 
+def test_the_language_of_the_next_song_stands_beside_create(studio: StudioPage) -> None:
+    page = studio.page
+    summary = page.locator("#summary")
+    write(studio, "a sad song about rain, in French")
+    assert page.locator("#vocal_language").input_value() == "fr"
+    expect(summary).to_contain_text("French")
+    page.get_by_role("button", name="Clear Language").click()
+    expect(summary).not_to_contain_text("French")
+    expect(summary).not_to_contain_text("English")
+    studio.fill(vocal_language="de")
+    expect(summary).to_contain_text("German")
+
+
 def test_one_value_is_taken_out_and_one_that_is_changed_is_ones_own(studio: StudioPage) -> None:
     page = studio.page
     write(studio, "a happy song about bread")

@@ -1,6 +1,6 @@
 // Files that are clearly no sound, by their first bytes. What is not recognised may be a kind of audio
 // that this browser does not know and the service does.
-const READ = 4096; // bytes
+export const READ = 4096; // bytes
 const SIGNS = [
   ["a PDF", 0, "%PDF"],
   ["a picture", 0, "\x89PNG"],

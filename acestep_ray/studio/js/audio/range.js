@@ -7,7 +7,9 @@ const STEP = 0.1;
 const BIG_STEP = 1;
 const SHORTEST = 0.1;
 const DRAG_PIXELS = 4;
-const TICKS = [1, 2, 5, 10, 15, 30, 60, 120];
+const TICKS = [1, 2, 5, 10, 15, 30, 60, 120, 240];
+const MOST_TICKS = 8;
+const TICK_PIXELS = 52; // from one time to the next, so that there is a gap between them
 
 /** A ruler with the two ends. `names`: what they are called. `onchange(from, to)` is called with
  * seconds whenever the user moves one; `null, null` if nothing is marked. */
@@ -18,8 +20,10 @@ export class Range {
     this.from = this.to = null;
     this.thumbs = names.map((name, side) => this.#thumb(name, side));
     this.band = h("div", { class: "band" });
-    this.element = h("div", { class: "ruler" });
+    this.element = h("div", { class: "ruler" }, this.band, this.thumbs);
     this.waves = [];
+    // How many times there is room for is known when it is shown, and changes with its width.
+    new ResizeObserver(() => this.#tick()).observe(this.element);
     this.element.addEventListener("pointerdown", (event) => {
       if (!this.thumbs.includes(event.target)) this.drag(event, this.element);
     });
@@ -28,15 +32,26 @@ export class Range {
   /** The length of the axis, seconds. */
   set axis(length) {
     this.length = length;
-    const step = TICKS.find((one) => length / one <= 8) ?? 240;
+    this.#tick();
+    this.#place();
+  }
+
+  #tick() {
+    const { length } = this;
+    if (!length) return;
+    const most = Math.min(MOST_TICKS, (this.element.clientWidth || Infinity) / TICK_PIXELS);
+    const step = TICKS.find((one) => length / one <= most) ?? TICKS.at(-1);
+    const shown = `${length} ${step}`;
+    if (shown === this.shown) return;
+    this.shown = shown;
     const ticks = [];
     for (let at = 0; at < length - step / 3; at += step) {
       ticks.push(
         h("span", { class: "tick", style: { left: `${(100 * at) / length}%` } }, clock(at)),
       );
     }
-    this.element.replaceChildren(this.band, ...ticks, ...this.thumbs);
-    this.#place();
+    this.element.querySelectorAll(".tick").forEach((one) => one.remove());
+    this.band.after(...ticks);
   }
 
   /** Marks from one time to another; null, null: nothing. Calls no listener. */

@@ -50,6 +50,7 @@ export function waiting(one) {
     bar.toggleAttribute("data-lost", Boolean(progress.lost));
     if (progress.share === null) {
       bar.removeAttribute("aria-valuenow");
+      if (!progress.lost) bar.style.removeProperty("--done");
     } else {
       bar.style.setProperty("--done", progress.share);
       bar.setAttribute("aria-valuenow", String(Math.round(progress.share * 100)));

@@ -17,6 +17,11 @@ export class Problem extends Error {
     Object.assign(this, { status, code, errors, retryAfter });
   }
 
+  /** Whether the service did not answer, or is not ready to: the same request can be sent again. */
+  get waits() {
+    return this.status === 0 || this.status === 503;
+  }
+
   /** Whether the same request may succeed later. */
   get passes() {
     return this.status === 0 || this.status === 429 || this.status >= 502;
@@ -72,21 +77,23 @@ export const postJson = async (path, body, options = {}) =>
     body: JSON.stringify(body),
   });
 
-/** The problem in a response. `sent`: the key that was sent with the request. */
+/** The problem in a response. `sent`: the key that was sent with the request. If the service itself did
+ * not answer, but a proxy in front of it that does not reach it (also with 404), the status is 503. */
 export function problemOf(status, text, retryAfter, sent = key.value) {
   let view = {};
   try {
-    view = JSON.parse(text);
+    view = JSON.parse(text) ?? {};
   } catch {
     // Of a proxy in front of the service, which answers in plain text while it starts.
   }
+  const away = !view.code && (status === 404 || status >= 500);
   if (status === 401 && sent === key.value) locked.set(sent ? "wrong" : "missing");
   return new Problem(
-    view.code || status < 500 ? status : 503,
+    away ? 503 : status,
     view.code ?? "",
     KEY_PROBLEMS[view.code] ??
       view.detail ??
-      `The service answered with status ${status}; it may be starting.`,
+      `The service answered with status ${status}${away ? "; it may be starting" : ""}.`,
     view.errors ?? [],
     Number(retryAfter) || 0,
   );

@@ -33,7 +33,7 @@ export function startSongs() {
     rows.forEach((row, one) => row.element.toggleAttribute("data-open", one === id)),
   );
   onOwn(show);
-  link.on(() => rows.forEach((row) => row.update()));
+  for (const state of [link, locked]) state.on(() => rows.forEach((row) => row.update()));
   onJob((one, before) => {
     rows.get(one.job_id)?.update();
     if (!before || before.status !== one.status) show();

@@ -3,8 +3,10 @@ import { h, icon, setText } from "../lib/dom.js";
 import { when } from "../lib/words.js";
 import { open, opened } from "../listen/deck.js";
 import { shortly } from "../listen/progress.js";
+import { locked } from "../service/api.js";
 import { link } from "../service/follow.js";
 import { job, refresh } from "../service/jobs.js";
+import { key } from "../service/key.js";
 import { record, titleOf } from "./own.js";
 import { taskWords } from "./task.js";
 
@@ -43,6 +45,7 @@ export function rowOf(id) {
     bar.hidden = one?.status !== "running" || link.value === "lost";
     bar.toggleAttribute("data-idle", share === null);
     if (share !== null) bar.style.setProperty("--done", share);
+    else bar.style.removeProperty("--done");
   }
   update();
   if (!job(id)) unknown.observe(element);
@@ -50,7 +53,7 @@ export function rowOf(id) {
 }
 
 function stateOf(one) {
-  if (!one) return "…";
+  if (!one) return locked.value ? "locked" : "…";
   if (one.status === "gone") return "no longer stored";
   if (one.status === "failed") return one.error_code === "cancelled" ? "cancelled" : "failed";
   if (one.status !== "succeeded") return shortly(one);
@@ -59,6 +62,7 @@ function stateOf(one) {
 }
 
 const queue = [];
+const refused = new Set(); // what could not be asked for without the key
 let asking = 0;
 const unknown = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
@@ -75,10 +79,16 @@ function ask() {
     if (job(id)) continue;
     asking++;
     refresh(id)
-      .catch(() => {})
+      .catch(({ status }) => status === 401 && refused.add(id))
       .finally(() => {
         asking--;
         ask();
       });
   }
 }
+
+key.on(() => {
+  queue.push(...refused);
+  refused.clear();
+  ask();
+});

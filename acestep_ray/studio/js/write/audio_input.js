@@ -1,7 +1,7 @@
 // A place for audio: a file that is dropped or chosen, or a take of another song; with its waveform
 // and, for a source that is repainted, the part that is made anew.
 import { decode, load } from "../audio/buffers.js";
-import { noSound } from "../audio/kind.js";
+import { noSound, READ } from "../audio/kind.js";
 import { peaksOf } from "../audio/peaks.js";
 import { Range } from "../audio/range.js";
 import { Wave } from "../audio/wave.js";
@@ -28,23 +28,40 @@ export const hasFiles = (event) => event.dataTransfer?.types.includes("Files") ?
 
 class Refused extends Error {}
 
+const unreadable = (file) => `“${file.name}” cannot be read. Is it a folder, or was it moved?`;
+
+function tooLarge(file) {
+  const most = about.value.models?.limits.upload_bytes;
+  if (!most || file.size <= most) return "";
+  return `This file has ${Math.round(file.size / MB)} MB; the service reads up to ${Math.round(most / MB)} MB.`;
+}
+
+/** Why a file is refused before it is sent; empty if it may be sound. */
+export async function whyRefused(file) {
+  if (tooLarge(file)) return tooLarge(file);
+  try {
+    const kind = noSound(await file.slice(0, READ).arrayBuffer());
+    return kind ? `“${file.name}” is ${kind}. Choose an audio file.` : "";
+  } catch {
+    return unreadable(file);
+  }
+}
+
 /** The bytes of a file that may be sound. Throws Refused. */
 async function bytesOf(file) {
-  let bytes;
+  const why = await whyRefused(file);
+  if (why) throw new Refused(why);
   try {
-    bytes = await file.arrayBuffer();
+    return await file.arrayBuffer();
   } catch {
-    throw new Refused(`“${file.name}” cannot be read. Is it a folder, or was it moved?`);
+    throw new Refused(unreadable(file));
   }
-  const kind = noSound(bytes);
-  if (kind) throw new Refused(`“${file.name}” is ${kind}. Choose an audio file.`);
-  return bytes;
 }
 
 export class AudioInput {
   /** `name`: of the file's field. `options.window`: whether a part of it can be marked. */
   constructor(root, name, options, onchange) {
-    Object.assign(this, { root, name, onchange, file: null, take: null, duration: 0 });
+    Object.assign(this, { root, name, onchange, file: null, take: null, duration: 0, refused: "" });
     this.drop = $(".drop", root);
     this.chosen = $(".chosen", root);
     this.box = $(".wave-box", root);
@@ -60,14 +77,10 @@ export class AudioInput {
   }
 
   setFile(file) {
-    const most = about.value.models?.limits.upload_bytes;
     clearError(this.name);
-    if (most && file.size > most) {
+    if (tooLarge(file)) {
       this.input.value = "";
-      fieldError(
-        this.name,
-        `This file has ${Math.round(file.size / MB)} MB; the service reads up to ${Math.round(most / MB)} MB.`,
-      );
+      this.#refuse(tooLarge(file));
       return;
     }
     this.clear(false);
@@ -97,7 +110,7 @@ export class AudioInput {
   }
 
   clear(tell = true) {
-    Object.assign(this, { file: null, take: null, duration: 0 });
+    Object.assign(this, { file: null, take: null, duration: 0, refused: "" });
     this.input.value = "";
     this.drop.hidden = false;
     this.chosen.hidden = this.box.hidden = true;
@@ -106,6 +119,16 @@ export class AudioInput {
       for (const name of this.ends ?? []) name.value = "";
       this.onchange();
     }
+  }
+
+  #refuse(text) {
+    if (!this.file && !this.take) this.refused = text;
+    fieldError(this.name, text);
+  }
+
+  /** Says again why the last file was refused, as long as there is no other. */
+  sayRefused() {
+    if (this.refused) fieldError(this.name, this.refused);
   }
 
   async #shown(name, read) {
@@ -139,7 +162,7 @@ export class AudioInput {
       if (!current()) return;
       if (error instanceof Refused) {
         this.clear();
-        fieldError(this.name, error.message);
+        this.#refuse(error.message);
       } else {
         const more = this.file ? " The service may read it nevertheless." : "";
         this.wave.say(error.message + more);

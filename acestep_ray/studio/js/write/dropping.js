@@ -2,7 +2,7 @@
 import { toast } from "../lib/dialog.js";
 import { $ } from "../lib/dom.js";
 import { showView } from "../views.js";
-import { hasFiles } from "./audio_input.js";
+import { hasFiles, whyRefused } from "./audio_input.js";
 import { audioInputs, fill, values } from "./form.js";
 
 export function startDropping() {
@@ -18,16 +18,22 @@ export function startDropping() {
     dragged(false);
     if (event.defaultPrevented || !hasFiles(event)) return; // else it is in its place, or a text
     event.preventDefault();
-    if (!$("dialog[open]")) use(event.dataTransfer.files[0]);
+    if (!$("dialog[open]")) void use(event.dataTransfer.files[0]);
   });
 }
 
-/** The file is the source, if the task has one; a new song becomes a cover of it. */
-function use(file) {
+/** The file is the source, if the task has one; a new song becomes a cover of it, unless the file is
+ * refused. */
+async function use(file) {
   if (!file) return;
+  const why = await whyRefused(file);
   showView("write");
   const { task_type: task } = values();
   const cover = $("#tasks input[value=cover]");
+  if (task === "text2music" && why) {
+    toast(why);
+    return;
+  }
   if (task === "text2music" && !cover.disabled) {
     fill({ task_type: "cover" });
     toast("The file is the source of a cover now.", "Use it as the reference", () => {

@@ -73,9 +73,15 @@ export function clearError(field) {
   else element.removeAttribute("aria-describedby");
 }
 
-export function clearErrors() {
+/** Takes the errors of all fields away, and what the form says of them. */
+export function clearFieldErrors() {
   for (const element of document.querySelectorAll("#song [aria-invalid]"))
     clearError(element.id || element.name);
+  if (!$("#form-alert button")) formAlert("");
+}
+
+export function clearErrors() {
+  clearFieldErrors();
   formAlert("");
 }
 

@@ -2,6 +2,7 @@
 import { $, $$, setRange } from "../lib/dom.js";
 import { decoderOf, hasLm } from "../service/about.js";
 import { AudioInput } from "./audio_input.js";
+import { clearFieldErrors } from "./errors.js";
 import { setWritten, writtenNow } from "./written.js";
 
 /** Fields of the page that are sent under their own names if they are not empty. */
@@ -23,9 +24,10 @@ const LM = [
   "lm_repetition_penalty",
   "lm_negative_prompt",
 ];
-const SOURCE_TASKS = ["cover", "repaint", "lego", "extract", "complete"];
+export const SOURCE_TASKS = ["cover", "repaint", "lego", "extract", "complete"];
 
 let changed = () => {};
+let shownTask = "";
 const inputs = {};
 
 export const form = () => $("#song");
@@ -66,7 +68,14 @@ function showParts() {
     $("output", slide).value = `${Math.round(100 * input.value)} %`;
   }
   inputs.source.showWindow(task === "repaint" || task === "lego");
+  if (task === shownTask) return;
+  if (shownTask) clearFieldErrors(); // they are those of the other task
+  shownTask = task;
+  sayRefused();
 }
+
+/** Says again which files were refused, as long as nothing was chosen instead. */
+export const sayRefused = () => Object.values(inputs).forEach((one) => one.sayRefused());
 
 /** Every value that the form has, also of the parts that are not shown. */
 export function values() {

@@ -10,9 +10,19 @@ import { askForKey } from "../service_status.js";
 import { open } from "../listen/deck.js";
 import { keep, keepFiles } from "../songs/own.js";
 import { clearErrors, fieldError, formAlert, inPageWords, showProblem } from "./errors.js";
-import { chosenFiles, form, isWriting, request, values } from "./form.js";
+import {
+  audioInputs,
+  chosenFiles,
+  form,
+  isWriting,
+  request,
+  sayRefused,
+  SOURCE_TASKS,
+  values,
+} from "./form.js";
 
-const LONGEST_PAUSE = 5000; // milliseconds between two tries
+const LONGEST_PAUSE = 5000; // milliseconds between two tries,
+const LONGEST_ASKED = 30000; // also if the service asks for a longer one
 const LONGEST_ANSWER = 180000; // milliseconds from the last byte that was sent
 let busy = false;
 
@@ -32,6 +42,7 @@ export function startSubmit() {
 async function create() {
   if (busy) return;
   clearErrors();
+  sayRefused();
   const wrong = [...form().elements].find((one) => one.validity?.badInput && one.offsetParent);
   if (wrong) {
     fieldError(wrong.name, "This is not a number.").focus();
@@ -44,10 +55,22 @@ async function create() {
   else await send(asked, files, "");
 }
 
-/** [field, text] if nothing says what the song is to be; the service would make any. A task with a
- * source needs no words; that it needs the source is said by the service. */
+const OF_SOURCE = {
+  cover: "to cover",
+  repaint: "to repaint",
+  lego: "that gets another track",
+  extract: "from which a track is taken",
+  complete: "to complete",
+};
+
+/** [field, text] if there is no source, or nothing says what the song is to be; the service would make
+ * any. A task with a source needs no words. */
 function whatIsMissing(asked, files) {
-  if (asked.task_type !== "text2music") return null;
+  if (SOURCE_TASKS.includes(asked.task_type)) {
+    if (asked.source || files.src_audio) return null;
+    const text = audioInputs().source.refused || `Choose the audio ${OF_SOURCE[asked.task_type]}.`;
+    return ["src_audio", text];
+  }
   if (asked.mode === "describe")
     return asked.sample_query.trim() ? null : ["sample_query", "Say in a few words what to make."];
   const said = asked.caption.trim() || asked.lyrics.trim();
@@ -67,7 +90,8 @@ async function send(asked, files, message) {
     await accepted(submitted, asked, files, message);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    const again = () => (clearErrors(), send(asked, files, message));
+    // Who has changed the form meanwhile wants what it holds now.
+    const again = message ? () => (clearErrors(), send(asked, files, message)) : create;
     if (problem.status === 401) {
       formAlert(
         problem.message,
@@ -80,7 +104,7 @@ async function send(asked, files, message) {
         problem.passes ? "Try again" : "",
         problem.passes && again,
       );
-    } else if (problem.passes && problem.status) {
+    } else if (problem.passes) {
       formAlert(problem.message, retryButton(again, problem.retryAfter));
     } else showProblem(problem);
   } finally {
@@ -151,9 +175,33 @@ async function accepted(submitted, asked, files, message) {
 const firstLine = (text) =>
   (text ?? "").split("\n").find((line) => line.trim() && !line.trim().startsWith("[")) ?? "";
 
-/** Sends a request until it is answered, or until the user stops it. Throws Problem. */
+const unanswered = []; // [request, its Idempotency-Key] of songs that may still be accepted later
+
+/** Sends a request. If it is given up and sent again unchanged, it has the same Idempotency-Key: the song
+ * is made once, also if the service accepted it and only the answer was lost. Throws Problem. */
 async function post(sent) {
-  const once = newKey();
+  const at = unanswered.findIndex(([one]) => isSame(one, sent));
+  const once = at < 0 ? newKey() : unanswered.splice(at, 1)[0][1];
+  try {
+    return await untilAnswered(sent, once);
+  } catch (problem) {
+    if (problem.passes) unanswered.push([sent, once]);
+    formAlert(""); // it is not sent again by itself any more
+    throw problem;
+  }
+}
+
+function isSame(one, other) {
+  const names = Object.keys({ ...one.files, ...other.files });
+  return (
+    JSON.stringify(one.fields) === JSON.stringify(other.fields) &&
+    names.every((name) => one.files[name] === other.files[name])
+  );
+}
+
+/** Sends a request until the service answers, or until the user stops it. Throws Problem. */
+async function untilAnswered(sent, once) {
+  let said = "";
   let stopped = false;
   let wake = () => {};
   const stop = () => {
@@ -163,22 +211,28 @@ async function post(sent) {
   for (let tries = 1; ; tries++) {
     try {
       const answer = await attempt(sent, once);
-      if (tries > 1) formAlert("");
+      if (said) formAlert("");
       return answer;
     } catch (problem) {
-      if (problem.status !== 0 || stopped) throw problem;
-      if (tries === 1) {
-        const button = h("button", { type: "button", class: "link", onclick: stop }, "Stop");
-        formAlert("The service does not answer; trying again.", button);
-      }
+      if (!problem.waits || stopped) throw problem;
+      const why =
+        problem.status && problem.code
+          ? `${inPageWords(problem.message)} Trying again.`
+          : "The service does not answer; trying again.";
+      if (why !== said) formAlert(why, linkButton("Stop", stop));
+      said = why;
       await new Promise((resolve) => {
         wake = resolve;
-        setTimeout(resolve, Math.min(1000 * tries, LONGEST_PAUSE));
+        setTimeout(resolve, pauseAfter(problem, tries));
       });
       if (stopped) throw problem;
     }
   }
 }
+
+/** Milliseconds to the next try. */
+const pauseAfter = ({ retryAfter }, tries) =>
+  Math.max(Math.min(1000 * tries, LONGEST_PAUSE), Math.min(1000 * retryAfter, LONGEST_ASKED));
 
 /** One try. XMLHttpRequest, because fetch does not tell how much of a file is sent. */
 function attempt({ fields, files }, once) {
@@ -222,6 +276,7 @@ function attempt({ fields, files }, once) {
 
 function showUpload(upload) {
   const bar = h("progress", { class: "busy", max: "1", value: "0", "aria-label": "Upload" });
+  $(".make .busy")?.remove(); // of an earlier try
   $(".make").prepend(bar);
   upload.onprogress = ({ loaded, total }) => {
     bar.value = total ? loaded / total : 0;

@@ -22,6 +22,7 @@ export function showSummary() {
     asked.bpm && `${asked.bpm}${SPACE}bpm`,
     asked.key_scale.replace(" ", SPACE),
     metre && `${metre}/${metre === "6" ? 8 : 4}`,
+    languageOf(asked.vocal_language),
     asked.audio_format,
     stats?.queued ? `${stats.queued} waiting` : "",
     time(estimate(asked)),
@@ -30,6 +31,10 @@ export function showSummary() {
 }
 
 const lengthOf = (text) => (Number(text) >= 60 ? clock(Number(text)) : `${text} s`);
+
+/** English is what the form has at first, as empty fields are of the other values. */
+const languageOf = (code) =>
+  ["en", "unknown"].includes(code) ? "" : $("#vocal_language").selectedOptions[0]?.textContent;
 
 function time(known) {
   if (known?.all) return `${spoken(known.all)} to make`;
