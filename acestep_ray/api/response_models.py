@@ -99,13 +99,13 @@ class ResultView(BaseModel):
     keyscale: str | None = Field(description="Key.", examples=["C major"])
     timesignature: str | None = Field(description="Beats a bar.", examples=["4"])
     audio_codes: str | None = Field(
-        description="The LM's audio codes, those of the first take.",
+        description="The LM's audio codes of all takes, with semicolons between them, or once if "
+        "they are the same; send them as audio_code_string for an exact replay.",
         examples=["<|audio_code_1024|><|audio_code_77|>"],
     )
     take_audio_codes: list[str] | None = Field(
         None,
-        description="The LM's audio codes of every take; send them as audio_code_string for an "
-        "exact replay. null where it wrote none.",
+        description="The LM's audio codes of every take. null where it wrote none.",
         examples=[["<|audio_code_1024|><|audio_code_77|>", "<|audio_code_3|><|audio_code_512|>"]],
     )
     lm_caption: str | None = Field(

@@ -1,10 +1,13 @@
 """Audio codes as text, as clients send and receive them: ``<|audio_code_N|>``, tokens of the LM."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 MAX_CODE = 63_999
 """65,535 tokens exist, but the decoder's codebook ends here."""
+
+BETWEEN_TAKES = ";"
+"""Stands between the sequences of several takes in one text."""
 
 _TOKEN = re.compile(r"<\|audio_code_([0-9]+)\|>")
 _SEPARATORS = re.compile(r"[\s,]+")
@@ -31,6 +34,12 @@ def parse_code_string(text: str) -> tuple[int, ...]:
 def format_code_string(codes: Iterable[int]) -> str:
     """The codes as tokens of the LM, joined. Raises ValueError for a code that is not legal."""
     return "".join(f"<|audio_code_{_code(str(code))}|>" for code in codes)
+
+
+def join_takes(sequences: Sequence[str]) -> str:
+    """The code strings of all takes as one text, which a request can send back: one string if they
+    are the same."""
+    return sequences[0] if len(set(sequences)) == 1 else BETWEEN_TAKES.join(sequences)
 
 
 def _pieces(text: str) -> list[str]:

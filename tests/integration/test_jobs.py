@@ -162,11 +162,13 @@ def test_each_take_has_its_own_plan_which_its_seed_gives_alone(service: Service)
     job = service.make(**song, use_5hz_lm=True, seed="1,2,3,4,5,6")
     result = job["result"]
     codes = result["take_audio_codes"]
-    assert len(set(codes)) == 6 and codes[0] == result["audio_codes"]
+    assert len(set(codes)) == 6
     takes = [service.http.get(path).content for path in result["audio_paths"]]
     alone = service.make(**song, use_5hz_lm=True, seed=4, batch_size=1)["result"]
     assert alone["take_audio_codes"] == [codes[3]]
-    replay = service.make(**song, audio_code_string=codes, seed=result["seed_value"])["result"]
+    replay = service.make(
+        **song, audio_code_string=result["audio_codes"], seed=result["seed_value"]
+    )["result"]
     again = [service.http.get(path).content for path in replay["audio_paths"]]
     assert again == takes
     listed = service.http.post("/query_result", json={"task_id_list": [job["job_id"]]}).json()

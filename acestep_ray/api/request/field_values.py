@@ -12,7 +12,7 @@ from pydantic import ValidationInfo
 from acestep_ray.api.request.coercion import Reason, listed, real, text, whole
 from acestep_ray.jobs.events import EventKind
 from acestep_ray.jobs.webhook import WEBHOOK_KINDS
-from acestep_ray.planner.codes import parse_code_string
+from acestep_ray.planner.codes import BETWEEN_TAKES, parse_code_string
 from acestep_ray.settings import Limits
 from acestep_ray.timebase import codes_of_seconds
 from acestep_ray.webhooks.target import BadUrl, target_of
@@ -56,10 +56,11 @@ def read_seed(value: object, info: ValidationInfo) -> tuple[int, ...]:
 
 
 def read_codes(value: object, info: ValidationInfo) -> tuple[tuple[int, ...], ...]:
-    """One code sequence for all takes, or one per take, all of the same length."""
+    """One code sequence for all takes, or one per take, all of the same length: a list, or one text
+    with BETWEEN_TAKES between them."""
     limits = _limits(info)
     value = listed(value)
-    texts = value if isinstance(value, list) else [value]
+    texts = value if isinstance(value, list) else text(value).split(BETWEEN_TAKES)
     if not 1 <= len(texts) <= limits.batch_size:
         raise Reason(f"A list holds one string a take, 1 to {limits.batch_size}.")
     codes = []

@@ -13,7 +13,7 @@ from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.result import JobResult, Take
 from acestep_ray.jobs.snapshot import Snapshot
 from acestep_ray.jobs.spec import JobSpec
-from acestep_ray.planner.codes import format_code_string
+from acestep_ray.planner.codes import format_code_string, join_takes
 from acestep_ray.planner.protocol import Plan
 
 UNKNOWN = "N/A"
@@ -130,7 +130,7 @@ def _result(job_id: str, spec: JobSpec, result: JobResult, context: Links) -> Re
         genres=None,  # the LM's grammar does not contain them
         keyscale=(spec.decode.key_scale or plan.metadata.keyscale) if plan else None,
         timesignature=(spec.decode.time_signature or plan.metadata.timesignature) if plan else None,
-        audio_codes=codes[0] if codes else None,
+        audio_codes=join_takes(codes) if codes else None,
         take_audio_codes=codes,
         lm_caption=((text and text.caption) or plan.metadata.caption) if plan else None,
         lm_lyrics=text.lyrics if text else None,

@@ -67,8 +67,7 @@ async def test_the_plan_that_is_sent_back(
 
     replay = {**asked, "use_5hz_lm": False, "seed": result["seed_value"]}
     if result["take_audio_codes"] is not None:
-        assert result["take_audio_codes"][0] == result["audio_codes"]
-        replay["audio_code_string"] = result["take_audio_codes"]
+        replay["audio_code_string"] = result["audio_codes"]
     else:
         replay["audio_duration"] = len(first[0]) / 48_000  # the result's duration
     if as_metas:

@@ -429,7 +429,7 @@ def test_a_parameter_is_read_by_the_name_that_the_engines_have() -> None:
     made = {"seeds", "retake_seeds", "source", "reference"}
     assert set(DecodeParameters.model_fields) - made <= read
     of_lm = {name.removeprefix("lm_") for name in read}
-    assert set(PlanParameters.model_fields) - {"planner", "writing"} <= of_lm
+    assert set(PlanParameters.model_fields) - {"planner", "writing", "plan_per_take"} <= of_lm
 
 
 async def test_a_plain_request_has_no_warnings(api: ApiHarness) -> None:

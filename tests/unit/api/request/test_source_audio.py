@@ -324,7 +324,8 @@ async def test_a_disk_that_is_full(
     assert "disk is full" in problem_of(answer, 503, "storage_unavailable")["detail"]
     assert "/srv" not in answer.text and "/srv/tmp" in caplog.text
     monkeypatch.setattr("tempfile.tempdir", str(api.folder / "none"))
-    problem_of(await api.submit(), 503, "storage_unavailable")
+    answer = await send(api, {"src_audio": SONG}, task_type="repaint")
+    problem_of(answer, 503, "storage_unavailable")
     assert await api.queued() == 0
 
 

@@ -163,9 +163,10 @@ async def test_the_codes_of_each_take(api: ApiHarness) -> None:
     assert result["take_audio_codes"] == [
         "<|audio_code_5|><|audio_code_63999|>", "<|audio_code_1|><|audio_code_2|>",
     ]  # fmt: skip
-    assert result["audio_codes"] == result["take_audio_codes"][0]
-    replay = await api.spec(audio_code_string=result["take_audio_codes"], metas=result["metas"])
-    assert replay.decode.codes == codes and len(replay.decode.seeds) == 2
+    assert result["audio_codes"] == ";".join(result["take_audio_codes"])
+    for sent in (result["audio_codes"], result["take_audio_codes"]):
+        replay = await api.spec(audio_code_string=sent, metas=result["metas"])
+        assert replay.decode.codes == codes and len(replay.decode.seeds) == 2
 
 
 async def test_what_the_user_gave_wins(api: ApiHarness) -> None:
