@@ -114,5 +114,5 @@ def test_a_service_whose_engines_are_not_up_says_so(
         expect(page.locator("#lm-hint")).to_contain_text("It is not running now")
         studio.fill(caption="a song")
         studio.create()
-        expect(page.get_by_role("alert")).to_contain_text("Try again")
+        expect(page.get_by_role("alert")).to_contain_text("Trying again")
         studio.page.context.close()
