@@ -45,6 +45,7 @@ def visit(browser: Browser) -> Iterator[OpenStudio]:
     finally:
         with suppress(Exception):
             for studio in opened[1:]:
+                studio.page.unroute_all(behavior="ignoreErrors")
                 studio.page.context.close()
         if opened:
             opened[0].close()
