@@ -1,4 +1,4 @@
-"""Which language a song is in. The language model (LM) and the decoder are told the same one."""
+"""Which language a song is in. The language model (LM) and the decoder get the same one."""
 
 NOT_CHOSEN = ("en", "unknown")
 """Values of ``vocal_language`` that do not count as a choice: ``unknown`` means that the language
@@ -16,7 +16,7 @@ def lm_chooses_language(use_cot_language: bool | None, vocal_language: str) -> b
 
 
 def language_of_song(use_cot_language: bool | None, vocal_language: str, written: str) -> str:
-    """The language that the decoder is told: that of the LM's metadata (``written``) if the LM
+    """The language that the decoder gets: that of the LM's metadata (``written``) if the LM
     chose it, and knew it; otherwise the request's."""
     if written not in ("", "unknown") and lm_chooses_language(use_cot_language, vocal_language):
         return written

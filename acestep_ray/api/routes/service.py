@@ -9,7 +9,7 @@ from acestep_ray import __version__
 from acestep_ray.api.dependencies import AppContext, ContextDep
 from acestep_ray.api.problems import Problem, ProblemCode
 from acestep_ray.api.request.field_values import TRACKS
-from acestep_ray.api.response_models import (
+from acestep_ray.api.service_views import (
     CapacityView,
     DecoderView,
     DefaultsView,

@@ -79,7 +79,7 @@ def test_the_language_that_is_sung(
 
 @pytest.mark.parametrize("use_cot_caption", [True, False])
 def test_a_plan_without_a_text(use_cot_caption: bool) -> None:
-    """The decoder is told the language that the LM found, as its codes are in that language."""
+    """The decoder gets the language that the LM found, as its codes are in that language."""
     job = spec(PlanParameters(use_cot_caption=use_cot_caption), lyrics="la")
     words = song_words(job, plan(text=False, metadata=METADATA))
     assert words == ("A slow tune." if use_cot_caption else "song", "la", METADATA.language)

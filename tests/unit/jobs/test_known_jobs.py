@@ -280,7 +280,7 @@ async def test_the_memory_is_bounded(
 
 async def test_nobody_ever_sees_a_job_go_back(client: Client, harness: CoordinatorHarness) -> None:
     """Two processes poll jobs in any order, while others change them and the actor comes and
-    goes: in each process, the status that is told never goes back."""
+    goes: in each process, the status that is returned never goes back."""
     chance = random.Random(1)
     order = [Status.QUEUED, Status.RUNNING, Status.SUCCEEDED, Status.FAILED]
     processes = [Process(client, harness) for _ in range(2)]
