@@ -24,6 +24,7 @@ from acestep_ray.api.openapi import TITLE, openapi_document
 from acestep_ray.api.repeats import Repeats
 from acestep_ray.api.request.source_audio import SourceReader
 from acestep_ray.api.routes import ROUTERS, docs_page
+from acestep_ray.api.routes.poll_responses import PollResponses
 from acestep_ray.api.service import JobService
 from acestep_ray.api.song_writer import DirectCalls, SongWriters
 from acestep_ray.api.upstream.routers import UPSTREAM_ROUTERS
@@ -68,6 +69,7 @@ def create_app(
         Repeats(settings.jobs.repeat_seconds),
         tracer,
         UrlCheck(settings.webhooks),
+        PollResponses(settings),
     )
     # As they are: include_router would build each route anew, with its models.
     app.router.routes.extend(_with_head(route, own_head) for route in routes)

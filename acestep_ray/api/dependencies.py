@@ -1,7 +1,7 @@
 """The objects that every route uses."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
@@ -14,6 +14,9 @@ from acestep_ray.planner.length_check import PlanFit
 from acestep_ray.settings import Settings
 from acestep_ray.tracing.tracer import Tracer
 from acestep_ray.webhooks.url_check import UrlCheck
+
+if TYPE_CHECKING:
+    from acestep_ray.api.routes.poll_responses import PollResponses  # a route, which needs this
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class AppContext:
     repeats: Repeats
     tracer: Tracer
     webhooks: UrlCheck
+    polls: "PollResponses"
 
     def url(self, path: str) -> str:
         """An address for clients: absolute if the public address is known."""

@@ -193,13 +193,13 @@ class DecodeParameters(BaseModel):
     @property
     def uses_heun(self) -> bool:
         """Whether the model is asked twice in a step."""
-        return self.sampler_mode == "heun" and self.infer_method == "ode"
+        return self.sampler_mode == "heun" and self.infer_method == "ode" and not self.edits_flow
 
     def uses_dcw(self, *, turbo: bool) -> bool:
         """Whether a turbo model, or another one, corrects its steps by DCW."""
         wanted = turbo if self.dcw_enabled is None else self.dcw_enabled
         strong = self.dcw_scaler != 0 or (self.dcw_mode == "double" and self.dcw_high_scaler != 0)
-        return wanted and strong
+        return wanted and strong and not self.edits_flow
 
 
 class DecodeRequest(DecodeParameters):

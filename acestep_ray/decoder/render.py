@@ -15,7 +15,9 @@ from acestep_ray.decoder.protocol import (
     RenderedTake,
     Sources,
 )
+from acestep_ray.planner.duration import is_sung
 
+NO_LYRICS = "The song has no lyrics, so lrc and scores are not made."
 Emit = Callable[[DecodeProgress | RenderedTake], None]
 
 
@@ -42,6 +44,8 @@ class Rendering:
         self._mark = now
         if self.stop.is_set():
             raise DecodeCancelled
+        if (self._request.lrc or self._request.scores) and not is_sung(self._request.lyrics):
+            self.warnings.append(NO_LYRICS)
         done: set[int] = set()
         try:
             self._generate(self._request, list(range(len(self._request.seeds))), done)

@@ -1,6 +1,6 @@
 """The decoder's cost of a job: the unit in which autoscaling and the ETA count."""
 
-from acestep_ray.decoder.late_start import first_step
+from acestep_ray.decoder.step_times import steps_made
 from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.planner.duration import estimate_seconds, is_sung
 from acestep_ray.settings import Settings
@@ -19,20 +19,10 @@ def decoder_work(spec: JobSpec, seconds: float) -> float:
     calls = 2 if asked.uses_heun else 1
     if asked.edits_flow:
         calls = 2 * asked.flow_edit_n_avg
-    return seconds * len(asked.seeds) * steps_made(spec) * calls
-
-
-def steps_made(spec: JobSpec) -> int:
-    """How many of the steps are made: cover_noise_strength leaves some out, if there is a source or
-    if there are audio codes."""
-    asked = spec.decode
     codes_follow = spec.plan is not None and spec.plan.infer_type == "llm_dit"
-    if asked.cover_noise_strength <= 0 or not (asked.source or asked.codes or codes_follow):
-        return asked.steps
-    even = [1 - step / asked.steps for step in range(asked.steps)]
-    shifted = [asked.shift * time / (1 + (asked.shift - 1) * time) for time in even]
-    times = asked.timesteps or shifted
-    return len(times) - first_step(times, asked.cover_noise_strength)
+    has_source = bool(asked.source or asked.codes or codes_follow)
+    steps = steps_made(asked, has_source=has_source, turbo=False)
+    return seconds * len(asked.seeds) * steps * calls
 
 
 def length_of(spec: JobSpec, settings: Settings) -> float:

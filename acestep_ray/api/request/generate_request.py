@@ -128,7 +128,7 @@ class GenerateRequest(SoundFields, SongFields):
         None,
         alias="repainting_end",
         description="End of the window, seconds; null or -1: the end of the source; beyond it: "
-        "outpaint after the source.",
+        "outpaint after the source. 0 with a start below 0: what is before the source alone.",
         examples=[-1],
         json_schema_extra=legal(
             "a number of seconds after repainting_start, or null or -1 for the end of the source"

@@ -60,6 +60,11 @@ def _check_flow_edit(
             f"flow_edit_n_max ({request.flow_edit_n_max:g}) must not be below flow_edit_n_min "
             f"({request.flow_edit_n_min:g}).",
         )
+    if request.flow_edit_n_min == 1:
+        found.warn(
+            "flow_edit_n_min is 1, so all steps are left out: the takes are the source as the "
+            "model encodes it."
+        )
     if not (request.flow_edit_source_caption.strip() or request.flow_edit_source_lyrics.strip()):
         found.warn(
             "Nothing describes the source, so caption and lyrics may change it little: send "

@@ -110,10 +110,10 @@ def check_length(
                 f"which is {seconds:.2f} seconds long.",
                 limits,
             )
-        if end <= 0:
+        if end < 0:
             return field_error(
                 "repainting_end",
-                f"repainting_end ({end:g}) must lie after the start of the source.",
+                f"repainting_end ({end:g}) must not lie before the start of the source (0).",
                 limits,
             )
         if frames_of_seconds(end - start) < 1:

@@ -47,10 +47,11 @@ JobId = Annotated[str, Depends(known_id)]
 EMPTY_IS_UNSET = BeforeValidator(lambda value: None if value == "" else value)
 
 
-@router.get("/v1/jobs/{job_id}", operation_id="get_job", summary="Look at a job")
+@router.get(
+    "/v1/jobs/{job_id}", operation_id="get_job", summary="Look at a job", response_model=JobView
+)
 async def get_job(
     job_id: JobId,
-    response: Response,
     context: ContextDep,
     wait: Annotated[
         Annotated[float, Query(ge=0, le=LONGEST_WAIT, allow_inf_nan=False)] | None,
@@ -61,15 +62,13 @@ async def get_job(
             examples=[30],
         ),
     ] = None,
-) -> JobView:
+) -> Response:
     """How the job is, and its result once it succeeded."""
     snapshot = await context.service.get(job_id)
     status = snapshot.record.status
     if wait and not status.ended:
         snapshot = await context.service.wait(job_id, status, wait)
-    view = job_view(snapshot, context)
-    response.headers.update(poll_headers(view))
-    return view
+    return context.polls.of(snapshot)
 
 
 @router.get("/v1/jobs", operation_id="list_jobs", summary="List jobs")

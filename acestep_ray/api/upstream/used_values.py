@@ -35,10 +35,15 @@ def used_instead(
         "batch_size": len(spec.decode.seeds),
         "inference_steps": spec.decode.steps,
         "shift": spec.decode.shift,
+        "chunk_mask_mode": "explicit" if spec.decode.shows_window else "auto",
         "model": spec.decode.model or (deployed.decoders[0].model if deployed.decoders else None),
     }
     if spec.plan:
-        values |= {"lm_model_path": spec.plan.model, "lm_backend": spec.plan.backend}
+        values |= {
+            "lm_model_path": spec.plan.model,
+            "lm_backend": spec.plan.backend,
+            "infer_type": spec.plan.infer_type,
+        }
     if name in values:
         return used(values[name])
     others = {
@@ -46,6 +51,8 @@ def used_instead(
         "retake_seed": "Seeds are drawn.",
         "repainting_end": "The end of the source is used.",
         "webhook_url": "No messages are sent.",
+        "timesteps": "They follow from inference_steps and shift.",
+        "dcw_enabled": "DCW is on for turbo models, and off for others.",
     }
     return others.get(name) or used(dict(_by_api_name(request))[name])
 

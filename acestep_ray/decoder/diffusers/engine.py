@@ -36,7 +36,7 @@ from acestep_ray.decoder.protocol import (
     Report,
     Sources,
 )
-from acestep_ray.timebase import FRAMES_PER_SECOND, Samples
+from acestep_ray.timebase import FRAMES_PER_SECOND, SAMPLES_PER_FRAME, Samples
 
 WHOLE_SECONDS = 120.0
 """Longest piece that is decoded as a whole if a request does not ask for tiles."""
@@ -236,9 +236,10 @@ class DiffusersDecoder:
         uses the peak of the whole decoded take; this uses the peak of the part that is kept.
         """
         repainted = job.canvas.repainted
-        window = repainted and repainted.window
         latents = latents[:, : job.canvas.frames]
-        first, last = (window.first, window.last) if window else (0, job.canvas.frames)
+        first, last = 0, job.canvas.frames
+        if repainted:
+            first, last = repainted.window.first, repainted.window.last
         samples = decode(self._pipeline.vae, latents, first, last, tiled=job.tiled, tick=tick)
         try:
             if repainted is None:
@@ -249,8 +250,11 @@ class DiffusersDecoder:
             raise DecoderError(
                 f"The model's numbers overflowed in {self._pipeline.transformer.dtype}."
             ) from error
-        padded = repainted.padded.T.to("cpu").contiguous().numpy()
-        return repainted.window.splice(padded, samples, repainted.kept.style.fade)
+        window = repainted.window
+        offset = first * SAMPLES_PER_FRAME
+        music = samples[window.begin - offset : window.music_end - offset]
+        source = repainted.source.T.to("cpu").contiguous().numpy()
+        return window.splice(source, music, repainted.kept.style.fade)
 
     def _warm_up(self) -> None:
         """Run a short job, so that the first real job finds kernels chosen and memory allocated."""

@@ -13,10 +13,7 @@ from acestep_ray.decoder.diffusers.prompt import Prompt, task_instruction, text2
 from acestep_ray.decoder.diffusers.tasks import Canvas, canvas_for, silent_context
 from acestep_ray.decoder.diffusers.velocity import Condition
 from acestep_ray.decoder.protocol import DecodeRequest, Sources
-from acestep_ray.planner.duration import is_sung
 from acestep_ray.timebase import FRAMES_PER_SECOND
-
-NO_LYRICS = "The song has no lyrics, so lrc and scores are not made."
 
 
 @dataclass(frozen=True)
@@ -92,8 +89,6 @@ def prepare(
         then = Condition(
             encode_conditions(pipeline, later, timbre), silent_context(pipeline, canvas.frames)
         )
-    if (request.lrc or request.scores) and not is_sung(request.lyrics):
-        warnings.append(NO_LYRICS)
     if not request.use_tiled_decode and canvas.frames > whole_frames:
         longest = whole_frames / FRAMES_PER_SECOND
         warnings.append(f"Pieces longer than {longest:g} s are always decoded in tiles.")

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from acestep_ray.decoder.diffusers.window import Window
 from acestep_ray.decoder.repaint_style import RepaintStyle
+from acestep_ray.decoder.window import Window
 
 
 @dataclass(frozen=True)

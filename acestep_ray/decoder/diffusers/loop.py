@@ -40,8 +40,8 @@ class Sampling:
         cls, pipeline: AceStepPipeline, request: DecodeParameters, *, has_source: bool
     ) -> "Sampling":
         """That of a request. ``has_source``: whether the steps can begin with a source."""
-        edits = request.edits_flow
-        times = times_of(pipeline, request.steps, request.shift, request.timesteps, exact=edits)
+        exact = request.edits_flow
+        times = times_of(pipeline, request.steps, request.shift, request.timesteps, exact=exact)
         levels = times[1:].tolist()
         sde = request.infer_method == "sde"
         if has_source and request.cover_noise_strength > 0:
@@ -60,7 +60,7 @@ class Sampling:
                 request.velocity_norm_threshold,
                 request.velocity_ema_factor,
             ),
-            None if edits else Dcw.of(request, turbo=pipeline.is_turbo),
+            Dcw.of(request, turbo=pipeline.is_turbo),
             heun=request.uses_heun,
             sde=sde,
         )

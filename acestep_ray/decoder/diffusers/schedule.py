@@ -3,15 +3,7 @@
 import torch
 from diffusers import AceStepPipeline
 
-from acestep_ray.decoder.late_start import first_step
-
-_TURBO_TABLES = (
-    (1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125),
-    (1.0, 14 / 15, 6 / 7, 10 / 13, 2 / 3, 6 / 11, 0.4, 2 / 9),
-    (1.0, 21 / 22, 0.9, 5 / 6, 0.75, 9 / 14, 0.5, 0.3),
-)
-TURBO_TIMES = tuple(sorted({time for table in _TURBO_TABLES for time in table}, reverse=True))
-"""The 20 times that turbo models were made for: eight steps with a shift of 1, 2 or 3."""
+from acestep_ray.decoder.step_times import first_step, nearest_turbo_times
 
 
 def times_of(
@@ -30,7 +22,7 @@ def times_of(
     """
     own = None
     if given:
-        own = [_nearest(time) for time in given] if pipeline.is_turbo and not exact else list(given)
+        own = nearest_turbo_times(given) if pipeline.is_turbo and not exact else list(given)
     times = pipeline._get_timestep_schedule(
         steps, shift, torch.device("cpu"), torch.float32, timesteps=own
     )
@@ -40,7 +32,3 @@ def times_of(
 def late_start(times: torch.Tensor, strength: float) -> int:
     """See first_step. ``times``: with the 0 in which the steps end."""
     return first_step(times[:-1].tolist(), strength)
-
-
-def _nearest(time: float) -> float:
-    return min(TURBO_TIMES, key=lambda known: abs(known - time))

@@ -7,9 +7,9 @@ from diffusers import AceStepPipeline
 
 from acestep_ray.decoder.diffusers.audio import encode, is_silent
 from acestep_ray.decoder.diffusers.kept_source import KeptSource
-from acestep_ray.decoder.diffusers.window import Window
 from acestep_ray.decoder.protocol import COVER_TASKS, DecodeRequest, DecoderError
 from acestep_ray.decoder.repaint_style import RepaintStyle
+from acestep_ray.decoder.window import Window
 from acestep_ray.timebase import (
     FRAMES_PER_SECOND,
     SAMPLE_RATE,
@@ -26,8 +26,8 @@ class Repainted:
     """The source that stays around a repainted window."""
 
     window: Window
-    padded: torch.Tensor
-    """With silence added for outpainting, [2, samples]."""
+    source: torch.Tensor
+    """[2, samples]."""
     kept: KeptSource
     """The same as latents."""
 
@@ -102,14 +102,14 @@ def _window_canvas(
 ) -> Canvas:
     """For repaint the latents inside the window are silence; for lego they are the source's."""
     window = Window.of(request.repaint_start, request.repaint_end, source.shape[-1])
-    padded = window.pad(source)
+    padded = torch.nn.functional.pad(source, window.around)
     latents = _source_latents(pipeline, padded, window.frames)
     mask = torch.zeros_like(latents)
     mask[:, window.first : window.last] = 1
     repainted = None
     if request.task == "repaint":
         kept = KeptSource(latents, window, RepaintStyle.of(request))
-        repainted = Repainted(window, padded, kept)
+        repainted = Repainted(window, source, kept)
         latents = torch.where(mask > 0, _silence(pipeline, latents.shape[1]), latents)
     shown = mask if request.shows_window else torch.ones_like(mask)
     return Canvas(

@@ -13,7 +13,7 @@ from acestep_ray.decoder.mock.loudness import contour, follow
 from acestep_ray.decoder.mock.lrc import sung_times
 from acestep_ray.decoder.mock.reference import brightness
 from acestep_ray.decoder.mock.render import render
-from acestep_ray.decoder.mock.repaint import splice, window_of
+from acestep_ray.decoder.mock.repaint import match_level
 from acestep_ray.decoder.mock.song import compose
 from acestep_ray.decoder.protocol import (
     COVER_TASKS,
@@ -27,6 +27,7 @@ from acestep_ray.decoder.protocol import (
     Task,
 )
 from acestep_ray.decoder.repaint_style import RepaintStyle
+from acestep_ray.decoder.window import Window
 from acestep_ray.settings import Mock
 from acestep_ray.timebase import (
     FRAMES_PER_CODE,
@@ -157,13 +158,11 @@ class _Job:
     ) -> Samples:
         """At the source's own level, so that everything outside the window stays as it was."""
         request = self.request
-        try:
-            window = window_of(request.repaint_start, request.repaint_end, len(source))
-        except ValueError as error:
-            raise DecoderError(str(error)) from error
-        song = compose(request, seed, codes, window.total, self.tilt)
-        music = render(song, window.begin, window.end, tick)
-        return splice(source, music, window, RepaintStyle.of(request).fade)
+        window = Window.of(request.repaint_start, request.repaint_end, len(source))
+        song = compose(request, seed, codes, window.samples, self.tilt)
+        music = render(song, window.begin, window.music_end, tick)
+        match_level(music, source, window)
+        return window.splice(source, music, RepaintStyle.of(request).fade)
 
 
 def _fade_out(music: Samples) -> None:

@@ -2,6 +2,7 @@
 
 from acestep_ray.decoder.events import Decoded
 from acestep_ray.decoder.protocol import DecodeRequest
+from acestep_ray.decoder.step_times import steps_made
 from acestep_ray.planner.protocol import Plan
 from acestep_ray.timebase import SAMPLE_RATE
 
@@ -15,7 +16,7 @@ def generation_info(
     length = decoded.takes[0].samples / SAMPLE_RATE
     seeds = ",".join(str(take.seed) for take in decoded.takes)
     lines = [
-        f"Steps: {request.steps}, Scale: {request.guidance_scale}, Shift: {request.shift}",
+        _steps(request, turbo=engine.turbo),
         f"Task: {request.task}, Takes: {takes} of {length:.2f} s, Seeds: {seeds}",
         f"Decoder: {engine.engine} ({engine.model}) on {engine.device}"
         + (" - mock audio from a test synthesiser, not from ACE-Step" if engine.mock else ""),
@@ -38,10 +39,22 @@ def generation_info(
     return "\n".join(lines)
 
 
+def _steps(request: DecodeRequest, *, turbo: bool) -> str:
+    has_source = bool(request.source or request.codes)
+    made = steps_made(request, has_source=has_source, turbo=turbo)
+    of_all = f" of {request.steps}" if made < request.steps else ""
+    # The times that were sent are used instead of those that a shift makes.
+    shift = "" if request.timesteps else f", Shift: {request.shift}"
+    return f"Steps: {made}{of_all}, Scale: {request.guidance_scale}{shift}"
+
+
 def _sound(request: DecodeRequest, *, turbo: bool) -> str:
-    """How the steps were made: sampler and DCW always, and everything else that is not usual."""
-    sampler = request.sampler_mode if request.infer_method == "ode" else "sde"
-    parts = [f"Sampler: {sampler}", f"DCW: {_dcw(request, turbo=turbo)}"]
+    """How the steps were made: sampler and DCW except with flow-edit, which has its own steps, and
+    everything else that is not usual."""
+    parts = []
+    if not request.edits_flow:
+        sampler = request.sampler_mode if request.infer_method == "ode" else "sde"
+        parts += [f"Sampler: {sampler}", f"DCW: {_dcw(request, turbo=turbo)}"]
     if request.guidance != "apg_classic" and not turbo:
         parts.append(f"Guidance: {'ADG' if request.guidance == 'adg' else request.guidance}")
     if request.timesteps:
@@ -61,7 +74,7 @@ def _sound(request: DecodeRequest, *, turbo: bool) -> str:
             f"Flow-edit: {request.flow_edit_n_min:g} to {request.flow_edit_n_max:g}, "
             f"{request.flow_edit_n_avg} noises"
         )
-    if request.cover_noise_strength:
+    if request.cover_noise_strength and not request.edits_flow:
         parts.append(f"Cover noise: {request.cover_noise_strength:g}")
     if request.retake_variance:
         seeds = ",".join(map(str, request.retake_seeds))

@@ -56,6 +56,7 @@ def test_how_a_song_was_made_is_readable_and_whole_below(studio: StudioPage) -> 
     assert rows["Takes"] == "2, each 0:12"
     assert re.fullmatch(r"\d+\.\d s|\d+ min \d+ s", rows["In all"])
     made.get_by_text("As the service says it").click()
+    expect(made.locator(".raw")).to_contain_text("job_id")
     whole = json.loads(made.locator(".raw").inner_text())
     assert whole["result"]["generation_info"].startswith("Steps: 8, Scale: 7.0")
 

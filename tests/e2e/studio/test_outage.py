@@ -124,7 +124,10 @@ def test_a_song_that_was_stopped_or_refused_for_now_keeps_its_key_and_a_changed_
             route.continue_()
             return
         status, body = answers[len(keys) - 1]
-        route.fulfill(status=status, content_type="application/problem+json", body=body)
+        kind = "application/problem+json"
+        # Of the 503 it is the pause: there is time to stop it, however slow the machine is.
+        pause = {"Retry-After": "30" if status == 503 else "0"}
+        route.fulfill(status=status, content_type=kind, body=body, headers=pause)
 
     page.route("**/v1/music/generate", submit)
     studio.fill(caption="patient once", audio_duration="10", batch_size="1")

@@ -281,6 +281,15 @@ async def test_short_memory_is_met_take_by_take(worker: DecodeWorker, engine: En
     assert any("Memory" in warning for warning in done.warnings)
 
 
+@pytest.mark.parametrize("asked", [{"lrc": True}, {"scores": True}])
+async def test_lyrics_that_are_not_there_cannot_be_found(
+    worker: DecodeWorker, asked: dict[str, object]
+) -> None:
+    done = (await collect(worker.decode(request("job", **asked), ours)))[-1]
+    assert isinstance(done, Decoded)
+    assert done.warnings == ("The song has no lyrics, so lrc and scores are not made.",)
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from acestep_ray.decoder.protocol import SourceAudio
-from acestep_ray.jobs.decode_cost import decoder_work, steps_made
+from acestep_ray.jobs.decode_cost import decoder_work
 from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.planner.protocol import PlanParameters
 from tests.unit.jobs.specs import spec
@@ -15,6 +15,11 @@ SOURCE = SourceAudio(key="k", sample_rate=48_000, channels=2, samples=480_000)
 
 def cover(strength: float, **values: Any) -> JobSpec:
     return spec(task="cover", source=SOURCE, cover_noise_strength=strength, **values)
+
+
+def steps_made(job: JobSpec) -> float:
+    """How many steps a job is charged for."""
+    return decoder_work(job, 1.0) / len(job.decode.seeds)
 
 
 def test_takes_seconds_and_steps() -> None:

@@ -7,10 +7,9 @@ import pytest
 import torch
 
 from acestep_ray.decoder.diffusers.loop import Sampling
-from acestep_ray.decoder.protocol import DecodeParameters, DecodeRequest, OutOfMemoryError
+from acestep_ray.decoder.protocol import DecodeRequest, OutOfMemoryError
 from acestep_ray.decoder.render import Rendering
-from acestep_ray.jobs.decode_cost import steps_made
-from acestep_ray.jobs.spec import JobSpec
+from acestep_ray.decoder.step_times import steps_made
 from tests.models.decoder.diffusers.plain import Numbers, model_of, numbers, sampled, times_of
 from tests.models.decoder.diffusers.test_latents import encoded, of_codes, through_codes
 from tests.models.decoder.diffusers.test_samplers import more_noise
@@ -85,9 +84,8 @@ def test_the_cost_of_a_job_counts_the_steps_that_are_made(
     for strength in (0.0, 0.01, 0.31, 0.48, 0.77, 1.0):
         values: dict[str, Any] = {"cover_noise_strength": strength, "steps": steps, "shift": shift}
         asked = asking(codes=((1, 2, 3),), **values)
-        job = JobSpec(decode=DecodeParameters.model_validate(dict(asked), extra="ignore"))
         made = Sampling.of(turbo.pipeline, asked, has_source=True)
-        assert steps_made(job) == made.steps
+        assert steps_made(asked, has_source=True, turbo=True) == made.steps
 
 
 @pytest.mark.parametrize("values", [{}, {"infer_method": "sde"}])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from acestep_ray.decoder.diffusers.schedule import TURBO_TIMES
 from acestep_ray.decoder.protocol import DecodeRequest
+from acestep_ray.decoder.step_times import TURBO_TIMES
 from tests.models.decoder.diffusers.plain import Numbers, model_of, numbers, sampled, times_of
 from tests.models.decoder.diffusers.tiny import CHANNELS, DEVICE, Tiny, noise, request
 from tests.models.decoder.diffusers.upstream import TEXT2MUSIC, Side, all_of, silence

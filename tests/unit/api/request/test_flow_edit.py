@@ -73,6 +73,7 @@ async def test_no_text_is_written_for_it(api: ApiHarness, wav: bytes, asked: str
         ({"audio_code_string": "1,2"}, "audio_code_string is not used with flow_edit_morph."),
         ({"audio_duration": 20}, "audio_duration is not used: the source decides the length."),
         ({"flow_edit_source_caption": ""}, "Nothing describes the source"),
+        ({"flow_edit_n_min": 1}, "flow_edit_n_min is 1, so all steps are left out"),
         ({"task_type": "repaint"}, "flow_edit_morph is not used for repaint"),
         ({"flow_edit_morph": False}, "Not used without flow_edit_morph: flow_edit_source_caption."),
     ],

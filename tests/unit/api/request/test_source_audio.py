@@ -225,7 +225,7 @@ async def test_audio_that_is_too_long(make_api: MakeHarness) -> None:
         (2, "", "repainting_start"),
         (5, 6, "repainting_start"),
         (-3, -2, "repainting_end"),
-        (-3, 0, "repainting_end"),
+        (-0.03, 0, "repainting_end"),
         (0, 0.01, "repainting_end"),
         (-9, "", "repainting_start"),
         (0, 11, "repainting_end"),
@@ -245,7 +245,8 @@ async def test_windows_that_miss_the_source(
 
 
 @pytest.mark.parametrize(
-    ("start", "end"), [(0, -1), (-8, 2), (-4, 6), (1.96, 2), (1.9, 10), (0.3, 0.34), (-3, "")]
+    ("start", "end"),
+    [(0, -1), (-8, 2), (-4, 6), (1.96, 2), (1.9, 10), (0.3, 0.34), (-3, ""), (-3, 0)],
 )
 async def test_windows(make_api: MakeHarness, start: float, end: float) -> None:
     api = await make_api(limits={"duration": 10})

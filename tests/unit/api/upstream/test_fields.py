@@ -207,6 +207,14 @@ UNUSABLE: list[tuple[str, Any, str, Any, str]] = [
     ("audio_format", "mod", "audio_format", "mp3", "mp3 is used."),
     ("use_tiled_decode", "perhaps", "use_tiled_decode", True, "true is used."),
     ("model", "acestep-v9", "model", "", "acestep-v15-turbo is used."),
+    (
+        "dcw_enabled",
+        "maybe",
+        "dcw_enabled",
+        None,
+        "DCW is on for turbo models, and off for others.",
+    ),
+    ("timesteps", "late", "timesteps", (), "They follow from inference_steps and shift."),
 ]
 
 
@@ -289,6 +297,8 @@ async def test_an_unusable_lm_value_becomes_upstreams_default(api: ApiHarness) -
     assert all(name in sent.warnings for name in values)
     for named in ("0.85", "2.5", "0.9", "The planner's own model"):
         assert f"{named} is used." in sent.warnings
+    sent = await release(api, prompt="jazz", thinking=True, infer_type="fast")
+    assert sent.warnings.endswith("llm_dit is used.")
 
 
 async def test_what_the_lm_decides_is_not_called_a_default(api: ApiHarness) -> None:

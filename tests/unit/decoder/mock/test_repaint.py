@@ -7,7 +7,6 @@ import pytest
 
 from acestep_ray.audio.resample import resample, to_stereo
 from acestep_ray.decoder.mock.loudness import rms
-from acestep_ray.decoder.mock.repaint import window_of
 from acestep_ray.decoder.protocol import DecoderError, Sources
 from acestep_ray.timebase import SAMPLES_PER_FRAME, Samples
 from tests.unit.decoder.mock.takes import request, swell, take, takes
@@ -88,12 +87,12 @@ def test_both_sides_at_once_leave_nothing_of_the_source() -> None:
     assert len(out) == 6 * RATE and rms(out) > 0.01
 
 
-def test_a_window_behind_the_source_is_reached_without_a_gap() -> None:
+def test_an_end_of_zero_paints_before_the_source_alone() -> None:
     source = swell(2.0)
-    out = repaint(source, 3.0, 5.0)
-    assert len(out) == 5 * RATE
-    assert np.array_equal(out[: 2 * RATE], source)
-    assert rms(out[2 * RATE : 3 * RATE]) > 0.001
+    out = repaint(source, -2.01, 0.0)
+    assert len(out) == (4 * RATE + 480) // SAMPLES_PER_FRAME * SAMPLES_PER_FRAME
+    assert np.array_equal(out[2 * RATE + 480 :], source[: len(out) - 2 * RATE - 480])
+    assert rms(out[2 * RATE - RATE // 10 : 2 * RATE]) > 0.001
 
 
 def test_a_length_that_is_no_whole_frame_is_floored() -> None:
@@ -144,9 +143,3 @@ def test_other_seeds_paint_other_music() -> None:
 def test_an_empty_window_is_an_error_that_says_so(start: float, end: float | None) -> None:
     with pytest.raises(DecoderError, match="window is empty"):
         repaint(swell(5.0), start, end)
-
-
-def test_windows_are_counted_in_samples_of_the_result() -> None:
-    window = window_of(-1.5, 2.0, 10 * RATE)
-    assert (window.lead, window.begin, window.end) == (72_000, 0, 168_000)
-    assert window.total == (10 * RATE + 72_000) // SAMPLES_PER_FRAME * SAMPLES_PER_FRAME

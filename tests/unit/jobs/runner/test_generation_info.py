@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from acestep_ray.decoder.protocol import DecodeRequest
+from acestep_ray.decoder.protocol import DecodeRequest, SourceAudio
 from acestep_ray.jobs.runner.generation_info import generation_info
 from tests.unit.jobs.engines import decoded
 
@@ -54,7 +54,9 @@ def test_it_names_everything_unusual_about_the_steps() -> None:
         "Sampler: sde, DCW: off, Guidance: ADG, Time-steps: 1 0.25, Velocity norm threshold: 2.5, "
         "Velocity EMA factor: 0.1, Latents: times 1.5 plus 0"
     )
-    assert line in text(turbo=False, **values).splitlines()
+    lines = text(turbo=False, **values).splitlines()
+    assert line in lines
+    assert lines[0] == "Steps: 8, Scale: 7.0", "there is no shift in times that were sent"
     assert "Sampler: heun, DCW" in text(turbo=True, sampler_mode="heun")
     assert "ADG" not in text(turbo=True, use_adg=True)
 
@@ -63,10 +65,19 @@ def test_it_names_how_a_source_and_another_seed_were_used() -> None:
     repaint: dict[str, Any] = {"task": "repaint", "dcw_enabled": False}
     assert "DCW: off, Repaint: balanced 0.5" in text(turbo=True, **repaint).splitlines()[-2]
     assert "Repaint: conservative" in text(turbo=True, **repaint, repaint_mode="conservative")
-    late = text(turbo=True, task="cover", cover_noise_strength=0.4)
-    assert "Cover noise: 0.4" in late and "Repaint" not in late
+    source = SourceAudio(key="k", sample_rate=48_000, channels=2, samples=480_000)
+    late = text(turbo=True, task="cover", cover_noise_strength=0.5, shift=1.0, source=source)
+    assert "Cover noise: 0.5" in late and "Repaint" not in late
+    assert late.startswith("Steps: 4 of 8, Scale: 7.0, Shift: 1.0\n")
     retake = text(turbo=True, retake_variance=0.1, retake_seeds=(4, 5))
     assert "Retake: 0.1 of seeds 4,5" in retake
+
+
+def test_it_names_nothing_that_flow_edit_does_not_do() -> None:
+    edit: dict[str, Any] = {"flow_edit_morph": True, "sampler_mode": "heun", "cover_noise_strength": 0.5}
+    info = text(turbo=True, **edit, task="cover")
+    assert "Flow-edit: 0 to 1, 1 noises" in info and info.startswith("Steps: 8, ")
+    assert not any(word in info for word in ("DCW", "Sampler", "Cover noise"))
 
 
 def test_a_mock_corrects_nothing() -> None:

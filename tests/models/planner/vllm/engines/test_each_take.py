@@ -90,7 +90,7 @@ async def test_whoever_stops_reading_ends_all_takes(engine: VllmPlanner) -> None
     await nothing_left(engine)
 
 
-async def test_four_plans_take_less_than_four_times_one(
+async def test_prints_the_time_of_four_plans_in_times_of_one(
     engine: VllmPlanner, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The ratio is printed. Times are not compared: a busy machine must not fail this."""
