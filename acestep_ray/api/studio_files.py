@@ -20,9 +20,10 @@ from acestep_ray.studio import FOLDER
 PAGE = "index.html"
 DIGEST = b"{digest}"
 """Where the page names the folder of its files."""
-MODULES = b"<!-- modules -->"
-"""Where the page lists its modules, so that a browser asks for all of them at once and not for each
-when it has read the one that imports it."""
+MODULES = b"{modules}"
+"""Where the page lists its modules, the main one first. After the first paint a browser asks for
+all of them at once, and not for each when it has read the one that imports it."""
+MAIN = "js/main.js"
 _STYLES = re.compile(rb'(?:<link rel="stylesheet" href="studio/\{digest\}/[\w/.]+">\n)+')
 _FIRST = re.compile(rb'<script src="studio/\{digest\}/([\w/.]+)"></script>')
 _NAMES = re.compile(rb"\{digest\}/([\w/.]+)")
@@ -77,7 +78,7 @@ def studio_files(folder: Path = FOLDER) -> StudioFiles:
     script = bodies[first[1].decode()]
     page = page.replace(styles[0], b"<style>%b</style>\n" % style)
     page = page.replace(first[0], b"<script>%b</script>" % script)
-    page = page.replace(MODULES, b"\n".join(_preload(name) for name in _modules(bodies)))
+    page = page.replace(MODULES, b" ".join(_address(name) for name in _modules(bodies)))
     return StudioFiles(
         digest,
         StudioFile.of(PAGE, page.replace(DIGEST, digest.encode())),
@@ -87,13 +88,14 @@ def studio_files(folder: Path = FOLDER) -> StudioFiles:
     )
 
 
-def _modules(names: Iterable[str]) -> Iterator[str]:
+def _modules(names: Iterable[str]) -> list[str]:
     """The modules, without those that the page runs before it is painted."""
-    return (name for name in sorted(names) if name.endswith(".js") and "/first/" not in name)
+    found = (name for name in names if name.endswith(".js") and "/first/" not in name)
+    return sorted(found, key=lambda name: (name != MAIN, name))
 
 
-def _preload(name: str) -> bytes:
-    return b'<link rel="modulepreload" href="studio/%b/%b">' % (DIGEST, name.encode())
+def _address(name: str) -> bytes:
+    return b"studio/%b/%b" % (DIGEST, name.encode())
 
 
 def _paths(folder: Path) -> Iterator[Path]:

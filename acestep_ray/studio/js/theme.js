@@ -2,7 +2,7 @@
 import { redraw } from "./audio/wave.js";
 import { $, setText } from "./lib/dom.js";
 
-const NAME = "studio.theme"; // js/first/theme.js reads it before the page is painted
+const NAME = "studio.theme"; // js/first/start.js reads it before the page is painted
 const NEXT = { system: "light", light: "dark", dark: "system" };
 const TEXTS = { system: "Theme: as the system", light: "Theme: light", dark: "Theme: dark" };
 

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
 from tests.service import until
 
@@ -60,7 +60,8 @@ class StudioPage:
     def load(self) -> None:
         """Open the page, or load it again."""
         self.page.goto(f"{self.url}/")
-        self.page.wait_for_function("document.querySelector('#summary').textContent")
+        # The modules come after the first paint; until then the page does nothing.
+        expect(self.page.locator("#summary")).not_to_be_empty(timeout=PATIENCE_MS)
 
     def tab(self) -> "StudioPage":
         """Another tab of the same visitor."""

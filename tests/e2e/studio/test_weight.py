@@ -52,10 +52,10 @@ def test_the_page_is_small_and_soon_there(
     studio: StudioPage, capsys: pytest.CaptureFixture[str]
 ) -> None:
     expect(studio.page.locator("#service-text")).to_contain_text("Mock engines")
-    studio.page.wait_for_function(PAINTED)
+    until(lambda: studio.page.evaluate(PAINTED), "nothing was painted")
     files, sent, unpacked, paint = studio.page.evaluate(WEIGHT)
     studio.page.reload()
-    studio.page.wait_for_function(PAINTED)
+    until(lambda: studio.page.evaluate(PAINTED), "nothing was painted")
     again = studio.page.evaluate(WEIGHT)[3]
     with capsys.disabled():
         print(f"\nThe Studio: {files} files, {sent:,} bytes ({unpacked:,} unpacked)")  # noqa: T201

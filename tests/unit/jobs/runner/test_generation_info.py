@@ -74,7 +74,11 @@ def test_it_names_how_a_source_and_another_seed_were_used() -> None:
 
 
 def test_it_names_nothing_that_flow_edit_does_not_do() -> None:
-    edit: dict[str, Any] = {"flow_edit_morph": True, "sampler_mode": "heun", "cover_noise_strength": 0.5}
+    edit: dict[str, Any] = {
+        "flow_edit_morph": True,
+        "sampler_mode": "heun",
+        "cover_noise_strength": 0.5,
+    }
     info = text(turbo=True, **edit, task="cover")
     assert "Flow-edit: 0 to 1, 1 noises" in info and info.startswith("Steps: 8, ")
     assert not any(word in info for word in ("DCW", "Sampler", "Cover noise"))
