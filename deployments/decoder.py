@@ -5,8 +5,10 @@ from contextlib import aclosing
 
 from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.audio.aac import writable_formats
+from acestep_ray.decoder.cores import usable_cores
 from acestep_ray.decoder.engines import make_decoder
 from acestep_ray.decoder.events import DecodeEvent
+from acestep_ray.decoder.jobs_in_hand import encoders_for
 from acestep_ray.decoder.protocol import DecoderEngine, DecodeRequest
 from acestep_ray.decoder.worker import DecodeWorker
 from acestep_ray.jobs.store.operations import IsOwner
@@ -20,7 +22,7 @@ from deployments.device_watch import watch_device
 from deployments.job_store_client import RayJobStoreClient
 from deployments.process import begin_process
 from deployments.ray_meter import meter_of
-from deployments.replica import ReplicaRegistrar, start
+from deployments.replica import ReplicaRegistrar, gpus_of_this_node, start
 from deployments.startup_checks import until_storage_ready
 
 STORAGE_PATIENCE = 120.0
@@ -46,11 +48,15 @@ class Decoder:
     def _serve(self, settings: Settings, engine: DecoderEngine, artifacts: Artifacts) -> None:
         """Serve ``engine``, and register this replica."""
         meter = meter_of(settings)
-        self._worker = DecodeWorker(engine, artifacts, meter=meter)
+        replicas = _replicas_of_node(settings)
+        encoders = encoders_for(settings.dit.encoders, usable_cores(), replicas)
+        self._worker = DecodeWorker(engine, artifacts, encoders, meter)
         self._device_watch = watch_device(meter, "decoder", self._worker.busy)
         self._client = RayJobStoreClient(settings)
         description = engine.describe().model_copy(update={"audio_formats": writable_formats()})
-        self._registrar = ReplicaRegistrar(self._client, description)
+        self._registrar = ReplicaRegistrar(
+            self._client, description, wanted=lambda: self._worker.in_hand.number
+        )
 
     async def decode(self, request: DecodeRequest) -> AsyncGenerator[DecodeEvent, None]:
         """See DecodeWorker.decode."""
@@ -84,3 +90,13 @@ class Decoder:
         if self._registrar is not None:  # None if __init__ failed
             await self._registrar.leave()
         self._tracer.close()
+
+
+def _replicas_of_node(settings: Settings) -> int:
+    """The most decoder replicas that may share the cores of this node."""
+    stage = settings.scaling.decoder
+    most = stage.max_replicas or None
+    if stage.num_gpus and (gpus := gpus_of_this_node()):
+        by_gpus = max(1, int(gpus / stage.num_gpus))
+        return min(by_gpus, most) if most else by_gpus
+    return most or 1

@@ -127,7 +127,7 @@ class Lm(Group):
 
 
 class Dit(Group):
-    """The diffusion model of a real decoder."""
+    """The decoder: its diffusion model, if it is a real one, and its encoders."""
 
     model: str = Field(
         "", description="Model in `checkpoints`, acestep-v15-*. Empty: the only one, or turbo."
@@ -136,6 +136,13 @@ class Dit(Group):
     dtype: str = Field(
         "auto",
         description="bf16, fp16, fp32; auto: bf16 on a GPU that supports it, fp32 on the CPU.",
+    )
+    encoders: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="Takes that a replica turns into files at a time, one core each. 0: its share "
+        "of the node's cores, without one for the device.",
     )
 
 
