@@ -1,9 +1,11 @@
 """How many polls and submits a second the service answers, beside a server that does nothing else.
 
-The baseline (in_memory_server.py) is one FastAPI process that keeps jobs in memory. The service
-has one ingress replica, and each job is on disk before its submit is answered. Both are asked in
-turns, within one run, at 1, 16 and 64 connections, through HAProxy and through Serve's own proxy.
-``wrk`` (a Debian package) asks. It runs on the same machine, as do all processes of the service.
+The first baseline (in_memory_server.py) is one FastAPI process that keeps jobs in memory; the
+second (bare_serve_server.py) is a Serve application that does nothing, behind the same proxy. The
+service has one ingress replica, and each job is on disk before its submit is answered. All are
+asked in turns, within one run, at 1, 16 and 64 connections, through HAProxy and through Serve's own
+proxy. ``wrk`` (a Debian package) asks. It runs on the same machine, as do all processes of the
+service.
 
     python -m benchmarks.front_door
     python -m benchmarks.front_door --seconds 2 --turns 1
@@ -13,12 +15,13 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,13 +85,39 @@ def poll_address(url: str) -> str:
     return f"{url}/v1/jobs/{httpx.post(f'{url}/v1/music/generate', json=SONG).json()['job_id']}"
 
 
-def compare(name: str, ours: str, theirs: str, options: argparse.Namespace, script: Path) -> None:
-    """Print a row per number of connections, for polls and for submits."""
+@contextmanager
+def bare_serve(environment: Mapping[str, str], folder: Path) -> Iterator[str]:
+    """The Serve application that does nothing; yields its address."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    config = folder / "bare.yaml"
+    config.write_text(
+        f"http_options: {{host: 127.0.0.1, port: {port}}}\n"
+        "applications: [{name: bare, route_prefix: /, "
+        "import_path: 'benchmarks.bare_serve_server:application'}]\n"
+    )
+    command = [sys.executable, "-m", "deployments.serve_run", "--no-dashboard", str(config)]
+    variables = {"RAY_AUTH_MODE": "disabled", **environment}
+    process = subprocess.Popen(command, env={**os.environ, **variables})
+    try:
+        while not is_ready(url):
+            if process.poll() is not None:
+                raise SystemExit("the bare application did not start")
+            time.sleep(0.2)
+        yield url
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+
+
+def compare(row: str, ours: str, memory: str, options: argparse.Namespace, script: Path) -> None:
+    """Print rows, for polls and submits and each number of connections: ``ours`` beside the server
+    that keeps jobs in memory."""
     for what in ("poll", "submit"):
         for connections in options.connections:
-            turns: dict[str, list[Turn]] = {ours: [], theirs: []}
+            turns: dict[str, list[Turn]] = {ours: [], memory: []}
             for _ in range(options.turns):
-                for url in (theirs, ours):
+                for url in (memory, ours):
                     poll = what == "poll"
                     address = poll_address(url) if poll else f"{url}/v1/music/generate"
                     turns[url].append(
@@ -98,8 +127,8 @@ def compare(name: str, ours: str, theirs: str, options: argparse.Namespace, scri
             p50 = {url: statistics.median(t.p50 for t in turns[url]) for url in turns}
             wrong = sum(turn.wrong for turn in turns[ours])
             print(
-                f"{name:<14} {what:<7} {connections:>11} {rates[ours]:>8.0f} {rates[theirs]:>9.0f}"
-                f" {rates[ours] / rates[theirs]:>6.2f} {p50[ours]:>8.1f} {p50[theirs]:>10.1f}"
+                f"{row:<24} {what:<7} {connections:>11} {rates[ours]:>8.0f} {rates[memory]:>9.0f}"
+                f" {rates[ours] / rates[memory]:>6.2f} {p50[ours]:>8.1f} {p50[memory]:>10.1f}"
                 f"   {f'{wrong} errors' if wrong else ''}  load {os.getloadavg()[0]:.1f}",
                 flush=True,
             )
@@ -114,14 +143,20 @@ def main() -> None:
     options = parser.parse_args()
     if not shutil.which("wrk"):
         raise SystemExit("This benchmark needs wrk: sudo apt-get install wrk")
-    print("                              responses/s                 p50 ms")
-    print("proxy          request connections  service in memory  ratio  service  in memory")
-    with tempfile.TemporaryDirectory() as folder, in_memory() as theirs:
-        script = Path(folder) / "submit.lua"
+    print("                                         responses/s                 p50 ms")
+    print(
+        "through, to              request connections     this in memory  ratio     this  in memory"
+    )
+    with tempfile.TemporaryDirectory() as name, in_memory() as memory:
+        folder = Path(name)
+        script = folder / "submit.lua"
         script.write_text(SUBMIT)
-        for name, environment in PROXIES.items():
+        for proxy, environment in PROXIES.items():
             with service({**ENDLESS, **environment}) as (ours, _):
-                compare(name, ours, theirs, options, script)
+                compare(f"{proxy}, the service", ours, memory, options, script)
+            # Not at the same time: two HAProxies of a machine would need other ports.
+            with bare_serve(environment, folder) as bare:
+                compare(f"{proxy}, bare Serve", bare, memory, options, script)
 
 
 if __name__ == "__main__":
