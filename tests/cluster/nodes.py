@@ -22,6 +22,7 @@ from acestep_ray.startup.launcher import environment
 from deployments.job_store_client import store_actors
 from deployments.names import NAMESPACE
 from tests import progress
+from tests.ray_processes import waited_for
 from tests.service import ROOT, Service, free_port, until
 
 SERVE = Path(sys.executable).with_name("serve")
@@ -142,6 +143,7 @@ def cluster_of(nodes: int, gpus: int) -> Iterator[Cluster]:
     with (
         tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder,
         pytest.MonkeyPatch.context() as patch,
+        waited_for(),
     ):
         for name in [name for name in os.environ if name.startswith("ACESTEP_")]:
             patch.delenv(name)

@@ -13,6 +13,7 @@ import ray
 from ray import serve
 from ray.cluster_utils import Cluster
 
+from tests.ray_processes import waited_for
 from tests.service import free_port, until
 
 # Ray's Cluster leaves a socket to the garbage collector.
@@ -25,13 +26,14 @@ WORK = "work"
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     os.environ["RAY_AUTH_MODE"] = "disabled"
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    ray.init(address=cluster.address, log_to_driver=False)
-    http = {"host": "127.0.0.1", "port": free_port()}
-    serve.start(proxy_location="HeadOnly", http_options=http)
-    yield cluster
-    ray.shutdown()
-    cluster.shutdown()  # type: ignore[no-untyped-call]
+    with waited_for():
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+        ray.init(address=cluster.address, log_to_driver=False)
+        http = {"host": "127.0.0.1", "port": free_port()}
+        serve.start(proxy_location="HeadOnly", http_options=http)
+        yield cluster
+        ray.shutdown()
+        cluster.shutdown()  # type: ignore[no-untyped-call]
     gc.collect()
 
 

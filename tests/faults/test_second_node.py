@@ -15,6 +15,7 @@ from deployments import startup_checks
 from deployments.app import build
 from deployments.replica import cluster_id
 from deployments.startup_checks import SingleNodeStorage, watch_nodes
+from tests.ray_processes import waited_for
 from tests.redis_server import RedisServer
 from tests.service import until
 
@@ -37,9 +38,10 @@ def end(cluster: Cluster) -> None:
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    cluster = new_cluster()
-    yield cluster
-    end(cluster)
+    with waited_for():
+        cluster = new_cluster()
+        yield cluster
+        end(cluster)
     del cluster
     gc.collect()
 
