@@ -20,10 +20,10 @@ TIERS: dict[str, tuple[str, ...]] = {
     "models: real engines, vLLM": ("tests/models/planner/vllm/engines", "tests/models"),
     "services: real and mock engines": (
         "tests/serve_real",
+        "tests/cluster",
+        "tests/faults",
         "tests/integration",
         "tests/e2e",
-        "tests/faults",
-        "tests/cluster",
     ),
 }
 NO_TESTS = 5

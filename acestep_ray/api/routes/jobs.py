@@ -3,12 +3,14 @@
 import base64
 import binascii
 import logging
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.routing import APIRoute
 from pydantic import BeforeValidator
 
-from acestep_ray.api.dependencies import ContextDep
+from acestep_ray.api.dependencies import AppContext, ContextDep
 from acestep_ray.api.error_handlers import job_not_found
 from acestep_ray.api.problems import invalid_values
 from acestep_ray.api.query_parameters import LEGAL, LONGEST_WAIT, MOST_JOBS, parameter_error
@@ -47,9 +49,24 @@ JobId = Annotated[str, Depends(known_id)]
 EMPTY_IS_UNSET = BeforeValidator(lambda value: None if value == "" else value)
 
 
-@router.get(
-    "/v1/jobs/{job_id}", operation_id="get_job", summary="Look at a job", response_model=JobView
-)
+class PlainPoll(APIRoute):
+    """A route whose most frequent request, without a query, takes a shorter way: FastAPI's reading
+    of parameters would be half of its time."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """See APIRoute."""
+        whole = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            if request.scope["query_string"]:
+                return await whole(request)
+            context: AppContext = request.app.state.context
+            job_id = await known_id(request.path_params["job_id"])
+            return context.polls.of(await context.service.get(job_id))
+
+        return handle
+
+
 async def get_job(
     job_id: JobId,
     context: ContextDep,
@@ -69,6 +86,17 @@ async def get_job(
     if wait and not status.ended:
         snapshot = await context.service.wait(job_id, status, wait)
     return context.polls.of(snapshot)
+
+
+router.add_api_route(
+    "/v1/jobs/{job_id}",
+    get_job,
+    methods=["GET"],
+    operation_id="get_job",
+    summary="Look at a job",
+    response_model=JobView,
+    route_class_override=PlainPoll,
+)
 
 
 @router.get("/v1/jobs", operation_id="list_jobs", summary="List jobs")
