@@ -5,10 +5,9 @@ from contextlib import aclosing
 
 from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.audio.aac import writable_formats
-from acestep_ray.decoder.cores import usable_cores
+from acestep_ray.decoder.cores import encoders_for, usable_cores
 from acestep_ray.decoder.engines import make_decoder
 from acestep_ray.decoder.events import DecodeEvent
-from acestep_ray.decoder.jobs_in_hand import encoders_for
 from acestep_ray.decoder.protocol import DecoderEngine, DecodeRequest
 from acestep_ray.decoder.worker import DecodeWorker
 from acestep_ray.jobs.store.operations import IsOwner
@@ -54,9 +53,7 @@ class Decoder:
         self._device_watch = watch_device(meter, "decoder", self._worker.busy)
         self._client = RayJobStoreClient(settings)
         description = engine.describe().model_copy(update={"audio_formats": writable_formats()})
-        self._registrar = ReplicaRegistrar(
-            self._client, description, wanted=lambda: self._worker.in_hand.number
-        )
+        self._registrar = ReplicaRegistrar(self._client, description)
 
     async def decode(self, request: DecodeRequest) -> AsyncGenerator[DecodeEvent, None]:
         """See DecodeWorker.decode."""

@@ -26,35 +26,29 @@ T = TypeVar("T")
 
 
 class ReplicaRegistrar:
-    """Keeps this replica registered, with as many slots as it should have jobs at a time.
-
-    ``reserved``: requests that are not jobs. ``wanted``: how many slots it would use; None: one per
-    request that Serve gives it at a time.
-    """
+    """Keeps this replica registered; it has one slot per request that it may have at a time, except
+    those that are ``reserved`` for other calls than those of jobs."""
 
     def __init__(
         self,
         client: RayJobStoreClient,
         description: PlannerDescription | DecoderDescription,
         reserved: int = 0,
-        wanted: Callable[[], int] | None = None,
     ) -> None:
         self._client = client
         self._description = description
         self._reserved = reserved
-        self._wanted = wanted
         self._task = asyncio.create_task(repeat(self._register, "The registration of this replica"))
 
     def _registration(self) -> Registration:
         """The registration, with present values: Serve may change ``max_ongoing_requests`` of a
         running replica."""
         context = serve.get_replica_context()
-        slots = max(1, context._deployment_config.max_ongoing_requests - self._reserved)
         return Registration(
             replica=context.replica_id.to_full_id_str(),
             deployment=context.deployment,
             description=self._description,
-            slots=min(slots, self._wanted()) if self._wanted else slots,
+            slots=max(1, context._deployment_config.max_ongoing_requests - self._reserved),
             node=ray.get_runtime_context().get_node_id(),
             gpus=gpus(),
         )

@@ -27,9 +27,12 @@ def first_step(times: Sequence[float], strength: float) -> int:
 
 
 def steps_made(asked: DecodeParameters, *, has_source: bool, turbo: bool) -> int:
-    """How many of the steps are made: ``cover_noise_strength`` leaves some out, if there is a
-    source for the steps to begin with."""
-    if asked.cover_noise_strength <= 0 or asked.edits_flow or not has_source:
+    """How many of the steps are made: flow-edit leaves some out at the beginning
+    (``flow_edit_n_min``), and so does ``cover_noise_strength``, if there is a source for the steps
+    to begin with."""
+    if asked.edits_flow:
+        return asked.steps - int(asked.steps * asked.flow_edit_n_min)
+    if asked.cover_noise_strength <= 0 or not has_source:
         return asked.steps
     even = [1 - step / asked.steps for step in range(asked.steps)]
     times = [asked.shift * time / (1 + (asked.shift - 1) * time) for time in even]

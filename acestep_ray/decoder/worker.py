@@ -19,7 +19,6 @@ from acestep_ray.audio.tags import Tags
 from acestep_ray.busy_time import BusyTime
 from acestep_ray.decoder.decode_metrics import record_decoded
 from acestep_ray.decoder.events import Decoded, DecodeEvent, DecodeFailed, DecodeProgress, Take
-from acestep_ray.decoder.jobs_in_hand import JobsInHand, JobTimes
 from acestep_ray.decoder.protocol import (
     DecodeCancelled,
     DecoderEngine,
@@ -50,8 +49,7 @@ STUCK_SECONDS = 120.0
 
 
 class DecodeWorker:
-    """Drives one engine. Belongs to one event loop. ``busy``: when the engine worked. ``in_hand``:
-    how many jobs it should be given at a time."""
+    """Drives one engine. Belongs to one event loop. ``busy``: when the engine worked."""
 
     def __init__(
         self,
@@ -61,7 +59,6 @@ class DecodeWorker:
         meter: Meter = NO_METER,
     ) -> None:
         self.busy = BusyTime()
-        self.in_hand = JobsInHand(encoders)
         self._meter = meter
         self._engine = engine
         self._artifacts = artifacts
@@ -91,7 +88,6 @@ class DecodeWorker:
                 async for event in events:
                     if isinstance(event, Decoded):
                         record_decoded(self._meter, request, event)
-                        self.in_hand.record(JobTimes.of(event))
                     yield event
         except DecodeCancelled:
             logger.warning(

@@ -16,7 +16,7 @@ def generation_info(
     length = decoded.takes[0].samples / SAMPLE_RATE
     seeds = ",".join(str(take.seed) for take in decoded.takes)
     lines = [
-        _steps(request, turbo=engine.turbo),
+        _steps(request, turbo=engine.turbo, mock=engine.mock),
         f"Task: {request.task}, Takes: {takes} of {length:.2f} s, Seeds: {seeds}",
         f"Decoder: {engine.engine} ({engine.model}) on {engine.device}"
         + (" - mock audio from a test synthesiser, not from ACE-Step" if engine.mock else ""),
@@ -39,9 +39,11 @@ def generation_info(
     return "\n".join(lines)
 
 
-def _steps(request: DecodeRequest, *, turbo: bool) -> str:
+def _steps(request: DecodeRequest, *, turbo: bool, mock: bool) -> str:
     has_source = bool(request.source or request.codes)
     made = steps_made(request, has_source=has_source, turbo=turbo)
+    if mock:
+        made = request.steps  # its steps are only time, and none is left out
     of_all = f" of {request.steps}" if made < request.steps else ""
     # The times that were sent are used instead of those that a shift makes.
     shift = "" if request.timesteps else f", Shift: {request.shift}"

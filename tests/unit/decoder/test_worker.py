@@ -268,13 +268,6 @@ async def test_work_goes_on_while_nobody_can_tell_whose_it_is(worker: DecodeWork
     assert isinstance((await collect(worker.decode(request(), away)))[-1], Decoded)
 
 
-async def test_it_asks_for_as_many_jobs_as_keep_the_device_at_work(worker: DecodeWorker) -> None:
-    assert worker.in_hand.number == 2
-    await collect(worker.decode(request(), ours))
-    # The engine takes no time: one job on it, one whose takes are encoded, and one that waits.
-    assert worker.in_hand.number == 3
-
-
 async def test_short_memory_is_met_take_by_take(worker: DecodeWorker, engine: Engine) -> None:
     def short(request: DecodeRequest, step: int) -> None:
         if len(request.seeds) > 1:

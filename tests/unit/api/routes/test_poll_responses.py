@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from weakref import ref
 
 import pytest
 
@@ -92,3 +93,13 @@ def test_only_so_many_bytes_are_kept(rendered: list[str], monkeypatch: pytest.Mo
     assert len(bytes(polls.of(large).body)) > 10_000
     polls.of(large)
     assert rendered[-2:] == ["large", "large"]
+
+
+def test_what_a_client_sent_is_not_kept() -> None:
+    polls = PollResponses(SETTINGS)
+    snapshot = queued("a", "x" * 10_000)
+    polls.of(snapshot)
+    known = ref(snapshot)
+    del snapshot
+    assert known() is None
+    assert json.loads(bytes(polls.of(queued("a")).body))["caption"] == "pop"

@@ -45,6 +45,7 @@ def test_it_names_everything_unusual_about_the_steps() -> None:
     values: dict[str, Any] = {
         "infer_method": "sde",
         "timesteps": (1.0, 0.25),
+        "steps": 2,
         "use_adg": True,
         "velocity_norm_threshold": 2.5,
         "velocity_ema_factor": 0.1,
@@ -56,7 +57,7 @@ def test_it_names_everything_unusual_about_the_steps() -> None:
     )
     lines = text(turbo=False, **values).splitlines()
     assert line in lines
-    assert lines[0] == "Steps: 8, Scale: 7.0", "there is no shift in times that were sent"
+    assert lines[0] == "Steps: 2, Scale: 7.0", "there is no shift in times that were sent"
     assert "Sampler: heun, DCW" in text(turbo=True, sampler_mode="heun")
     assert "ADG" not in text(turbo=True, use_adg=True)
 
@@ -82,6 +83,13 @@ def test_it_names_nothing_that_flow_edit_does_not_do() -> None:
     info = text(turbo=True, **edit, task="cover")
     assert "Flow-edit: 0 to 1, 1 noises" in info and info.startswith("Steps: 8, ")
     assert not any(word in info for word in ("DCW", "Sampler", "Cover noise"))
+    late = text(turbo=True, **edit, flow_edit_n_min=0.3, task="cover")
+    assert late.startswith("Steps: 6 of 8, ")
+
+
+def test_a_mock_leaves_no_steps_out() -> None:
+    late = {"task": "cover", "cover_noise_strength": 0.5, "codes": ((1, 2),)}
+    assert text(turbo=True, mock=True, **late).startswith("Steps: 8, ")
 
 
 def test_a_mock_corrects_nothing() -> None:

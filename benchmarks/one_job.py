@@ -1,0 +1,114 @@
+"""What one person waits for: the start of the service, the first sign of a job, and its end.
+
+The times of jobs are those of events (``GET /v1/events``), from the sending of the submit to the
+arrival of its first progress and of its end. The songs are short WAV files of the mock engines,
+which need a few milliseconds, one after another on a service that is otherwise idle. Also what the
+idle service costs: processor time, and the proportional share of memory (PSS) of all its processes.
+
+    python -m benchmarks.one_job
+"""
+
+import argparse
+import json
+import os
+import statistics
+import threading
+import time
+from collections import defaultdict
+
+import httpx
+import psutil
+
+from benchmarks.events import PROXIES, SONG, memory, processor_seconds, service
+
+STATES = ("queued", "running", "succeeded")
+SETTLING = 20
+"""Seconds after the start until the idle service is measured."""
+
+
+class Arrivals:
+    """When events arrived: by job, the first time of each stage and of each status."""
+
+    def __init__(self, url: str) -> None:
+        self.seen: dict[str, dict[str, float]] = defaultdict(dict)
+        self.began = threading.Event()
+        self._changed = threading.Condition()
+        threading.Thread(target=self._read, args=(url,), daemon=True).start()
+
+    def _read(self, url: str) -> None:
+        with httpx.stream("GET", f"{url}/v1/events", timeout=None) as response:
+            for line in response.iter_lines():
+                self.began.set()
+                if line.startswith("data:"):
+                    self._add(json.loads(line.removeprefix("data:")))
+
+    def _add(self, event: dict[str, object]) -> None:
+        now = time.perf_counter()
+        progress = event.get("progress")
+        what = progress["stage"] if isinstance(progress, dict) else event.get("status")
+        with self._changed:
+            self.seen[str(event.get("job_id"))].setdefault(str(what), now)
+            self._changed.notify_all()
+
+    def ended(self, job_id: str) -> dict[str, float]:
+        """Wait for the end of a job, and return its times."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: "succeeded" in self.seen[job_id], timeout=60):
+                raise SystemExit(f"job {job_id} did not succeed: {self.seen[job_id]}")
+        return self.seen[job_id]
+
+
+def measure(url: str, jobs: int) -> None:
+    """Make the jobs and print the medians."""
+    arrivals = Arrivals(url)
+    arrivals.began.wait()
+    submits, first, last = [], [], []
+    with httpx.Client(base_url=url) as http:
+        for number in range(jobs + 1):
+            began = time.perf_counter()
+            job_id = http.post("/v1/music/generate", json=SONG).json()["job_id"]
+            submitted = time.perf_counter()
+            times = arrivals.ended(job_id)
+            if number == 0:
+                continue  # what is loaded once is loaded
+            submits.append(submitted - began)
+            first.append(min(at for what, at in times.items() if what not in STATES) - began)
+            last.append(times["succeeded"] - began)
+    for what, seconds in (
+        ("a submit", submits),
+        ("from the submit to the first progress", first),
+        ("from the submit to the end", last),
+    ):
+        print(
+            f"  {what}: {1e3 * statistics.median(seconds):.0f} ms, worst {1e3 * max(seconds):.0f}"
+        )
+
+
+def main() -> None:
+    """Print the figures for each proxy."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=30)
+    parser.add_argument("--idle", type=float, default=30, help="seconds that the idle is measured")
+    options = parser.parse_args()
+    for proxy, environment in PROXIES.items():
+        began = time.perf_counter()
+        with service(environment) as (url, process):
+            print(f"{proxy}: ready after {time.perf_counter() - began:.1f} s", flush=True)
+            measure(url, options.jobs)
+            time.sleep(SETTLING)
+            cost(process, options.idle)
+
+
+def cost(process: psutil.Process, seconds: float) -> None:
+    """Print what the idle service costs."""
+    before = processor_seconds(process)
+    time.sleep(seconds)
+    share = (processor_seconds(process) - before) / seconds
+    print(
+        f"  idle: {100 * share:.1f} % of a core, {memory(process):.0f} MB; "
+        f"load {os.getloadavg()[0]:.1f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
