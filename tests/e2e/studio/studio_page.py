@@ -117,7 +117,7 @@ class StudioPage:
     def until_drawn(self) -> None:
         """Wait until every take on the deck has its waveform."""
         lanes = self.page.locator("#deck .lane")
-        lanes.first.wait_for()
+        until(lambda: lanes.count() and lanes.first.is_visible(), "there are no takes")
         notes = self.page.locator("#deck .lane .note")
         until(lambda: not any(notes.all_text_contents()), "a waveform was not drawn")
 
