@@ -21,13 +21,13 @@ from acestep_ray.jobs.events import EventKind, JobEvent, OfJob
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.snapshot import Snapshot
 from acestep_ray.jobs.store.operations import Get
-from acestep_ray.jobs.store.records import JobRecord
 from acestep_ray.replicas.planners import planners_of
 from acestep_ray.replicas.registry import RegistrySnapshot
 from acestep_ray.settings import Settings
 from deployments import job_store_client as store_client
 from deployments.job_store_client import RayJobStoreClient
 from deployments.serve_status import ServeStatus
+from tests.unit.jobs.specs import job_record
 
 T = TypeVar("T")
 
@@ -100,26 +100,7 @@ def service(actor: Actor) -> JobStoreService:
 
 
 def snapshot(job_id: str, status: Status) -> Snapshot:
-    record = JobRecord(
-        job_id=job_id,
-        status=status,
-        spec="{}",
-        created_at=0.0,
-        started_at=None,
-        finished_at=None,
-        place=1,
-        position=1,
-        attempt=0,
-        starts=0,
-        needs_plan=False,
-        planner="",
-        work=1.0,
-        runner=None,
-        plan=None,
-        result=None,
-        error=None,
-        error_code=None,
-    )
+    record = job_record(job_id, status=status)
     return Snapshot(record)
 
 

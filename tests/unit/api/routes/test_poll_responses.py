@@ -11,35 +11,15 @@ from acestep_ray.api.routes.job_view import job_view, poll_headers
 from acestep_ray.api.routes.poll_responses import PollResponses
 from acestep_ray.jobs.job import ErrorCode, Status
 from acestep_ray.jobs.snapshot import Snapshot
-from acestep_ray.jobs.store.records import JobRecord
 from acestep_ray.settings import Settings
-from tests.unit.jobs.specs import spec
+from tests.unit.jobs.specs import job_record, spec
 
 SETTINGS = Settings()
 
 
 def queued(job_id: str, caption: str = "pop") -> Snapshot:
     asked = spec(caption=caption).model_dump_json()
-    record = JobRecord(
-        job_id=job_id,
-        status=Status.QUEUED,
-        spec=asked,
-        created_at=1.8e9,
-        started_at=None,
-        finished_at=None,
-        place=1,
-        position=1,
-        attempt=0,
-        starts=0,
-        needs_plan=False,
-        planner="",
-        work=80.0,
-        runner=None,
-        plan=None,
-        result=None,
-        error=None,
-        error_code=None,
-    )
+    record = job_record(job_id, spec=asked, created_at=1.8e9)
     return Snapshot(record, eta_seconds=12.0)
 
 

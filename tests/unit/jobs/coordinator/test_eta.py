@@ -13,6 +13,7 @@ from acestep_ray.jobs.coordinator.eta import WaitEstimates
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.store.records import BacklogItem, JobRecord, JobTiming, StoreStats
 from acestep_ray.replicas.capacity import Capacity
+from tests.unit.jobs.specs import job_record
 
 ONE = Capacity(planners=1, decoders=1, plan_slots=2, decode_slots=2, planner_slots={"P": 2})
 SPEED = Throughput(job_seconds=30.0, work_per_second=100.0, plan_seconds=12.0)
@@ -24,25 +25,13 @@ def unfinished(place: int, work: float, planner: str | None = None, **fields: An
 
 
 def record(place: int, work: float, position: int = 1, planner: str | None = None) -> JobRecord:
-    return JobRecord(
-        job_id=f"job-{place}",
-        status=Status.QUEUED,
-        spec="{}",
-        created_at=0.0,
-        started_at=None,
-        finished_at=None,
+    return job_record(
+        f"job-{place}",
         place=place,
         position=position,
-        attempt=0,
-        starts=0,
         needs_plan=planner is not None,
         planner=planner or "",
         work=work,
-        runner=None,
-        plan=None,
-        result=None,
-        error=None,
-        error_code=None,
         plan_pending=planner is not None,
     )
 
