@@ -10,7 +10,9 @@ import pytest
 
 from tests.s3 import BUCKET, S3Server
 
-FOLDERS = ("unit", "models", "serve_real", "integration", "e2e", "faults", "cluster")
+# In the order in which they run: of the services' tests, those whose files take longest begin first,
+# so that the other process has something to do until the end.
+FOLDERS = ("unit", "models", "serve_real", "cluster", "faults", "integration", "e2e")
 
 # A slow test computes its number from the profile's. No deadline: a busy machine would miss it.
 hypothesis.settings.register_profile("ci", max_examples=100, deadline=None)
