@@ -1,9 +1,14 @@
 """The gain from encoding and storing one job's takes while the next job has the GPU.
 
 An engine holds a simulated GPU for a set time (it sleeps, so it uses no CPU) and returns real
-music. It is driven by DecodeWorker, which encodes and stores at the same time, and by a serial
-loop: generate, encode, store, next. Both are measured in one run, in turns. Prints the ratio of
-their throughputs, how long the GPU is idle between jobs, and where the rest of the time goes.
+music. It is driven by DecodeWorker, which encodes and stores at the same time, with two jobs at a
+time and with as many as decoder/jobs_in_hand.py says, and by a serial loop: generate, encode,
+store, next. All are measured in one run, in turns. Prints the ratio of their throughputs, how long
+the GPU is idle between jobs, and where the rest of the time goes.
+
+    python -m benchmarks.decoder_overlap
+    python -m benchmarks.decoder_overlap --generate 0.5 --takes 2 --seconds 60 --encoders 8 \\
+        --core-seconds 2        # encoders that sleep: as many cores as they need
 """
 
 import argparse
@@ -21,8 +26,9 @@ from pathlib import Path
 
 from acestep_ray.artifacts.keys import take_key
 from acestep_ray.artifacts.store import Artifacts
-from acestep_ray.audio.encode import encode_take
+from acestep_ray.audio.encode import Encoded
 from acestep_ray.audio.tags import Tags
+from acestep_ray.decoder import worker
 from acestep_ray.decoder.events import Decoded
 from acestep_ray.decoder.mock import MockDecoder
 from acestep_ray.decoder.protocol import (
@@ -38,6 +44,8 @@ from acestep_ray.settings import Mock
 from acestep_ray.timebase import Samples
 
 STEPS = 8
+SETTLING = 6
+"""Jobs at the beginning of each turn that do not count for the idle share."""
 
 
 class TimedEngine:
@@ -89,6 +97,10 @@ class Measured:
         """Between the end of a job on the GPU and the beginning of the next."""
         self.held: list[float] = []
         self.spent: dict[str, list[float]] = defaultdict(list)
+        self.settled_held = self.settled_idle = 0.0
+        """The same without the first jobs, after which the number of jobs at a time is found."""
+        self.most = 1
+        """Jobs at a time, at the end."""
 
     def add(self, wall: float, held: list[tuple[float, float]]) -> None:
         """Count one stretch of jobs."""
@@ -96,11 +108,15 @@ class Measured:
         self.jobs += len(held)
         self.held += [end - began for began, end in held]
         self.idle += [after - end for (_, end), (after, _) in pairwise(held)]
+        settled = held[SETTLING:]
+        self.settled_held += sum(end - began for began, end in settled)
+        self.settled_idle += sum(after - end for (_, end), (after, _) in pairwise(settled))
 
     @property
     def idle_share(self) -> float:
-        """The idle share of the time from one job's beginning on the GPU to the next one's."""
-        return sum(self.idle) / (sum(self.idle) + sum(self.held))
+        """The idle share of the time from one job's beginning on the GPU to the next one's, without
+        the first jobs."""
+        return self.settled_idle / (self.settled_idle + self.settled_held)
 
 
 async def serial(engine: TimedEngine, requests: list[DecodeRequest], folder: Path) -> Measured:
@@ -112,7 +128,10 @@ async def serial(engine: TimedEngine, requests: list[DecodeRequest], folder: Pat
         for take in engine.generate(request, Sources(), lambda *_: None):
             mark = time.perf_counter()
             file = folder / "take"
-            encode_take(take.samples, file, request.audio_format, Tags(request.caption, take.seed))
+            tags = Tags(request.caption, take.seed)
+            worker.encode_take(  # type: ignore[attr-defined]  # encode_for replaces it
+                take.samples, file, request.audio_format, tags
+            )
             encoded = time.perf_counter()
             key = take_key(request.job_id, request.attempt, take.index, request.audio_format)
             await artifacts.put_file(key, file)
@@ -125,25 +144,41 @@ async def serial(engine: TimedEngine, requests: list[DecodeRequest], folder: Pat
 async def overlapped(
     engine: TimedEngine, requests: list[DecodeRequest], folder: Path, ongoing: int, encoders: int
 ) -> Measured:
-    """DecodeWorker with ``ongoing`` jobs at a time, as Serve gives them to a replica."""
+    """DecodeWorker with ``ongoing`` jobs at a time (0: as many as it says), as Serve gives them to
+    a replica."""
     measured = Measured()
-    worker = DecodeWorker(engine, Artifacts(folder.as_uri()), encoders)
-    waiting = iter(requests)
+    driver = DecodeWorker(engine, Artifacts(folder.as_uri()), encoders)
+    running: set[asyncio.Task[None]] = set()
 
     async def owns() -> bool:
         return True
 
-    async def slot() -> None:
-        for request in waiting:
-            async with aclosing(worker.decode(request, owns)) as events:
-                *_, last = [event async for event in events]
-            assert isinstance(last, Decoded), last
-            measured.spent["from the GPU's last step to stored"].append(last.seconds["storing"])
+    async def decode(request: DecodeRequest) -> None:
+        async with aclosing(driver.decode(request, owns)) as events:
+            *_, last = [event async for event in events]
+        assert isinstance(last, Decoded), last
+        measured.spent["from the GPU's last step to stored"].append(last.seconds["storing"])
 
     began = time.perf_counter()
-    await asyncio.gather(*(slot() for _ in range(ongoing)))
+    for request in requests:
+        while len(running) >= (ongoing or driver.in_hand.number):
+            _, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        running.add(asyncio.create_task(decode(request)))
+    measured.most = ongoing or driver.in_hand.number
+    await asyncio.gather(*running)
     measured.add(time.perf_counter() - began, engine.held)
     return measured
+
+
+def encode_for(seconds: float) -> None:
+    """Let each encoder wait so long for a core of its own instead of encoding."""
+
+    def encode(samples: Samples, path: Path, format: str, tags: Tags) -> Encoded:
+        time.sleep(seconds)
+        path.write_bytes(b"music")
+        return Encoded(5, "", len(samples))
+
+    worker.encode_take = encode  # type: ignore[attr-defined]
 
 
 def request_for(number: int, seconds: float, takes: int) -> DecodeRequest:
@@ -167,7 +202,7 @@ def show(name: str, measured: Measured, generate: float) -> None:
     """Print the numbers of one column as lines."""
     lost = measured.wall - measured.jobs * generate
     between, inside = sum(measured.idle), sum(measured.held) - measured.jobs * generate
-    print(f"{name}: {measured.jobs / measured.wall:.3f} jobs/s")
+    print(f"{name}: {measured.jobs / measured.wall:.3f} jobs/s, {measured.most} at a time")
     print(f"  GPU idle between jobs   {100 * measured.idle_share:6.2f} %")
     print(f"  beyond the set GPU time {lost:6.2f} s of {measured.wall:.2f}:")
     print(f"    between jobs          {between:6.2f} s")
@@ -184,14 +219,17 @@ async def main() -> None:
     parser.add_argument("--generate", type=float, default=1.0, help="seconds a job has the GPU")
     parser.add_argument("--seconds", type=float, default=20.0, help="length of a take")
     parser.add_argument("--takes", type=int, default=1, help="takes a job")
-    parser.add_argument("--ongoing", type=int, default=2, help="jobs at a time in the worker")
+    parser.add_argument("--core-seconds", type=float, help="of a take; its encoder then sleeps")
     parser.add_argument("--encoders", type=int, default=2, help="threads that encode")
     args = parser.parse_args()
     rounds = 2
     sung = request_for(0, args.seconds, takes=1)
     samples = next(MockDecoder(Mock()).generate(sung, Sources(), lambda *_: None)).samples
     requests = [request_for(n, args.seconds, args.takes) for n in range(args.jobs // rounds)]
-    ways = {"serial": Measured(), "overlapped": Measured()}
+    ongoing = {"serial": 1, "two at a time": 2, "as the rule says": 0}
+    ways = {name: Measured() for name in ongoing}
+    if args.core_seconds is not None:
+        encode_for(args.core_seconds)
     for turn in range(rounds):
         # The ways take turns at being first, so other work on this machine affects both.
         for name in list(ways) if turn % 2 == 0 else reversed(list(ways)):
@@ -200,24 +238,28 @@ async def main() -> None:
                 one = await (
                     serial(engine, requests, Path(folder))
                     if name == "serial"
-                    else overlapped(engine, requests, Path(folder), args.ongoing, args.encoders)
+                    else overlapped(engine, requests, Path(folder), ongoing[name], args.encoders)
                 )
             whole = ways[name]
             whole.wall += one.wall
             whole.jobs += one.jobs
             whole.idle += one.idle
+            whole.settled_held += one.settled_held
+            whole.settled_idle += one.settled_idle
             whole.held += one.held
+            whole.most = one.most
             for what, seconds in one.spent.items():
                 whole.spent[what] += seconds
     print(
         f"{args.jobs} jobs of {args.takes} x {args.seconds:g} s mp3, {args.generate:g} s of GPU "
-        f"each; {args.ongoing} at a time, {args.encoders} encoders; {os.cpu_count()} cores, "
+        f"each; {args.encoders} encoders; {os.cpu_count()} cores, "
         f"load {os.getloadavg()[0]:.1f}"
     )
     for name, measured in ways.items():
         show(name, measured, args.generate)
     speeds = {name: way.jobs / way.wall for name, way in ways.items()}
-    print(f"overlapped against serial: {speeds['overlapped'] / speeds['serial']:.2f} times")
+    for name, speed in speeds.items():
+        print(f"{name} against serial: {speed / speeds['serial']:.2f} times")
 
 
 if __name__ == "__main__":

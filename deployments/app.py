@@ -5,6 +5,7 @@ from typing import Any
 from ray import serve
 from ray.serve import Application
 
+from acestep_ray.decoder.jobs_in_hand import MOST
 from acestep_ray.replicas.placement import most_replicas
 from acestep_ray.replicas.planners import DECODER, PlannerSpec, planners_of
 from acestep_ray.settings import Settings
@@ -47,8 +48,8 @@ def build(args: Settings) -> Application:
     planners = {spec.name: _planner(spec, most[spec.name], drain) for spec in specs}
     decoder = serve.deployment(
         name=DECODER,
-        # One job on the device, and meanwhile one whose takes are encoded and stored.
-        max_ongoing_requests=2,
+        # At most: a replica gets as many as keep its device at work.
+        max_ongoing_requests=MOST,
         autoscaling_config=_autoscaling(settings.scaling.decoder, most[DECODER], settings),
         ray_actor_options=_resources(settings.scaling.decoder),
         request_router_config=ROUTING,

@@ -22,6 +22,7 @@ from deployments.job_store_client import RayJobStoreClient
 from deployments.process import begin_process
 from deployments.ray_meter import meter_of
 from deployments.replica import ReplicaRegistrar, gpus_of_this_node, start
+from deployments.routing import SLOTS
 from deployments.startup_checks import until_storage_ready
 
 STORAGE_PATIENCE = 120.0
@@ -53,7 +54,9 @@ class Decoder:
         self._device_watch = watch_device(meter, "decoder", self._worker.busy)
         self._client = RayJobStoreClient(settings)
         description = engine.describe().model_copy(update={"audio_formats": writable_formats()})
-        self._registrar = ReplicaRegistrar(self._client, description)
+        in_hand = self._worker.in_hand
+        self._registrar = ReplicaRegistrar(self._client, description, wanted=lambda: in_hand.number)
+        in_hand.on_change = self._registrar.announce
 
     async def decode(self, request: DecodeRequest) -> AsyncGenerator[DecodeEvent, None]:
         """See DecodeWorker.decode."""
@@ -78,6 +81,11 @@ class Decoder:
         async with aclosing(work) as events:
             async for event in events:
                 yield event
+
+    def record_routing_stats(self) -> dict[str, int]:
+        """For Serve's routers: see IdleFirst."""
+        assert self._registrar is not None
+        return {SLOTS: self._registrar.slots()}
 
     def check_health(self) -> None:
         """Raise if the engine hangs; Serve then replaces the replica."""

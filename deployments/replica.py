@@ -13,6 +13,7 @@ import ray._private.worker
 from ray import serve
 
 from acestep_ray.decoder.protocol import DecoderDescription
+from acestep_ray.jobs.store.errors import StoreUnavailable
 from acestep_ray.jobs.store_loop import repeat
 from acestep_ray.planner.protocol import PlannerDescription
 from acestep_ray.replicas.gpu_lock import gpu_start_lock
@@ -26,19 +27,35 @@ T = TypeVar("T")
 
 
 class ReplicaRegistrar:
-    """Keeps this replica registered; it has one slot per request that it may have at a time, except
-    those that are ``reserved`` for other calls than those of jobs."""
+    """Keeps this replica registered, with as many slots as it should have jobs at a time.
+
+    ``reserved``: requests that are not jobs. ``wanted``: how many slots it would use; None: one per
+    request that Serve gives it at a time.
+    """
 
     def __init__(
         self,
         client: RayJobStoreClient,
         description: PlannerDescription | DecoderDescription,
         reserved: int = 0,
+        wanted: Callable[[], int] | None = None,
     ) -> None:
         self._client = client
         self._description = description
         self._reserved = reserved
+        self._wanted = wanted
         self._task = asyncio.create_task(repeat(self._register, "The registration of this replica"))
+        self._announcing: asyncio.Task[None] | None = None
+
+    def slots(self) -> int:
+        """How many jobs this replica should have at a time."""
+        context = serve.get_replica_context()
+        most = max(1, context._deployment_config.max_ongoing_requests - self._reserved)
+        return min(most, self._wanted()) if self._wanted else most
+
+    def announce(self) -> None:
+        """Register a changed number of slots at once, and not with the next registration."""
+        self._announcing = asyncio.create_task(self._announce())
 
     def _registration(self) -> Registration:
         """The registration, with present values: Serve may change ``max_ongoing_requests`` of a
@@ -48,7 +65,7 @@ class ReplicaRegistrar:
             replica=context.replica_id.to_full_id_str(),
             deployment=context.deployment,
             description=self._description,
-            slots=max(1, context._deployment_config.max_ongoing_requests - self._reserved),
+            slots=self.slots(),
             node=ray.get_runtime_context().get_node_id(),
             gpus=gpus(),
         )
@@ -56,11 +73,19 @@ class ReplicaRegistrar:
     async def _register(self) -> None:
         await self._client.register(self._registration(), REGISTER_EVERY)
 
+    async def _announce(self) -> None:
+        try:
+            await self._client.register(self._registration(), 0)
+        except StoreUnavailable as error:
+            logger.info("The next registration has the new number of slots: %s", error)
+
     async def leave(self) -> None:
         """Remove this replica from the registry, so that it gets no more jobs."""
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        for task in (self._task, self._announcing):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
         await self._client.register(replace(self._registration(), slots=0), 0)
 
 

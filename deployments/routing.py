@@ -16,8 +16,14 @@ FULL_ASKED = 2
 """If all replicas seem to be full, this many are tried at a time, as in Serve's own router."""
 
 
+SLOTS = "slots"
+"""Among a replica's routing statistics: how many jobs it should have at a time. Without it, as many
+as Serve allows."""
+
+
 class IdleFirst(FIFOMixin, RequestRouter):
-    """Uses the numbers of requests that Serve keeps per replica; old numbers expire."""
+    """Uses the numbers of requests that Serve keeps per replica; old numbers expire. A replica may
+    have a limit of its own (``record_routing_stats``), below Serve's."""
 
     def initialize_state(self, **_: object) -> None:
         """Called by Serve, once."""
@@ -62,7 +68,7 @@ class IdleFirst(FIFOMixin, RequestRouter):
                 unknown.append(replica)
             elif count == 0:
                 idle.append(replica)
-            elif count < replica.max_ongoing_requests:
+            elif count < replica.routing_stats.get(SLOTS, replica.max_ongoing_requests):
                 with_room.append(replica)
         groups = [group for group in (idle, unknown, with_room) if group]
         few = min(FULL_ASKED, len(replicas))
@@ -70,6 +76,10 @@ class IdleFirst(FIFOMixin, RequestRouter):
 
 
 ROUTING = RequestRouterConfig.model_validate(
-    {"request_router_class": "deployments.routing:IdleFirst", "max_backoff_s": 0.1}
+    {
+        "request_router_class": "deployments.routing:IdleFirst",
+        "max_backoff_s": 0.1,
+        "request_routing_stats_period_s": 2,
+    }
 )
 """The router of every engine deployment."""

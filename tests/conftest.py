@@ -10,8 +10,8 @@ import pytest
 
 from tests.s3 import BUCKET, S3Server
 
-# In the order in which they run: of the services' tests, those whose files take longest begin first,
-# so that the other process has something to do until the end.
+# In the order in which they run: of the services' tests, those whose files take longest begin
+# first, so that the other process has something to do until the end.
 FOLDERS = ("unit", "models", "serve_real", "cluster", "faults", "integration", "e2e")
 
 # A slow test computes its number from the profile's. No deadline: a busy machine would miss it.

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from pathlib import Path
@@ -19,6 +19,7 @@ from acestep_ray.audio.tags import Tags
 from acestep_ray.busy_time import BusyTime
 from acestep_ray.decoder.decode_metrics import record_decoded
 from acestep_ray.decoder.events import Decoded, DecodeEvent, DecodeFailed, DecodeProgress, Take
+from acestep_ray.decoder.jobs_in_hand import MOST_BYTES, JobsInHand, JobTimes
 from acestep_ray.decoder.protocol import (
     DecodeCancelled,
     DecoderEngine,
@@ -30,6 +31,7 @@ from acestep_ray.decoder.protocol import (
 )
 from acestep_ray.decoder.render import Rendering
 from acestep_ray.decoder.source_audio import read_source
+from acestep_ray.decoder.take_memory import Room, TakeMemory, take_bytes
 from acestep_ray.formats import FORMATS
 from acestep_ray.metrics import NO_METER, Meter
 
@@ -48,8 +50,12 @@ STUCK_SECONDS = 120.0
 """Seconds after which an engine that was stopped, and still works, is considered stuck."""
 
 
+WAITING = DecodeProgress(stage="waiting", step=0, total=1)
+
+
 class DecodeWorker:
-    """Drives one engine. Belongs to one event loop. ``busy``: when the engine worked."""
+    """Drives one engine. Belongs to one event loop. ``busy``: when the engine worked. ``in_hand``:
+    how many jobs it should be given at a time."""
 
     def __init__(
         self,
@@ -59,6 +65,8 @@ class DecodeWorker:
         meter: Meter = NO_METER,
     ) -> None:
         self.busy = BusyTime()
+        self.in_hand = JobsInHand(encoders)
+        self._memory = TakeMemory(MOST_BYTES)
         self._meter = meter
         self._engine = engine
         self._artifacts = artifacts
@@ -79,7 +87,7 @@ class DecodeWorker:
     ) -> AsyncGenerator[DecodeEvent, None]:
         """Make and store the takes of one job.
 
-        The first event comes when the engine has begun, or when the device works on another job;
+        The first event comes when the engine has begun, or when the job has to wait for others;
         the last is Decoded or DecodeFailed. Ends without one if the attempt has lost its job.
         Closing the iterator stops the engine within one step.
         """
@@ -114,6 +122,21 @@ class DecodeWorker:
     async def _decode(
         self, request: DecodeRequest, owns: StillOwned
     ) -> AsyncGenerator[DecodeEvent, None]:
+        size = take_bytes(request)
+        if waited := self._memory.is_full(size):
+            yield WAITING
+        async with (
+            self._memory.room(size) as room,
+            contextlib.aclosing(self._make(request, owns, room, waited)) as events,
+        ):
+            async for event in events:
+                yield event
+
+    async def _make(
+        self, request: DecodeRequest, owns: StillOwned, room: Room, waited: bool
+    ) -> AsyncGenerator[DecodeEvent, None]:
+        """Make, encode and store the takes. ``room``: for them, decoded. ``waited``: whether the
+        job has waited for it."""
         loop = asyncio.get_running_loop()
         news: asyncio.Queue[DecodeProgress | RenderedTake | None] = asyncio.Queue()
         started = time.perf_counter()
@@ -125,18 +148,10 @@ class DecodeWorker:
         rendering = Rendering(self._engine, request, sources, emit)
         rendering.seconds["reading"] = time.perf_counter() - started
         with tempfile.TemporaryDirectory(prefix="acestep-takes-") as folder:
-            if waits := bool(self._at_device):
-                emit(DecodeProgress(stage="waiting", step=0, total=1))
-
-            def run() -> None:
-                if waits:
-                    emit(DecodeProgress(stage="waiting", step=1, total=1))
-                self._work(rendering)
-
-            # The threads' log lines hold this job, too.
-            thread = self._device.submit(copy_context().run, run)
-            self._at_device.add(thread)
-            thread.add_done_callback(self._at_device.discard)
+            waits = waited or bool(self._at_device)
+            if waits and not waited:
+                emit(WAITING)
+            thread = self._on_device(rendering, waits, emit)
             device = asyncio.wrap_future(thread)
             device.add_done_callback(lambda _: news.put_nowait(None))
             fence = asyncio.create_task(_watch(owns, rendering))
@@ -160,17 +175,16 @@ class DecodeWorker:
                 await device
                 memory = self._engine.memory()
                 started = time.perf_counter()
-                total = len(encodes)
-                yield DecodeProgress(stage="storing", step=0, total=total)
+                yield DecodeProgress(stage="storing", step=0, total=len(encodes))
                 takes = await asyncio.shield(asyncio.gather(*encodes))
+                encoding = time.perf_counter() - started
+                room.release()
                 if not await _ours(owns):
                     raise DecodeCancelled
-                async with self._all_or_nothing(request):
-                    for take in takes:
-                        await self._artifacts.put_file(
-                            take.key, Path(folder) / str(take.index), _headers(request, take)
-                        )
-                        yield DecodeProgress(stage="storing", step=take.index + 1, total=total)
+                storing = self._store(request, takes, Path(folder))
+                async with contextlib.aclosing(storing) as events:
+                    async for event in events:
+                        yield event
                 rendering.seconds["storing"] = time.perf_counter() - started
             finally:
                 rendering.stop.set()
@@ -180,18 +194,49 @@ class DecodeWorker:
                 self._stopping[request.job_id] = time.monotonic()
                 await _settled(device, fence, *encodes)
                 self._stopping.pop(request.job_id, None)
-        yield Decoded(
+        decoded = Decoded(
             takes=tuple(takes),
             engine=self._engine.describe(),
             seconds={k: round(v, 3) for k, v in rendering.seconds.items()},
             peak_memory=memory.peak if memory else None,
             warnings=tuple(rendering.warnings),
         )
+        times = JobTimes(
+            device=decoded.device_seconds,
+            encoding=encoding,
+            storing=rendering.seconds["storing"] - encoding,
+            takes=len(takes),
+            take_bytes=take_bytes(request),
+        )
+        self.in_hand.record(times)
+        yield decoded
 
-    def _work(self, rendering: Rendering) -> None:
-        """In the device's thread."""
-        with self.busy.working():
-            rendering.run()
+    def _on_device(
+        self, rendering: Rendering, waits: bool, emit: Callable[[DecodeProgress], None]
+    ) -> Future[None]:
+        """Let the engine work when the device is free. ``waits``: the job was said to wait."""
+
+        def run() -> None:
+            if waits:
+                emit(DecodeProgress(stage="waiting", step=1, total=1))
+            with self.busy.working():
+                rendering.run()
+
+        # The threads' log lines hold this job, too.
+        thread = self._device.submit(copy_context().run, run)
+        self._at_device.add(thread)
+        thread.add_done_callback(self._at_device.discard)
+        return thread
+
+    async def _store(
+        self, request: DecodeRequest, takes: Sequence[Take], folder: Path
+    ) -> AsyncGenerator[DecodeProgress, None]:
+        """Store the encoded takes: all of them, or none."""
+        async with self._all_or_nothing(request):
+            for take in takes:
+                file = folder / str(take.index)
+                await self._artifacts.put_file(take.key, file, _headers(request, take))
+                yield DecodeProgress(stage="storing", step=take.index + 1, total=len(takes))
 
     @contextlib.asynccontextmanager
     async def _all_or_nothing(self, request: DecodeRequest) -> AsyncGenerator[None, None]:

@@ -12,13 +12,14 @@ class AutoscalingLoad:
     ``plans``: plans that wait or are being made, by planner. ``decodes``: jobs at a decoder or on
     their way to one. ``decode_seconds``: seconds that one decoder would need for all jobs.
     ``slots``: jobs, or plans, that one replica holds at a time, by deployment; only deployments
-    that have had a replica.
+    that have had a replica. ``replicas``: live ones, by deployment.
     """
 
     plans: Mapping[str, int] = field(default_factory=dict)
     decodes: int = 0
     decode_seconds: float = 0.0
     slots: Mapping[str, int] = field(default_factory=dict)
+    replicas: Mapping[str, int] = field(default_factory=dict)
 
 
 def planner_replicas(load: AutoscalingLoad, planner: str, waiting: int = 0) -> int:
@@ -34,8 +35,8 @@ def planner_replicas(load: AutoscalingLoad, planner: str, waiting: int = 0) -> i
 
 
 def decoder_replicas(load: AutoscalingLoad, decoder: str, target_seconds: float) -> int:
-    """Enough replicas to do all waiting work in ``target_seconds``, and to hold the jobs that
-    decoders have; 0 if there is no work.
+    """Enough replicas to do all waiting work in ``target_seconds``, and as many of the live ones as
+    hold the jobs that decoders have; 0 if there is no work.
 
     At least 1 until a replica has registered: requests are checked against what it serves, and only
     a replica can report that.
@@ -44,4 +45,7 @@ def decoder_replicas(load: AutoscalingLoad, decoder: str, target_seconds: float)
     slots = load.slots.get(decoder)
     if slots is None:
         return max(1, waiting)
-    return max(waiting, math.ceil(load.decodes / slots))
+    # A decoder that takes fewer jobs than before still has those that it was given: no reason for
+    # another one.
+    holding = math.ceil(load.decodes / slots)
+    return max(waiting, min(holding, max(1, load.replicas.get(decoder, 0))))

@@ -45,9 +45,13 @@ class RegistrySnapshot:
 
     @property
     def slots(self) -> Mapping[str, int]:
-        """Jobs, or plans, that one replica holds, by deployment; only deployments that have had a
-        replica."""
-        return {r.deployment: r.slots for r in self.latest if r.slots}
+        """Jobs, or plans, that one replica holds, by deployment: the most of any live replica, or
+        those of the last one; only deployments that have had a replica."""
+        found = {r.deployment: r.slots for r in self.latest if r.slots}
+        live = {r.deployment: 0 for r in self.live}
+        for replica in self.live:
+            live[replica.deployment] = max(live[replica.deployment], replica.slots)
+        return found | live
 
     def capacity(self) -> Capacity:
         """The capacity of all live replicas."""

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from acestep_ray.jobs.client import LeaseRequest
@@ -241,8 +242,14 @@ class JobCoordinator:
         self.check()
         await self._ensure_totals()
         totals = self._totals
-        slots = self.registry.snapshot().slots
-        return AutoscalingLoad(totals.plans, totals.decodes, totals.decode_seconds, slots)
+        registry = self.registry.snapshot()
+        return AutoscalingLoad(
+            plans=totals.plans,
+            decodes=totals.decodes,
+            decode_seconds=totals.decode_seconds,
+            slots=registry.slots,
+            replicas=Counter(registration.deployment for registration in registry.live),
+        )
 
     def check(self) -> None:
         """Raise RuntimeError when maintenance has ended: the coordinator must be replaced."""

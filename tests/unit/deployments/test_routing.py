@@ -18,7 +18,7 @@ from ray.serve._private.common import (
 from ray.serve._private.request_router.common import PendingRequest
 
 from acestep_ray.replicas.planners import DECODER
-from deployments.routing import FULL_ASKED, IdleFirst
+from deployments.routing import FULL_ASKED, SLOTS, IdleFirst
 
 DEPLOYMENT = DeploymentID(name=DECODER, app_name="acestep")
 
@@ -31,6 +31,7 @@ class Replica:
     max_ongoing_requests: int = 2
     replica_id: ReplicaID = field(default_factory=lambda: ReplicaID(uuid.uuid4().hex, DEPLOYMENT))
     asked: int = 0
+    routing_stats: dict[str, int] = field(default_factory=dict)
 
     async def get_queue_len(self, *, deadline_s: float) -> int:
         self.asked += 1
@@ -73,6 +74,17 @@ async def test_the_idle_come_first_then_the_unknown_then_those_with_room() -> No
     router.replica_queue_len_cache.invalidate_key(unknown.replica_id)
     groups: list[set[Any]] = [set(group) for group in router.groups(replicas)]
     assert groups == [{idle, other}, {unknown}, {busy}]
+
+
+async def test_a_replica_with_fewer_slots_than_serve_allows_is_full_sooner() -> None:
+    few = Replica(2, max_ongoing_requests=16, routing_stats={SLOTS: 2})
+    many = Replica(5, max_ongoing_requests=16, routing_stats={SLOTS: 6})
+    silent = Replica(15, max_ongoing_requests=16)
+    replicas: list[Any] = [few, many, silent]
+    router = router_of(replicas)
+    groups: list[set[Any]] = [set(group) for group in router.groups(replicas)]
+    assert groups == [{many, silent}]
+    assert await send(router) is many
 
 
 @pytest.mark.parametrize("number", [1, 2, 40])

@@ -46,8 +46,18 @@ def test_a_decoder_that_was_never_seen_gets_one_replica_even_without_work() -> N
 def test_decoders_are_never_fewer_than_hold_the_jobs_in_hand() -> None:
     """And no more: a decoder takes a second job while it stores the first, and each new replica
     would otherwise get jobs that cause the next one."""
-    load = AutoscalingLoad(decodes=6, decode_seconds=0.5, slots={"Decoder": 2})
+    load = AutoscalingLoad(
+        decodes=6, decode_seconds=0.5, slots={"Decoder": 2}, replicas={"Decoder": 3}
+    )
     assert decoder_replicas(load, "Decoder", 60) == 3
+
+
+@pytest.mark.parametrize("live", [0, 1, 2])
+def test_jobs_that_were_given_before_it_took_fewer_start_no_decoder(live: int) -> None:
+    load = AutoscalingLoad(
+        decodes=16, decode_seconds=0.0, slots={"Decoder": 2}, replicas={"Decoder": live}
+    )
+    assert decoder_replicas(load, "Decoder", 60) == max(1, live)
 
 
 def test_the_load_comes_from_the_totals() -> None:

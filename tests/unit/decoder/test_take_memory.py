@@ -1,0 +1,89 @@
+"""Decoded takes in memory: two jobs at a time in any case, and more while they fit."""
+
+import asyncio
+
+import pytest
+
+from acestep_ray.decoder.take_memory import Room, TakeMemory, take_bytes
+from tests.unit.decoder.test_worker import request
+
+
+class Job:
+    """A task that asks for room and keeps it until the test ends it."""
+
+    def __init__(self, memory: TakeMemory, size: int) -> None:
+        self.room: Room | None = None
+        self.end = asyncio.Event()
+        self.task = asyncio.create_task(self._run(memory, size))
+
+    async def _run(self, memory: TakeMemory, size: int) -> None:
+        async with memory.room(size) as self.room:
+            await self.end.wait()
+
+
+async def jobs(memory: TakeMemory, *sizes: int) -> list[Job]:
+    started = [Job(memory, size) for size in sizes]
+    await settled()
+    return started
+
+
+async def settled() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def have_room(jobs: list[Job]) -> list[bool]:
+    return [job.room is not None for job in jobs]
+
+
+def test_what_the_takes_of_a_job_need() -> None:
+    assert take_bytes(request(seconds=60.0, seeds=(1, 2))) == 2 * 60 * 48_000 * 2 * 4
+
+
+async def test_two_have_room_whatever_they_need_and_others_while_they_fit() -> None:
+    memory = TakeMemory(100)
+    assert have_room(await jobs(memory, 500, 500, 1)) == [True, True, False]
+    memory = TakeMemory(100)
+    assert have_room(await jobs(memory, 30, 30, 40, 1)) == [True, True, True, False]
+
+
+async def test_room_is_given_in_the_order_of_asking() -> None:
+    memory = TakeMemory(100)
+    first, second, large, small = waiting = await jobs(memory, 50, 50, 90, 1)
+    assert memory.is_full(0)
+    assert have_room(waiting) == [True, True, False, False]
+    first.end.set()
+    await settled()
+    assert have_room(waiting) == [True, True, True, False]  # two have room in any case
+    second.end.set()
+    await settled()
+    assert have_room(waiting) == [True, True, True, True]
+    for job in waiting:
+        job.end.set()
+    await asyncio.gather(*(job.task for job in waiting))
+    assert have_room(await jobs(memory, 60, 60, 1)) == [True, True, False]  # nothing is left over
+    del large, small
+
+
+@pytest.mark.parametrize("at", [2, 3])
+async def test_who_no_longer_waits_does_not_keep_others_waiting(at: int) -> None:
+    memory = TakeMemory(100)
+    waiting = await jobs(memory, 60, 30, 90, 90, 5)
+    assert have_room(waiting) == [True, True, False, False, False]
+    waiting[at].task.cancel()
+    waiting[2 if at == 3 else 3].task.cancel()
+    await settled()
+    assert have_room(waiting) == [True, True, False, False, True]
+
+
+async def test_room_that_was_given_back_early_counts_once() -> None:
+    memory = TakeMemory(100)
+    (first, _, third) = held = await jobs(memory, 50, 50, 50)
+    assert first.room is not None
+    first.room.release()
+    await settled()
+    assert have_room(held) == [True, True, True]
+    first.end.set()
+    await first.task
+    assert not third.task.done()
+    assert memory.is_full(1)
