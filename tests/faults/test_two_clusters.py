@@ -103,7 +103,11 @@ def each_answers_for_the_other(old: Service, new: Service) -> None:
         for job_id in ids:
             answer = new.http.post(f"/v1/jobs/{job_id}/cancel")
             assert answer.json()["error_code"] == "cancelled"
-            assert old.job(job_id)["error_code"] == "cancelled"
+        # The other cluster hears of it a moment later (docs/storage.md).
+        until(
+            lambda: {old.job(job_id)["error_code"] for job_id in ids} == {"cancelled"},
+            "the other cluster still returns jobs that were cancelled",
+        )
         # A poll that waits at either cluster is woken, and does not wait for its timeout.
         assert {poll.result().json()["error_code"] for poll in polls} == {"cancelled"}
     # The engines of both are released: otherwise these jobs would wait for the others' ends.
