@@ -217,12 +217,17 @@ class DecodeRequest(DecodeParameters):
 
 @dataclass(frozen=True)
 class Sources:
-    """The request's audio, read: [samples, channels] float32 at its own rate; None if none."""
+    """The request's audio, read: [samples, channels] float32 at its own rate; None if none.
+
+    ``source_digest``, ``reference_digest``: the same for the same content; empty: not known.
+    """
 
     source: Samples | None = None
     source_rate: int = 0
     reference: Samples | None = None
     reference_rate: int = 0
+    source_digest: str = ""
+    reference_digest: str = ""
 
 
 class TakeScores(BaseModel):

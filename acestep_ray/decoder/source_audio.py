@@ -1,6 +1,7 @@
 """Read a job's ingested audio back from storage."""
 
 import asyncio
+import hashlib
 import tempfile
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from acestep_ray.decoder.protocol import SourceAudio
 from acestep_ray.timebase import Samples
 
 
-async def read_source(artifacts: Artifacts, source: SourceAudio) -> tuple[Samples, int]:
-    """The audio as [samples, channels] float32 in [-1, 1], and its rate in Hz.
+async def read_source(artifacts: Artifacts, source: SourceAudio) -> tuple[Samples, int, str]:
+    """The audio as [samples, channels] float32 in [-1, 1], its rate in Hz, and the SHA-256 of its
+    file.
 
     Raises ArtifactMissing if it no longer exists, and StorageError if it is not what was stored.
     """
@@ -21,9 +23,16 @@ async def read_source(artifacts: Artifacts, source: SourceAudio) -> tuple[Sample
         path = Path(folder) / "source.flac"
         await artifacts.fetch(source.key, path)
         try:
-            samples, rate = await asyncio.to_thread(sf.read, path, dtype="float32", always_2d=True)
+            samples, rate, digest = await asyncio.to_thread(_read, path)
         except sf.SoundFileError as error:
             raise StorageError("The source audio in storage is damaged.") from error
     if (rate, *samples.shape) != (source.sample_rate, source.samples, source.channels):
         raise StorageError("The source audio in storage is not what was stored.")
-    return samples, rate
+    return samples, rate, digest
+
+
+def _read(path: Path) -> tuple[Samples, int, str]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    samples, rate = sf.read(path, dtype="float32", always_2d=True)
+    return samples, rate, digest

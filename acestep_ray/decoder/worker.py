@@ -89,7 +89,7 @@ class DecodeWorker:
 
         The first event comes when the engine has begun, or when the job has to wait for others;
         the last is Decoded or DecodeFailed. Ends without one if the attempt has lost its job.
-        Closing the iterator stops the engine within one step.
+        Closing the iterator stops the engine within one step; a GPU may have begun another one.
         """
         try:
             async with contextlib.aclosing(self._decode(request, owns)) as events:
@@ -261,6 +261,8 @@ class DecodeWorker:
             source_rate=source[1] if source else 0,
             reference=reference[0] if reference else None,
             reference_rate=reference[1] if reference else 0,
+            source_digest=source[2] if source else "",
+            reference_digest=reference[2] if reference else "",
         )
 
     def _encode(self, request: DecodeRequest, take: RenderedTake, folder: Path) -> Take:

@@ -63,12 +63,6 @@ def device_label(device: torch.device) -> str:
     return f"{device} ({torch.cuda.get_device_name(device)})"
 
 
-def wait_for(device: torch.device) -> None:
-    """Return when the device has finished its work: CUDA only queues it."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
 def free_memory(device: torch.device) -> None:
     """Give cached memory back to the device."""
     gc.collect()

@@ -18,12 +18,13 @@ from acestep_ray.decoder.diffusers.device import (
     memory_of,
     ran_out_of_memory,
     reset_peak,
-    wait_for,
 )
+from acestep_ray.decoder.diffusers.encodings import Encodings
 from acestep_ray.decoder.diffusers.flow_edit import FlowEdit, edit_flow
 from acestep_ray.decoder.diffusers.job import PreparedDecode, prepare
 from acestep_ray.decoder.diffusers.loop import Sampling, denoise
 from acestep_ray.decoder.diffusers.noise import Noise, mixed
+from acestep_ray.decoder.diffusers.step_progress import StepProgress
 from acestep_ray.decoder.diffusers.sung_text import SungText, sung_text
 from acestep_ray.decoder.diffusers.velocity import Condition
 from acestep_ray.decoder.protocol import (
@@ -56,6 +57,7 @@ class DiffusersDecoder:
         self._info = loaded.info
         self._device = device
         self._whole_frames = int(whole_seconds * FRAMES_PER_SECOND)
+        self._encodings = Encodings()
         # Long sources are encoded in pieces of 30 s; decode() makes its own tiles.
         self._pipeline.vae.enable_tiling()
         if self._pipeline.condition_encoder.dtype == torch.float16:
@@ -104,6 +106,7 @@ class DiffusersDecoder:
 
     def free_memory(self) -> None:
         """Free cached memory, after an OutOfMemoryError."""
+        self._encodings.clear()
         free_memory(self._device)
 
     def generate(
@@ -156,6 +159,7 @@ class DiffusersDecoder:
             sources,
             self._device,
             self._whole_frames,
+            encodings=self._encodings,
             lego_sft=self._info.lego_sft,
         )
 
@@ -172,7 +176,7 @@ class DiffusersDecoder:
             other = self._noise(job, request.retake_seeds).draw()
             first_noise = mixed(first_noise, other, request.retake_variance)
         late = request.cover_noise_strength > 0
-
+        progress = self._progress(sampling, report)
         latents = denoise(
             self._pipeline,
             first_noise,
@@ -180,9 +184,10 @@ class DiffusersDecoder:
             sampling,
             start=canvas.begin if late else None,
             kept=canvas.repainted.kept if canvas.repainted else None,
-            after_step=self._reported(sampling, report),
+            after_step=progress.after_step,
             new_noise=noise.draw,
         )
+        progress.finish()
         return self._scaled(request, latents)
 
     def _edited(self, job: PreparedDecode, original: Condition, report: Report) -> torch.Tensor:
@@ -191,23 +196,19 @@ class DiffusersDecoder:
         assert source is not None
         edit = FlowEdit.of(request, job.sampling.steps, source, original, job.first)
         seeds = request.retake_seeds if request.retake_variance > 0 else request.seeds
-        return edit_flow(
+        progress = self._progress(job.sampling, report)
+        latents = edit_flow(
             self._pipeline,
             edit,
             job.sampling,
-            after_step=self._reported(job.sampling, report),
+            after_step=progress.after_step,
             new_noise=self._noise(job, seeds).draw,
         )
+        progress.finish()
+        return latents
 
-    def _reported(self, sampling: Sampling, report: Report) -> Callable[[int], None]:
-        """Reports the beginning; the result is called after each step."""
-
-        def after_step(step: int) -> None:
-            wait_for(self._device)
-            report("diffusion", step, sampling.steps)
-
-        report("diffusion", 0, sampling.steps)
-        return after_step
+    def _progress(self, sampling: Sampling, report: Report) -> StepProgress:
+        return StepProgress(self._device, lambda step: report("diffusion", step, sampling.steps))
 
     @staticmethod
     def _scaled(request: DecodeRequest, latents: torch.Tensor) -> torch.Tensor:

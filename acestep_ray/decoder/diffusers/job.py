@@ -8,6 +8,7 @@ from diffusers import AceStepPipeline
 from acestep_ray.decoder.diffusers.audio import is_silent, to_48k_stereo
 from acestep_ray.decoder.diffusers.conditions import encode_conditions, encode_timbre
 from acestep_ray.decoder.diffusers.decode import TILE
+from acestep_ray.decoder.diffusers.encodings import Encodings
 from acestep_ray.decoder.diffusers.loop import Sampling
 from acestep_ray.decoder.diffusers.prompt import Prompt, task_instruction, text2music_instruction
 from acestep_ray.decoder.diffusers.tasks import Canvas, canvas_for, silent_context
@@ -47,11 +48,13 @@ def prepare(
     device: torch.device,
     whole_frames: int,
     *,
+    encodings: Encodings,
     lego_sft: bool = False,
 ) -> PreparedDecode:
     """Encode a request's texts and audio. Raises DecoderError.
 
     ``lego_sft``: whether the model reads captions of single tracks.
+    What ``encodings`` has is not encoded again.
     Pieces with more than ``whole_frames`` are decoded in tiles, whether or not that was requested.
     """
     warnings: list[str] = []
@@ -59,17 +62,28 @@ def prepare(
     used = request.task != "text2music" or request.edits_flow
     if sources.source is not None and used and not request.codes:
         source = to_48k_stereo(sources.source, sources.source_rate, device)
-    canvas = canvas_for(pipeline, request, source)
-    reference = None
+    canvas = canvas_for(pipeline, request, source, encodings, sources.source_digest)
+    reference, heard = None, "silence"
     if sources.reference is not None:
         reference = to_48k_stereo(sources.reference, sources.reference_rate, device)
         if is_silent(reference):
             reference = None
             warnings.append("The reference audio is silent, so it is not used.")
-    timbre = encode_timbre(pipeline, reference)
+        else:
+            heard = sources.reference_digest
+    timbre = encodings.get(
+        ("timbre", heard) if heard else None, lambda: encode_timbre(pipeline, reference)
+    )
+
+    def encoded(prompt: Prompt) -> torch.Tensor:
+        return encodings.get(
+            ("texts", prompt, heard) if heard else None,
+            lambda: encode_conditions(pipeline, prompt, timbre),
+        )
+
     prompt = Prompt.of(request, task_instruction(request), canvas.seconds, lego_sft=lego_sft)
     warnings += prompt.cuts(pipeline)
-    first = Condition(encode_conditions(pipeline, prompt, timbre), canvas.context)
+    first = Condition(encoded(prompt), canvas.context)
     then = original = None
     # A cover follows its source for this share of the steps, and then only the text.
     edits = request.edits_flow
@@ -83,12 +97,10 @@ def prepare(
         }
         described = request.model_copy(update=own)
         text = Prompt.of(described, task_instruction(request), canvas.seconds, lego_sft=lego_sft)
-        original = Condition(encode_conditions(pipeline, text, timbre), canvas.context)
+        original = Condition(encoded(text), canvas.context)
     elif canvas.cover and switch < sampling.steps:
         later = Prompt.of(request, text2music_instruction(), canvas.seconds)
-        then = Condition(
-            encode_conditions(pipeline, later, timbre), silent_context(pipeline, canvas.frames)
-        )
+        then = Condition(encoded(later), silent_context(pipeline, canvas.frames))
     if not request.use_tiled_decode and canvas.frames > whole_frames:
         longest = whole_frames / FRAMES_PER_SECOND
         warnings.append(f"Pieces longer than {longest:g} s are always decoded in tiles.")

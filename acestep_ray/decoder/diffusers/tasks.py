@@ -6,6 +6,7 @@ import torch
 from diffusers import AceStepPipeline
 
 from acestep_ray.decoder.diffusers.audio import encode, is_silent
+from acestep_ray.decoder.diffusers.encodings import Encodings
 from acestep_ray.decoder.diffusers.kept_source import KeptSource
 from acestep_ray.decoder.protocol import COVER_TASKS, DecodeRequest, DecoderError
 from acestep_ray.decoder.repaint_style import RepaintStyle
@@ -52,9 +53,16 @@ class Canvas:
 
 
 def canvas_for(
-    pipeline: AceStepPipeline, request: DecodeRequest, source: torch.Tensor | None
+    pipeline: AceStepPipeline,
+    request: DecodeRequest,
+    source: torch.Tensor | None,
+    encodings: Encodings,
+    digest: str = "",
 ) -> Canvas:
-    """The canvas of a request; ``source`` [2, n] at 48 kHz. Raises DecoderError."""
+    """The canvas of a request; ``source`` [2, n] at 48 kHz. Raises DecoderError.
+
+    ``encodings``: where the latents of sources are kept, by the ``digest`` of what was sent.
+    """
     if request.codes:
         return _codes_canvas(pipeline, request.codes)
     if request.task == "text2music" and not request.edits_flow:
@@ -73,9 +81,11 @@ def canvas_for(
     if source.shape[-1] < SAMPLES_PER_FRAME:
         raise DecoderError("The source audio is shorter than one frame (40 ms).")
     if request.task in ("repaint", "lego"):
-        return _window_canvas(pipeline, request, source)
+        return _window_canvas(pipeline, request, source, encodings, digest)
     frames = source.shape[-1] // SAMPLES_PER_FRAME
-    latents = _source_latents(pipeline, source, frames)
+    latents = encodings.get(
+        ("source", digest) if digest else None, lambda: _source_latents(pipeline, source, frames)
+    )
     if request.task == "text2music":
         # Flow-edit: with the source as context, its latents would fall together.
         seconds = frames / FRAMES_PER_SECOND
@@ -98,12 +108,19 @@ def silent_context(pipeline: AceStepPipeline, frames: int) -> torch.Tensor:
 
 
 def _window_canvas(
-    pipeline: AceStepPipeline, request: DecodeRequest, source: torch.Tensor
+    pipeline: AceStepPipeline,
+    request: DecodeRequest,
+    source: torch.Tensor,
+    encodings: Encodings,
+    digest: str,
 ) -> Canvas:
     """For repaint the latents inside the window are silence; for lego they are the source's."""
     window = Window.of(request.repaint_start, request.repaint_end, source.shape[-1])
     padded = torch.nn.functional.pad(source, window.around)
-    latents = _source_latents(pipeline, padded, window.frames)
+    latents = encodings.get(
+        ("source", digest, window.around) if digest else None,
+        lambda: _source_latents(pipeline, padded, window.frames),
+    )
     mask = torch.zeros_like(latents)
     mask[:, window.first : window.last] = 1
     repainted = None

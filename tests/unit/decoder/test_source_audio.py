@@ -39,7 +39,8 @@ async def test_samples_come_back_as_stored(
     stored = SourceAudio(
         key="sources/j/source.flac", sample_rate=44_100, channels=channels, samples=50_000
     )
-    back, rate = await read_source(artifacts, stored)
+    back, rate, digest = await read_source(artifacts, stored)
+    assert digest == (await read_source(artifacts, stored))[2]
     assert rate == 44_100
     assert back.dtype == np.float32
     assert np.array_equal(back, samples)
