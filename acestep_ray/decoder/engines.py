@@ -14,11 +14,18 @@ def make_decoder(settings: Settings) -> DecoderEngine:
         from acestep_ray.decoder.mock import MockDecoder
 
         return MockDecoder(settings.mock)
+    from acestep_ray.decoder.diffusers.compiled import keep_compiled
     from acestep_ray.decoder.diffusers.engine import DiffusersDecoder
 
     if settings.checkpoints is None:
         raise ValueError("ACESTEP_DECODER=diffusers needs ACESTEP_CHECKPOINTS, a folder of models.")
     dit = settings.dit
+    if dit.compile:
+        keep_compiled(settings.data / "compiled")
     return DiffusersDecoder.load(
-        settings.checkpoints, dit.model, device=dit.device, dtype=dit.dtype
+        settings.checkpoints,
+        dit.model,
+        device=dit.device,
+        dtype=dit.dtype,
+        compiler="inductor" if dit.compile else "",
     )

@@ -137,6 +137,11 @@ class Dit(Group):
         "auto",
         description="bf16, fp16, fp32; auto: bf16 on a GPU that supports it, fp32 on the CPU.",
     )
+    compile: bool = Field(
+        False,
+        description="Whether a real decoder compiles its model (torch.compile) before it is ready. "
+        "The first start then takes minutes; what is compiled is kept in `data`.",
+    )
     encoders: int = Field(
         0,
         ge=0,

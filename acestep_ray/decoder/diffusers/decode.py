@@ -27,7 +27,8 @@ def decode(
     Float32 [samples, 2] at 48 kHz as the VAE makes it, without a fixed level. ``tick`` is called
     between tiles; its exceptions are passed on.
     """
-    by_channel = latents.transpose(1, 2).to(vae.dtype)
+    # Contiguous, as the tiles: a compiled VAE then has one kind of input.
+    by_channel = latents.transpose(1, 2).to(vae.dtype).contiguous()
     if not tiled:
         # Not vae.decode: its own tiling would be used, because it is enabled for encoding.
         audio = vae.decoder(by_channel)[0, :, first * SAMPLES_PER_FRAME : last * SAMPLES_PER_FRAME]
@@ -39,7 +40,7 @@ def decode(
             tick()
         end = min(begin + core, last)
         around = slice(max(0, begin - OVERLAP), min(latents.shape[1], end + OVERLAP))
-        tile = vae.decoder(by_channel[:, :, around])
+        tile = vae.decoder(by_channel[:, :, around].contiguous())
         inner = slice(
             (begin - around.start) * SAMPLES_PER_FRAME, (end - around.start) * SAMPLES_PER_FRAME
         )

@@ -9,6 +9,7 @@ import torch
 
 from acestep_ray.audio.level import limit_peak, normalise_peak
 from acestep_ray.decoder.checkpoints.load import Loaded, load
+from acestep_ray.decoder.diffusers.compiled import compile_modules
 from acestep_ray.decoder.diffusers.decode import decode
 from acestep_ray.decoder.diffusers.device import (
     choose_device,
@@ -39,6 +40,9 @@ from acestep_ray.decoder.protocol import (
 )
 from acestep_ray.timebase import FRAMES_PER_SECOND, SAMPLES_PER_FRAME, Samples
 
+KINDS_SECONDS = (20.0, 33.04)
+"""Lengths of the jobs for which a model is compiled: an even number of frames that are decoded
+whole, and an odd one that is decoded in tiles."""
 WHOLE_SECONDS = 120.0
 """Longest piece that is decoded as a whole if a request does not ask for tiles."""
 
@@ -51,7 +55,11 @@ class DiffusersDecoder:
     """
 
     def __init__(
-        self, loaded: Loaded, device: torch.device, whole_seconds: float = WHOLE_SECONDS
+        self,
+        loaded: Loaded,
+        device: torch.device,
+        whole_seconds: float = WHOLE_SECONDS,
+        compiler: str = "",
     ) -> None:
         self._pipeline = loaded.pipeline
         self._info = loaded.info
@@ -64,7 +72,9 @@ class DiffusersDecoder:
             # With real weights, numbers in the lyric encoder exceed float16's 65,504 and become
             # NaN.
             self._pipeline.condition_encoder.to(torch.float32)
-        self._warm_up()
+        self._warm_up(1.0, takes=1)
+        if compiler:
+            compile_modules(self._pipeline, self._all_kinds, compiler)
 
     @classmethod
     def load(
@@ -75,15 +85,17 @@ class DiffusersDecoder:
         device: str = "auto",
         dtype: str = "auto",
         whole_seconds: float = WHOLE_SECONDS,
+        compiler: str = "",
     ) -> "DiffusersDecoder":
         """Load a checkpoint of either layout and run a short piece through it. Blocking.
 
-        ``model`` names one of several in ``folder``. Raises CheckpointError, and ValueError for a
+        ``model`` names one of several in ``folder``. ``compiler``: a backend of torch.compile;
+        empty: the modules run as they are. Raises CheckpointError, and ValueError for a
         device or number type that does not exist.
         """
         where = choose_device(device)
         loaded = load(folder, model, str(where), choose_dtype(dtype, where))
-        return cls(loaded, where, whole_seconds)
+        return cls(loaded, where, whole_seconds, compiler)
 
     def describe(self) -> DecoderDescription:
         """What this engine serves."""
@@ -257,16 +269,22 @@ class DiffusersDecoder:
         source = repainted.source.T.to("cpu").contiguous().numpy()
         return window.splice(source, music, repainted.kept.style.fade)
 
-    def _warm_up(self) -> None:
+    def _all_kinds(self) -> None:
+        """Run jobs of all kinds of inputs: each kind is compiled by itself."""
+        for seconds in KINDS_SECONDS:
+            for takes in (1, 2):
+                self._warm_up(seconds, takes, guidance=1.0)  # guided ones are twice as many
+
+    def _warm_up(self, seconds: float, takes: int, guidance: float = 7.0) -> None:
         """Run a short job, so that the first real job finds kernels chosen and memory allocated."""
         request = DecodeRequest(
             job_id="warm-up",
             attempt=0,
             caption="",
-            seconds=1,
-            seeds=(0,),
+            seconds=seconds,
+            seeds=tuple(range(takes)),
             steps=2,
-            guidance_scale=7.0,
+            guidance_scale=guidance,
         )
         for _ in self.generate(request, Sources(), lambda *_: None):
             pass

@@ -105,8 +105,9 @@ class Velocity:
             hidden_states=latents,
             timestep=times,
             timestep_r=times,
-            encoder_hidden_states=condition.text.expand(takes, -1, -1),
-            context_latents=condition.context.expand(takes, -1, -1),
+            # Contiguous, so that a compiled model has one kind of input for all takes.
+            encoder_hidden_states=condition.text.expand(takes, -1, -1).contiguous(),
+            context_latents=condition.context.expand(takes, -1, -1).contiguous(),
             return_dict=False,
         )[0]
         return velocity

@@ -148,6 +148,12 @@ class StudioPage:
         jobs: list[dict[str, Any]] = answer.json()["jobs"]
         return jobs
 
+    def until_another(self, earlier: str) -> None:
+        """Wait until a job has succeeded that is newer than this one; the service also has those
+        of other tests."""
+        until(lambda: self.jobs()[0]["job_id"] != earlier, "no other song")
+        until(lambda: self.jobs()[0]["status"] == "succeeded", "it was not made")
+
     def audio(self, path: str) -> bytes:
         """A take's file."""
         return self.page.request.get(self.url + path).body()

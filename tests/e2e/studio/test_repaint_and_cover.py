@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from playwright.sync_api import Locator, expect
 
 from tests.e2e.studio.studio_page import StudioPage
-from tests.service import until
 
 RATE = 48_000
 DROP = """async ([place, name, text]) => {
@@ -148,8 +147,9 @@ def test_more_like_a_cover_of_a_file_and_what_a_reload_forgets(
     studio.fill(caption="by a choir", batch_size="1")
     studio.create()
     studio.until_takes("by a choir")
+    earlier = studio.jobs()[0]["job_id"]
     studio.lane(1).get_by_role("button", name="More like this").click()
-    until(lambda: len(studio.jobs()) > 1 and studio.jobs()[0]["status"] == "succeeded", "no song")
+    studio.until_another(earlier)
     studio.load()
     studio.until_takes("by a choir")
     before = len(studio.jobs())
@@ -161,8 +161,9 @@ def test_more_like_a_cover_of_a_file_and_what_a_reload_forgets(
 
 def test_more_like_a_take_and_a_cover_of_it(studio: StudioPage) -> None:
     studio.song("bright folk", 10, bpm="90", batch_size="1")
+    earlier = studio.jobs()[0]["job_id"]
     studio.lane(1).get_by_role("button", name="More like this").click()
-    until(lambda: len(studio.jobs()) > 1 and studio.jobs()[0]["status"] == "succeeded", "no song")
+    studio.until_another(earlier)
     more, first = studio.jobs()[:2]
     assert more["result"]["seed_value"] != first["result"]["seed_value"]
     studio.until_takes("bright folk")
@@ -180,8 +181,7 @@ def test_settings_and_seed_make_the_same_song_again(studio: StudioPage) -> None:
     studio.page.get_by_role("button", name="Settings and seed").click()
     assert studio.page.locator("#caption").input_value() == "quiet harp"
     studio.create()
-    until(lambda: studio.jobs()[0]["job_id"] != first["job_id"], "no second song")
-    until(lambda: studio.jobs()[0]["status"] == "succeeded", "it was not made")
+    studio.until_another(first["job_id"])
     second = studio.jobs()[0]
     for one, other in zip(
         first["result"]["audio_paths"], second["result"]["audio_paths"], strict=True

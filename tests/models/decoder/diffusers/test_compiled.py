@@ -1,0 +1,97 @@
+"""A compiled model makes the same music, for any length, and one that cannot be compiled runs.
+
+The graphs are captured as for a GPU, and run by torch's own kernels: no C++ compiler is needed.
+"""
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+import torch._dynamo.utils
+
+from acestep_ray.decoder.diffusers.compiled import keep_compiled
+from acestep_ray.decoder.diffusers.engine import DiffusersDecoder
+from acestep_ray.decoder.protocol import DecodeRequest, Sources
+from acestep_ray.timebase import Samples
+from tests.models.decoder.diffusers.tiny import DEVICE, alike, request, source
+
+JOBS: list[tuple[DecodeRequest, Sources]] = [
+    (request(seconds=5.0, seeds=(1,)), Sources()),
+    (request(seconds=24.04, seeds=(1, 2, 3), guidance_scale=5.0), Sources()),
+    (request(task="repaint", repaint_start=1.0, repaint_end=2.0, seeds=(5,)), source(200_000)),
+    (request(codes=(tuple(range(30)),), seeds=(1, 2)), Sources()),
+]
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    """The settings of torch's compiler are those of the process."""
+    settings = torch._dynamo.config
+    before = settings.recompile_limit, settings.suppress_errors
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    yield
+    settings.recompile_limit, settings.suppress_errors = before
+    torch._dynamo.reset()
+
+
+def engine(checkpoints: Path, compiler: str) -> DiffusersDecoder:
+    return DiffusersDecoder.load(
+        checkpoints, "acestep-v15-base", device=str(DEVICE), dtype="fp32", compiler=compiler
+    )
+
+
+def samples(decoder: DiffusersDecoder, job: tuple[DecodeRequest, Sources]) -> list[Samples]:
+    return [take.samples for take in decoder.generate(*job, lambda *_: None)]
+
+
+def graphs() -> int:
+    return int(torch._dynamo.utils.counters["stats"]["unique_graphs"])
+
+
+def test_the_same_music_and_no_graph_for_each_length(checkpoints: Path) -> None:
+    plain, compiled = engine(checkpoints, ""), engine(checkpoints, "aot_eager")
+    before = graphs()
+    assert before > 2
+    for job in JOBS:
+        assert alike(samples(compiled, job), samples(plain, job))
+    used = graphs()
+    for seconds in (7.0, 7.04, 9.0, 13.0, 14.04):
+        samples(compiled, (request(seconds=seconds, seeds=(4,)), Sources()))
+    # The kernels of a processor have limits of their own for the VAE's lengths.
+    assert graphs() - used <= 2
+
+
+@torch._dynamo.register_backend(name="without_compiler")
+def without_compiler(module: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> None:
+    raise RuntimeError("no working C++ compiler was found\nand so on")
+
+
+@pytest.mark.parametrize(
+    ("backend", "reason"),
+    [("no such backend", "no such backend"), ("without_compiler", "no working C++ compiler")],
+)
+def test_who_cannot_be_compiled_runs_as_it_is(
+    checkpoints: Path, caplog: pytest.LogCaptureFixture, backend: str, reason: str
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        decoder = engine(checkpoints, backend)
+    (warning,) = [record for record in caplog.records if "compiled" in record.getMessage()]
+    assert reason in warning.getMessage()
+    assert "\n" not in warning.getMessage()
+    plain = engine(checkpoints, "")
+    assert alike(samples(decoder, JOBS[0]), samples(plain, JOBS[0]))
+    assert graphs() == 0
+
+
+def test_what_is_compiled_is_kept_where_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    keep_compiled(tmp_path)
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path)
+    keep_compiled(tmp_path / "other")
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path)
