@@ -44,9 +44,8 @@ gpu-check: $(if $(GPU_PYTHON),,$(VENV)/.installed-test $(VENV)/.installed-engine
 faults: $(VENV)/.installed-test  ## the fault drills in full, with a table of recovery times
 	@FAULTS=full $(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)
 
-bench: $(VENV)/.installed-test $(VENV)/.installed-engines  ## the benchmarks: ratios, each within one run
-	@command -v wrk > /dev/null || { echo "make bench needs wrk: sudo apt-get install wrk"; exit 1; }
-	@for file in $(filter-out %_server.py,$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python -m benchmarks.$$(basename $$file .py) || exit 1; done
+bench: $(VENV)/.installed-test $(VENV)/.installed-engines  ## the main figures on one page, as ratios: 20 minutes
+	@$(BIN)/python -m benchmarks
 
 check: $(VENV)/.installed-test $(VENV)/.installed-engines  ## read the code: lint, types, layers, configs
 	$(BIN)/ruff format --check $(CODE)

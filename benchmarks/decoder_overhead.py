@@ -44,6 +44,7 @@ from acestep_ray.jobs.store.operations import Get, Submit
 from acestep_ray.planner.protocol import Plan, PlanProgress, PlanRequest
 from acestep_ray.replicas.planners import DECODER
 from acestep_ray.settings import Settings
+from benchmarks.service import figure
 from deployments.decoder import Decoder
 from deployments.job_store_client import RayJobStoreClient
 from deployments.runner import HandleEngines
@@ -271,6 +272,12 @@ def show(bare: Phases, served: Phases, jobs: int, bare_wall: float, wall: float)
     print(f"encoding and storing the file, beside the next job: {beside:.3f} s a job")
     ends = sum(served["before the first job"]) + sum(served["after the last job"])
     print(f"served against bare: {bare_wall / wall:.3f}")
+    figure(
+        "songs a second of the whole path (a random model, on the CPU)",
+        f"{bare_wall / wall:.2f}",
+        "calls of the pipeline in a loop",
+        "0.95 on a GPU",
+    )
     print(f"served against bare, while jobs wait: {bare_wall / (wall - ends):.3f}")
 
 

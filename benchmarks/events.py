@@ -19,28 +19,22 @@ the mock decoder waits in each step as if a GPU worked, and the processors have 
 import argparse
 import asyncio
 import os
-import signal
-import socket
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import httpx
 import psutil
 
+from benchmarks.service import PROXIES, memory, processor_seconds, service
 from tests.otlp_receiver import OtlpReceiver
 
 POLLS = 300
 """Polls per turn."""
 SONG = {"caption": "pop", "audio_duration": 2, "batch_size": 1, "audio_format": "wav"}
 WAIT = 60
-PROXIES = {"Serve's proxy": {}, "HAProxy": {"RAY_SERVE_ENABLE_HA_PROXY": "1"}}
 UNLIMITED = httpx.Limits(max_connections=None, max_keepalive_connections=None)
 
 
@@ -69,55 +63,6 @@ def variants(collector: str) -> Sequence[Variant]:
         Variant("metrics, traces", environment=traced),
         Variant("metrics, traces, stream of all", ["/v1/events"], traced),
     )
-
-
-def free_port() -> int:
-    """A port of loopback that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@contextmanager
-def service(environment: Mapping[str, str]) -> Iterator[tuple[str, psutil.Process]]:
-    """A separate service; yields its address and its first process."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    program = Path(sys.executable).with_name("acestep-ray")
-    with tempfile.TemporaryDirectory() as folder:
-        variables = {"ACESTEP_DATA": folder, "ACESTEP_LIMITS__QUEUE": "10000"}
-        process = subprocess.Popen(
-            [program, "serve", "--port", str(port)], env={**os.environ, **variables, **environment}
-        )
-        try:
-            while not is_ready(url):
-                if process.poll() is not None:
-                    raise SystemExit("the service did not start")
-                time.sleep(0.2)
-            yield url, psutil.Process(process.pid)
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait()
-
-
-def is_ready(url: str) -> bool:
-    """Whether it accepts songs."""
-    try:
-        return httpx.get(f"{url}/ready", timeout=5).status_code == 200
-    except httpx.HTTPError:
-        return False
-
-
-def memory(process: psutil.Process) -> float:
-    """Proportional share of all processes of the service, MB."""
-    total = 0
-    for one in (process, *process.children(recursive=True)):
-        try:
-            total += one.memory_full_info().pss
-        except psutil.NoSuchProcess:
-            continue
-    return total / 1e6
 
 
 @asynccontextmanager
@@ -181,18 +126,6 @@ async def jobs_per_second(url: str, jobs: int, follow: Sequence[str]) -> float:
                     job = (await http.get(f"/v1/jobs/{job_id}", params=params)).json()
                 assert job["status"] == "succeeded", job
             return jobs / (time.perf_counter() - began)
-
-
-def processor_seconds(process: psutil.Process) -> float:
-    """User and system time of all processes of the service, seconds."""
-    total = 0.0
-    for one in (process, *process.children(recursive=True)):
-        try:
-            times = one.cpu_times()
-        except psutil.NoSuchProcess:
-            continue
-        total += times.user + times.system
-    return total
 
 
 async def idle(url: str, process: psutil.Process, number: int, rounds: int) -> None:

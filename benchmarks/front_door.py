@@ -28,7 +28,7 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.events import PROXIES, free_port, is_ready, service
+from benchmarks.service import PROXIES, figure, free_port, is_ready, service
 
 CONNECTIONS = (1, 16, 64)
 SONG = {"caption": "pop", "audio_duration": 10, "batch_size": 1}
@@ -126,12 +126,36 @@ def compare(row: str, ours: str, memory: str, options: argparse.Namespace, scrip
             rates = {url: statistics.median(t.rate for t in turns[url]) for url in turns}
             p50 = {url: statistics.median(t.p50 for t in turns[url]) for url in turns}
             wrong = sum(turn.wrong for turn in turns[ours])
+            note(row, what, connections, rates[ours] / rates[memory], p50[ours])
             print(
                 f"{row:<24} {what:<7} {connections:>11} {rates[ours]:>8.0f} {rates[memory]:>9.0f}"
                 f" {rates[ours] / rates[memory]:>6.2f} {p50[ours]:>8.1f} {p50[memory]:>10.1f}"
                 f"   {f'{wrong} errors' if wrong else ''}  load {os.getloadavg()[0]:.1f}",
                 flush=True,
             )
+
+
+AIMS = {("poll", "HAProxy"): 0.5, ("poll", "Serve's proxy"): 0.1, ("submit", "HAProxy"): 0.2}
+"""Ratios to the server that keeps jobs in memory, at 16 and 64 connections."""
+ALONE = {"poll": 3, "submit": 8}
+"""Milliseconds of one request at a time through HAProxy, at most."""
+
+
+def note(row: str, what: str, connections: int, ratio: float, p50: float) -> None:
+    """Add what a user wants to know to the page of results."""
+    proxy = row.partition(",")[0]
+    beside = "an in-memory FastAPI server"
+    if connections > 1:
+        least = AIMS.get((what, proxy)) if "service" in row else None
+        figure(
+            f"{what}s, {row}, {connections} connections",
+            f"{ratio:.2f}",
+            beside,
+            f"at least {least}" if least else "",
+        )
+    elif "service" in row:
+        aim = f"under {ALONE[what]} ms" if proxy == "HAProxy" else ""
+        figure(f"one {what} alone, {proxy}, median", f"{p50:.1f} ms", aim=aim)
 
 
 def main() -> None:

@@ -43,6 +43,7 @@ from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.jobs.store.operations import Get, Submit
 from acestep_ray.replicas.planners import DECODER
 from acestep_ray.settings import Settings
+from benchmarks.service import figure
 from deployments.decoder import Decoder
 from deployments.job_store_client import RayJobStoreClient
 from deployments.names import APP, RUNNER
@@ -180,6 +181,9 @@ def show(runs: list[Run], load: float) -> None:
         cells = [f"{run.decoders}", f"{run.jobs}", f"{run.wall:.1f}", f"{run.throughput:.3f}"]
         cells += [f"{share:.3f}", f"{run.first:.2f}", f"{run.between:.3f}", f"{run.last:.2f}"]
         print("".join(f"{cell:>13}" for cell in cells), flush=True)
+        if run is not runs[0]:
+            what = f"jobs a second with {run.decoders} decoders, of {run.decoders} times as many"
+            figure(what, f"{share:.3f}", f"{runs[0].decoders} decoder", "at least 0.95")
 
 
 async def compare(settings: Settings, counts: list[int], rounds: int, seconds: float) -> None:

@@ -1,5 +1,6 @@
 """The processes of Ray nodes that a test starts itself (``ray.cluster_utils.Cluster``)."""
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +13,8 @@ def waited_for() -> Iterator[None]:
     """Waits, at the end, for every process of Ray that was started inside.
 
     A Cluster kills the processes of its nodes, and waits only a second for some of them. On a busy
-    machine they then still run when the test is over, which Python reports in a later one.
+    machine they then still run when the test is over, which Python reports in a later one. One that
+    still runs after a minute is killed.
     """
     started: list[services.ConsolePopen] = []
     original = services.ConsolePopen
@@ -28,4 +30,8 @@ def waited_for() -> Iterator[None]:
     finally:
         services.ConsolePopen = original  # type: ignore[misc]
         for process in started:
-            process.wait(timeout=120)
+            try:
+                process.wait(timeout=60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

@@ -1,0 +1,77 @@
+"""How the front door grows with ingress replicas: by a run, and by a calculation.
+
+Polls and submits through HAProxy with 1, 2 and 4 ingress replicas, and the processor time that each
+part of the service takes for a request. On a machine where the cores are the limit, more replicas
+bring nothing. What they bring where each has a core of its own follows from these times: all
+ingress replicas together, HAProxy (with as many threads as it has cores), and the job store actor,
+which has one thread, each allow so many requests a second, and the smallest number counts.
+
+    python -m benchmarks.growth
+"""
+
+import argparse
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from benchmarks.front_door import ENDLESS, SUBMIT, ask, poll_address
+from benchmarks.service import PROXIES, figure, processor_seconds_by_part, service
+
+REPLICAS = (1, 2, 4)
+INGRESS, ACTOR = "ingress replicas", "job store actor"
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=4, help="of one turn")
+    parser.add_argument("--connections", type=int, default=32)
+    options = parser.parse_args()
+    if not shutil.which("wrk"):
+        raise SystemExit("This benchmark needs wrk: sudo apt-get install wrk")
+    print("replicas  request  responses/s   ms of processor per request, by part")
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "submit.lua"
+        script.write_text(SUBMIT)
+        for replicas in REPLICAS:
+            with service({**ENDLESS, **PROXIES["HAProxy"]}, replicas) as (url, process):
+                for what in ("poll", "submit"):
+                    address = poll_address(url) if what == "poll" else f"{url}/v1/music/generate"
+                    sent = script if what == "submit" else None
+                    ask(address, options.connections, 1, sent)  # what is loaded once is loaded
+                    before = processor_seconds_by_part(process)
+                    turn = ask(address, options.connections, options.seconds, sent)
+                    after = processor_seconds_by_part(process)
+                    requests = turn.rate * options.seconds
+                    ms = {part: 1e3 * (after[part] - before[part]) / requests for part in after}
+                    show(replicas, what, turn.rate, ms)
+
+
+def show(replicas: int, what: str, rate: float, ms: dict[str, float]) -> None:
+    """Print a row, and with one replica what a replica and the actor allow."""
+    parts = ", ".join(f"{part} {spent:.2f}" for part, spent in sorted(ms.items()))
+    print(f"{replicas:>8}  {what:<7} {rate:>12.0f}   {parts}; load {os.getloadavg()[0]:.1f}")
+    if replicas > 1:
+        figure(
+            f"{what}s with {replicas} ingress replicas on {os.cpu_count()} cores", f"{rate:.0f}/s"
+        )
+        return
+    by_ingress, by_actor = (1e3 / max(ms[part], 1e-3) for part in (INGRESS, ACTOR))
+    print(
+        f"          so an ingress replica with a core of its own allows {by_ingress:.0f} {what}s "
+        f"a second, and the job store actor {by_actor:.0f}: it is the limit from "
+        f"{by_actor / by_ingress:.1f} replicas on"
+    )
+    figure(
+        f"{what}s a second that an ingress replica allows, by its processor time",
+        f"{by_ingress:.0f}",
+    )
+    figure(
+        f"{what}s a second that the job store actor allows, by its processor time",
+        f"{by_actor:.0f}",
+    )
+
+
+if __name__ == "__main__":
+    main()
