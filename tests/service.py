@@ -7,12 +7,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import yaml
 
 from tests import progress
@@ -21,6 +22,8 @@ ROOT = Path(__file__).parent.parent
 CLI = Path(sys.executable).with_name("acestep-ray")
 PATIENCE = 120.0
 """Seconds without progress after which a wait fails."""
+STARTING_SECONDS = 10.0
+"""Of processor time, which a service that starts uses every now and then."""
 LOOK_EVERY = 2.0
 """Seconds between two checks for progress."""
 
@@ -122,7 +125,10 @@ class Service:
                 return figures, [(j["job_id"], j.get("attempts"), j.get("progress")) for j in jobs]
         except httpx.HTTPError:
             pass
-        return self.log.stat().st_size if self.log.exists() else 0
+        # It starts: on a busy machine it may write no line for minutes. Idle processes, as those of
+        # a service that hangs, use less than this much time while the test is patient.
+        used = self._process is not None and processor_seconds(descendants(self._process.pid))
+        return self.log.stat().st_size if self.log.exists() else 0, used // STARTING_SECONDS
 
     def processes(self, title: str = "") -> list[int]:
         """Ids of this service's processes whose title (command line) contains ``title``."""
@@ -247,6 +253,16 @@ def environment_of(pid: int) -> list[str]:
         return Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace").split("\0")
     except (FileNotFoundError, ProcessLookupError):
         return []
+
+
+def processor_seconds(pids: Iterable[int]) -> float:
+    """User and system time of processes; those that have ended have none."""
+    total = 0.0
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):
+            times = psutil.Process(pid).cpu_times()
+            total += times.user + times.system
+    return total
 
 
 def descendants(pid: int) -> list[int]:
