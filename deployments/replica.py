@@ -13,7 +13,6 @@ import ray._private.worker
 from ray import serve
 
 from acestep_ray.decoder.protocol import DecoderDescription
-from acestep_ray.jobs.store.errors import StoreUnavailable
 from acestep_ray.jobs.store_loop import repeat
 from acestep_ray.planner.protocol import PlannerDescription
 from acestep_ray.replicas.gpu_lock import gpu_start_lock
@@ -44,8 +43,8 @@ class ReplicaRegistrar:
         self._description = description
         self._reserved = reserved
         self._wanted = wanted
+        self._changed = asyncio.Event()
         self._task = asyncio.create_task(repeat(self._register, "The registration of this replica"))
-        self._announcing: asyncio.Task[None] | None = None
 
     def slots(self) -> int:
         """How many jobs this replica should have at a time."""
@@ -54,8 +53,8 @@ class ReplicaRegistrar:
         return min(most, self._wanted()) if self._wanted else most
 
     def announce(self) -> None:
-        """Register a changed number of slots at once, and not with the next registration."""
-        self._announcing = asyncio.create_task(self._announce())
+        """Register a changed number of slots at once."""
+        self._changed.set()
 
     def _registration(self) -> Registration:
         """The registration, with present values: Serve may change ``max_ongoing_requests`` of a
@@ -71,21 +70,26 @@ class ReplicaRegistrar:
         )
 
     async def _register(self) -> None:
-        await self._client.register(self._registration(), REGISTER_EVERY)
-
-    async def _announce(self) -> None:
+        """Register, until it is time to do so again or the number of slots changes."""
+        self._changed.clear()
+        registered = asyncio.create_task(
+            self._client.register(self._registration(), REGISTER_EVERY)
+        )
+        changed = asyncio.create_task(self._changed.wait())
         try:
-            await self._client.register(self._registration(), 0)
-        except StoreUnavailable as error:
-            logger.info("The next registration has the new number of slots: %s", error)
+            await asyncio.wait((registered, changed), return_when=asyncio.FIRST_COMPLETED)
+            if registered.done():
+                await registered
+        finally:
+            registered.cancel()
+            changed.cancel()
+            await asyncio.gather(registered, changed, return_exceptions=True)
 
     async def leave(self) -> None:
         """Remove this replica from the registry, so that it gets no more jobs."""
-        for task in (self._task, self._announcing):
-            if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
         await self._client.register(replace(self._registration(), slots=0), 0)
 
 

@@ -8,7 +8,9 @@ one free slot, while a decoder is idle.
 import asyncio
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
+from ray.serve._private.common import RunningReplicaInfo
 from ray.serve.config import RequestRouterConfig
 from ray.serve.request_router import FIFOMixin, PendingRequest, RequestRouter, RunningReplica
 
@@ -22,8 +24,16 @@ as Serve allows."""
 
 
 class IdleFirst(FIFOMixin, RequestRouter):
-    """Uses the numbers of requests that Serve keeps per replica; old numbers expire. A replica may
-    have a limit of its own (``record_routing_stats``), below Serve's."""
+    """Uses the numbers of requests that Serve keeps per replica; old numbers expire.
+
+    A replica may have a limit of its own (SLOTS in what its ``record_routing_stats`` returns),
+    below ``max_ongoing_requests`` of its deployment.
+    """
+
+    def _update_running_replicas(self, running_replicas: list[RunningReplicaInfo]) -> None:
+        """Called by Serve when something changes. Whatever Serve does with a replica, it uses the
+        replica's own limit."""
+        super()._update_running_replicas([_with_own_limit(info) for info in running_replicas])
 
     def initialize_state(self, **_: object) -> None:
         """Called by Serve, once."""
@@ -68,11 +78,16 @@ class IdleFirst(FIFOMixin, RequestRouter):
                 unknown.append(replica)
             elif count == 0:
                 idle.append(replica)
-            elif count < replica.routing_stats.get(SLOTS, replica.max_ongoing_requests):
+            elif count < replica.max_ongoing_requests:
                 with_room.append(replica)
         groups = [group for group in (idle, unknown, with_room) if group]
         few = min(FULL_ASKED, len(replicas))
         return groups or [random.sample(replicas, few)]
+
+
+def _with_own_limit(info: RunningReplicaInfo) -> RunningReplicaInfo:
+    most = info.max_ongoing_requests
+    return replace(info, max_ongoing_requests=min(most, info.routing_stats.get(SLOTS, most)))
 
 
 ROUTING = RequestRouterConfig.model_validate(

@@ -22,20 +22,20 @@ RECENT = 8
 HANDOVER_SECONDS = 0.1
 """From a job's end until another one that waited is there: its lease and its sources."""
 MOST_BYTES = 2 * 2**30
-"""Of decoded takes in memory that are being made or encoded, or wait for an encoder."""
+"""Of the sound of all jobs in memory: sources, and takes until they are encoded."""
 
 
 @dataclass(frozen=True)
 class JobTimes:
     """A finished job. ``device``: seconds on the device. ``encoding``: seconds from then until its
-    takes were encoded; ``storing``: from then until they were stored. ``takes``: how many;
-    ``take_bytes``: of all of them, decoded."""
+    takes were encoded; ``storing``: from then until they were stored. ``takes``: how many.
+    ``sound_bytes``: memory of its sound."""
 
     device: float
     encoding: float
     storing: float
     takes: int
-    take_bytes: int
+    sound_bytes: int
 
 
 class JobsInHand:
@@ -67,8 +67,8 @@ class JobsInHand:
         encoding = mean(job.encoding for job in self._recent)
         storing = mean(job.storing for job in self._recent)
         takes = mean(job.takes for job in self._recent)
-        take_bytes = mean(job.take_bytes for job in self._recent)
+        sound_bytes = mean(job.sound_bytes for job in self._recent)
         needed = 1 + math.ceil((encoding + storing + HANDOVER_SECONDS) / device)
         at_work = 2 + math.ceil(self._encoders / takes) + int(storing / device)
-        in_memory = 1 + int(MOST_BYTES / max(take_bytes, 1))
+        in_memory = 1 + int(MOST_BYTES / max(sound_bytes, 1))
         return max(FIRST, min(needed, at_work, in_memory, MOST))

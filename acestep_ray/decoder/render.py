@@ -59,6 +59,7 @@ class Rendering:
                 self._generate(self._only(index), [index], done)
                 self._engine.free_memory()
         finally:
+            self._sources = Sources()  # ten minutes have 230 MB, and the takes are not stored yet
             self._clock("")
 
     def _only(self, index: int) -> DecodeRequest:

@@ -1,11 +1,11 @@
-"""A limit for the memory of decoded takes: a take of ten minutes has 230 MB until it is encoded."""
+"""A limit for the memory of decoded sound: ten minutes have 230 MB."""
 
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from acestep_ray.decoder.protocol import DecodeRequest
-from acestep_ray.timebase import SAMPLE_RATE
+from acestep_ray.timebase import CODES_PER_SECOND, SAMPLE_RATE
 
 SAMPLE_BYTES = 8
 """Of one decoded sample: two channels of 32-bit floats."""
@@ -13,13 +13,29 @@ ALWAYS = 2
 """Jobs that have room whatever they need: one on the device, and one that is encoded."""
 
 
-def take_bytes(request: DecodeRequest) -> int:
-    """Memory of the decoded takes of a job."""
-    return round(len(request.seeds) * request.seconds * SAMPLE_RATE) * SAMPLE_BYTES
+def sound_bytes(request: DecodeRequest) -> int:
+    """Memory of a job's sound: what it is made from, and its takes until they are encoded."""
+    sources = sum(
+        audio.samples * audio.channels * SAMPLE_BYTES // 2
+        for audio in (request.source, request.reference)
+        if audio is not None
+    )
+    return sources + round(len(request.seeds) * _seconds(request) * SAMPLE_RATE) * SAMPLE_BYTES
+
+
+def _seconds(request: DecodeRequest) -> float:
+    """Length of a take."""
+    if request.codes:
+        return max(map(len, request.codes)) / CODES_PER_SECOND
+    source = request.source
+    if source is None or (request.task == "text2music" and not request.edits_flow):
+        return request.seconds
+    # Beyond its source, too, if that is outpainted.
+    return max(source.seconds, request.repaint_end or 0) + max(0.0, -request.repaint_start)
 
 
 class Room:
-    """The memory that one job may use, until ``release`` is called."""
+    """The memory that one job may use for its sound, until ``release`` is called."""
 
     def __init__(self, memory: "TakeMemory", size: int) -> None:
         self._memory: TakeMemory | None = memory

@@ -31,7 +31,7 @@ from acestep_ray.decoder.protocol import (
 )
 from acestep_ray.decoder.render import Rendering
 from acestep_ray.decoder.source_audio import read_source
-from acestep_ray.decoder.take_memory import Room, TakeMemory, take_bytes
+from acestep_ray.decoder.take_memory import Room, TakeMemory, sound_bytes
 from acestep_ray.formats import FORMATS
 from acestep_ray.metrics import NO_METER, Meter
 
@@ -122,13 +122,15 @@ class DecodeWorker:
     async def _decode(
         self, request: DecodeRequest, owns: StillOwned
     ) -> AsyncGenerator[DecodeEvent, None]:
-        size = take_bytes(request)
+        size = sound_bytes(request)
         if waited := self._memory.is_full(size):
             yield WAITING
         async with (
             self._memory.room(size) as room,
             contextlib.aclosing(self._make(request, owns, room, waited)) as events,
         ):
+            if waited and not await _ours(owns):
+                raise DecodeCancelled
             async for event in events:
                 yield event
 
@@ -140,12 +142,11 @@ class DecodeWorker:
         loop = asyncio.get_running_loop()
         news: asyncio.Queue[DecodeProgress | RenderedTake | None] = asyncio.Queue()
         started = time.perf_counter()
-        sources = await self._read_sources(request)
 
         def emit(event: DecodeProgress | RenderedTake) -> None:
             loop.call_soon_threadsafe(news.put_nowait, event)
 
-        rendering = Rendering(self._engine, request, sources, emit)
+        rendering = Rendering(self._engine, request, await self._read_sources(request), emit)
         rendering.seconds["reading"] = time.perf_counter() - started
         with tempfile.TemporaryDirectory(prefix="acestep-takes-") as folder:
             waits = waited or bool(self._at_device)
@@ -206,7 +207,7 @@ class DecodeWorker:
             encoding=encoding,
             storing=rendering.seconds["storing"] - encoding,
             takes=len(takes),
-            take_bytes=take_bytes(request),
+            sound_bytes=sound_bytes(request),
         )
         self.in_hand.record(times)
         yield decoded

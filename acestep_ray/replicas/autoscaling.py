@@ -11,14 +11,14 @@ class AutoscalingLoad:
 
     ``plans``: plans that wait or are being made, by planner. ``decodes``: jobs at a decoder or on
     their way to one. ``decode_seconds``: seconds that one decoder would need for all jobs.
-    ``slots``: jobs, or plans, that one replica holds at a time, by deployment; only deployments
-    that have had a replica. ``replicas``: live ones, by deployment.
+    ``slots``: jobs, or plans, that a replica holds at a time on average, by deployment; only
+    deployments that have had a replica. ``replicas``: live ones, by deployment.
     """
 
     plans: Mapping[str, int] = field(default_factory=dict)
     decodes: int = 0
     decode_seconds: float = 0.0
-    slots: Mapping[str, int] = field(default_factory=dict)
+    slots: Mapping[str, float] = field(default_factory=dict)
     replicas: Mapping[str, int] = field(default_factory=dict)
 
 

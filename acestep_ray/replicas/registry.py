@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from statistics import mean
 from typing import Literal
 
 from acestep_ray.decoder.protocol import DecoderDescription
@@ -44,14 +45,13 @@ class RegistrySnapshot:
     latest: tuple[Registration, ...] = ()
 
     @property
-    def slots(self) -> Mapping[str, int]:
-        """Jobs, or plans, that one replica holds, by deployment: the most of any live replica, or
+    def slots(self) -> Mapping[str, float]:
+        """Jobs, or plans, that one replica holds, by deployment: the mean of the live replicas, or
         those of the last one; only deployments that have had a replica."""
-        found = {r.deployment: r.slots for r in self.latest if r.slots}
-        live = {r.deployment: 0 for r in self.live}
-        for replica in self.live:
-            live[replica.deployment] = max(live[replica.deployment], replica.slots)
-        return found | live
+        found: dict[str, float] = {r.deployment: r.slots for r in self.latest if r.slots}
+        for deployment in {r.deployment for r in self.live}:
+            found[deployment] = mean(r.slots for r in self.live if r.deployment == deployment)
+        return found
 
     def capacity(self) -> Capacity:
         """The capacity of all live replicas."""

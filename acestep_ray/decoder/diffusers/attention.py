@@ -70,7 +70,8 @@ def attention_to_lyrics(
     ]
     times = torch.full((1,), time, device=latents.device, dtype=latents.dtype)
     try:
-        pipeline.transformer(
+        # Not by its call: a compiled one would not run the hooks.
+        pipeline.transformer.forward(
             hidden_states=latents,
             timestep=times,
             timestep_r=times,

@@ -2,7 +2,8 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -17,19 +18,16 @@ or longer than the attention's window) multiply."""
 
 def compile_modules(
     pipeline: AceStepPipeline, warm_up: Callable[[], None], backend: str = "inductor"
-) -> bool:
+) -> None:
     """Compile the diffusion transformer and the VAE's decoder for inputs of any length.
 
     ``warm_up`` makes jobs of all kinds, so that the modules are compiled before the first real one.
-    If that fails, one warning says why, and the modules stay as they were. Returns whether they are
-    compiled. A job that needs another kind of input later is compiled when it comes, and if that
-    fails, made without.
+    If that fails, one warning says why, and the modules stay as they were.
     """
     modules = (pipeline.transformer, pipeline.vae.decoder)
-    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, MOST_GRAPHS)
     try:
         for module in modules:
-            module.compile(dynamic=True, backend=backend)
+            module.compile(dynamic=True, backend=backend, recompile_limit=MOST_GRAPHS)
         warm_up()
     except Exception as error:
         reason = " ".join(str(error).split("\n")[:2])  # "backend='…' raised:", and what
@@ -39,9 +37,16 @@ def compile_modules(
         for module in modules:
             module._compiled_call_impl = None
         torch._dynamo.reset()
-        return False
-    torch._dynamo.config.suppress_errors = True
-    return True
+
+
+@contextmanager
+def or_as_it_is() -> Iterator[None]:
+    """Inside, a kind of input that cannot be compiled when it comes is computed without.
+
+    torch's settings belong to a context, and jobs have one of their own.
+    """
+    with torch._dynamo.config.patch(suppress_errors=True):
+        yield
 
 
 def keep_compiled(folder: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from acestep_ray.audio.level import limit_peak, normalise_peak
 from acestep_ray.decoder.checkpoints.load import Loaded, load
-from acestep_ray.decoder.diffusers.compiled import compile_modules
+from acestep_ray.decoder.diffusers.compiled import compile_modules, or_as_it_is
 from acestep_ray.decoder.diffusers.decode import decode
 from acestep_ray.decoder.diffusers.device import (
     choose_device,
@@ -176,6 +176,7 @@ class DiffusersDecoder:
         )
 
     @torch.inference_mode()
+    @or_as_it_is()
     def _denoise(self, job: PreparedDecode, report: Report) -> torch.Tensor:
         """Latents [takes, frames, channels], with the frames that were added for the model."""
         request = job.request
@@ -240,6 +241,7 @@ class DiffusersDecoder:
         return Noise(seeds, frames, channels // 2, self._device, dtype)
 
     @torch.inference_mode()
+    @or_as_it_is()
     def _decode(
         self, job: PreparedDecode, latents: torch.Tensor, tick: Callable[[], None]
     ) -> Samples:

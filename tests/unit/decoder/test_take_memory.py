@@ -1,10 +1,12 @@
 """Decoded takes in memory: two jobs at a time in any case, and more while they fit."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from acestep_ray.decoder.take_memory import Room, TakeMemory, take_bytes
+from acestep_ray.decoder.protocol import SourceAudio
+from acestep_ray.decoder.take_memory import Room, TakeMemory, sound_bytes
 from tests.unit.decoder.test_worker import request
 
 
@@ -36,8 +38,33 @@ def have_room(jobs: list[Job]) -> list[bool]:
     return [job.room is not None for job in jobs]
 
 
-def test_what_the_takes_of_a_job_need() -> None:
-    assert take_bytes(request(seconds=60.0, seeds=(1, 2))) == 2 * 60 * 48_000 * 2 * 4
+TAKE = 60 * 48_000 * 2 * 4
+"""Bytes of a minute."""
+SOURCE = SourceAudio(key="k", sample_rate=44_100, channels=1, samples=120 * 44_100)
+READ = 120 * 44_100 * 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"seeds": (1, 2)}, 2 * TAKE),
+        ({"seeds": (1,), "reference": SOURCE}, TAKE + READ),
+        # The length is not that of the request.
+        ({"seeds": (1,), "codes": (tuple(range(1500)),)}, 5 * TAKE),
+        ({"seeds": (1, 2), "task": "cover", "source": SOURCE}, 4 * TAKE + READ),
+        ({"seeds": (1,), "task": "repaint", "source": SOURCE, "repaint_end": 90.0},
+         2 * TAKE + READ),
+        (
+            {"seeds": (1,), "task": "repaint", "source": SOURCE, "repaint_start": -60.0,
+             "repaint_end": 180.0},
+            4 * TAKE + READ,
+        ),
+        ({"seeds": (1,), "source": SOURCE}, TAKE + READ),  # it is not used, but it is read
+    ],
+)  # fmt: skip
+def test_what_the_sound_of_a_job_needs(changes: dict[str, Any], expected: int) -> None:
+    asked = request().model_copy(update={"seconds": 60.0} | changes)
+    assert sound_bytes(asked) == expected
 
 
 async def test_two_have_room_whatever_they_need_and_others_while_they_fit() -> None:

@@ -28,7 +28,7 @@ from acestep_ray.decoder.protocol import (
     Report,
     Sources,
 )
-from acestep_ray.decoder.take_memory import take_bytes
+from acestep_ray.decoder.take_memory import sound_bytes
 from acestep_ray.decoder.worker import DecodeWorker
 from acestep_ray.metrics import (
     AUDIO_SECONDS,
@@ -288,7 +288,7 @@ async def test_a_job_for_whose_takes_there_is_no_memory_waits_and_says_so(
     first, second, third = (
         asyncio.create_task(collect(worker.decode(long(name), ours))) for name in "abc"
     )
-    await until(lambda: worker._memory.is_full(take_bytes(long("d"))))
+    await until(lambda: worker._memory.is_full(sound_bytes(long("d"))))
     async with aclosing(worker.decode(long("d"), ours)) as fourth:
         assert await anext(fourth) == DecodeProgress(stage="waiting", step=0, total=1)
     third.cancel()  # it waits, too

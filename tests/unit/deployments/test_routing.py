@@ -14,6 +14,7 @@ from ray.serve._private.common import (
     DeploymentID,
     ReplicaID,
     RequestMetadata,
+    RunningReplicaInfo,
 )
 from ray.serve._private.request_router.common import PendingRequest
 
@@ -31,7 +32,6 @@ class Replica:
     max_ongoing_requests: int = 2
     replica_id: ReplicaID = field(default_factory=lambda: ReplicaID(uuid.uuid4().hex, DEPLOYMENT))
     asked: int = 0
-    routing_stats: dict[str, int] = field(default_factory=dict)
 
     async def get_queue_len(self, *, deadline_s: float) -> int:
         self.asked += 1
@@ -76,15 +76,45 @@ async def test_the_idle_come_first_then_the_unknown_then_those_with_room() -> No
     assert groups == [{idle, other}, {unknown}, {busy}]
 
 
-async def test_a_replica_with_fewer_slots_than_serve_allows_is_full_sooner() -> None:
-    few = Replica(2, max_ongoing_requests=16, routing_stats={SLOTS: 2})
-    many = Replica(5, max_ongoing_requests=16, routing_stats={SLOTS: 6})
-    silent = Replica(15, max_ongoing_requests=16)
-    replicas: list[Any] = [few, many, silent]
-    router = router_of(replicas)
-    groups: list[set[Any]] = [set(group) for group in router.groups(replicas)]
-    assert groups == [{many, silent}]
-    assert await send(router) is many
+def router_with_limits(*replicas: tuple[int, int | None]) -> tuple[IdleFirst, list[Any]]:
+    """A router that was informed by Serve of replicas with 16 requests at most: how many each
+    holds, and its own limit."""
+    router, made = router_of([]), []
+    by_name = {f"replica {number}": held for number, (held, _) in enumerate(replicas)}
+
+    def wrapper(info: RunningReplicaInfo) -> Any:
+        replica = Replica(by_name[info.actor_name], info.max_ongoing_requests, info.replica_id)
+        made.append(replica)
+        return replica
+
+    router._create_replica_wrapper_func = wrapper
+    infos = [
+        RunningReplicaInfo(
+            ReplicaID(uuid.uuid4().hex, DEPLOYMENT), None, None, None, f"replica {number}", 16,
+            routing_stats={} if limit is None else {SLOTS: limit},
+        )
+        for number, (_, limit) in enumerate(replicas)
+    ]  # fmt: skip
+    router._update_running_replicas(infos)
+    return router, made
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_replica_is_full_at_its_own_limit_however_its_number_was_found(known: bool) -> None:
+    router, (few, many, silent) = router_with_limits((2, 2), (5, 6), (15, None))
+    for replica in (few, many, silent):
+        if known:
+            router.on_new_queue_len_info(replica.replica_id, replica.held)
+        else:
+            router.replica_queue_len_cache.invalidate_key(replica.replica_id)
+    assert {await send(router) for _ in range(2)} == {many, silent}
+    waiting = asyncio.create_task(send(router))  # all are full, and are asked again and again
+    asked = few.asked
+    while few.asked < asked + 3:
+        await asyncio.sleep(0.01)
+    assert not waiting.done()
+    few.held = 1
+    assert await waiting is few
 
 
 @pytest.mark.parametrize("number", [1, 2, 40])

@@ -1,5 +1,7 @@
 """How many replicas the waiting work needs."""
 
+from statistics import mean
+
 import pytest
 
 from acestep_ray.jobs.coordinator.backlog import BacklogTotals, Throughput
@@ -50,6 +52,16 @@ def test_decoders_are_never_fewer_than_hold_the_jobs_in_hand() -> None:
         decodes=6, decode_seconds=0.5, slots={"Decoder": 2}, replicas={"Decoder": 3}
     )
     assert decoder_replicas(load, "Decoder", 60) == 3
+
+
+@pytest.mark.parametrize("held", [(8, 2, 2), (2, 2), (16,), (8, 8, 2, 2, 2)])
+def test_replicas_that_hold_different_numbers_are_all_needed_while_they_are_full(
+    held: tuple[int, ...],
+) -> None:
+    load = AutoscalingLoad(
+        decodes=sum(held), slots={"Decoder": mean(held)}, replicas={"Decoder": len(held)}
+    )
+    assert decoder_replicas(load, "Decoder", 60) == len(held)
 
 
 @pytest.mark.parametrize("live", [0, 1, 2])

@@ -27,14 +27,16 @@ def test_slots_are_counted_by_planner() -> None:
     assert (capacity.decoders, capacity.decode_slots) == (1, 2)
 
 
-def test_the_slots_of_a_deployment_are_the_most_of_a_live_replica() -> None:
+def test_the_slots_of_a_deployment_are_the_mean_of_its_live_replicas() -> None:
     """Not those of the replica that registered last: a new one has fewer."""
     registry = ReplicaRegistry()
     registry.register(Registration("1", "Decoder", DESCRIPTION, 8), 0)
     registry.register(Registration("2", "Decoder", DESCRIPTION, 2), 0)
     registry.register(planner("3", "a"), 0)
-    assert registry.snapshot().slots == {"Decoder": 8, "a": 4}
+    assert registry.snapshot().slots == {"Decoder": 5, "a": 4}
     registry.forget_dead(["2"], since=1)
+    assert registry.snapshot().slots == {"Decoder": 2, "a": 4}
+    registry.forget_dead([], since=1)
     assert registry.snapshot().slots == {"Decoder": 2, "a": 4}
 
 
