@@ -21,6 +21,8 @@ import psutil
 from benchmarks.service import FIGURES
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+PART_SECONDS = 600
+"""Longest time of one benchmark."""
 BEGIN, END = "<!-- make bench: begin -->", "<!-- make bench: end -->"
 
 
@@ -86,7 +88,12 @@ def _figures_of(part: Part) -> tuple[list[dict[str, str]], int]:
         name, *arguments = part.command
         command = [sys.executable, "-m", f"benchmarks.{name}", *arguments]
         environment = {**os.environ, FIGURES: str(file)}
-        status = subprocess.run(command, env=environment, check=False).returncode
+        try:
+            limit = PART_SECONDS
+            status = subprocess.run(command, env=environment, timeout=limit, check=False).returncode
+        except subprocess.TimeoutExpired:
+            print(f"{name} was stopped after {PART_SECONDS} s")
+            status = 1
         rows = file.read_text().splitlines() if file.exists() else []
         return [json.loads(row) for row in rows], status
 

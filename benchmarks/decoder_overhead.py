@@ -138,7 +138,7 @@ def call_pipeline(orders: Connection, folder: Path, threads: int) -> None:
             spent.clear()
             began = time.perf_counter()
             pipeline(
-                prompt=CAPTION,
+                prompt=f"{CAPTION}, number {seed}",
                 **SONG,
                 audio_duration=seconds,
                 num_inference_steps=STEPS,
@@ -244,7 +244,8 @@ def spec(seed: int, seconds: float, audio_format: Format) -> JobSpec:
     """A job as the HTTP side stores it."""
     return JobSpec(
         decode=DecodeParameters(
-            caption=CAPTION,
+            # Texts of its own: those of the last jobs would not be encoded again.
+            caption=f"{CAPTION}, number {seed}",
             **SONG,
             time_signature="4",
             duration=seconds,

@@ -60,8 +60,10 @@ def ask(url: str, connections: int, seconds: float, script: Path | None) -> Turn
     rate = re.search(r"Requests/sec:\s+([\d.]+)", said)
     p50 = re.search(r"50%\s+([\d.]+)(us|ms|s)", said)
     assert rate and p50, said
-    wrong = re.search(r"Non-2xx or 3xx responses: (\d+)", said)
-    return Turn(float(rate[1]), float(p50[1]) * MS[p50[2]], int(wrong[1]) if wrong else 0)
+    wrong = [int(number) for number in re.findall(r"Non-2xx or 3xx responses: (\d+)", said)]
+    for errors in re.findall(r"Socket errors: (.*)", said):
+        wrong += [int(number) for number in re.findall(r"\d+", errors)]
+    return Turn(float(rate[1]), float(p50[1]) * MS[p50[2]], sum(wrong))
 
 
 @contextmanager
@@ -126,11 +128,13 @@ def compare(row: str, ours: str, memory: str, options: argparse.Namespace, scrip
             rates = {url: statistics.median(t.rate for t in turns[url]) for url in turns}
             p50 = {url: statistics.median(t.p50 for t in turns[url]) for url in turns}
             wrong = sum(turn.wrong for turn in turns[ours])
+            if wrong:
+                raise SystemExit(f"{wrong} requests failed, so the figures mean nothing.")
             note(row, what, connections, rates[ours] / rates[memory], p50[ours])
             print(
                 f"{row:<24} {what:<7} {connections:>11} {rates[ours]:>8.0f} {rates[memory]:>9.0f}"
                 f" {rates[ours] / rates[memory]:>6.2f} {p50[ours]:>8.1f} {p50[memory]:>10.1f}"
-                f"   {f'{wrong} errors' if wrong else ''}  load {os.getloadavg()[0]:.1f}",
+                f"  load {os.getloadavg()[0]:.1f}",
                 flush=True,
             )
 

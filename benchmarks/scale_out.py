@@ -28,6 +28,7 @@ from ray import serve
 from ray.serve.schema import LoggingConfig
 
 from acestep_ray.artifacts.store import Artifacts
+from acestep_ray.decoder.jobs_in_hand import MOST
 from acestep_ray.decoder.protocol import (
     DecodeParameters,
     DecoderDescription,
@@ -196,7 +197,7 @@ async def compare(settings: Settings, counts: list[int], rounds: int, seconds: f
             name=DECODER,
             num_replicas=decoders,
             # As deployed: the next job is at the replica before the device is free.
-            max_ongoing_requests=2,
+            max_ongoing_requests=MOST,
             request_router_config=ROUTING,
             health_check_period_s=2,
             graceful_shutdown_timeout_s=seconds + 10,

@@ -27,6 +27,7 @@ PARTS = {
     "Ingress": "ingress replicas",
     "JobStoreActor": "job store actor",
     "haproxy": "HAProxy",
+    "HAProxyManager": "HAProxy's manager",
     "ProxyActor": "Serve's proxy actor",
 }
 """What is in the command line of a process, and what it is."""
