@@ -5,9 +5,11 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python scripts/install.py
 CONFIG ?= serve_config.yaml
 CODE := acestep_ray deployments tests benchmarks scripts
-# Unit tests that start programs which take seconds, wait for such a program to come back, or read or
-# hear hundreds of sound files.
+# Unit tests that start programs which take seconds, wait for such a program to come back, read, make
+# or hear hundreds of sound files, or check whole manifests.
 SLOW := startup/test_launcher.py startup/test_supervisor.py scripts k8s/test_dockerfile.py \
+	startup/doctor/test_command.py startup/test_json_lines.py docs/test_cli_page.py \
+	api/test_replay.py k8s/test_schemas.py \
 	cli/batch cli/test_interrupts.py \
 	artifacts/test_store_s3.py decoder/test_worker_s3.py decoder/mock/test_hearing.py \
 	$(addprefix audio/ingest/test_,cut.py ffmpeg.py ffmpeg_limits.py hostile.py)
@@ -31,7 +33,7 @@ test: $(VENV)/.installed-test $(VENV)/.installed-engines  ## every test, and wha
 	@HYPOTHESIS_PROFILE=ci $(BIN)/python scripts/test_tiers.py $(PYTEST_ARGS)
 
 test-quick: $(VENV)/.installed-test $(VENV)/.installed-engines  ## the unit tests but for slow ones
-	@HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder \
+	@HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -n 4 --dist loadgroup --no-loadscope-reorder \
 		tests/unit $(SLOW:%=--ignore=tests/unit/%) $(PYTEST_ARGS)
 
 engines: $(VENV)/.installed-engines  ## the real engines' libraries, for the acestep-ray commands

@@ -20,6 +20,10 @@ hypothesis.settings.register_profile("quick", max_examples=10, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
+# Of every Ray that a test starts: its workers otherwise give way to all other processes, and on a
+# busy machine a service then takes minutes to start.
+os.environ.setdefault("RAY_worker_niceness", "0")
+
 LONGEST_ID = 60
 """Of a parameter, in characters."""
 

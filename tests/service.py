@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 CLI = Path(sys.executable).with_name("acestep-ray")
 PATIENCE = 120.0
 """Seconds without progress after which a wait fails."""
-STARTING_SECONDS = 10.0
+STARTING_SECONDS = 3.0
 """Of processor time, which a service that starts uses every now and then."""
 LOOK_EVERY = 2.0
 """Seconds between two checks for progress."""

@@ -18,11 +18,12 @@ or longer than the attention's window) multiply."""
 
 def compile_modules(
     pipeline: AceStepPipeline, warm_up: Callable[[], None], backend: str = "inductor"
-) -> None:
+) -> bool:
     """Compile the diffusion transformer and the VAE's decoder for inputs of any length.
 
     ``warm_up`` makes jobs of all kinds, so that the modules are compiled before the first real one.
-    If that fails, one warning says why, and the modules stay as they were.
+    If that fails, one warning says why, and the modules stay as they were. Returns whether they are
+    compiled.
     """
     modules = (pipeline.transformer, pipeline.vae.decoder)
     try:
@@ -37,6 +38,8 @@ def compile_modules(
         for module in modules:
             module._compiled_call_impl = None
         torch._dynamo.reset()
+        return False
+    return True
 
 
 @contextmanager

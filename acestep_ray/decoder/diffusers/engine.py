@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -72,9 +73,10 @@ class DiffusersDecoder:
             # With real weights, numbers in the lyric encoder exceed float16's 65,504 and become
             # NaN.
             self._pipeline.condition_encoder.to(torch.float32)
+        self._compiling: Callable[[], AbstractContextManager[None]] = nullcontext
         self._warm_up(1.0, takes=1)
-        if compiler:
-            compile_modules(self._pipeline, self._all_kinds, compiler)
+        if compiler and compile_modules(self._pipeline, self._all_kinds, compiler):
+            self._compiling = or_as_it_is
 
     @classmethod
     def load(
@@ -151,12 +153,14 @@ class DiffusersDecoder:
         reset_peak(self._device)
         report("encoding", 0, 1)
         job = self._prepare(request, sources)
-        latents = self._denoise(job, report)
+        with self._compiling():
+            latents = self._denoise(job, report)
         takes = len(request.seeds)
         report("vae", 0, takes)
         for index, seed in enumerate(request.seeds):
             take = latents[index : index + 1]
-            samples = self._decode(job, take, partial(report, "vae", index, takes))
+            with self._compiling():
+                samples = self._decode(job, take, partial(report, "vae", index, takes))
             sung = self._sung_text(job, take, index)
             report("vae", index + 1, takes)
             yield RenderedTake(index, seed, samples, job.warnings, sung.lrc, sung.scores)
@@ -176,7 +180,6 @@ class DiffusersDecoder:
         )
 
     @torch.inference_mode()
-    @or_as_it_is()
     def _denoise(self, job: PreparedDecode, report: Report) -> torch.Tensor:
         """Latents [takes, frames, channels], with the frames that were added for the model."""
         request = job.request
@@ -241,7 +244,6 @@ class DiffusersDecoder:
         return Noise(seeds, frames, channels // 2, self._device, dtype)
 
     @torch.inference_mode()
-    @or_as_it_is()
     def _decode(
         self, job: PreparedDecode, latents: torch.Tensor, tick: Callable[[], None]
     ) -> Samples:

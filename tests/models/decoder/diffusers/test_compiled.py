@@ -5,17 +5,23 @@ The graphs are captured as for a GPU, and run by torch's own kernels: no C++ com
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 import torch._dynamo.utils
 
+from acestep_ray.decoder.checkpoints.sizes import TINY
+from acestep_ray.decoder.checkpoints.tiny import make_tiny_checkpoint
 from acestep_ray.decoder.diffusers.compiled import keep_compiled
 from acestep_ray.decoder.diffusers.engine import DiffusersDecoder
 from acestep_ray.decoder.protocol import DecodeRequest, Sources
 from acestep_ray.timebase import Samples
+from tests.models.decoder.diffusers.test_sung_text import HEADS, LYRICS
 from tests.models.decoder.diffusers.tiny import DEVICE, alike, request, source
 
 JOBS: list[tuple[DecodeRequest, Sources]] = [
@@ -28,13 +34,10 @@ JOBS: list[tuple[DecodeRequest, Sources]] = [
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
-    """The settings of torch's compiler are those of the process."""
-    settings = torch._dynamo.config
-    before = settings.recompile_limit, settings.suppress_errors
+    """What was compiled belongs to the process."""
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
     yield
-    settings.recompile_limit, settings.suppress_errors = before
     torch._dynamo.reset()
 
 
@@ -53,7 +56,7 @@ def graphs() -> int:
 
 
 def test_the_same_music_and_no_graph_for_each_length(checkpoints: Path) -> None:
-    plain, compiled = engine(checkpoints, ""), engine(checkpoints, "aot_eager")
+    plain, compiled = engine(checkpoints, ""), engine(checkpoints, "eager")
     before = graphs()
     assert before > 2
     for job in JOBS:
@@ -63,6 +66,59 @@ def test_the_same_music_and_no_graph_for_each_length(checkpoints: Path) -> None:
         samples(compiled, (request(seconds=seconds, seeds=(4,)), Sources()))
     # The kernels of a processor have limits of their own for the VAE's lengths.
     assert graphs() - used <= 2
+
+
+@pytest.fixture
+def with_heads(tmp_path: Path) -> Path:
+    """A model of which the heads that follow the lyrics are known."""
+    size = replace(TINY, dit=TINY.dit | {"lyric_alignment_layers_config": HEADS})
+    return make_tiny_checkpoint(tmp_path, size=size, dtype=torch.float32)
+
+
+def test_times_and_scores_are_those_of_the_model_as_it_is(with_heads: Path) -> None:
+    """Attention is read by hooks, which compiled code would not run."""
+    job = request(lyrics=LYRICS, seconds=6.0, seeds=(7,), lrc=True, scores=True), Sources()
+    folder = with_heads.parent
+    plain = DiffusersDecoder.load(folder, device=str(DEVICE), dtype="fp32")
+    compiled = DiffusersDecoder.load(folder, device=str(DEVICE), dtype="fp32", compiler="eager")
+    (ours,), (theirs,) = (
+        list(decoder.generate(*job, lambda *_: None)) for decoder in (compiled, plain)
+    )
+    assert ours.lrc
+    assert (ours.lrc, ours.scores) == (theirs.lrc, theirs.scores)
+
+
+def in_a_context_of_its_own(made: Callable[[], list[Samples]]) -> list[Samples]:
+    """As jobs are made: in another thread, with a context that the start did not change."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(Context().run, made).result()
+
+
+def test_a_kind_of_input_that_cannot_be_compiled_later_is_made_without(
+    checkpoints: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder, plain = engine(checkpoints, "fails_later"), engine(checkpoints, "")
+    monkeypatch.setattr(FailsLater, "fails", True)
+    job = (request(seconds=12.0, seeds=(1,)), Sources())
+    torch._dynamo.reset()  # so that this job, too, needs a graph
+    made = in_a_context_of_its_own(lambda: samples(decoder, job))
+    assert FailsLater.failed > 0
+    assert alike(made, samples(plain, job))
+
+
+class FailsLater:
+    """A backend that cannot compile any more after the start."""
+
+    fails = False
+    failed = 0
+
+
+@torch._dynamo.register_backend(name="fails_later")
+def fails_later(module: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> object:
+    if FailsLater.fails:
+        FailsLater.failed += 1
+        raise RuntimeError("the disk is full")
+    return module.forward
 
 
 @torch._dynamo.register_backend(name="without_compiler")
