@@ -28,7 +28,6 @@ JOBS: list[tuple[DecodeRequest, Sources]] = [
     (request(seconds=5.0, seeds=(1,)), Sources()),
     (request(seconds=24.04, seeds=(1, 2, 3), guidance_scale=5.0), Sources()),
     (request(task="repaint", repaint_start=1.0, repaint_end=2.0, seeds=(5,)), source(200_000)),
-    (request(codes=(tuple(range(30)),), seeds=(1, 2)), Sources()),
 ]
 
 
@@ -39,6 +38,12 @@ def as_before() -> Iterator[None]:
     torch._dynamo.utils.counters.clear()
     yield
     torch._dynamo.reset()
+
+
+@pytest.fixture
+def one_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what is needed for it is compiled at the start: each kind of input takes seconds."""
+    monkeypatch.setattr("acestep_ray.decoder.diffusers.engine.KINDS_SECONDS", (6.0,))
 
 
 def engine(checkpoints: Path, compiler: str) -> DiffusersDecoder:
@@ -62,7 +67,7 @@ def test_the_same_music_and_no_graph_for_each_length(checkpoints: Path) -> None:
     for job in JOBS:
         assert alike(samples(compiled, job), samples(plain, job))
     used = graphs()
-    for seconds in (7.0, 7.04, 9.0, 13.0, 14.04):
+    for seconds in (7.0, 7.04, 13.0):
         samples(compiled, (request(seconds=seconds, seeds=(4,)), Sources()))
     # The kernels of a processor have limits of their own for the VAE's lengths.
     assert graphs() - used <= 2
@@ -75,6 +80,7 @@ def with_heads(tmp_path: Path) -> Path:
     return make_tiny_checkpoint(tmp_path, size=size, dtype=torch.float32)
 
 
+@pytest.mark.usefixtures("one_length")
 def test_times_and_scores_are_those_of_the_model_as_it_is(with_heads: Path) -> None:
     """Attention is read by hooks, which compiled code would not run."""
     job = request(lyrics=LYRICS, seconds=6.0, seeds=(7,), lrc=True, scores=True), Sources()
@@ -94,6 +100,7 @@ def in_a_context_of_its_own(made: Callable[[], list[Samples]]) -> list[Samples]:
         return thread.submit(Context().run, made).result()
 
 
+@pytest.mark.usefixtures("one_length")
 def test_a_kind_of_input_that_cannot_be_compiled_later_is_made_without(
     checkpoints: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
