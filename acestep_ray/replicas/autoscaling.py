@@ -48,4 +48,7 @@ def decoder_replicas(load: AutoscalingLoad, decoder: str, target_seconds: float)
     # A decoder that takes fewer jobs than before still has those that it was given: no reason for
     # another one.
     holding = math.ceil(load.decodes / slots)
-    return max(waiting, min(holding, max(1, load.replicas.get(decoder, 0))))
+    live = getattr(load, "replicas", None)  # a job store actor of earlier code does not report them
+    if live is not None:
+        holding = min(holding, max(1, live.get(decoder, 0)))
+    return max(waiting, holding)

@@ -72,6 +72,12 @@ def test_jobs_that_were_given_before_it_took_fewer_start_no_decoder(live: int) -
     assert decoder_replicas(load, "Decoder", 60) == max(1, live)
 
 
+def test_a_load_of_an_earlier_job_store_actor_lacks_the_number_of_replicas() -> None:
+    load = AutoscalingLoad(decodes=6, slots={"Decoder": 2})
+    del load.__dict__["replicas"]  # as it was pickled
+    assert decoder_replicas(load, "Decoder", 60) == 3
+
+
 def test_the_load_comes_from_the_totals() -> None:
     def job(place: int, planner: str | None, **fields: object) -> BacklogItem:
         known = {"status": Status.QUEUED, "work": 200.0, "leased": False, "cluster": ""} | fields
