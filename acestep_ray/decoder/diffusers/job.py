@@ -82,8 +82,8 @@ def prepare(
         )
 
     prompt = Prompt.of(request, task_instruction(request), canvas.seconds, lego_sft=lego_sft)
-    warnings += prompt.cuts(pipeline)
     first = Condition(encoded(prompt), canvas.context)
+    warnings += prompt.cuts(pipeline)  # while a GPU still encodes
     then = original = None
     # A cover follows its source for this share of the steps, and then only the text.
     edits = request.edits_flow
