@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from acestep_ray.cli import jobs, machine, models, songs
+from acestep_ray.cli import download_model, jobs, machine, models, songs
 from acestep_ray.cli.batch import command as batch
 from acestep_ray.cli.groups import Commands
 from acestep_ray.cli.mcp import command as mcp
@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a traceback is for a report of an error, so as Python's own
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (songs, batch, mcp, jobs, models, machine):
+for group in (songs, batch, mcp, jobs, models, machine, download_model):
     group.add_to(app)
 
 

@@ -8,6 +8,7 @@ import typer
 
 from acestep_ray.cli.connection import Connection
 from acestep_ray.cli.display import what_happens
+from acestep_ray.cli.download_model import download_model, looks_like_model
 from acestep_ray.cli.failures import (
     detail_of,
     exit_status,
@@ -193,7 +194,12 @@ def _cancelled(entries: list[dict[str, Any]], errors: "list[ApiError]", asked: i
 
 
 def download(result: ResultOptions, connection: Connection, job_id: JobId) -> None:
-    """Wait for a job if it has not ended, and download its takes."""
+    """Wait for a job if it has not ended, and download its takes.
+
+    The name of a model instead of a job downloads that model: see download-model.
+    """
+    if looks_like_model(job_id):
+        download_model([job_id])
     result.prepare()
     with shown_failures(as_json=result.json), connection.open() as client:
         job = client.job(job_id)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from acestep_ray import configs
+from acestep_ray.cli.download_model import offer_models
 from acestep_ray.cli.groups import MODELS, SERVICE
 
 TINY_LM = "acestep-5Hz-lm-0.6B"
@@ -70,7 +71,9 @@ def serve(
     """Check the config and the port, then run the service until Ctrl-C."""
     from acestep_ray.startup.launcher import serve as run
 
-    raise typer.Exit(run(configs.find(config), port, verbose, host))
+    file = configs.find(config)
+    offer_models(file)
+    raise typer.Exit(run(file, port, verbose, host))
 
 
 def doctor(

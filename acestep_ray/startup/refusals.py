@@ -41,8 +41,9 @@ def refuse_missing_checkpoints(config: ServeConfig) -> None:
         return
     if settings.checkpoints is None:
         raise Refused(
-            "ACESTEP_CHECKPOINTS is not set; name the folder of the models (to try it without a "
-            "download: acestep-ray make-tiny-checkpoint checkpoints)."
+            "ACESTEP_CHECKPOINTS is not set; name the folder of the models (acestep-ray "
+            "download-model gets them; to try it without a download: acestep-ray "
+            "make-tiny-checkpoint checkpoints)."
         )
     if not settings.checkpoints.is_dir():
         raise Refused(f"ACESTEP_CHECKPOINTS={settings.checkpoints} is not a folder.")

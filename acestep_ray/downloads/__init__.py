@@ -1,0 +1,1 @@
+"""Gets published models from a hub into the checkpoints folder."""
