@@ -63,7 +63,9 @@ class Short(nn.Module):
 def short_of_memory(
     tiny: Tiny, name: str, call: int, for_good: bool, error: Exception | None = None
 ) -> Iterator[Short]:
-    """Inside the block, that part of the pipeline runs out of memory."""
+    """Inside the block, that part of the pipeline runs out of memory. What earlier jobs encoded is
+    not kept."""
+    tiny.engine.free_memory()
     owner: Any = tiny.pipeline
     *path, last = name.split(".")
     for part in path:
