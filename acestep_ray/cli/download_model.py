@@ -1,6 +1,7 @@
 """``acestep-ray download-model``: published models into the checkpoints folder."""
 
 import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -127,6 +128,8 @@ def download_models(
         hub.refuse_full_disk(missing, folder)
         if asks and is_interactive() and not typer.confirm("Download?", default=True, err=True):
             return ExitStatus.REFUSED
+        # The library's threads would be waited for, and what they wait for may never come.
+        signal.signal(signal.SIGINT, _stop)
         for one in missing:
             show_line(f"{one.part.repository} …")
             hub.download(one, folder)
@@ -139,11 +142,15 @@ def download_models(
     except hub.DownloadError as error:
         show_line(str(error))
         return ExitStatus.FAILED
-    except KeyboardInterrupt:
-        show_line("stopped; the same command goes on where it stopped")
-        return ExitStatus.INTERRUPTED
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     show_line(f"done: ACESTEP_CHECKPOINTS={folder} make serve-real")
     return ExitStatus.OK
+
+
+def _stop(number: int, _: object) -> None:
+    show_line("stopped; the same command goes on where it stopped")
+    os._exit(ExitStatus.INTERRUPTED)
 
 
 def _show(names: Sequence[str], wanted: "Sequence[Wanted]", folder: Path) -> None:

@@ -13,7 +13,6 @@ from acestep_ray.decoder.checkpoints.layout import (
     TEXT_ENCODER_FOLDER,
     VAE_FOLDER,
 )
-from acestep_ray.errors import ConfigurationError
 from acestep_ray.planner.checkpoint_folder import PREFIX as LM_PREFIX
 
 OWNER = "ACE-Step"
@@ -23,7 +22,7 @@ DIFFUSERS = "-diffusers"
 """End of the names of repositories with a model in the layout of diffusers, which is whole."""
 
 
-class UnknownModel(ConfigurationError):
+class UnknownModel(ValueError):
     """No model of this name is published; the message lists those that are."""
 
 
