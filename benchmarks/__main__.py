@@ -36,12 +36,12 @@ class Part:
 
 PARTS = (
     Part(
-        "What a card makes: one device, beside a plain loop",
+        "What one GPU makes, compared with a plain loop",
         ("decoder_overlap", "--generate", "0.5", "--takes", "2", "--seconds", "60", "--encoders",
          "8", "--core-seconds", "2"),
     ),
     Part("", ("decoder_overhead", "--jobs", "4", "--seconds", "10")),
-    Part("What a card more brings", ("scale_out", "--decoders", "1", "4", "16", "--seconds", "5")),
+    Part("What one more GPU brings", ("scale_out", "--decoders", "1", "4", "16", "--seconds", "5")),
     Part("What one person waits for, and what it costs meanwhile", ("one_job", "--idle", "20")),
     Part("What polls and submits cost", ("front_door", "--seconds", "2", "--turns", "2")),
     Part("How the front door grows", ("growth", "--seconds", "3")),

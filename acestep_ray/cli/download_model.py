@@ -58,9 +58,17 @@ def download_model(
 
     HF_ENDPOINT names a mirror of the hub, HF_TOKEN a token for it.
     """
-    from acestep_ray.settings import Settings
+    from pydantic import ValidationError
 
-    settings = Settings()
+    from acestep_ray.settings import Settings
+    from acestep_ray.settings.mistakes import in_words
+
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        for one in error.errors():
+            show_line(f"{'.'.join(map(str, one['loc']))}: {in_words(one, Settings)}")
+        raise typer.Exit(ExitStatus.REFUSED) from error
     names = models or chosen_models(settings)
     folder = to or settings.checkpoints or FOLDER
     raise typer.Exit(download_models(names, folder.absolute(), dry_run=dry_run, asks=not yes))
@@ -119,6 +127,8 @@ def download_models(
             f"{error.name} is not installed: make engines, or pip install 'acestep-ray[gpu]'."
         )
         return ExitStatus.REFUSED
+    # The library's threads would be waited for, and what they wait for may never come.
+    before = signal.signal(signal.SIGINT, _stop)
     try:
         wanted = hub.look_up(parts_of(names), folder)
         _show(names, wanted, folder)
@@ -128,8 +138,6 @@ def download_models(
         hub.refuse_full_disk(missing, folder)
         if asks and is_interactive() and not typer.confirm("Download?", default=True, err=True):
             return ExitStatus.REFUSED
-        # The library's threads would be waited for, and what they wait for may never come.
-        signal.signal(signal.SIGINT, _stop)
         for one in missing:
             show_line(f"{one.part.repository} …")
             hub.download(one, folder)
@@ -143,7 +151,7 @@ def download_models(
         show_line(str(error))
         return ExitStatus.FAILED
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, before)
     show_line(f"done: ACESTEP_CHECKPOINTS={folder} make serve-real")
     return ExitStatus.OK
 

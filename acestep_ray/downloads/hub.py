@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,10 @@ def check(wanted: Wanted, checkpoints: Path) -> None:
 
 
 def _is_of(part: Part, path: str) -> bool:
-    return not part.patterns or any(path.startswith(one.removesuffix("*")) for one in part.patterns)
+    """Whether the file is one that a download of the part brings."""
+    if any(fnmatch(path, pattern) for pattern in LEFT_OUT):
+        return False
+    return not part.patterns or any(fnmatch(path, pattern) for pattern in part.patterns)
 
 
 def gigabytes(size: int) -> str:

@@ -1,13 +1,18 @@
 """Decoded takes in memory: two jobs at a time in any case, and more while they fit."""
 
 import asyncio
+from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from acestep_ray.decoder.protocol import SourceAudio
+from acestep_ray.artifacts.store import Artifacts
+from acestep_ray.decoder.events import Decoded, DecodeProgress
+from acestep_ray.decoder.protocol import DecodeRequest, SourceAudio
 from acestep_ray.decoder.take_memory import Room, TakeMemory, sound_bytes
-from tests.unit.decoder.test_worker import request
+from acestep_ray.decoder.worker import DecodeWorker
+from tests.unit.decoder.test_worker import Engine, collect, ours, request, until
 
 
 class Job:
@@ -114,3 +119,26 @@ async def test_room_that_was_given_back_early_counts_once() -> None:
     await first.task
     assert not third.task.done()
     assert memory.is_full(1)
+
+
+async def test_a_worker_lets_a_job_without_room_wait_and_says_so(tmp_path: Path) -> None:
+    """Three songs of ten minutes with four takes each have 2.8 GB until they are encoded."""
+    engine = Engine()
+    worker = DecodeWorker(engine, Artifacts(tmp_path.as_uri()))
+    engine.gate.clear()
+
+    def long(name: str) -> DecodeRequest:
+        return request(name, seconds=600.0, seeds=(1, 2, 3, 4))
+
+    first, second, third = (
+        asyncio.create_task(collect(worker.decode(long(name), ours))) for name in "abc"
+    )
+    await until(lambda: worker._memory.is_full(sound_bytes(long("d"))))
+    async with aclosing(worker.decode(long("d"), ours)) as fourth:
+        assert await anext(fourth) == DecodeProgress(stage="waiting", step=0, total=1)
+    third.cancel()  # it waits, too
+    engine.gate.set()
+    assert isinstance((await first)[-1], Decoded)
+    assert isinstance((await second)[-1], Decoded)
+    events = await collect(worker.decode(long("e"), ours))
+    assert isinstance(events[-1], Decoded)

@@ -28,7 +28,6 @@ from acestep_ray.decoder.protocol import (
     Report,
     Sources,
 )
-from acestep_ray.decoder.take_memory import sound_bytes
 from acestep_ray.decoder.worker import DecodeWorker
 from acestep_ray.metrics import (
     AUDIO_SECONDS,
@@ -274,29 +273,6 @@ async def test_it_asks_for_as_many_jobs_as_keep_the_device_at_work(worker: Decod
     await collect(worker.decode(request(), ours))
     # The engine takes no time: one job on it, one whose takes are encoded, and one that waits.
     assert worker.in_hand.number >= 3
-
-
-async def test_a_job_for_whose_takes_there_is_no_memory_waits_and_says_so(
-    worker: DecodeWorker, engine: Engine
-) -> None:
-    """Three songs of ten minutes with four takes each have 2.8 GB until they are encoded."""
-    engine.gate.clear()
-
-    def long(name: str) -> DecodeRequest:
-        return request(name, seconds=600.0, seeds=(1, 2, 3, 4))
-
-    first, second, third = (
-        asyncio.create_task(collect(worker.decode(long(name), ours))) for name in "abc"
-    )
-    await until(lambda: worker._memory.is_full(sound_bytes(long("d"))))
-    async with aclosing(worker.decode(long("d"), ours)) as fourth:
-        assert await anext(fourth) == DecodeProgress(stage="waiting", step=0, total=1)
-    third.cancel()  # it waits, too
-    engine.gate.set()
-    assert isinstance((await first)[-1], Decoded)
-    assert isinstance((await second)[-1], Decoded)
-    events = await collect(worker.decode(long("e"), ours))
-    assert isinstance(events[-1], Decoded)
 
 
 async def test_short_memory_is_met_take_by_take(worker: DecodeWorker, engine: Engine) -> None:

@@ -123,8 +123,18 @@ def test_a_file_with_another_checksum_is_deleted_and_named(models: Hub, tmp_path
     assert "model.safetensors of ACE-Step/acestep-v15-base came with other contents" in err
     assert "acestep-v15-base/model.safetensors" not in files(folder)
     models.wrong.clear()
+    # Code that others keep there is not what was downloaded, and stays.
+    models.repositories[BASE]["modeling.py"] = b"pass"
+    (folder / "acestep-v15-base/modeling.py").write_text("something else")
     assert run(models, folder, "acestep-v15-base")[0] == 0
-    assert "acestep-v15-base/model.safetensors" in files(folder)
+    assert {"acestep-v15-base/model.safetensors", "acestep-v15-base/modeling.py"} <= files(folder)
+
+
+def test_wrong_settings_are_one_line(models: Hub, tmp_path: Path) -> None:
+    status, _, err = run(models, tmp_path / "checkpoints", ACESTEP_PRESET="7gb")
+    assert status == 2
+    assert "preset" in err
+    assert "Traceback" not in err
 
 
 @pytest.mark.parametrize(
