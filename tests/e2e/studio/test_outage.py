@@ -170,20 +170,20 @@ def test_a_song_that_cannot_be_deleted_now_stays_in_the_list(studio: StudioPage)
 
 def test_half_a_list_is_said_and_read_again(studio: StudioPage) -> None:
     page = studio.page
-    cut = 1
+    broken = True
 
     def half(route: Route) -> None:
-        nonlocal cut
-        if not cut:
+        if broken:
+            body = '{"jobs": [{"job_'
+            route.fulfill(status=200, content_type="application/json", body=body)
+        else:
             route.continue_()
-            return
-        cut -= 1
-        route.fulfill(status=200, content_type="application/json", body='{"jobs": [{"job_')
 
     page.get_by_role("radio", name="All here").check()
     page.route("**/v1/jobs?limit=100*", half)
     studio.load()
     expect(page.locator("#songs-end")).to_contain_text("The answer of the service broke off.")
+    broken = False
     page.locator("#songs-end").get_by_role("button", name="Try again").click()
     expect(page.locator("#songs-end")).not_to_contain_text("broke off")
 
