@@ -5,6 +5,7 @@ It responds to every poll and submit with a fixed text of the length that the se
 
 from fastapi import FastAPI, Response
 from ray import serve
+from ray.serve.schema import LoggingConfig
 
 JOB = b'{"job_id":"550e8400-e29b-41d4-a716-446655440000","text":"%s"}' % (b"x" * 380)
 
@@ -19,7 +20,11 @@ async def respond() -> Response:
     return Response(JOB, media_type="application/json")
 
 
-@serve.deployment(max_ongoing_requests=2000)
+# It logs as the service does: a line for each request would be a part of what is measured.
+@serve.deployment(
+    max_ongoing_requests=2000,
+    logging_config=LoggingConfig(log_level="WARNING", enable_access_log=False),
+)
 @serve.ingress(app)
 class Bare:
     """One replica, as the service's Ingress has one."""

@@ -4,7 +4,9 @@ with a given port for metrics.
 Ray waits 30 seconds until a new node has registered itself, and no setting changes that (Ray 2.60,
 ``ray/_private/node.py``). The node waits as long for its agents, and only 15 seconds for the files
 in which they write their ports (Ray's issue 65983). On a busy machine they take longer without any
-fault, because the agents load many Python modules.
+fault, because the agents load many Python modules. The first driver of a node waits for the node's
+first workers, and if they have not registered after 60 seconds, Ray starts no others: the driver
+waits for ever.
 
 ``serve run`` has no option to leave the dashboard out, but it uses a Ray that is started before it.
 Nor has it one for the port of Ray's metrics.
@@ -22,17 +24,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import ray
-from ray._private import services
+from ray._private import ray_constants, services
 from ray.serve._private.constants import SERVE_NAMESPACE
 from ray.serve.scripts import cli
 
 NO_DASHBOARD = "--no-dashboard"
 METRICS_PORT = "--metrics-port="
 
+LISTEN_PORT = "dashboard_agent_listen_port"
 AGENT_PORTS = (
     "metrics_agent_port",
     "metrics_export_port",
-    "dashboard_agent_listen_port",
+    LISTEN_PORT,
     "runtime_env_agent_port",
 )
 """Of these Ray's node waits for a file, unless they are given."""
@@ -49,6 +52,7 @@ def wait_longer_for_nodes(seconds: float = PATIENCE, metrics_port: int | None = 
     ``metrics_port``: where it serves metrics; None: a free port.
     """
     os.environ.setdefault("RAY_agent_register_timeout_ms", f"{1000 * seconds:.0f}")
+    os.environ.setdefault("RAY_worker_register_timeout_seconds", f"{seconds:.0f}")
     once = services.get_node
 
     def repeatedly(gcs_address: str, node_id: str) -> Any:
@@ -67,12 +71,14 @@ def wait_longer_for_nodes(seconds: float = PATIENCE, metrics_port: int | None = 
     def with_ports(*arguments: Any, **options: Any) -> Any:
         if metrics_port is not None:
             options["metrics_export_port"] = metrics_port
+        if options.get(LISTEN_PORT) == ray_constants.DEFAULT_DASHBOARD_AGENT_LISTEN_PORT:
+            options[LISTEN_PORT] = None  # that of every service on this machine
         missing = [name for name in AGENT_PORTS if not options.get(name)]
         ports = {**options, **dict(zip(missing, free_ports(len(missing)), strict=True))}
 
         def with_last_port(command: Sequence[str], *others: Any, **more: Any) -> Any:
             # Ray tells this port to the agent, but not to the node, which has an option for it.
-            port = ports["dashboard_agent_listen_port"]
+            port = ports[LISTEN_PORT]
             command = [*command, f"--dashboard_agent_listen_port={port}"]
             return start_process(command, *others, **more)
 

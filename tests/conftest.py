@@ -23,6 +23,8 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 # Of every Ray that a test starts: its workers otherwise give way to all other processes, and on a
 # busy machine a service then takes minutes to start.
 os.environ.setdefault("RAY_worker_niceness", "0")
+# As deployments/serve_run.py sets it, for the clusters that tests start themselves.
+os.environ.setdefault("RAY_worker_register_timeout_seconds", "300")
 
 LONGEST_ID = 60
 """Of a parameter, in characters."""

@@ -102,8 +102,22 @@ class Service:
         try:
             until(self._ready, "the service did not become ready")
         except BaseException:
+            why = f"the service did not start:\n{self.log.read_text()}\n{self._last_lines()}"
             self.stop()
-            raise AssertionError(f"the service did not start:\n{self.log.read_text()}") from None
+            raise AssertionError(why) from None
+
+    def _last_lines(self) -> str:
+        """Its processes with the time that they have used, and the ends of Ray's own log files,
+        which are deleted when it stops."""
+        assert self._process is not None
+        pids = [self._process.pid, *descendants(self._process.pid)]
+        found = [
+            f"{pid} {processor_seconds([pid]):.1f} s {command_line(pid)[:120]}" for pid in pids
+        ]
+        for file in self.ray_log_files():
+            text = file.read_text(errors="replace")
+            found += [f"--- {file.name}", text[-1500:]] if text else []
+        return "\n".join(found)
 
     def _ready(self) -> bool:
         assert self._process is not None
@@ -141,6 +155,12 @@ class Service:
 
     def log_files(self) -> list[Path]:
         """Everything that its processes log: what the terminal shows, and Ray's own files."""
+        found = self.ray_log_files()
+        assert found, "there are no log files"
+        return [self.log, *found]
+
+    def ray_log_files(self) -> list[Path]:
+        """Ray's own log files."""
         assert self._process is not None
         folders = {
             line.partition("=")[2]
@@ -149,8 +169,7 @@ class Service:
             if line.startswith("TMPDIR=")
         }
         found = [one for folder in folders for one in Path(folder).glob("ray/session_2*/logs/**/*")]
-        assert found, "there are no log files"
-        return [self.log, *(one for one in found if one.is_file())]
+        return [one for one in found if one.is_file()]
 
     def kill(self, title: str) -> list[int]:
         """kill -9 every process with that title (at least one), and return their ids."""

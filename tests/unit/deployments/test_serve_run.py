@@ -1,5 +1,6 @@
 """How `acestep-ray serve` starts Ray: it waits for slow nodes, and can leave the dashboard out."""
 
+import os
 import socket
 from collections.abc import Iterator, Sequence
 
@@ -9,6 +10,8 @@ from ray._private import services
 
 from deployments import serve_run as module
 from deployments.serve_run import serve_run, wait_longer_for_nodes
+
+TIMEOUTS = ("RAY_agent_register_timeout_ms", "RAY_worker_register_timeout_seconds")
 
 
 @pytest.fixture
@@ -29,7 +32,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
     monkeypatch.setattr(services, "start_raylet", start_raylet)
     monkeypatch.setattr(services, "start_ray_process", lambda command, kind: command)
-    monkeypatch.setenv("RAY_agent_register_timeout_ms", "1000")  # and restored afterwards
+    for name in TIMEOUTS:
+        monkeypatch.setenv(name, "1000")  # and restored afterwards
+        monkeypatch.delenv(name)
     yield calls
 
 
@@ -37,6 +42,7 @@ def test_a_slow_node_is_waited_for(calls: list[str]) -> None:
     wait_longer_for_nodes()
     assert services.get_node("address", "node") == "address"  # type: ignore[no-untyped-call]
     assert calls == ["node"] * 3
+    assert [os.environ[name] for name in TIMEOUTS] == ["300000", "300"]
 
 
 def test_a_node_that_never_comes_is_given_up(calls: list[str]) -> None:
@@ -48,7 +54,11 @@ def test_a_node_that_never_comes_is_given_up(calls: list[str]) -> None:
 def test_a_node_need_not_wait_until_its_agents_write_their_ports(calls: list[str]) -> None:
     wait_longer_for_nodes()
     options, command = services.start_raylet(  # type: ignore[call-arg]
-        "address", metrics_export_port=8080, metrics_agent_port=0, huge_pages=False
+        "address",
+        metrics_export_port=8080,
+        metrics_agent_port=0,
+        dashboard_agent_listen_port=52365,  # Ray's default, the same for every node
+        huge_pages=False,
     )
     assert options["metrics_export_port"] == 8080  # the user's
     assert options["huge_pages"] is False
@@ -56,6 +66,7 @@ def test_a_node_need_not_wait_until_its_agents_write_their_ports(calls: list[str
     assert len({*ports}) == 4
     assert all(port in module.FREE_PORTS for port in ports if port != 8080)
     listen = options["dashboard_agent_listen_port"]
+    assert listen in module.FREE_PORTS
     assert command == ["raylet", f"--dashboard_agent_listen_port={listen}"]
     other: object = services.start_ray_process(["log_monitor"], "log_monitor")  # type: ignore[call-arg]
     assert other == ["log_monitor"]
