@@ -86,6 +86,10 @@ class TimedEngine:
     def free_memory(self) -> None:
         """There is nothing to free."""
 
+    def loaded_adapters(self) -> frozenset[str]:
+        """It has none."""
+        return frozenset()
+
     def memory(self) -> DeviceMemory | None:
         """Not reported."""
         return None

@@ -92,6 +92,10 @@ class Sleeper:
     def free_memory(self) -> None:
         """See DecoderEngine."""
 
+    def loaded_adapters(self) -> frozenset[str]:
+        """It has none."""
+        return frozenset()
+
     def memory(self) -> DeviceMemory | None:
         """See DecoderEngine."""
         return None

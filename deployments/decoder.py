@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from acestep_ray.adapters.library import library_of
 from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.audio.aac import writable_formats
 from acestep_ray.decoder.cores import encoders_for, usable_cores
@@ -22,7 +23,7 @@ from deployments.job_store_client import RayJobStoreClient
 from deployments.process import begin_process
 from deployments.ray_meter import meter_of
 from deployments.replica import ReplicaRegistrar, gpus_of_this_node, start
-from deployments.routing import SLOTS
+from deployments.routing import ADAPTERS, SLOTS
 from deployments.startup_checks import until_storage_ready
 
 STORAGE_PATIENCE = 120.0
@@ -47,10 +48,12 @@ class Decoder:
 
     def _serve(self, settings: Settings, engine: DecoderEngine, artifacts: Artifacts) -> None:
         """Serve ``engine``, and register this replica."""
+        self._engine = engine
         meter = meter_of(settings)
         replicas = _replicas_of_node(settings)
         encoders = encoders_for(settings.dit.encoders, usable_cores(), replicas)
-        self._worker = DecodeWorker(engine, artifacts, encoders, meter)
+        adapters = library_of(settings, STORAGE_PATIENCE)
+        self._worker = DecodeWorker(engine, artifacts, encoders, meter, adapters)
         self._device_watch = watch_device(meter, "decoder", self._worker.busy)
         self._client = RayJobStoreClient(settings)
         description = engine.describe().model_copy(update={"audio_formats": writable_formats()})
@@ -82,10 +85,10 @@ class Decoder:
             async for event in events:
                 yield event
 
-    def record_routing_stats(self) -> dict[str, int]:
+    def record_routing_stats(self) -> dict[str, object]:
         """For Serve's routers: see IdleFirst."""
         assert self._registrar is not None
-        return {SLOTS: self._registrar.slots()}
+        return {SLOTS: self._registrar.slots(), ADAPTERS: sorted(self._engine.loaded_adapters())}
 
     def check_health(self) -> None:
         """Raise if the engine hangs; Serve then replaces the replica."""

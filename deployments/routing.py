@@ -21,13 +21,17 @@ FULL_ASKED = 2
 SLOTS = "slots"
 """Among a replica's routing statistics: how many jobs it should have at a time. Without it, as many
 as Serve allows."""
+ADAPTERS = "adapters"
+"""Also: names of the adapters that it has in memory."""
 
 
 class IdleFirst(FIFOMixin, RequestRouter):
     """Uses the numbers of requests that Serve keeps per replica; old numbers expire.
 
     A replica may have a limit of its own (SLOTS in what its ``record_routing_stats`` returns),
-    below ``max_ongoing_requests`` of its deployment.
+    below ``max_ongoing_requests`` of its deployment. A job with adapters goes to a replica that has
+    them, if one is idle; else to any idle one, which takes less time than to wait; and if none is
+    idle, to one that has them and has room.
     """
 
     def _update_running_replicas(self, running_replicas: list[RunningReplicaInfo]) -> None:
@@ -44,10 +48,28 @@ class IdleFirst(FIFOMixin, RequestRouter):
         candidate_replicas: list[RunningReplica],
         pending_request: PendingRequest | None = None,
     ) -> list[list[RunningReplica]]:
-        """All replicas, in one group; ``_select_from_candidate_replicas`` chooses one of them."""
-        if pending_request is not None:
-            pending_request.routing_context.should_backoff = True  # a pause between two tries
-        return [candidate_replicas]
+        """Groups of replicas, the preferred first; ``_select_from_candidate_replicas`` chooses one
+        of a group. The last one has all."""
+        if pending_request is None:
+            return [candidate_replicas]
+        pending_request.routing_context.should_backoff = True  # a pause between two tries
+        wanted = _adapters_of(pending_request)
+        if not wanted:
+            return [candidate_replicas]
+        having = [
+            replica
+            for replica in candidate_replicas
+            if wanted.issubset(replica.routing_stats.get(ADAPTERS, ()))
+        ]
+        if not having:
+            return [candidate_replicas]
+        idle, unknown, with_room = self._by_use(candidate_replicas)
+        preferred = (
+            [replica for replica in idle if replica in having],
+            idle + unknown,
+            [replica for replica in with_room if replica in having],
+        )
+        return [group for group in (*preferred, candidate_replicas) if group]
 
     async def _select_from_candidate_replicas(
         self, candidates: list[RunningReplica], backoff_index: int
@@ -71,6 +93,15 @@ class IdleFirst(FIFOMixin, RequestRouter):
         """Replicas to try, in groups: idle ones, those with an unknown number of requests, and
         those with room. Serve takes the replica with the fewest requests of a group, and asks those
         whose number is unknown."""
+        groups = [group for group in self._by_use(replicas) if group]
+        few = min(FULL_ASKED, len(replicas))
+        return groups or [random.sample(replicas, few)]
+
+    def _by_use(
+        self, replicas: Sequence[RunningReplica]
+    ) -> tuple[list[RunningReplica], list[RunningReplica], list[RunningReplica]]:
+        """The idle ones, those with an unknown number of requests, and those with room; each in no
+        particular order."""
         idle, unknown, with_room = [], [], []
         for replica in random.sample(replicas, len(replicas)):
             count = self.replica_queue_len_cache.get(replica.replica_id)
@@ -80,9 +111,13 @@ class IdleFirst(FIFOMixin, RequestRouter):
                 idle.append(replica)
             elif count < replica.max_ongoing_requests:
                 with_room.append(replica)
-        groups = [group for group in (idle, unknown, with_room) if group]
-        few = min(FULL_ASKED, len(replicas))
-        return groups or [random.sample(replicas, few)]
+        return idle, unknown, with_room
+
+
+def _adapters_of(pending: PendingRequest) -> frozenset[str]:
+    """Names of the adapters of the job that is to be routed."""
+    used = getattr(pending.args[0], "adapters", ()) if pending.args else ()
+    return frozenset(use.name for use in used)
 
 
 def _with_own_limit(info: RunningReplicaInfo) -> RunningReplicaInfo:

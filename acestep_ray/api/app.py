@@ -9,6 +9,8 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
 from acestep_ray import __version__
+from acestep_ray.adapters.default import DefaultAdapterFile
+from acestep_ray.adapters.library import library_of
 from acestep_ray.api.dependencies import AppContext
 from acestep_ray.api.error_handlers import add_handlers
 from acestep_ray.api.middleware.api_prefix import ApiPrefix
@@ -34,6 +36,9 @@ from acestep_ray.planner.length_check import PlanFit
 from acestep_ray.settings import Settings
 from acestep_ray.tracing.tracer import NO_TRACER, Tracer
 from acestep_ray.webhooks.url_check import UrlCheck
+
+ADAPTERS_PATIENCE = 10.0
+"""Longest wait of a request for a bucket of adapters that is unavailable, seconds."""
 
 
 def create_app(
@@ -70,6 +75,8 @@ def create_app(
         tracer,
         UrlCheck(settings.webhooks),
         PollResponses(settings),
+        library_of(settings, ADAPTERS_PATIENCE),
+        DefaultAdapterFile(artifacts),
     )
     # As they are: include_router would build each route anew, with its models.
     app.router.routes.extend(_with_head(route, own_head) for route in routes)

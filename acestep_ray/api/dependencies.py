@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
+from acestep_ray.adapters.default import DefaultAdapterFile
+from acestep_ray.adapters.library import AdapterLibrary
 from acestep_ray.api.repeats import Repeats
 from acestep_ray.api.request.source_audio import SourceReader
 from acestep_ray.api.service import JobService
@@ -33,6 +35,9 @@ class AppContext:
     tracer: Tracer
     webhooks: UrlCheck
     polls: "PollResponses"
+    adapters: AdapterLibrary | None
+    """None: there are none."""
+    default_adapter: DefaultAdapterFile
 
     def url(self, path: str) -> str:
         """An address for clients: absolute if the public address is known."""

@@ -40,10 +40,10 @@ def error_number(error: BaseException) -> int | None:
     return int(found[1]) if found else None
 
 
-def storage_error(error: BaseException, doing: str) -> StorageError:
+def storage_error(error: BaseException, doing: str, what: str = "The audio") -> StorageError:
     """``error`` as one that a client may read; ``doing``: what failed, such as "be stored"."""
     if error_number(error) in NO_ROOM:
-        return StorageFull(f"The audio could not {doing}: the storage is full.")
+        return StorageFull(f"{what} could not {doing}: the storage is full.")
     if UNREACHABLE.search(str(error)):
-        return StorageError(f"The audio could not {doing}: the storage cannot be reached.")
-    return StorageError(f"The audio could not {doing}: the storage failed.")
+        return StorageError(f"{what} could not {doing}: the storage cannot be reached.")
+    return StorageError(f"{what} could not {doing}: the storage failed.")

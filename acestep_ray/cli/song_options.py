@@ -37,6 +37,7 @@ OPTION_OF = {
     "guidance_scale": "--guidance",
     "guidance_variant": "--guidance-variant",
     "model": "--model",
+    "adapters": "--adapter",
     "lrc": "--lrc",
     "scores": "--scores",
     "repainting_start": "--start",
@@ -151,6 +152,14 @@ class SongOptions:
         str | None,
         typer.Option(metavar="NAME", help="Decoder model (see models).", rich_help_panel=TAKES),
     ] = None
+    adapter: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[:SCALE]",
+            help="LoRA or LoKr adapter (see adapters), as often as needed.",
+            rich_help_panel=TAKES,
+        ),
+    ] = None
     lrc: Annotated[
         bool,
         typer.Option(
@@ -204,6 +213,7 @@ def song_fields(options: SongOptions, **of_command: Any) -> dict[str, Any]:
         "guidance_scale": options.guidance,
         "guidance_variant": options.guidance_variant,
         "model": options.model,
+        "adapters": options.adapter or None,
         "lrc": options.lrc or None,
         "scores": options.scores or None,
         **(audio_fields(options.reference, "--reference") if options.reference else {}),

@@ -30,6 +30,7 @@ from acestep_ray.client.errors import (
 from acestep_ray.client.events import Event
 from acestep_ray.client.fields import GenerateFields
 from acestep_ray.client.models import (
+    Adapters,
     Delivery,
     Health,
     JobState,
@@ -44,6 +45,7 @@ from acestep_ray.client.sync_client import Client, Job
 from acestep_ray.client.uploads import AudioFile
 
 __all__ = [
+    "Adapters",
     "ApiError",
     "AsyncClient",
     "AsyncJob",

@@ -13,7 +13,7 @@ from acestep_ray.client.events import Event
 from acestep_ray.client.fields import GenerateFields, with_fields
 from acestep_ray.client.following import stream, wait
 from acestep_ray.client.job import JobView
-from acestep_ray.client.models import Delivery, Health, JobState, Models, Ready, Stats
+from acestep_ray.client.models import Adapters, Delivery, Health, JobState, Models, Ready, Stats
 from acestep_ray.client.retries import DEFAULT_RETRIES, Retries
 
 
@@ -150,6 +150,10 @@ class AsyncClient:
     async def models(self) -> Models:
         """What is deployed, and what it supports."""
         return await self._transport.run(self._core.models())
+
+    async def adapters(self) -> Adapters:
+        """LoRA and LoKr adapters that songs may use."""
+        return await self._transport.run(self._core.adapters())
 
     async def stats(self) -> Stats:
         """Counts of jobs, and figures."""

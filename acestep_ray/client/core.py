@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from acestep_ray.client.errors import ApiError, ConnectionFailed, Gone, UnexpectedResponse
 from acestep_ray.client.models import (
+    Adapters,
     Deliveries,
     Delivery,
     Health,
@@ -168,6 +169,10 @@ class Core:
     def models(self) -> Flow[Models]:
         """GET /v1/models."""
         return (yield from self.call(Request("GET", "/v1/models"), reader(Models)))
+
+    def adapters(self) -> Flow[Adapters]:
+        """GET /v1/adapters."""
+        return (yield from self.call(Request("GET", "/v1/adapters"), reader(Adapters)))
 
     def stats(self) -> Flow[Stats]:
         """GET /v1/stats."""

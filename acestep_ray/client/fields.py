@@ -192,6 +192,8 @@ class GenerateFields(TypedDict, total=False):
     """Share of the steps after which the new text goes on alone, 0 to 1."""
     flow_edit_n_avg: int | None
     """Noises that are compared in each step, 1 to 8."""
+    adapters: Sequence[str | Mapping[str, Any]] | str | None
+    """Adapters (LoRA, LoKr): names, or mappings with ``name`` and ``scale``; empty: none."""
     lrc: bool | None
     """Find when each line of the lyrics is sung."""
     scores: bool | None

@@ -213,6 +213,26 @@ class Models(Model):
     defaults: Defaults
 
 
+class Adapter(Model):
+    """A LoRA or LoKr adapter. ``models``: deployed decoder models that it can be used with.
+    ``problem``: why it cannot be used; None: it can."""
+
+    name: str
+    kind: str | None = None
+    rank: int | None = None
+    bytes: int = 0
+    models: list[str] = []
+    problem: str | None = None
+
+
+class Adapters(Model):
+    """The adapters there are. ``default``: that of songs that name none; None: there is none."""
+
+    adapters: list[Adapter] = []
+    default: str | None = None
+    default_scale: float | None = None
+
+
 class Capacity(Model):
     """Replicas that run, and jobs that they can hold."""
 

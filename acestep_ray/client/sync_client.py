@@ -11,7 +11,7 @@ from acestep_ray.client.events import Event
 from acestep_ray.client.fields import GenerateFields, with_fields
 from acestep_ray.client.following import stream, wait
 from acestep_ray.client.job import JobView
-from acestep_ray.client.models import Delivery, Health, JobState, Models, Ready, Stats
+from acestep_ray.client.models import Adapters, Delivery, Health, JobState, Models, Ready, Stats
 from acestep_ray.client.retries import DEFAULT_RETRIES, Retries
 from acestep_ray.client.sync_transport import SyncTransport
 
@@ -147,6 +147,10 @@ class Client:
     def models(self) -> Models:
         """What is deployed, and what it supports."""
         return self._transport.run(self._core.models())
+
+    def adapters(self) -> Adapters:
+        """LoRA and LoKr adapters that songs may use."""
+        return self._transport.run(self._core.adapters())
 
     def stats(self) -> Stats:
         """Counts of jobs, and figures."""

@@ -28,4 +28,5 @@ def make_decoder(settings: Settings) -> DecoderEngine:
         device=dit.device,
         dtype=dit.dtype,
         compiler="inductor" if dit.compile else "",
+        adapter_bytes=dit.adapter_bytes,
     )

@@ -1,11 +1,12 @@
 """The interface of every decoder engine: mock and diffusers implement it."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from acestep_ray.adapters.library import LocalAdapter
 from acestep_ray.formats import ALWAYS_WRITTEN, AudioFormatName
 from acestep_ray.settings.engine_names import DecoderBackend
 from acestep_ray.timebase import Samples
@@ -37,6 +38,15 @@ class SourceAudio(BaseModel):
     def seconds(self) -> float:
         """Length."""
         return self.samples / self.sample_rate
+
+
+class AdapterUse(BaseModel):
+    """An adapter (LoRA, LoKr) that a job uses."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = Field(description="One of GET /v1/adapters.")
+    scale: float = Field(1.0, description="How strong it is: 0 not at all, 1 as it was trained.")
 
 
 class DecodeParameters(BaseModel):
@@ -158,6 +168,9 @@ class DecodeParameters(BaseModel):
     reference: SourceAudio | None = Field(
         None, description="Audio to imitate. None: there is none."
     )
+    adapters: tuple[AdapterUse, ...] = Field(
+        (), description="Adapters that change the model for this job."
+    )
     lrc: bool = Field(False, description="Whether to find when each line of a take is sung.")
     scores: bool = Field(False, description="Whether to measure how clearly the lyrics are sung.")
     audio_format: AudioFormatName = Field("mp3", description="File type of the takes.")
@@ -217,9 +230,10 @@ class DecodeRequest(DecodeParameters):
 
 @dataclass(frozen=True)
 class Sources:
-    """The request's audio, read: [samples, channels] float32 at its own rate; None if none.
+    """What a request names, read. Audio is [samples, channels] float32 at its own rate; None: none.
 
     ``source_digest``, ``reference_digest``: the same for the same content; empty: not known.
+    ``adapters``: those of the request, by name.
     """
 
     source: Samples | None = None
@@ -228,6 +242,7 @@ class Sources:
     reference_rate: int = 0
     source_digest: str = ""
     reference_digest: str = ""
+    adapters: Mapping[str, LocalAdapter] = field(default_factory=dict)
 
 
 class TakeScores(BaseModel):
@@ -278,6 +293,11 @@ class DecoderDescription(BaseModel):
 
     lrc: bool = Field(False, description="Whether it knows when lines of the lyrics are sung.")
     scores: bool = Field(False, description="Whether it knows how clearly lyrics are sung.")
+    adapters: bool = Field(False, description="Whether it can use adapters (LoRA, LoKr).")
+    width: int | None = Field(
+        None,
+        description="Numbers per frame in its layers: an adapter is made for one width. None: any.",
+    )
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
         """Also reads what a replica of earlier code pickled, without the later fields."""
@@ -347,6 +367,10 @@ class DecoderEngine(Protocol):
 
     def free_memory(self) -> None:
         """Free cached device memory, after an OutOfMemoryError."""
+        ...
+
+    def loaded_adapters(self) -> frozenset[str]:
+        """Names of the adapters that it has in memory. May be called from any thread."""
         ...
 
     def memory(self) -> DeviceMemory | None:

@@ -11,6 +11,8 @@ from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
+from acestep_ray.adapters.header import BadAdapter
+from acestep_ray.adapters.library import AdapterLibrary, LocalAdapter
 from acestep_ray.artifacts.content_disposition import disposition
 from acestep_ray.artifacts.keys import attempt_prefix, take_key
 from acestep_ray.artifacts.store import Artifacts, StorageError
@@ -63,6 +65,7 @@ class DecodeWorker:
         artifacts: Artifacts,
         encoders: int = 2,
         meter: Meter = NO_METER,
+        adapters: AdapterLibrary | None = None,
     ) -> None:
         self.busy = BusyTime()
         self.in_hand = JobsInHand(encoders)
@@ -70,6 +73,7 @@ class DecodeWorker:
         self._meter = meter
         self._engine = engine
         self._artifacts = artifacts
+        self._adapters = adapters
         # One thread is the device: work that waits for it waits in order.
         self._device = ThreadPoolExecutor(1, "device")
         self._encoders = ThreadPoolExecutor(encoders, "encode")
@@ -264,7 +268,16 @@ class DecodeWorker:
             reference_rate=reference[1] if reference else 0,
             source_digest=source[2] if source else "",
             reference_digest=reference[2] if reference else "",
+            adapters={use.name: await self._local_adapter(use.name) for use in request.adapters},
         )
+
+    async def _local_adapter(self, name: str) -> LocalAdapter:
+        if self._adapters is None:
+            raise DecoderError("This decoder has no adapters: set ACESTEP_ADAPTERS for it, too.")
+        try:
+            return await self._adapters.local(name)
+        except BadAdapter as error:
+            raise DecoderError(str(error)) from error
 
     def _encode(self, request: DecodeRequest, take: RenderedTake, folder: Path) -> Take:
         engine = self._engine.describe()

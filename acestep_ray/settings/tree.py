@@ -45,6 +45,18 @@ def _artifacts_url(url: str) -> str:
     return url
 
 
+def _adapters_place(place: str) -> str:
+    """A folder as an absolute path, or the URL of a bucket."""
+    if not place or re.fullmatch(r"(s3|gs|az)://[^/@?#]+(/[^?#]*)?", place):
+        return place
+    if "://" in place and not place.startswith("file:///"):
+        raise ValueError(
+            "adapters are in a folder, or in s3://BUCKET, gs://BUCKET or az://CONTAINER, with "
+            "/PREFIX if wanted; credentials come from the cloud's own environment variables"
+        )
+    return str(Path(place.removeprefix("file://")).expanduser().absolute())
+
+
 def _downloads(downloads: str, others: ValidationInfo) -> str:
     """Refuse redirect for a folder: it has no server that a signed URL could name."""
     url = others.data.get("artifacts", "s3://unknown")  # absent: `artifacts` itself was refused
@@ -141,6 +153,18 @@ class Dit(Group):
         False,
         description="Whether a real decoder compiles its model (torch.compile) before it is ready. "
         "The first start then takes minutes; what is compiled is kept in `data`.",
+    )
+    adapter_bytes: int = Field(
+        2**30,
+        ge=0,
+        description="Weights of adapters that a replica keeps on its device, bytes. Those of the "
+        "present job are always there.",
+    )
+    adapter_cache_bytes: int = Field(
+        20 * 2**30,
+        ge=0,
+        description="Copies of adapters' files that a node keeps in `data`, if `adapters` is a "
+        "bucket; bytes.",
     )
     encoders: int = Field(
         0,
@@ -286,6 +310,11 @@ class Settings(BaseSettings):
     )
     artifacts: Annotated[str, AfterValidator(_artifacts_url)] = Field(
         "", description="Object-store URL for audio (file, s3, gs, az). Empty: artifacts in data."
+    )
+    adapters: Annotated[str, AfterValidator(_adapters_place)] = Field(
+        "",
+        description="Folder of LoRA and LoKr adapters that requests may use, or its object-store "
+        "URL (s3, gs, az). Empty: none.",
     )
     artifacts_shared: bool = Field(
         False, description="Every node has the folder of file:// artifacts (for example by NFS)."

@@ -7,6 +7,7 @@ import errno
 import importlib.util
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 
@@ -52,7 +53,10 @@ def refuse_missing_checkpoints(config: ServeConfig) -> None:
 def refuse_missing_libraries(config: ServeConfig) -> None:
     """Libraries of an extra are often missing: otherwise a replica would fail later."""
     for engine in engines_of(config.settings):
-        for library in LIBRARIES.get(engine, ()):
+        libraries = LIBRARIES.get(engine, ())
+        if engine == "diffusers" and config.settings.adapters:
+            libraries += ("peft",)
+        for library in libraries:
             if importlib.util.find_spec(library) is None:
                 raise Refused(
                     f"{library} is not installed, which the engine {engine} needs: make engines, "
@@ -68,6 +72,13 @@ def refuse_damaged_checkpoints(config: ServeConfig) -> None:
         check_files(config.settings)
     except CheckpointError as error:
         raise Refused(str(error)) from error
+
+
+def refuse_missing_adapters(config: ServeConfig) -> None:
+    """A mistyped folder would be an error of every request that names an adapter."""
+    place = config.settings.adapters
+    if place and "://" not in place and not Path(place).is_dir():
+        raise Refused(f"ACESTEP_ADAPTERS={place} is not a folder.")
 
 
 def refuse_unusable_storage(config: ServeConfig) -> None:
@@ -122,6 +133,7 @@ REFUSALS: tuple[Callable[[ServeConfig], None], ...] = (
     refuse_missing_checkpoints,
     refuse_missing_libraries,
     refuse_damaged_checkpoints,
+    refuse_missing_adapters,
     refuse_unusable_storage,
     refuse_unusable_store,
     refuse_used_port,

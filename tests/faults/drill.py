@@ -20,11 +20,20 @@ class Drill:
     """Jobs submitted to a service, polled by their own client from beginning to end.
 
     The client notes what no client may ever see: a fifth status, a live job that is not found, an
-    end that changes, an error that no retry solves.
+    end that changes, an error that no retry solves. ``fields``: of every request; ``each``: of the
+    request with this number.
     """
 
-    def __init__(self, service: Service, jobs: int, **fields: Any) -> None:
+    def __init__(
+        self,
+        service: Service,
+        jobs: int,
+        *,
+        each: Callable[[int], dict[str, Any]] = lambda number: {},
+        **fields: Any,
+    ) -> None:
         self.service = service
+        self._each = each
         self.wrong: list[str] = []
         self.last: dict[str, dict[str, Any]] = {}
         self._request = {"audio_duration": 5, "batch_size": 1, "audio_format": "wav", **fields}
@@ -36,7 +45,7 @@ class Drill:
 
     def _submit(self, jobs: int) -> None:
         for number in range(jobs):
-            request = {"caption": f"job {number}"} | self._request
+            request = {"caption": f"job {number}"} | self._request | self._each(number)
             self.ids.append(self.service.submit(**request))
 
     def _poll(self) -> None:

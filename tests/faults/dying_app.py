@@ -48,6 +48,9 @@ class DyingEngine:
         """See DecoderEngine."""
         self._engine.free_memory()
 
+    def loaded_adapters(self) -> frozenset[str]:
+        return frozenset()
+
     def memory(self) -> DeviceMemory | None:
         """See DecoderEngine."""
         return self._engine.memory()

@@ -15,7 +15,7 @@ from tests.service import Service, until
 CLIENTS = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 WORD = "zyxomarkerword"
 """It is in every text that this module sends."""
-SONG = {
+SONG: dict[str, Any] = {
     "caption": f"slow {WORD} song",
     "lyrics": f"[Verse]\n{WORD} in the rain\nand {WORD} again",
     "use_5hz_lm": True,

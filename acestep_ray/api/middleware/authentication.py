@@ -32,7 +32,8 @@ BODY_KEY_PATHS = frozenset(
     }
 )
 UPSTREAM_PATHS = BODY_KEY_PATHS | {
-    *("/v1/audio", "/v1/models", "/v1/model_inventory", "/v1/stats", "/v1/init")
+    *("/v1/audio", "/v1/models", "/v1/model_inventory", "/v1/stats", "/v1/init"),
+    *(f"/v1/lora/{name}" for name in ("status", "load", "unload", "toggle", "scale")),
 }
 BODY_KEY = "ai_token"
 """The field of a body that holds the key."""

@@ -52,6 +52,7 @@ _OTHER_NAMES = {
     "reference_audio_path": ("ref_audio_path",),
     "src_audio_path": ("ctx_audio_path", "source_audio_path"),
     "dcw_enabled": ("dcw",),
+    "adapters": ("loras",),
     "lrc": ("get_lrc", "auto_lrc"),
     "scores": ("get_scores", "auto_score"),
     "model": ("model_name", "dit_model"),

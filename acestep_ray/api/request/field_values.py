@@ -5,11 +5,13 @@ Like the validators in coercion.py, each function raises ValueError if the value
 
 import re
 import secrets
+from collections.abc import Mapping
 from itertools import pairwise
 
 from pydantic import ValidationInfo
 
 from acestep_ray.api.request.coercion import Reason, listed, real, text, whole
+from acestep_ray.decoder.protocol import AdapterUse
 from acestep_ray.jobs.events import EventKind
 from acestep_ray.jobs.webhook import WEBHOOK_KINDS
 from acestep_ray.planner.codes import BETWEEN_TAKES, parse_code_string
@@ -127,6 +129,48 @@ def read_repaint_end(value: object) -> float | None:
 
 
 MOST_STEPS = 200
+MOST_ADAPTERS = 8
+MOST_SCALE = 2.0
+LONGEST_ADAPTER_NAME = 300
+_ADAPTER_NAMES = frozenset({"name", "adapter_name", "lora_name", "adapterName", "loraName"})
+_ADAPTER_SCALES = frozenset({"scale", "lora_scale", "loraScale", "weight", "strength"})
+
+
+def read_adapters(value: object) -> tuple[AdapterUse, ...]:
+    """Adapters and their scales: a list of names, or of objects with a name and a scale, or a text
+    such as "one:0.5, two"."""
+    value = listed(value)
+    if isinstance(value, Mapping):
+        value = [value]
+    if isinstance(value, str):
+        value = [part for part in text(value).split(",") if part.strip()]
+    if not isinstance(value, list):
+        raise ValueError("not a list")
+    uses = tuple(map(_adapter, value))
+    names = [use.name for use in uses]
+    if len(names) > MOST_ADAPTERS:
+        raise Reason(f"There are {len(names)} of them.")
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise Reason(f"{twice[0]} is there twice.")
+    return uses
+
+
+def _adapter(value: object) -> AdapterUse:
+    name, scale = value, None
+    if isinstance(value, Mapping):
+        if unknown := value.keys() - _ADAPTER_NAMES - _ADAPTER_SCALES:
+            raise Reason(f"{min(map(str, unknown))} is not known; an adapter has name and scale.")
+        name = next((value[key] for key in _ADAPTER_NAMES if key in value), None)
+        scale = next((value[key] for key in _ADAPTER_SCALES if key in value), None)
+    elif isinstance(value, str) and ":" in value:
+        name, _, scale = value.rpartition(":")
+    found = text(name).strip().strip("/")
+    if not 1 <= len(found) <= LONGEST_ADAPTER_NAME:
+        raise Reason("An adapter has a name.")
+    strength = 1.0 if scale is None else real(scale)
+    if abs(strength) > MOST_SCALE:
+        raise Reason(f"The scale of {found} is {strength:g}.")
+    return AdapterUse(name=found, scale=strength)
 
 
 def read_timesteps(value: object) -> tuple[float, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from acestep_ray.api.request.adapter_choice import NO_ADAPTERS, OfferedAdapters, adapters_for
 from acestep_ray.api.request.aliases import FILE_NAMES
 from acestep_ray.api.request.engine_choice import NoSuchModel, choose_decoder, one_of, plan_with
 from acestep_ray.api.request.field_values import RANDOM, fix_seeds
@@ -20,6 +21,7 @@ from acestep_ray.decoder.protocol import (
     MORPH_TASKS,
     SOURCE_TASKS,
     WINDOW_TASKS,
+    AdapterUse,
     DecodeParameters,
 )
 from acestep_ray.jobs.spec import JobSpec
@@ -49,14 +51,17 @@ def admit(
     deployed: Deployed,
     files: frozenset[str],
     unknown_files: Sequence[str] = (),
+    *,
+    adapters: OfferedAdapters = NO_ADAPTERS,
 ) -> tuple[JobDraft, ValidationReport]:
     """Apply every rule that needs more than one field, or what is deployed.
 
     ``files``: the names of the form's files; ``unknown_files``: those of files that are not read.
+    ``adapters``: those that a request may use.
     The spec may only be used if the ValidationReport has no errors. Raises Problem 503 if an engine
     that the request needs is not ready yet.
     """
-    return _Admission(checked, settings, deployed, files, unknown_files).run()
+    return _Admission(checked, settings, deployed, files, unknown_files, adapters=adapters).run()
 
 
 class _Admission:
@@ -67,8 +72,12 @@ class _Admission:
         deployed: Deployed,
         files: frozenset[str],
         unknown_files: Sequence[str],
+        *,
+        adapters: OfferedAdapters,
     ) -> None:
         self.unknown_files = unknown_files
+        self.offered = adapters
+        self.adapters: tuple[AdapterUse, ...] = ()
         self.request: GenerateRequest = checked.request
         self.sent = checked.sent
         # As the request says; if it does not, as the model is made.
@@ -121,6 +130,7 @@ class _Admission:
                 "seeds": self.seeds(takes),
                 "retake_seeds": self.retake_seeds(takes),
                 "model": model,
+                "adapters": self.adapters,
             }
         )
         webhook = self.webhook()
@@ -172,6 +182,9 @@ class _Admission:
         except NoSuchModel as error:
             self.found.refuse(error.field, str(error), error.legal)
             return ""
+        self.adapters = adapters_for(
+            request.adapters, decoder, self.deployed, self.offered, self.found
+        )
         if "inference_steps" not in self.sent and not request.timesteps:
             self.steps = decoder.recommended_steps
         if "shift" not in self.sent:

@@ -11,14 +11,30 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from acestep_ray.api.request.coercion import FLAG, REAL, TEXT, WHOLE, choice
 from acestep_ray.api.request.field_schema import FLAG_WORDS, any_of, legal
-from acestep_ray.api.request.field_values import MAX_SEED, read_seed, read_timesteps
+from acestep_ray.api.request.field_values import (
+    MAX_SEED,
+    MOST_SCALE,
+    read_adapters,
+    read_seed,
+    read_timesteps,
+)
 from acestep_ray.decoder.protocol import (
+    AdapterUse,
     DcwMode,
     DcwWavelet,
     GuidanceVariant,
     InferMethod,
     SamplerMode,
 )
+
+_ADAPTER = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "scale": {"type": "number", "minimum": -MOST_SCALE, "maximum": MOST_SCALE},
+    },
+    "required": ["name"],
+}
 
 
 class SoundFields(BaseModel):
@@ -90,6 +106,25 @@ class SoundFields(BaseModel):
         "as many times as long.",
         examples=[1],
         json_schema_extra=legal("a whole number from 1 to 8"),
+    )
+    adapters: Annotated[
+        tuple[AdapterUse, ...] | None,
+        BeforeValidator(read_adapters),
+        any_of(
+            {"type": "array", "items": {"anyOf": [_ADAPTER, {"type": "string"}]}},
+            {"type": "string"},
+            {"type": "null"},
+        ),
+    ] = Field(
+        None,
+        description="Adapters (LoRA, LoKr) that change the model for this job: a list of their "
+        "names (GET /v1/adapters lists them), each with a scale, 1 if there is none; or text, with "
+        "commas between and a colon before a scale. An empty list: none. Not sent: the service's "
+        "default, if it has one. Alias: loras.",
+        examples=[[{"name": "lo-fi-guitar", "scale": 0.8}]],
+        json_schema_extra=legal(
+            "a list of up to 8 names, each once, with scales from -2 to 2, or null"
+        ),
     )
     lrc: Annotated[bool, FLAG] = Field(
         False,

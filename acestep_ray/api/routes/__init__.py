@@ -1,6 +1,15 @@
 """The routes, and what each returns."""
 
-from acestep_ray.api.routes import audio, deliveries, events, generate, jobs, service, studio
+from acestep_ray.api.routes import (
+    adapters,
+    audio,
+    deliveries,
+    events,
+    generate,
+    jobs,
+    service,
+    studio,
+)
 
 ROUTERS = (
     generate.router,
@@ -9,5 +18,6 @@ ROUTERS = (
     deliveries.router,
     audio.router,
     service.router,
+    adapters.router,
     studio.router,
 )

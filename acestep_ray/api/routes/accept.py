@@ -7,12 +7,15 @@ from uuid import uuid4
 from acestep_ray.api.dependencies import AppContext
 from acestep_ray.api.middleware.authentication import key_digest
 from acestep_ray.api.problems import FieldError, Problem, ProblemCode, invalid_values
+from acestep_ray.api.request.adapter_choice import NO_ADAPTERS, OfferedAdapters
 from acestep_ray.api.request.body import Body
 from acestep_ray.api.request.folder import Folder
 from acestep_ray.api.request.job_rules import JobDraft, admit
 from acestep_ray.api.request.source_audio import SourceFile, check_length
 from acestep_ray.api.request.validation import ValidatedRequest, ValidationReport
 from acestep_ray.api.routes.submit import OnHangUp, submit
+from acestep_ray.artifacts.errors import StorageError
+from acestep_ray.decoder.protocol import AdapterUse
 from acestep_ray.jobs.engine_requests import plan_request
 from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.jobs.store.records import Submitted
@@ -82,13 +85,29 @@ async def admit_request(
     deployed = await deployed_for(checked, context)
     try:
         files = frozenset(body.files)
-        draft, found = admit(checked, context.settings, deployed, files, body.unknown_files)
-    except Problem:
+        adapters = await _offered_adapters(checked, context)
+        draft, found = admit(
+            checked, context.settings, deployed, files, body.unknown_files, adapters=adapters
+        )
+    except (Problem, StorageError):
         _refuse_wrong_values(checked)
         raise
     if draft.webhook and (refusal := await context.webhooks.refusal(draft.webhook.url)):
         found.refuse("webhook_url", f"webhook_url {refusal}")
     return draft, found
+
+
+async def _offered_adapters(checked: ValidatedRequest, context: AppContext) -> OfferedAdapters:
+    """The adapters of which the request may use some. Raises StorageError."""
+    if context.adapters is None or checked.request.adapters == ():
+        return NO_ADAPTERS
+    default: tuple[AdapterUse, ...] = ()
+    if checked.request.adapters is None:
+        used = (await context.default_adapter.get()).used
+        if used is None:
+            return NO_ADAPTERS
+        default = (AdapterUse(name=used.name, scale=used.scale),)
+    return OfferedAdapters(await context.adapters.all(), default)
 
 
 async def deployed_for(checked: ValidatedRequest, context: AppContext) -> Deployed:

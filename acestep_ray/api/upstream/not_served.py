@@ -1,7 +1,7 @@
 """Routes of upstream's server that this service does not have yet."""
 
 _ROUTES = ("/v1/reinitialize", "/v1/transcribe")
-_GROUPS = ("/v1/lora", "/v1/dataset", "/v1/training")
+_GROUPS = ("/v1/dataset", "/v1/training")
 
 
 def is_not_served(path: str) -> bool:

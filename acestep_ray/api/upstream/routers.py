@@ -2,6 +2,7 @@
 
 from acestep_ray.api.upstream import (
     chat_completions,
+    lora,
     models,
     query_result,
     release_task,
@@ -14,6 +15,7 @@ UPSTREAM_ROUTERS = (
     query_result.router,
     take_audio.router,
     models.router,
+    lora.router,
     song_text.router,
     chat_completions.router,
 )

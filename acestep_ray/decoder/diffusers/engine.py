@@ -7,9 +7,12 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from diffusers import AceStepPipeline
 
+from acestep_ray.adapters.header import BadAdapter
 from acestep_ray.audio.level import limit_peak, normalise_peak
 from acestep_ray.decoder.checkpoints.load import Loaded, load
+from acestep_ray.decoder.diffusers.adapters import MOST_BYTES, AdaptedModels
 from acestep_ray.decoder.diffusers.compiled import compile_modules, or_as_it_is
 from acestep_ray.decoder.diffusers.decode import decode
 from acestep_ray.decoder.diffusers.device import (
@@ -61,12 +64,14 @@ class DiffusersDecoder:
         device: torch.device,
         whole_seconds: float = WHOLE_SECONDS,
         compiler: str = "",
+        adapter_bytes: int = MOST_BYTES,
     ) -> None:
         self._pipeline = loaded.pipeline
         self._info = loaded.info
         self._device = device
         self._whole_frames = int(whole_seconds * FRAMES_PER_SECOND)
         self._encodings = Encodings()
+        self._adapted = AdaptedModels(loaded.pipeline, adapter_bytes)
         # Long sources are encoded in pieces of 30 s; decode() makes its own tiles.
         self._pipeline.vae.enable_tiling()
         if self._pipeline.condition_encoder.dtype == torch.float16:
@@ -88,16 +93,17 @@ class DiffusersDecoder:
         dtype: str = "auto",
         whole_seconds: float = WHOLE_SECONDS,
         compiler: str = "",
+        adapter_bytes: int = MOST_BYTES,
     ) -> "DiffusersDecoder":
         """Load a checkpoint of either layout and run a short piece through it. Blocking.
 
         ``model`` names one of several in ``folder``. ``compiler``: a backend of torch.compile;
-        empty: the modules run as they are. Raises CheckpointError, and ValueError for a
-        device or number type that does not exist.
+        empty: the modules run as they are. ``adapter_bytes``: as of AdaptedModels. Raises
+        CheckpointError, and ValueError for a device or number type that does not exist.
         """
         where = choose_device(device)
         loaded = load(folder, model, str(where), choose_dtype(dtype, where))
-        return cls(loaded, where, whole_seconds, compiler)
+        return cls(loaded, where, whole_seconds, compiler, adapter_bytes)
 
     def describe(self) -> DecoderDescription:
         """What this engine serves."""
@@ -112,6 +118,8 @@ class DiffusersDecoder:
             lego_sft=self._info.lego_sft,
             lrc=self._info.lyric_heads is not None,
             scores=self._info.lyric_heads is not None,
+            adapters=True,
+            width=self._pipeline.transformer.config.hidden_size,
         )
 
     def memory(self) -> DeviceMemory | None:
@@ -121,7 +129,12 @@ class DiffusersDecoder:
     def free_memory(self) -> None:
         """Free cached memory, after an OutOfMemoryError."""
         self._encodings.clear()
+        self._adapted.clear()
         free_memory(self._device)
+
+    def loaded_adapters(self) -> frozenset[str]:
+        """Names of the adapters whose weights are on the device."""
+        return self._adapted.names
 
     def generate(
         self, request: DecodeRequest, sources: Sources, report: Report
@@ -152,7 +165,7 @@ class DiffusersDecoder:
             raise DecoderError(f"{self._info.name} does not do {request.task}.")
         reset_peak(self._device)
         report("encoding", 0, 1)
-        job = self._prepare(request, sources)
+        job = self._prepare(request, sources, self._with_adapters(request, sources))
         with self._compiling():
             latents = self._denoise(job, report)
         takes = len(request.seeds)
@@ -166,15 +179,27 @@ class DiffusersDecoder:
             yield RenderedTake(index, seed, samples, job.warnings, sung.lrc, sung.scores)
             del samples  # or it would stay in memory during the next one
 
+    def _with_adapters(self, request: DecodeRequest, sources: Sources) -> AceStepPipeline:
+        """The model with the request's adapters."""
+        if not request.adapters:
+            return self._pipeline
+        try:
+            return self._adapted.get(request.adapters, sources.adapters)
+        except BadAdapter as error:
+            raise DecoderError(str(error)) from error
+
     # inference_mode is a state of the thread, so no function that yields may hold it.
     @torch.inference_mode()
-    def _prepare(self, request: DecodeRequest, sources: Sources) -> PreparedDecode:
+    def _prepare(
+        self, request: DecodeRequest, sources: Sources, adapted: AceStepPipeline
+    ) -> PreparedDecode:
         return prepare(
             self._pipeline,
             request,
             sources,
             self._device,
             self._whole_frames,
+            adapted=adapted,
             encodings=self._encodings,
             lego_sft=self._info.lego_sft,
         )
@@ -194,7 +219,7 @@ class DiffusersDecoder:
         late = request.cover_noise_strength > 0
         progress = self._progress(sampling, report)
         latents = denoise(
-            self._pipeline,
+            job.pipeline,
             first_noise,
             job.condition,
             sampling,
@@ -214,7 +239,7 @@ class DiffusersDecoder:
         seeds = request.retake_seeds if request.retake_variance > 0 else request.seeds
         progress = self._progress(job.sampling, report)
         latents = edit_flow(
-            self._pipeline,
+            job.pipeline,
             edit,
             job.sampling,
             after_step=progress.after_step,
@@ -236,7 +261,7 @@ class DiffusersDecoder:
         heads = self._info.lyric_heads
         if heads is None:
             return SungText()
-        return sung_text(self._pipeline, job, take, index, heads)
+        return sung_text(job.pipeline, job, take, index, heads)
 
     def _noise(self, job: PreparedDecode, seeds: tuple[int, ...]) -> Noise:
         frames, channels = job.canvas.context.shape[1:]

@@ -21,6 +21,8 @@ from acestep_ray.timebase import FRAMES_PER_SECOND
 class PreparedDecode:
     """A request with its tensors on the device."""
 
+    pipeline: AceStepPipeline
+    """The model that makes it, with the adapters of the request."""
     request: DecodeRequest
     prompt: Prompt
     """Of the first condition."""
@@ -48,11 +50,13 @@ def prepare(
     device: torch.device,
     whole_frames: int,
     *,
+    adapted: AceStepPipeline,
     encodings: Encodings,
     lego_sft: bool = False,
 ) -> PreparedDecode:
     """Encode a request's texts and audio. Raises DecoderError.
 
+    ``adapted``: ``pipeline`` with the request's adapters, which nothing here depends on.
     ``lego_sft``: whether the model reads captions of single tracks.
     What ``encodings`` has is not encoded again.
     Pieces with more than ``whole_frames`` are decoded in tiles, whether or not that was requested.
@@ -106,5 +110,15 @@ def prepare(
         warnings.append(f"Pieces longer than {longest:g} s are always decoded in tiles.")
     tiled = canvas.frames > TILE and (request.use_tiled_decode or canvas.frames > whole_frames)
     return PreparedDecode(
-        request, prompt, canvas, sampling, first, then, original, switch, tiled, tuple(warnings)
+        adapted,
+        request,
+        prompt,
+        canvas,
+        sampling,
+        first,
+        then,
+        original,
+        switch,
+        tiled,
+        tuple(warnings),
     )

@@ -11,7 +11,7 @@ from acestep_ray.audio.level import normalise_peak
 from acestep_ray.audio.resample import resample, to_stereo
 from acestep_ray.decoder.mock.loudness import contour, follow
 from acestep_ray.decoder.mock.lrc import sung_times
-from acestep_ray.decoder.mock.reference import brightness
+from acestep_ray.decoder.mock.reference import brightness, tilted
 from acestep_ray.decoder.mock.render import render
 from acestep_ray.decoder.mock.repaint import match_level
 from acestep_ray.decoder.mock.song import compose
@@ -52,6 +52,7 @@ class MockDecoder:
     def __init__(self, mock: Mock, model: str = "mock") -> None:
         self._mock = mock
         self._model = model
+        self._adapters: frozenset[str] = frozenset()
 
     def describe(self) -> DecoderDescription:
         """What this engine serves."""
@@ -63,6 +64,7 @@ class MockDecoder:
             mock=True,
             device="cpu",
             lrc=True,
+            adapters=True,
         )
 
     def generate(
@@ -74,6 +76,7 @@ class MockDecoder:
         seconds of music, and after each take. Raises DecoderError.
         """
         job = _Job.of(request, sources)
+        self._adapters = frozenset(use.name for use in request.adapters)
         report("diffusion", 0, request.steps)
         for step in range(1, request.steps + 1):
             time.sleep(self._mock.step_seconds)
@@ -89,6 +92,10 @@ class MockDecoder:
 
     def free_memory(self) -> None:
         """Nothing is cached on a device."""
+
+    def loaded_adapters(self) -> frozenset[str]:
+        """Those of the last job, as if it kept one set of weights."""
+        return self._adapters
 
     def memory(self) -> DeviceMemory | None:
         """No device, so no numbers."""
@@ -117,7 +124,8 @@ class _Job:
             source = np.clip(to_stereo(source), -1.0, 1.0)
             if len(source) < SAMPLES_PER_FRAME:
                 raise DecoderError("The source audio is shorter than one frame (40 ms).")
-        return cls(request, source, brightness(sources.reference, sources.reference_rate))
+        tilt = brightness(sources.reference, sources.reference_rate)
+        return cls(request, source, tilted(tilt, request.adapters))
 
     def take(self, index: int, tick: Callable[[], None]) -> Samples:
         """One take, [samples, 2]."""

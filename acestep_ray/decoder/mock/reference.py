@@ -1,9 +1,12 @@
-"""What the mock uses of reference audio: its brightness."""
+"""How bright the mock's instruments are: as those of a reference, and as adapters make them."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
+from acestep_ray.decoder.mock.seeding import digest
+from acestep_ray.decoder.protocol import AdapterUse
 from acestep_ray.timebase import Samples
 
 _WINDOW = 4096
@@ -29,3 +32,13 @@ def brightness(samples: Samples | None, rate: int) -> float:
     centroid = float((np.fft.rfftfreq(_WINDOW, 1 / rate) * power).sum() / power.sum())
     tilt = 0.25 * math.log2(max(centroid, 1.0) / _NEUTRAL_HZ)
     return round(20 * min(0.5, max(-0.5, tilt))) / 20
+
+
+def tilted(tilt: float, adapters: Sequence[AdapterUse]) -> float:
+    """A tilt as adapters change it: each makes the sound darker or brighter, as its name decides,
+    by up to 0.4 at full scale. Their files are not read."""
+    for use in adapters:
+        direction = 1 if digest("adapter", use.name) % 2 else -1
+        amount = 0.2 + digest("amount", use.name) % 5 / 20
+        tilt += direction * amount * use.scale
+    return min(0.5, max(-0.5, tilt))

@@ -21,6 +21,9 @@ def generation_info(
         f"Decoder: {engine.engine} ({engine.model}) on {engine.device}"
         + (" - mock audio from a test synthesiser, not from ACE-Step" if engine.mock else ""),
     ]
+    if request.adapters:
+        used = ", ".join(f"{use.name} ({use.scale:g})" for use in request.adapters)
+        lines.append(f"Adapters: {used}")
     if not engine.mock:
         lines.append(_sound(request, turbo=engine.turbo))
     if plan and plan.text:

@@ -15,7 +15,7 @@ from acestep_ray.startup.doctor.folders import existing, why_unwritable
 from acestep_ray.startup.doctor.result import Result, ok, problem, refusal, warning
 from acestep_ray.startup.doctor.setup import Setup
 from acestep_ray.startup.ray_node import folder_for_sockets
-from acestep_ray.startup.refusals import refuse_unusable_storage
+from acestep_ray.startup.refusals import refuse_missing_adapters, refuse_unusable_storage
 
 LEAST_FREE = 1_000_000_000
 """Bytes. The 600 s takes of one job as WAV are up to 0.9 GB, an uploaded source 0.1 GB."""
@@ -29,6 +29,7 @@ def check_audio_storage(setup: Setup) -> Iterator[Result]:
     """See Check."""
     refused = list(refusal(lambda: refuse_unusable_storage(setup.checked)))
     yield from refused
+    yield from refusal(lambda: refuse_missing_adapters(setup.checked))
     for root in setup.settings.audio_roots:
         if not root.expanduser().is_dir():
             yield warning(

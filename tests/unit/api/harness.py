@@ -56,6 +56,7 @@ TURBO = DecoderDescription(
     turbo=True,
     mock=True,
     device="cpu",
+    adapters=True,
 )
 BASE = DecoderDescription(
     engine="diffusers",

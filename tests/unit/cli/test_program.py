@@ -15,7 +15,7 @@ from tests.unit.cli.commands import COMMAND, CommandLine, environment
 
 NAMES = (
     *("generate", "repaint", "cover", "batch", "mcp", "jobs", "show", "cancel", "download"),
-    *("models", "serve", "doctor", "convert", "make-tiny-checkpoint", "migrate-store"),
+    *("models", "adapters", "serve", "doctor", "convert", "make-tiny-checkpoint", "migrate-store"),
     "download-model",
 )
 HEAVY = ("ray", "torch", "numpy", "fastapi", "uvicorn", "mcp", "acestep_ray.settings")

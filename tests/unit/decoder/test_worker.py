@@ -16,9 +16,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from acestep_ray.adapters.cache import FileCache
+from acestep_ray.adapters.files import files_at
+from acestep_ray.adapters.library import AdapterLibrary
 from acestep_ray.artifacts.store import Artifacts, StorageError
 from acestep_ray.decoder.events import Decoded, DecodeEvent, DecodeFailed, DecodeProgress
 from acestep_ray.decoder.protocol import (
+    AdapterUse,
     DecoderDescription,
     DecodeRequest,
     DecoderError,
@@ -36,6 +40,7 @@ from acestep_ray.metrics import (
     STAGE_SECONDS,
     STAGE_TIME,
 )
+from tests.adapter_files import write_weights
 from tests.recording_meter import RecordingMeter
 
 
@@ -49,6 +54,7 @@ class Engine:
         self.gate.set()
         self.at_step: Callable[[DecodeRequest, int], None] = lambda request, step: None
         self.running: list[str] = []
+        self.sources = Sources()
         self.most_at_once = 0
 
     def describe(self) -> DecoderDescription:
@@ -59,12 +65,16 @@ class Engine:
     def free_memory(self) -> None:
         self.freed += 1
 
+    def loaded_adapters(self) -> frozenset[str]:
+        return frozenset()
+
     def memory(self) -> DeviceMemory | None:
         return DeviceMemory(allocated=1, peak=3 << 30, reserved=1, free=1, total=8 << 30)
 
     def generate(
         self, request: DecodeRequest, sources: Sources, report: Report
     ) -> Iterator[RenderedTake]:
+        self.sources = sources
         self.running.append(request.job_id)
         self.most_at_once = max(self.most_at_once, len(self.running))
         try:
@@ -384,3 +394,25 @@ async def test_a_device_is_busy_only_while_its_engine_works(
     worker.busy.take()
     await asyncio.sleep(0.01)
     assert worker.busy.take() == 0
+
+
+async def test_adapters_are_brought_here_before_the_device_works(
+    artifacts: Artifacts, tmp_path: Path
+) -> None:
+    write_weights(tmp_path / "adapters" / "jazz.safetensors")
+    files = files_at(str(tmp_path / "adapters"), 0)
+    library = AdapterLibrary(files, FileCache(tmp_path / "copies", 0))
+    engine = Engine()
+    worker = DecodeWorker(engine, artifacts, adapters=library)
+    names = ("jazz", "folk")
+    jazz, folk = (request(name, adapters=(AdapterUse(name=name),)) for name in names)
+    assert isinstance((await collect(worker.decode(jazz, ours)))[-1], Decoded)
+    assert engine.sources.adapters["jazz"].weights.name == "jazz.safetensors"
+    steps = engine.steps
+    assert (await collect(worker.decode(folk, ours)))[-1] == DecodeFailed(
+        code="decoder_failed", detail="The adapter folk is no longer there."
+    )
+    without = DecodeWorker(engine, artifacts)
+    failed = (await collect(without.decode(jazz, ours)))[-1]
+    assert isinstance(failed, DecodeFailed) and "set ACESTEP_ADAPTERS for it" in failed.detail
+    assert engine.steps == steps

@@ -18,8 +18,9 @@ from ray.serve._private.common import (
 )
 from ray.serve._private.request_router.common import PendingRequest
 
+from acestep_ray.decoder.protocol import AdapterUse, DecodeRequest
 from acestep_ray.replicas.planners import DECODER
-from deployments.routing import FULL_ASKED, SLOTS, IdleFirst
+from deployments.routing import ADAPTERS, FULL_ASKED, SLOTS, IdleFirst
 
 DEPLOYMENT = DeploymentID(name=DECODER, app_name="acestep")
 
@@ -32,6 +33,7 @@ class Replica:
     max_ongoing_requests: int = 2
     replica_id: ReplicaID = field(default_factory=lambda: ReplicaID(uuid.uuid4().hex, DEPLOYMENT))
     asked: int = 0
+    routing_stats: dict[str, Any] = field(default_factory=dict)
 
     async def get_queue_len(self, *, deadline_s: float) -> int:
         self.asked += 1
@@ -56,9 +58,19 @@ def router_of(replicas: Sequence[Any], known: bool = True) -> IdleFirst:
     return router
 
 
-async def send(router: IdleFirst) -> Any:
-    """The replica that gets a request; sent, and counted, as by Serve's router."""
-    request = PendingRequest([], {}, RequestMetadata(uuid.uuid4().hex, uuid.uuid4().hex))
+async def send(router: IdleFirst, *adapters: str) -> Any:
+    """The replica that gets a job with these adapters; sent, and counted, as by Serve's router."""
+    job = DecodeRequest(
+        job_id="job",
+        attempt=1,
+        caption="",
+        seconds=10,
+        seeds=(1,),
+        steps=8,
+        guidance_scale=1,
+        adapters=tuple(AdapterUse(name=name) for name in adapters),
+    )
+    request = PendingRequest([job], {}, RequestMetadata(uuid.uuid4().hex, uuid.uuid4().hex))
     replica: Any = await router._choose_replica_for_request(request)
     router.on_send_request(replica.replica_id)
     replica.held += 1
@@ -158,3 +170,20 @@ async def test_a_pause_is_made_between_two_tries() -> None:
     assert time.monotonic() - began > 0.1
     full.held = 1
     assert await waiting is full
+
+
+async def test_a_job_goes_to_a_replica_that_has_its_adapters() -> None:
+    idle_with, idle, room_with, room, full_with = (Replica(held) for held in (0, 0, 1, 1, 2))
+    for replica in (idle_with, room_with, full_with):
+        replica.routing_stats = {ADAPTERS: ["harp", "jazz"]}
+    replicas = [idle, room, full_with, room_with, idle_with]
+    router = router_of(replicas)
+    assert await send(router, "jazz") is idle_with
+    assert await send(router, "jazz") is idle, "an idle one is better than one that is at work"
+    assert await send(router, "jazz", "harp") in (room_with, idle_with)
+    for replica in replicas:
+        replica.held = 1
+        router.on_new_queue_len_info(replica.replica_id, 1)
+    assert await send(router, "jazz") in (idle_with, room_with, full_with)
+    router = router_of([Replica(0), Replica(1)])
+    assert (await send(router, "jazz")).held == 1, "nobody has it: the idle one"

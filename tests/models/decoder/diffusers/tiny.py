@@ -6,7 +6,7 @@ the same frame maths, and a decoder that stores its input shows a job's final la
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -93,6 +93,12 @@ class Tiny:
         received = torch.cat(self.voice.received)
         assert len(received) == len(request.seeds), "the piece was decoded in tiles"
         return received
+
+    def latents_by(self, pipeline: AceStepPipeline, request: DecodeRequest) -> torch.Tensor:
+        """Those that another pipeline makes, with the VAE of this one."""
+        own = self.loaded
+        other = Tiny(DiffusersDecoder(replace(own, pipeline=pipeline), DEVICE), own, self.voice)
+        return other.latents(request)
 
     def called(self, **inputs: Any) -> torch.Tensor:
         """Latents of a plain call of diffusers' pipeline."""

@@ -69,6 +69,7 @@ BAD: dict[str, list[Any]] = {
     "flow_edit_n_min": numbers(-0.1, 1.1),
     "flow_edit_n_max": numbers(-0.1, 1.1),
     "flow_edit_n_avg": numbers(0, 9, 1.5),
+    "adapters": [7, True, [7], [""], ["a", "a"], ["a:3"], [{"scale": 1}], ["a"] * 9],
     "lrc": NOT_FLAGS,
     "scores": NOT_FLAGS,
     "infer_method": [*NOT_CHOICES, "euler"],
@@ -191,6 +192,7 @@ GOOD: dict[str, list[tuple[Any, Any]]] = {
     "flow_edit_n_min": [(0.25, 0.25), ("1", 1.0), ("", 0.0)],
     "flow_edit_n_max": [(0.5, 0.5), ("0", 0.0), ("", 1.0)],
     "flow_edit_n_avg": [(8, 8), ("2", 2), ("", 1)],
+    "adapters": [([], ()), ("", None)],  # others need adapters
     "lrc": [(False, False), ("", False)],  # and this one that knows its heads
     "scores": [("no", False)],
     "repainting_start": [(-5, -5.0), ("1.5", 1.5)],
@@ -368,6 +370,7 @@ async def test_the_documented_defaults(api: ApiHarness) -> None:
         "task": "text2music",
         "caption": "",
         "global_caption": "",
+        "adapters": (),
         "lrc": False,
         "scores": False,
         "guidance_variant": "apg_classic",

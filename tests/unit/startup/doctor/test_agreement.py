@@ -72,11 +72,16 @@ def leave_out_library(doctor: Doctor) -> None:
     doctor.args |= {"planner": "vllm", "checkpoints": str(doctor.folder / "checkpoints")}
 
 
+def mistype_adapters(doctor: Doctor) -> None:
+    doctor.args["adapters"] = str(doctor.folder / "adaptors")
+
+
 LISTENERS: list[socket.socket] = []
 WRONG: dict[Callable[[Doctor], None], str] = {
     leave_out_checkpoints: "refuse_missing_checkpoints",
     leave_out_library: "refuse_missing_libraries",
     cut_checkpoint: "refuse_damaged_checkpoints",
+    mistype_adapters: "refuse_missing_adapters",
     name_read_only_storage: "refuse_unusable_storage",
     forget_redis: "refuse_unusable_store",
     write_text_for_database: "refuse_unusable_store",
