@@ -19,6 +19,7 @@ import statistics
 import threading
 import time
 from collections import defaultdict
+from contextlib import suppress
 
 import httpx
 import psutil
@@ -46,7 +47,10 @@ class Arrivals:
         threading.Thread(target=self._read, args=(url,), daemon=True).start()
 
     def _read(self, url: str) -> None:
-        with httpx.stream("GET", f"{url}/v1/events", timeout=None) as response:
+        with (
+            suppress(httpx.TransportError),  # the service ends
+            httpx.stream("GET", f"{url}/v1/events", timeout=None) as response,
+        ):
             for line in response.iter_lines():
                 self.began.set()
                 if line.startswith("data:"):

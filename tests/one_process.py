@@ -16,6 +16,7 @@ import uvicorn
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from acestep_ray.adapters.library import library_of
 from acestep_ray.api.app import create_app
 from acestep_ray.api.store_service import JobStoreService
 from acestep_ray.artifacts.store import Artifacts
@@ -75,7 +76,9 @@ class OneProcess:
         self._around = around
         self._artifacts = Artifacts(settings.artifacts_url)
         self._decoder = make_decoder(settings)
-        self._worker = DecodeWorker(self._decoder, self._artifacts)
+        self._worker = DecodeWorker(
+            self._decoder, self._artifacts, adapters=library_of(settings, 10.0)
+        )
         self._planner = make_planner(settings)
         self._listener = socket.create_server(("127.0.0.1", port))
         self._server: uvicorn.Server | None = None

@@ -7,6 +7,7 @@ from typing import Any
 from playwright.sync_api import Route, expect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tests.adapter_files import write_peft
 from tests.e2e.studio.conftest import OpenStudio
 from tests.e2e.studio.studio_page import StudioPage
 from tests.one_process import one_process
@@ -35,6 +36,30 @@ def test_a_base_model_has_guidance_more_steps_and_more_tasks(
         assert job["warnings"] == []
         studio.task("Add a track")
         expect(page.get_by_label("Track", exact=True)).to_be_visible()
+        page.context.close()
+
+
+def test_adapters_are_offered_by_a_service_that_has_some(
+    studio: StudioPage, visit: OpenStudio, tmp_path: Path
+) -> None:
+    expect(studio.page.locator("#adapters")).to_be_hidden()
+    write_peft(tmp_path / "styles" / "jazz")
+    write_peft(tmp_path / "styles" / "two: voices")
+    with one_process(data=tmp_path / "data", adapters=str(tmp_path / "styles")) as service:
+        other = visit(service.url)
+        page = other.page
+        other.song("plain", 10, batch_size="1")
+        other.song("in style", 10, batch_size="1", adapters="two: voices", adapter_scale="0.5")
+        loaded = page.request.post(f"{service.url}/v1/lora/load", data={"lora_path": "jazz"})
+        assert loaded.ok
+        other.load()
+        other.song("as usual", 10, batch_size="1", adapters="")
+        expect(page.get_by_label("Style (adapter)")).to_contain_text("The service's: jazz")
+        other.song("without", 10, batch_size="1", adapters="[]")
+        made = {job["caption"]: job["result"]["generation_info"] for job in other.jobs()}
+        assert "Adapters" not in made["plain"] + made["without"]
+        assert "Adapters: two: voices (0.5)" in made["in style"]
+        assert "Adapters: jazz (1)" in made["as usual"]
         page.context.close()
 
 

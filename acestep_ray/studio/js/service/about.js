@@ -3,8 +3,8 @@ import { signal } from "../lib/signal.js";
 import { getJson } from "./api.js";
 import { key } from "./key.js";
 
-/** {health, models, stats}; each null until it is known. */
-export const about = signal({ health: null, models: null, stats: null });
+/** {health, models, adapters, stats}; each null until it is known. */
+export const about = signal({ health: null, models: null, adapters: null, stats: null });
 
 const STARTING_MS = 2000;
 const USUAL_MS = 30000;
@@ -27,13 +27,16 @@ export async function watchService() {
 }
 
 export async function look() {
-  const [health, models, stats] = await Promise.all(
-    ["health", "v1/models", "v1/stats"].map((path) => getJson(path).catch(() => null)),
+  const [health, models, adapters, stats] = await Promise.all(
+    ["health", "v1/models", "v1/adapters", "v1/stats"].map((path) =>
+      getJson(path).catch(() => null),
+    ),
   );
   const before = about.value;
   about.set({
     health: health ?? before.health,
     models: models ?? before.models,
+    adapters: adapters ?? before.adapters,
     stats: stats ?? before.stats,
   });
 }

@@ -1,7 +1,7 @@
 // What can be chosen on this service, and what it cannot do, at the place where it matters.
 import { $, $$, h } from "../lib/dom.js";
 import { about, decoderOf } from "../service/about.js";
-import { values } from "./form.js";
+import { NO_ADAPTER, values } from "./form.js";
 
 const TASKS = {
   text2music: "New song",
@@ -122,7 +122,21 @@ function offerTasks(models) {
   }
 }
 
-/** Guidance and steps depend on the model. */
+/** The adapters for a decoder's model; without any, there is nothing to choose. */
+function offerAdapters(decoder) {
+  const { adapters, default: usual } = about.value.adapters ?? { adapters: [] };
+  const fitting = adapters.filter((one) => one.models.includes(decoder.name));
+  for (const field of $$(".field.adapter")) field.hidden = !fitting.length;
+  const names = fitting.map((one) => option(one.name));
+  refill(
+    "#adapters",
+    usual
+      ? [option("", `The service's: ${usual}`), option(NO_ADAPTER, "None"), ...names]
+      : [option("", "None"), ...names],
+  );
+}
+
+/** Guidance, steps and adapters depend on the model. */
 export function showModel() {
   const { model, task_type: task } = values();
   const models = about.value.models;
@@ -132,6 +146,7 @@ export function showModel() {
     decoder = models.decoders.find((one) => one.tasks.includes(task)) ?? decoder;
     $("#model").value = decoder.name;
   }
+  offerAdapters(decoder);
   $("#inference_steps").placeholder = decoder.recommended_steps;
   $("#guidance_scale").disabled = decoder.turbo;
   const hint = $("#guidance-hint");

@@ -24,6 +24,8 @@ const LM = [
   "lm_repetition_penalty",
   "lm_negative_prompt",
 ];
+/** Stands for no adapter where the service has a default one. */
+export const NO_ADAPTER = "[]";
 export const SOURCE_TASKS = ["cover", "repaint", "lego", "extract", "complete"];
 
 let changed = () => {};
@@ -147,6 +149,11 @@ export function request(asked = values(), files = chosenFiles()) {
   }
   const decoder = decoderOf(asked.model);
   if (decoder && !decoder.default) fields.model = decoder.name;
+  if (filled(asked.adapters))
+    fields.adapters =
+      asked.adapters === NO_ADAPTER
+        ? NO_ADAPTER
+        : `${asked.adapters}:${asked.adapter_scale || 1}`;
   if (filled(asked.inference_steps)) fields.inference_steps = asked.inference_steps;
   else if (decoder && !decoder.turbo) fields.inference_steps = decoder.recommended_steps;
   if (decoder && !decoder.turbo) take("guidance_scale");
