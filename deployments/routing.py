@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from ray.serve._private.common import RunningReplicaInfo
 from ray.serve.config import RequestRouterConfig
-from ray.serve.request_router import FIFOMixin, PendingRequest, RequestRouter, RunningReplica
+from ray.serve.request_router import PendingRequest, RequestRouter, RunningReplica
 
 FULL_ASKED = 2
 """If all replicas seem to be full, this many are tried at a time, as in Serve's own router."""
@@ -25,8 +25,10 @@ ADAPTERS = "adapters"
 """Also: names of the adapters that it has in memory."""
 
 
-class IdleFirst(FIFOMixin, RequestRouter):
-    """Uses the numbers of requests that Serve keeps per replica; old numbers expire.
+class IdleFirst(RequestRouter):
+    """Uses the numbers of requests that Serve keeps per replica; old numbers expire. The replica
+    that was chosen for a request is for that one (in Serve's FIFO routers, for the first that
+    waits): runners give no more jobs than there is room for, and keep the queue's order.
 
     A replica may have a limit of its own (SLOTS in what its ``record_routing_stats`` returns),
     below ``max_ongoing_requests`` of its deployment. A job with adapters goes to a replica that has
@@ -56,6 +58,9 @@ class IdleFirst(FIFOMixin, RequestRouter):
         wanted = _adapters_of(pending_request)
         if not wanted:
             return [candidate_replicas]
+        # During an update, replicas of earlier code would leave the adapters out.
+        able = [replica for replica in candidate_replicas if ADAPTERS in replica.routing_stats]
+        candidate_replicas = able or candidate_replicas
         having = [
             replica
             for replica in candidate_replicas

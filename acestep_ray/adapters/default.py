@@ -4,14 +4,18 @@ It is kept as a file in artifact storage, so every ingress replica has it, and a
 """
 
 import asyncio
+import logging
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import BaseModel, Field, ValidationError
 
-from acestep_ray.artifacts.errors import ArtifactMissing
+from acestep_ray.artifacts.errors import ArtifactMissing, StorageError
 from acestep_ray.artifacts.store import Artifacts
+
+logger = logging.getLogger(__name__)
 
 KEY = "service/default_adapter.json"
 FRESH_SECONDS = 1.0
@@ -42,30 +46,41 @@ class DefaultAdapter(BaseModel):
 
 
 class DefaultAdapterFile:
-    """Reads and writes the state. Belongs to one event loop. Methods raise StorageError."""
+    """Reads and writes the state. Belongs to one event loop. Raises StorageError."""
 
     def __init__(self, artifacts: Artifacts) -> None:
         self._artifacts = artifacts
         self._known = DefaultAdapter()
         self._read_at = -FRESH_SECONDS
-        self._reading = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def get(self) -> DefaultAdapter:
-        """The state, at most FRESH_SECONDS old."""
-        async with self._reading:
+        """The state, at most FRESH_SECONDS old, or older while it cannot be read."""
+        async with self._lock:
             if time.monotonic() - self._read_at >= FRESH_SECONDS:
                 began = time.monotonic()
-                self._known = await self._read()
+                try:
+                    self._known = await self._read()
+                except StorageError as error:
+                    logger.warning("The default adapter is the one that was known: %s", error)
+                    began = time.monotonic()  # others do not wait for the same error at once
                 self._read_at = began
-        return self._known
+            return self._known
 
-    async def put(self, state: DefaultAdapter) -> None:
-        """Store a state; this process uses it at once."""
+    async def change(self, change: Callable[[DefaultAdapter], DefaultAdapter]) -> DefaultAdapter:
+        """Store what ``change`` makes of the present state; this process uses it at once. Passes on
+        what ``change`` raises."""
+        async with self._lock:
+            state = change(await self._read())
+            await self._write(state)
+            self._known, self._read_at = state, time.monotonic()
+        return state
+
+    async def _write(self, state: DefaultAdapter) -> None:
         with tempfile.TemporaryDirectory(prefix="acestep-adapter-") as folder:
             path = Path(folder) / "state.json"
             path.write_text(state.model_dump_json())
             await self._artifacts.put_file(KEY, path)
-        self._known, self._read_at = state, time.monotonic()
 
     async def _read(self) -> DefaultAdapter:
         try:

@@ -73,15 +73,22 @@ class _Folder:
             if error.filename == str(self.root):
                 raise error  # others: a folder that was just removed, or is not for this user
 
-        for folder, _, names in os.walk(self.root, onerror=failed, followlinks=True):
+        seen: set[tuple[int, int]] = set()
+        for folder, below, names in os.walk(self.root, onerror=failed, followlinks=True):
+            place = Path(folder).stat()
+            if (place.st_dev, place.st_ino) in seen:
+                below.clear()  # a link that leads back
+                continue
+            seen.add((place.st_dev, place.st_ino))
+            below.sort()  # which of two links to a folder counts is the same each time
             for name in names:
                 if not name.endswith(SUFFIXES):
                     continue
                 path = Path(folder, name)
                 try:
                     found = path.stat()
-                except FileNotFoundError:
-                    continue  # removed meanwhile, or a link to nothing
+                except OSError:
+                    continue  # removed meanwhile, or a link to nothing or to itself
                 version = f"{found.st_size}-{found.st_mtime_ns}"
                 yield StoredFile(path.relative_to(self.root).as_posix(), found.st_size, version)
 
@@ -126,8 +133,10 @@ class _Bucket:
         return found
 
     async def read(self, file: StoredFile, start: int, end: int) -> bytes:
+        end = min(end, file.bytes)
+        if start >= end:
+            return b""  # of nothing, the stores make an error
         try:
-            end = min(end, file.bytes)
             return bytes(
                 await obstore.get_range_async(self._store, file.path, start=start, end=end)
             )

@@ -3,10 +3,10 @@
 import asyncio
 import hashlib
 import json
+import logging
 import time
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,7 +21,10 @@ from acestep_ray.adapters.header import (
     parse_config,
     parse_header,
 )
+from acestep_ray.artifacts.errors import StorageError
 from acestep_ray.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 FRESH_SECONDS = 2.0
 """How old a list of adapters may be."""
@@ -53,6 +56,8 @@ class Adapter:
     """As of Header."""
     problem: str = ""
     """Why it cannot be used, as the rest of a sentence; empty: it can."""
+    unread: bool = False
+    """Whether its files could not be read, so that the next look has to try it again."""
 
     @property
     def version(self) -> str:
@@ -83,18 +88,26 @@ class AdapterLibrary:
     def __init__(self, files: AdapterFiles, cache: FileCache) -> None:
         self._files = files
         self._cache = cache
-        self._known: dict[str, Adapter] = {}
+        self._known: dict[str, Adapter] | None = None
         self._read_at = -FRESH_SECONDS
         self._reading = asyncio.Lock()
 
     async def all(self) -> Mapping[str, Adapter]:
-        """Every adapter by its name, also those that cannot be used; at most FRESH_SECONDS old."""
+        """Every adapter by its name, also those that cannot be used; at most FRESH_SECONDS old, or
+        older while they cannot be listed. Raises StorageError only if they never could be."""
         async with self._reading:
             if time.monotonic() - self._read_at >= FRESH_SECONDS:
                 began = time.monotonic()
-                self._known = await self._read()
+                try:
+                    self._known = await self._read()
+                except StorageError as error:
+                    if self._known is None:
+                        raise
+                    logger.warning("The adapters are those that were known before: %s", error)
+                    began = time.monotonic()  # others do not wait for the same error at once
                 self._read_at = began
-        return self._known
+            assert self._known is not None
+            return self._known
 
     async def local(self, name: str) -> LocalAdapter:
         """The adapter with its files on this node. Raises BadAdapter."""
@@ -120,7 +133,7 @@ class AdapterLibrary:
 
     async def _read(self) -> dict[str, Adapter]:
         found = _adapters(await self._files.list())
-        known = {(a.name, a.version): a for a in self._known.values()}
+        known = {(a.name, a.version): a for a in (self._known or {}).values() if not a.unread}
         limit = asyncio.Semaphore(AT_A_TIME)
 
         async def described(adapter: Adapter) -> Adapter:
@@ -140,9 +153,11 @@ class AdapterLibrary:
             kind = header.kind
             if adapter.config:
                 parse_config(await self._files.read(adapter.config, 0, LONGEST_CONFIG))
+        except StorageError as error:
+            return replace(adapter, problem=f"cannot be used now: {error}", unread=True)
         except BadFile as error:
-            return _with(adapter, problem=f"cannot be used: {adapter.weights.path} {error}")
-        return _with(adapter, kind=kind, rank=header.rank, width=header.width)
+            return replace(adapter, problem=f"cannot be used: {adapter.weights.path} {error}")
+        return replace(adapter, kind=kind, rank=header.rank, width=header.width)
 
     async def _header(self, file: StoredFile) -> Header:
         length = header_length(await self._files.read(file, 0, 8))
@@ -181,25 +196,18 @@ def lokr_settings(metadata: Mapping[str, str]) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _with(adapter: Adapter, **values: Any) -> Adapter:
-    return Adapter(adapter.name, adapter.weights, adapter.config, **values)
-
-
 def _adapters(files: Iterable[StoredFile]) -> list[Adapter]:
     """The adapters among the files, by name. If two would have one name, the whole path is the name
     of the later one."""
     by_path = {PurePosixPath(file.path): file for file in files}
     found: dict[str, Adapter] = {}
     weights = sorted(path for path in by_path if path.suffix == ".safetensors")
-    per_folder = Counter(path.parent for path in weights)
     for path in weights:
-        config = by_path.get(path.parent / CONFIG)
-        own = path.name in OWN_FILES or (config is not None and per_folder[path.parent] == 1)
-        name = _folder_name(path.parent) if own else ""
+        name = _folder_name(path.parent) if path.name in OWN_FILES else ""
         name = name or path.with_suffix("").as_posix()
         if name in found:
             name = path.as_posix()
-        found[name] = Adapter(name, by_path[path], config if own else None)
+        found[name] = Adapter(name, by_path[path], by_path.get(path.parent / CONFIG))
     return [found[name] for name in sorted(found)]
 
 

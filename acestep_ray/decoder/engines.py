@@ -29,4 +29,5 @@ def make_decoder(settings: Settings) -> DecoderEngine:
         dtype=dit.dtype,
         compiler="inductor" if dit.compile else "",
         adapter_bytes=dit.adapter_bytes,
+        quantization=dit.quantization,
     )

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from acestep_ray.adapters.library import LocalAdapter
 from acestep_ray.formats import ALWAYS_WRITTEN, AudioFormatName
-from acestep_ray.settings.engine_names import DecoderBackend
+from acestep_ray.settings.engine_names import DecoderBackend, Quantization
 from acestep_ray.timebase import Samples
 
 Task = Literal["text2music", "cover", "cover-nofsq", "repaint", "lego", "extract", "complete"]
@@ -297,6 +297,10 @@ class DecoderDescription(BaseModel):
     width: int | None = Field(
         None,
         description="Numbers per frame in its layers: an adapter is made for one width. None: any.",
+    )
+
+    quantization: Quantization = Field(
+        "", description="How its transformer's weights are kept; empty: in 16 or 32 bits."
     )
 
     def __setstate__(self, state: dict[Any, Any]) -> None:

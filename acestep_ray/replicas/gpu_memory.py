@@ -12,7 +12,7 @@ from acestep_ray.decoder.checkpoints.layout import TEXT_ENCODER_FOLDER, VAE_FOLD
 from acestep_ray.errors import GpuMemoryError
 from acestep_ray.planner.checkpoint_folder import find_lm
 from acestep_ray.planner.engines import PLANNER_ENGINES
-from acestep_ray.replicas.safetensors_header import parameters_in, read_config
+from acestep_ray.replicas.safetensors_header import matrices_in, parameters_in, read_config
 from acestep_ray.settings import Settings
 from acestep_ray.settings.presets import cure
 
@@ -35,19 +35,24 @@ class Need:
 
 
 def decoder_needs(
-    parameters: int, dit: Mapping[str, Any], seconds: float, number_bytes: int = 2
+    parameters: int,
+    dit: Mapping[str, Any],
+    seconds: float,
+    number_bytes: int = 2,
+    in_one_byte: int = 0,
 ) -> list[Need]:
     """Memory for one guided take of ``seconds``: with less, the engine cannot do any job.
 
-    ``dit``: the transformer's ``config.json``. ``number_bytes``: bytes per number. Several takes
-    are tried at a time, and made one by one if the memory does not suffice.
+    ``dit``: the transformer's ``config.json``. ``number_bytes``: bytes per number, except of so
+    many parameters that are ``in_one_byte``. Several takes are tried at a time, and made one by one
+    if the memory does not suffice.
     """
     rows, tokens = 2, seconds * TOKENS_PER_SECOND
     width = int(dit["hidden_size"]) + int(dit["intermediate_size"])
     steps = rows * tokens * width * 3.5 * number_bytes + tokens * tokens * 6.5 * number_bytes
     work = max(int(steps), VAE_TILE * number_bytes // 2)
     return [
-        Need("weights", parameters * number_bytes),
+        Need("weights", parameters * number_bytes - in_one_byte * (number_bytes - 1)),
         Need(f"one take of {seconds:g} s", work),
         Need("CUDA", CUDA),
     ]
@@ -93,8 +98,15 @@ def needs_of_decoder(settings: Settings) -> list[Need]:
         beside = (layout.root / VAE_FOLDER, layout.root / TEXT_ENCODER_FOLDER)
         folders, dit = [layout.model, *beside], layout.model
     number_bytes = 4 if settings.dit.dtype == "fp32" else 2
-    return decoder_needs(
-        parameters_in(*folders), read_config(dit), settings.limits.duration, number_bytes
+    adapters = [Need("adapters", settings.dit.adapter_bytes)] if settings.adapters else []
+    return adapters + decoder_needs(
+        parameters_in(*folders),
+        read_config(dit),
+        settings.limits.duration,
+        number_bytes,
+        matrices_in(dit, "decoder." if layout.kind == "upstream" else "")
+        if settings.dit.quantization
+        else 0,
     )
 
 

@@ -23,6 +23,20 @@ def parameters_in(*folders: Path) -> int:
     return sum(_parameters(file) for file in files)
 
 
+def matrices_in(folder: Path, prefix: str) -> int:
+    """Numbers in all two-dimensional tensors whose names begin with ``prefix``, in the files of the
+    folder. Raises CheckpointError."""
+    found = 0
+    for file in folder.glob("*.safetensors"):
+        shapes = _shapes(file)
+        found += sum(
+            math.prod(shape)
+            for name, shape in shapes.items()
+            if name.startswith(prefix) and len(shape) == 2
+        )
+    return found
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """The object in ``config.json``. Raises CheckpointError."""
     file = folder / "config.json"
@@ -59,11 +73,16 @@ def refuse_damaged(file: Path) -> None:
 
 
 def _parameters(file: Path) -> int:
+    return sum(map(math.prod, _shapes(file).values()))
+
+
+def _shapes(file: Path) -> dict[str, list[int]]:
+    """The shapes of all tensors, by name. Raises CheckpointError."""
     try:
         _, header = _header(file)
-        tensors = [tensor for name, tensor in header.items() if name != _METADATA]
-        return sum(math.prod(tensor["shape"]) for tensor in tensors)
-    except (OSError, TypeError, KeyError) as error:
+        tensors = {name: tensor for name, tensor in header.items() if name != _METADATA}
+        return {name: [int(n) for n in tensor["shape"]] for name, tensor in tensors.items()}
+    except (OSError, TypeError, KeyError, ValueError) as error:
         raise _unreadable(file, error) from None
 
 

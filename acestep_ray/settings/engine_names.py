@@ -8,3 +8,6 @@ LmBackend = Literal["vllm", "pt"]
 """The planner engines that a request can choose; the mock takes the place of each."""
 DecoderBackend = Literal["mock", "diffusers"]
 """What runs the diffusion decoder."""
+
+Quantization = Literal["", "int8", "fp8"]
+"""How the weights of the diffusion transformer are kept; empty: as they are computed with."""

@@ -25,7 +25,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from acestep_ray.settings.engine_names import DecoderBackend, PlannerBackend
+from acestep_ray.settings.engine_names import DecoderBackend, PlannerBackend, Quantization
 from acestep_ray.settings.group import Group
 from acestep_ray.settings.limits import Limits
 from acestep_ray.settings.observability import Logs, Tracing
@@ -148,6 +148,11 @@ class Dit(Group):
     dtype: str = Field(
         "auto",
         description="bf16, fp16, fp32; auto: bf16 on a GPU that supports it, fp32 on the CPU.",
+    )
+    quantization: Quantization = Field(
+        "",
+        description="Weights of a real decoder's diffusion transformer in 8 bits: int8, or fp8 on "
+        "a GPU that has such numbers. Half the memory, and a little less exact. Empty: in 16 bits.",
     )
     compile: bool = Field(
         False,
@@ -281,8 +286,8 @@ class Settings(BaseSettings):
 
     preset: PresetName = Field(
         "",
-        description="Defaults for one GPU of 12 to 16 GB (12gb) or from 24 GB (24gb), one machine "
-        "with several (box), or a cluster that grows on demand (cluster).",
+        description="Defaults for one GPU of 8 GB (8gb), 12 to 16 GB (12gb), from 24 GB (24gb), "
+        "one machine with several (box), or a cluster that grows on demand (cluster).",
     )
     decoder: DecoderBackend = Field("mock", description="Decoder engine.")
     planner: PlannerBackend = Field("mock", description="Planner engine.")

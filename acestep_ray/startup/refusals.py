@@ -54,8 +54,9 @@ def refuse_missing_libraries(config: ServeConfig) -> None:
     """Libraries of an extra are often missing: otherwise a replica would fail later."""
     for engine in engines_of(config.settings):
         libraries = LIBRARIES.get(engine, ())
-        if engine == "diffusers" and config.settings.adapters:
-            libraries += ("peft",)
+        if engine == "diffusers":
+            libraries += ("peft",) if config.settings.adapters else ()
+            libraries += ("torchao",) if config.settings.dit.quantization else ()
         for library in libraries:
             if importlib.util.find_spec(library) is None:
                 raise Refused(

@@ -182,6 +182,10 @@ class _Admission:
         except NoSuchModel as error:
             self.found.refuse(error.field, str(error), error.legal)
             return ""
+        if request.adapters and not decoder.adapters:
+            # During an update, replicas of earlier code may serve the same model.
+            same = (d for d in self.deployed.decoders if d.model == decoder.model and d.adapters)
+            decoder = next(same, decoder)
         self.adapters = adapters_for(
             request.adapters, decoder, self.deployed, self.offered, self.found
         )

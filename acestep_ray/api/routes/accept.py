@@ -107,7 +107,12 @@ async def _offered_adapters(checked: ValidatedRequest, context: AppContext) -> O
         if used is None:
             return NO_ADAPTERS
         default = (AdapterUse(name=used.name, scale=used.scale),)
-    return OfferedAdapters(await context.adapters.all(), default)
+    try:
+        return OfferedAdapters(await context.adapters.all(), default)
+    except StorageError:
+        if not default:
+            raise
+        return OfferedAdapters({}, default)
 
 
 async def deployed_for(checked: ValidatedRequest, context: AppContext) -> Deployed:

@@ -1,7 +1,7 @@
 """Upstream's routes for adapters: there one is loaded for the whole server. Here they set the
 default adapter, that of jobs whose request does not name any."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -55,17 +55,19 @@ async def load(request: Request, response: Response, context: ContextDep) -> Env
     known = await context.adapters.all() if context.adapters else {}
     adapter = _found(path, known, context.settings.adapters)
     alias = _text(fields, "adapter_name", optional=True) or adapter.name
-    state = await context.default_adapter.get()
-    loaded = {**state.loaded, alias: LoadedAdapter(name=adapter.name)}
-    changed = DefaultAdapter(loaded=loaded, active=alias, enabled=True)
-    return await _changed(context, response, changed, f"Loaded {adapter.name}.")
+
+    def change(state: DefaultAdapter) -> DefaultAdapter:
+        loaded = {**state.loaded, alias: LoadedAdapter(name=adapter.name)}
+        return DefaultAdapter(loaded=loaded, active=alias, enabled=True)
+
+    return await _changed(context, response, change, f"Loaded {adapter.name}.")
 
 
 @router.post("/v1/lora/unload", operation_id="lora_unload", summary="Remove it (upstream's API)")
 async def unload(request: Request, response: Response, context: ContextDep) -> Envelope[LoraView]:
     """Let jobs whose request names no adapter use none."""
     await _fields(request, context)
-    return await _changed(context, response, DefaultAdapter(), "Unloaded.")
+    return await _changed(context, response, lambda _: DefaultAdapter(), "Unloaded.")
 
 
 @router.post("/v1/lora/toggle", operation_id="lora_toggle", summary="Turn it on or off (upstream)")
@@ -76,10 +78,12 @@ async def toggle(request: Request, response: Response, context: ContextDep) -> E
         enabled = flag(fields.get("use_lora"))
     except ValueError:
         raise _refused("use_lora", "true or false", fields) from None
-    state = await context.default_adapter.get()
-    _require_loaded(state)
-    changed = state.model_copy(update={"enabled": enabled})
-    return await _changed(context, response, changed, f"Turned {'on' if enabled else 'off'}.")
+
+    def change(state: DefaultAdapter) -> DefaultAdapter:
+        _require_loaded(state)
+        return state.model_copy(update={"enabled": enabled})
+
+    return await _changed(context, response, change, f"Turned {'on' if enabled else 'off'}.")
 
 
 @router.post("/v1/lora/scale", operation_id="lora_scale", summary="Set its scale (upstream's API)")
@@ -92,14 +96,17 @@ async def scale(request: Request, response: Response, context: ContextDep) -> En
         raise _refused("scale", "a number from 0 to 1", fields) from None
     if not 0 <= value <= 1:
         raise _refused("scale", "a number from 0 to 1", fields)
-    state = await context.default_adapter.get()
-    _require_loaded(state)
-    alias = _text(fields, "adapter_name", optional=True) or state.active
-    if alias not in state.loaded:
-        raise _refused("adapter_name", f"one of {', '.join(state.loaded)}", fields)
-    loaded = {**state.loaded, alias: LoadedAdapter(name=state.loaded[alias].name, scale=value)}
-    changed = DefaultAdapter(loaded=loaded, active=alias, enabled=state.enabled)
-    return await _changed(context, response, changed, f"The scale of {alias} is {value:g}.")
+    wanted = _text(fields, "adapter_name", optional=True)
+
+    def change(state: DefaultAdapter) -> DefaultAdapter:
+        _require_loaded(state)
+        alias = wanted or state.active
+        if alias not in state.loaded:
+            raise _refused("adapter_name", f"one of {', '.join(state.loaded)}", fields)
+        loaded = {**state.loaded, alias: LoadedAdapter(name=state.loaded[alias].name, scale=value)}
+        return DefaultAdapter(loaded=loaded, active=alias, enabled=state.enabled)
+
+    return await _changed(context, response, change, f"The scale is {value:g}.")
 
 
 async def _fields(request: Request, context: AppContext) -> Mapping[str, Any]:
@@ -111,9 +118,12 @@ async def _fields(request: Request, context: AppContext) -> Mapping[str, Any]:
 
 
 async def _changed(
-    context: AppContext, response: Response, state: DefaultAdapter, message: str
+    context: AppContext,
+    response: Response,
+    change: Callable[[DefaultAdapter], DefaultAdapter],
+    message: str,
 ) -> Envelope[LoraView]:
-    await context.default_adapter.put(state)
+    state = await context.default_adapter.change(change)
     response.headers["Cache-Control"] = "no-store"
     return Envelope(data=await _view(context, state, message))
 

@@ -1,12 +1,13 @@
 """Loads a checkpoint of either layout as diffusers' pipeline, straight to the device."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import AceStepPipeline
+from torch import nn
 
 from acestep_ray.decoder.checkpoints.diffusers_format import diffusers_parts
 from acestep_ray.decoder.checkpoints.layout import CheckpointLayout, LayoutKind, find
@@ -58,8 +59,18 @@ class Loaded:
             )
 
 
-def load(folder: Path, model: str, device: str, dtype: torch.dtype) -> Loaded:
+def load(
+    folder: Path,
+    model: str,
+    device: str,
+    dtype: torch.dtype,
+    *,
+    quantise: Callable[[nn.Module], None] | None = None,
+) -> Loaded:
     """Load the model in ``folder`` named ``model`` (empty: see ``find``). Blocking.
+
+    ``quantise`` makes the transformer's weights smaller. They are loaded on the CPU then, and the
+    device never has to hold the larger ones.
 
     At the peak, memory holds the weights once. Raises CheckpointError with one sentence for
     everything that is wrong with the files; names and shapes are compared before weights are read.
@@ -72,21 +83,30 @@ def load(folder: Path, model: str, device: str, dtype: torch.dtype) -> Loaded:
             f"{layout.model} cannot be read ({error}): check its permissions."
         ) from error
     target = torch.device(device)
-    modules = _load_modules(parts, target, dtype)
+    modules = _load_modules(parts, target, dtype, quantise)
     _check_silence(modules["condition_encoder"], parts)
     pipeline = _pipeline(modules, parts.tokenizer)
     return Loaded(pipeline, _info(layout, pipeline, parts), layout.model)
 
 
-def _load_modules(parts: Parts, device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
+def _load_modules(
+    parts: Parts,
+    device: torch.device,
+    dtype: torch.dtype,
+    quantise: Callable[[nn.Module], None] | None,
+) -> dict[str, Any]:
     modules: dict[str, Any] = {}
     for name, part in parts.modules.items():
         modules[name] = build(name, part.config, part.folder)
         compare(modules[name], part.tensors, part.folder, part.extra)
     for name, part in parts.modules.items():
-        fill(modules[name], part.tensors, part.extra, device, dtype)
-        compute_buffers(modules[name], device)
+        first = torch.device("cpu") if quantise and name == "transformer" else device
+        fill(modules[name], part.tensors, part.extra, first, dtype)
+        compute_buffers(modules[name], first)
         modules[name].eval().requires_grad_(False)
+        if quantise and name == "transformer":
+            quantise(modules[name])
+            modules[name].to(device)
     return modules
 
 

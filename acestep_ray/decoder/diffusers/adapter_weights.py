@@ -8,9 +8,10 @@ and in where the factor of the weights (alpha by rank) is.
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from diffusers import AceStepTransformer1DModel
@@ -20,6 +21,9 @@ from torch import nn
 from acestep_ray.adapters.header import BadAdapter
 from acestep_ray.adapters.library import LocalAdapter, lokr_settings
 from acestep_ray.decoder.checkpoints.upstream import upstream_name
+from acestep_ray.decoder.diffusers.device import ran_out_of_memory
+
+T = TypeVar("T")
 
 _PREFIXES = re.compile(
     r"^(base_model\.model\.|transformer\.|diffusion_model\.|model\.|decoder\.|lycoris_|lora_unet_)+"
@@ -51,6 +55,15 @@ def read_weights(adapter: LocalAdapter, transformer: AceStepTransformer1DModel) 
     """Read an adapter for this model. Raises BadAdapter, which names the file and the key that does
     not fit."""
     reading = _Reading(adapter, transformer)
+    try:
+        return _read(adapter, reading)
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        if ran_out_of_memory(error):
+            raise
+        raise reading.refusal(f"has numbers that do not fit together ({error})") from error
+
+
+def _read(adapter: LocalAdapter, reading: "_Reading") -> AdapterWeights:
     try:
         with safe_open(adapter.weights, framework="pt") as opened:
             keys = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
@@ -114,7 +127,7 @@ class _Reading:
             self._check(name, down, up)
             rank = down.shape[0]
             ranks[name] = rank
-            alphas[name] = factors.of(name, rank, parts.get("alpha")) * rank
+            alphas[name] = round(factors.of(name, rank, parts.get("alpha")) * rank, 9)
             for part, tensor in parts.items():
                 if part == "alpha":
                     continue
@@ -122,12 +135,13 @@ class _Reading:
                     raise self.refusal(f"has {part} for the layer {name}, beside a LoRA's matrices")
                 decomposed |= part == "lora_magnitude_vector"
                 tensors[f"{name}.{part}.weight"] = self._placed(tensor)
-        most = max(ranks.values())
+        # PEFT looks at every pattern for every layer, so patterns are for the exceptions.
+        rank, alpha = _commonest(ranks.values()), _commonest(alphas.values())
         config = {
-            "r": most,
-            "lora_alpha": most,
-            "rank_pattern": {re.escape(n): r for n, r in ranks.items() if r != most},
-            "alpha_pattern": {re.escape(name): alpha for name, alpha in alphas.items()},
+            "r": rank,
+            "lora_alpha": alpha,
+            "rank_pattern": {re.escape(n): r for n, r in ranks.items() if r != rank},
+            "alpha_pattern": {re.escape(n): a for n, a in alphas.items() if a != alpha},
             "target_modules": list(layers),
             "use_dora": decomposed,
         }
@@ -139,6 +153,8 @@ class _Reading:
         """LoKr: the Kronecker product of two matrices, each of which may be a product of two."""
         made = lokr_settings(metadata)
         config = self._adapter.config
+        if str(config.get("peft_type")).upper() != "LOKR":
+            config = {}  # that of a LoRA in the same folder
         tensors: dict[str, torch.Tensor] = {}
         for name, parts in layers.items():
             left = {p: t for p, t in parts.items() if p.startswith("lokr_w1")}
@@ -151,7 +167,7 @@ class _Reading:
                     f"has {min(others)} for the layer {name}, which is no linear one"
                 )
             self._check_product(name, left, right)
-            factor = _lokr_factor(parts, made, config)
+            factor = _lokr_factor(name, parts, made, config)
             if "scalar" in parts:
                 factor *= float(parts["scalar"])
             # PEFT has no factor for a layer, so it goes into one of the matrices.
@@ -162,7 +178,8 @@ class _Reading:
         return AdapterWeights(tensors, None)
 
     def _placed(self, tensor: torch.Tensor) -> torch.Tensor:
-        return tensor.to(self._device, self._dtype).contiguous()
+        # A copy: on the CPU it would otherwise be a part of the mapped file, which may be replaced.
+        return tensor.to(self._device, self._dtype, copy=True).contiguous()
 
     def _check(self, name: str, down: torch.Tensor, up: torch.Tensor) -> None:
         layer = self._modules[name]
@@ -204,23 +221,30 @@ class _Factors:
         first."""
         if stored is not None:
             return float(stored) / rank
-        alpha = self.config.get("lora_alpha")
-        for pattern, value in dict(self.config.get("alpha_pattern") or {}).items():
-            if _names_layer(pattern, name):
-                alpha = value
-                break
+        alpha = _of_layer(self.config, "alpha_pattern", name, self.config.get("lora_alpha"))
         if alpha is None:
             return 1.0
         return float(alpha) / (math.sqrt(rank) if self.config.get("use_rslora") else rank)
 
 
+def _of_layer(config: Mapping[str, Any], patterns: str, name: str, usual: Any) -> Any:
+    """A layer's own number in a config of PEFT, or the usual one."""
+    for pattern, value in dict(config.get(patterns) or {}).items():
+        if _names_layer(pattern, name):
+            return value
+    return usual
+
+
 def _names_layer(pattern: str, name: str) -> bool:
-    """Whether a pattern of PEFT means the layer, in diffusers' spelling or in ACE-Step's."""
-    try:
-        found = re.compile(rf"(.*\.)?({pattern})")
-    except re.error:
-        return False
-    return any(found.fullmatch(spelling) for spelling in _dotted(name))
+    """Whether a pattern of PEFT means the layer, in diffusers' spelling or in ACE-Step's: the end
+    of its name, or with ^ all of it. (``parse_config`` lets only names pass.)"""
+    end = pattern.strip("^$").replace("\\", "")
+    whole = pattern.startswith("^")
+    return any(one == end or (not whole and one.endswith(f".{end}")) for one in _dotted(name))
+
+
+def _commonest(values: Iterable[T]) -> T:
+    return Counter(values).most_common(1)[0][0]
 
 
 def _diffusers_config(metadata: Mapping[str, str]) -> Mapping[str, Any]:
@@ -235,17 +259,33 @@ def _diffusers_config(metadata: Mapping[str, str]) -> Mapping[str, Any]:
 
 
 def _lokr_factor(
-    parts: Mapping[str, torch.Tensor], made: Mapping[str, Any], config: Mapping[str, Any]
+    name: str,
+    parts: Mapping[str, torch.Tensor],
+    made: Mapping[str, Any],
+    config: Mapping[str, Any],
 ) -> float:
-    """By what the product is multiplied: alpha by rank; 1 if both matrices are whole."""
+    """By what the product is multiplied: alpha by rank; 1 if both matrices are whole.
+
+    ``config``: of PEFT, which divides by the rank that it names. Newer releases of LyCORIS store
+    for ``rs_lora`` an alpha that is divided by the rank, too; older ones one that is divided by the
+    rank's root.
+    """
+    alpha = parts.get("alpha")
     ranks = [parts[part].shape[0] for part in ("lokr_w2_b", "lokr_w1_b") if part in parts]
-    if config:  # PEFT's own, which divides by the rank of the config
-        return float(config.get("alpha") or 8) / float(config.get("r") or 8)
+    if config and alpha is None:
+        usual = float(config.get("alpha") or 8), float(config.get("r") or 8)
+        number = _of_layer(config, "alpha_pattern", name, usual[0])
+        return float(number) / float(_of_layer(config, "rank_pattern", name, usual[1]))
     if not ranks:
         return 1.0
-    alpha = parts.get("alpha")
-    number = float(alpha) if alpha is not None else float(made.get("linear_alpha") or ranks[0])
-    return number / (math.sqrt(ranks[0]) if made.get("rs_lora") else ranks[0])
+    rank, named = ranks[0], made.get("linear_alpha")
+    number = float(alpha) if alpha is not None else float(named or rank)
+    if not made.get("rs_lora"):
+        return number / rank
+    scaled = named is not None and math.isclose(
+        number, float(named) * math.sqrt(rank), rel_tol=0.01
+    )
+    return number / (rank if scaled else math.sqrt(rank))
 
 
 def _shape(side: Mapping[str, torch.Tensor]) -> tuple[int, int]:

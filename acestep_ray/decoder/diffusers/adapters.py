@@ -18,12 +18,16 @@ from diffusers.loaders.peft import set_weights_and_activate_adapters
 from acestep_ray.adapters.header import BadAdapter
 from acestep_ray.adapters.library import LocalAdapter
 from acestep_ray.decoder.diffusers.adapter_weights import AdapterWeights, read_weights
+from acestep_ray.decoder.diffusers.device import ran_out_of_memory
 from acestep_ray.decoder.protocol import AdapterUse
 
 logger = logging.getLogger(__name__)
 
 MOST_BYTES = 1 << 30
 """Of the weights of adapters that are kept on the device, unless another number is set."""
+
+MOST_MODELS = 16
+"""Combinations that are kept: each has its own modules, in the memory of the host."""
 
 _Key = tuple[str, str]
 """Name and version of an adapter."""
@@ -87,7 +91,9 @@ class AdaptedModels:
         return _Adapted(self._pipeline, [name for name, _ in keys], weights)
 
     def _forget_oldest(self) -> None:
-        while len(self._models) > 1 and self.nbytes > self._most_bytes:
+        while len(self._models) > 1 and (
+            len(self._models) > MOST_MODELS or self.nbytes > self._most_bytes
+        ):
             keys, _ = self._models.popitem(last=False)
             logger.info("Gave back the memory of %s", " and ".join(name for name, _ in keys))
 
@@ -104,10 +110,19 @@ class _Adapted:
             try:
                 _load(transformer, one, _name(number))
             except (ValueError, TypeError, RuntimeError, KeyError) as error:
+                if ran_out_of_memory(error):
+                    raise
                 # If that of a second adapter fails, diffusers fails once more, by a KeyError.
                 first = error.__context__ if isinstance(error, KeyError) else error
                 reason = str(first).split("\n", 1)[0].rstrip(".")
                 raise BadAdapter(f"The adapter {name} cannot be used: {reason}.") from error
+            # What PEFT does not take is only a warning of diffusers'.
+            if left := next((key for key, p in transformer.named_parameters() if p.is_meta), None):
+                layer = left.partition(".lo")[0]
+                raise BadAdapter(
+                    f"The adapter {name} cannot be used: its matrices for the layer {layer} are "
+                    "not of a form that PEFT has."
+                )
         transformer.eval().requires_grad_(False)
         self.pipeline = type(pipeline)(**pipeline.components | {"transformer": transformer})
 
@@ -116,6 +131,8 @@ def _load(transformer: AceStepTransformer1DModel, weights: AdapterWeights, name:
     with warnings.catch_warnings():
         # PEFT asks whether several adapters are really wanted.
         warnings.filterwarnings("ignore", "Already found a `peft_config`")
+        # And it cannot merge into weights in 8 bits, which is not wanted.
+        warnings.filterwarnings("ignore", ".*without `get_apply_tensor_subclass`")
         transformer.load_lora_adapter(
             dict(weights.tensors),
             prefix=None,

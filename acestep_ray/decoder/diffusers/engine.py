@@ -29,6 +29,7 @@ from acestep_ray.decoder.diffusers.flow_edit import FlowEdit, edit_flow
 from acestep_ray.decoder.diffusers.job import PreparedDecode, prepare
 from acestep_ray.decoder.diffusers.loop import Sampling, denoise
 from acestep_ray.decoder.diffusers.noise import Noise, mixed
+from acestep_ray.decoder.diffusers.quantised import check_quantization, quantise
 from acestep_ray.decoder.diffusers.step_progress import StepProgress
 from acestep_ray.decoder.diffusers.sung_text import SungText, sung_text
 from acestep_ray.decoder.diffusers.velocity import Condition
@@ -42,6 +43,7 @@ from acestep_ray.decoder.protocol import (
     Report,
     Sources,
 )
+from acestep_ray.settings.engine_names import Quantization
 from acestep_ray.timebase import FRAMES_PER_SECOND, SAMPLES_PER_FRAME, Samples
 
 KINDS_SECONDS = (20.0, 33.04)
@@ -64,10 +66,13 @@ class DiffusersDecoder:
         device: torch.device,
         whole_seconds: float = WHOLE_SECONDS,
         compiler: str = "",
+        *,
         adapter_bytes: int = MOST_BYTES,
+        quantization: Quantization = "",
     ) -> None:
         self._pipeline = loaded.pipeline
         self._info = loaded.info
+        self._quantization = quantization
         self._device = device
         self._whole_frames = int(whole_seconds * FRAMES_PER_SECOND)
         self._encodings = Encodings()
@@ -94,16 +99,28 @@ class DiffusersDecoder:
         whole_seconds: float = WHOLE_SECONDS,
         compiler: str = "",
         adapter_bytes: int = MOST_BYTES,
+        quantization: Quantization = "",
     ) -> "DiffusersDecoder":
         """Load a checkpoint of either layout and run a short piece through it. Blocking.
 
         ``model`` names one of several in ``folder``. ``compiler``: a backend of torch.compile;
-        empty: the modules run as they are. ``adapter_bytes``: as of AdaptedModels. Raises
-        CheckpointError, and ValueError for a device or number type that does not exist.
+        empty: the modules run as they are. ``adapter_bytes``: as of AdaptedModels.
+        ``quantization``: how the transformer's weights are kept. Raises CheckpointError, and
+        ValueError for a device, number type or quantization that cannot be used.
         """
         where = choose_device(device)
-        loaded = load(folder, model, str(where), choose_dtype(dtype, where))
-        return cls(loaded, where, whole_seconds, compiler, adapter_bytes)
+        check_quantization(quantization, where)
+        smaller = partial(quantise, kind=quantization) if quantization else None
+        number = choose_dtype(dtype, where)
+        loaded = load(folder, model, str(where), number, quantise=smaller)
+        return cls(
+            loaded,
+            where,
+            whole_seconds,
+            compiler,
+            adapter_bytes=adapter_bytes,
+            quantization=quantization,
+        )
 
     def describe(self) -> DecoderDescription:
         """What this engine serves."""
@@ -120,6 +137,7 @@ class DiffusersDecoder:
             scores=self._info.lyric_heads is not None,
             adapters=True,
             width=self._pipeline.transformer.config.hidden_size,
+            quantization=self._quantization,
         )
 
     def memory(self) -> DeviceMemory | None:
@@ -145,15 +163,24 @@ class DiffusersDecoder:
         and "vae" before the first take, between the tiles of a long one, and after each. Raises
         DecoderError, OutOfMemoryError.
         """
-        try:
-            yield from self._takes(request, sources, report)
-        except Exception as error:
-            # If the error is kept somewhere, it would keep the tensors of all its frames.
-            traceback.clear_frames(error.__traceback__)
-            if not ran_out_of_memory(error):
-                raise
-        else:
-            return
+        done = 0
+        for _ in range(2):
+            try:
+                for take in self._takes(request, sources, report):
+                    yield take
+                    done += 1
+                    del take  # or it would stay in memory during the next one
+            except Exception as error:
+                # If the error is kept somewhere, it would keep the tensors of all its frames.
+                traceback.clear_frames(error.__traceback__)
+                if not ran_out_of_memory(error):
+                    raise
+            else:
+                return
+            others = self._adapted.names - {use.name for use in request.adapters}
+            if done or not others:
+                break
+            self.free_memory()  # adapters of earlier jobs; this one may have room without them
         raise OutOfMemoryError("The device's memory did not suffice.")
 
     def _takes(

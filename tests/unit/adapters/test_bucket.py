@@ -44,18 +44,20 @@ async def test_a_bucket_is_listed_and_copied_once(
     file = write_weights(tmp_path / "jazz.safetensors")
     obstore.put(s3.store, "adapters/my style/jazz.safetensors", file)
     files = files_at(f"s3://{BUCKET}/adapters", 1)
+    obstore.put(s3.store, "adapters/empty.safetensors", b"")
+    monkeypatch.setattr("acestep_ray.adapters.library.FRESH_SECONDS", 0.0)
     library = AdapterLibrary(files, cache)
-    assert list(await library.all()) == ["my style/jazz"]
+    found = await library.all()
+    assert [name for name, one in found.items() if not one.problem] == ["my style/jazz"]
+    assert found["empty"].problem.endswith("empty.safetensors is no safetensors file")
     first, second = await asyncio.gather(*(library.local("my style/jazz") for _ in range(2)))
     assert first.weights == second.weights
     assert first.weights.read_bytes() == file.read_bytes()
 
     s3.kill()
     try:
-        again = await AdapterLibrary(files, cache)._local_file(
-            (await library.all())[first.name].weights
-        )
-        assert again == first.weights, "a copy needs no bucket"
+        again = await library.local("my style/jazz")
+        assert again == first, "what is known and on this node needs no bucket"
         with pytest.raises(
             StorageError, match=r"^The adapters could not be listed: the storage ca"
         ):

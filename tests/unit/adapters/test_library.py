@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from acestep_ray.adapters.cache import FileCache
-from acestep_ray.adapters.files import files_at
-from acestep_ray.adapters.header import BadAdapter
+from acestep_ray.adapters.files import StoredFile, files_at
+from acestep_ray.adapters.header import BadAdapter, BadFile, parse_header
 from acestep_ray.adapters.library import AdapterLibrary, name_of_path
 from acestep_ray.artifacts.errors import StorageError
 from tests.adapter_files import LAYER, LORA, WIDTH, write_peft, write_weights
@@ -75,8 +75,16 @@ async def test_files_that_cannot_be_used_say_why(library: AdapterLibrary, folder
     write_peft(folder / "loha", peft_type="LOHA")
     write_peft(folder / "zero", lora_alpha=0)
     (write_peft(folder / "config") / "adapter_config.json").write_text("{")
+    write_weights(folder / "flat.safetensors", {f"{LAYER}.lora_A.weight": (32,)})
+    write_peft(folder / "regex", alpha_pattern={"([a-z]+)+!": 2})
+    write_peft(folder / "words", rank_pattern={"to_q": "many"})
     problems = {name: one.problem for name, one in (await library.all()).items()}
     assert problems == {
+        "flat": "",  # the model's loader refuses it
+        "regex": "cannot be used: regex/adapter_model.safetensors has an adapter_config.json whose "
+        "alpha_pattern has '([a-z]+)+!', which is no name of a layer",
+        "words": "cannot be used: words/adapter_model.safetensors has an adapter_config.json whose "
+        "rank_pattern has no number for to_q",
         "cut": f"cannot be used: cut.safetensors has {whole.stat().st_size:,} of "
         f"{whole.stat().st_size + 1:,} bytes: copy it again",
         "text": "cannot be used: text.safetensors is no safetensors file",
@@ -122,12 +130,59 @@ async def test_a_folder_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
         await library.all()
 
 
+@pytest.mark.parametrize(
+    "number", [1e999, 10**400, -1, "x", None], ids=lambda number: str(number)[:9]
+)
+def test_headers_with_impossible_numbers_are_refused(number: object) -> None:
+    for shape, end in (([number], 4), ([1], number)):
+        tensor = {"dtype": "F32", "shape": shape, "data_offsets": [0, end]}
+        text = json.dumps({"a.lora_A.weight": tensor}).encode()
+        with pytest.raises(BadFile):
+            parse_header(text, 8 + len(text) + 4)
+
+
+async def test_one_file_that_cannot_be_read_is_a_problem_of_its_own(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("acestep_ray.adapters.library.FRESH_SECONDS", 0.0)
+    write_weights(folder / "good.safetensors")
+    write_weights(folder / "locked.safetensors")
+    files = files_at(str(folder), 0)
+    read = files.read
+    locked = True
+
+    async def partly(file: StoredFile, start: int, end: int) -> bytes:
+        if locked and file.path == "locked.safetensors":
+            raise StorageError("The adapter's file locked.safetensors cannot be read.")
+        return await read(file, start, end)
+
+    monkeypatch.setattr(type(files), "read", lambda _, *arguments: partly(*arguments))
+    library = AdapterLibrary(files, FileCache(tmp_path / "cache", 0))
+    found = await library.all()
+    assert found["good"].problem == ""
+    assert found["locked"].problem.startswith("cannot be used now: The adapter's file locked")
+    locked = False
+    assert (await library.all())["locked"].problem == "", "it is tried again"
+
+
+async def test_what_was_known_is_used_while_nothing_can_be_listed(
+    library: AdapterLibrary, folder: Path
+) -> None:
+    write_peft(folder / "jazz")
+    known = await library.all()
+    folder.rename(folder.with_name("away"))
+    assert await library.all() == known
+
+
 async def test_links_to_other_folders_are_followed(
     library: AdapterLibrary, folder: Path, tmp_path: Path
 ) -> None:
     write_peft(tmp_path / "elsewhere" / "jazz")
     (folder / "linked").symlink_to(tmp_path / "elsewhere")
     (folder / "nothing.safetensors").symlink_to(tmp_path / "away.safetensors")
+    (folder / "itself.safetensors").symlink_to(folder / "itself.safetensors")
+    for name in ("back", "again"):
+        (tmp_path / "elsewhere" / name).symlink_to(folder)
     assert list(await library.all()) == ["linked/jazz"]
 
 

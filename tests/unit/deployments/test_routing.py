@@ -6,7 +6,7 @@ import uuid
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from ray.serve._private.common import (
@@ -43,7 +43,7 @@ class Replica:
 
 def router_of(replicas: Sequence[Any], known: bool = True) -> IdleFirst:
     """A router that knows these replicas; ``known``: how many requests each of them holds."""
-    router: IdleFirst = IdleFirst(  # type: ignore[no-untyped-call]
+    router: IdleFirst = cast("Any", IdleFirst)(
         deployment_id=DEPLOYMENT,
         handle_source=DeploymentHandleSource.REPLICA,
         use_replica_queue_len_cache=True,
@@ -176,6 +176,8 @@ async def test_a_job_goes_to_a_replica_that_has_its_adapters() -> None:
     idle_with, idle, room_with, room, full_with = (Replica(held) for held in (0, 0, 1, 1, 2))
     for replica in (idle_with, room_with, full_with):
         replica.routing_stats = {ADAPTERS: ["harp", "jazz"]}
+    for replica in (idle, room):
+        replica.routing_stats = {ADAPTERS: []}
     replicas = [idle, room, full_with, room_with, idle_with]
     router = router_of(replicas)
     assert await send(router, "jazz") is idle_with
@@ -187,3 +189,23 @@ async def test_a_job_goes_to_a_replica_that_has_its_adapters() -> None:
     assert await send(router, "jazz") in (idle_with, room_with, full_with)
     router = router_of([Replica(0), Replica(1)])
     assert (await send(router, "jazz")).held == 1, "nobody has it: the idle one"
+
+
+async def test_replicas_of_earlier_code_get_no_job_with_adapters() -> None:
+    old, new = Replica(0), Replica(1, routing_stats={ADAPTERS: []})
+    router = router_of([old, new])
+    assert await send(router, "jazz") is new
+    assert await send(router) is old
+
+
+async def test_a_replica_is_for_the_job_that_it_was_chosen_for() -> None:
+    """Also where several wait for room: the first that waits does not get it."""
+    jazz, harp = (Replica(2, routing_stats={ADAPTERS: [name]}) for name in ("jazz", "harp"))
+    router = router_of([jazz, harp])
+    waiting = [asyncio.create_task(send(router, name)) for name in ("harp", "jazz")]
+    await asyncio.sleep(0.05)
+    assert not any(task.done() for task in waiting)
+    for replica in (jazz, harp):
+        replica.held = 1
+        router.on_new_queue_len_info(replica.replica_id, 1)
+    assert await asyncio.gather(*waiting) == [harp, jazz]

@@ -2,13 +2,19 @@
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 
 def write_safetensors(file: Path, *shapes: tuple[int, ...]) -> None:
+    """As ``write_tensors``, of tensors whose names do not matter."""
+    write_tensors(file, {f"t{number}": shape for number, shape in enumerate(shapes)})
+
+
+def write_tensors(file: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """A safetensors file without its data, which is not needed for counting."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    tensors = {f"t{n}": {"dtype": "BF16", "shape": shape} for n, shape in enumerate(shapes)}
+    tensors = {name: {"dtype": "BF16", "shape": shape} for name, shape in shapes.items()}
     header = json.dumps({"__metadata__": {"format": "pt"}, **tensors}).encode()
     file.write_bytes(len(header).to_bytes(8, "little") + header)
 

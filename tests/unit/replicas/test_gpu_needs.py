@@ -4,7 +4,7 @@ from pathlib import Path
 
 from acestep_ray.replicas.gpu_memory import needs_of_decoder, needs_of_planner
 from acestep_ray.settings import Settings
-from tests.unit.replicas.checkpoint_files import write_config, write_safetensors
+from tests.unit.replicas.checkpoint_files import write_config, write_safetensors, write_tensors
 
 DIT = {"hidden_size": 2048, "intermediate_size": 6144}
 
@@ -26,6 +26,25 @@ def test_upstreams_layout_counts_the_model_and_what_lies_beside_it(tmp_path: Pat
     assert take[0] == "one take of 30 s"
     assert cuda[0] == "CUDA"
     assert decoder(tmp_path, dit={"dtype": "fp32"})[0] == ("weights", 6_000_000)
+
+
+def test_weights_in_8_bits_are_those_of_the_transformers_matrices(tmp_path: Path) -> None:
+    folder = tmp_path / "acestep-v15-turbo"
+    shapes = {
+        "decoder.layers.0.mlp.up_proj.weight": (100, 1000),
+        "decoder.layers.0.norm.weight": (100,),
+        "decoder.proj_in.1.weight": (10, 10, 2),
+        "encoder.layers.0.mlp.up_proj.weight": (100, 1000),
+    }
+    write_tensors(folder / "model.safetensors", shapes)
+    write_config(folder, **DIT)
+    for beside in ("vae", "Qwen3-Embedding-0.6B"):
+        (tmp_path / beside).mkdir()
+    whole = 2 * (200_000 + 100 + 200)
+    assert decoder(tmp_path)[0] == ("weights", whole)
+    assert decoder(tmp_path, dit={"quantization": "int8"})[0] == ("weights", whole - 100_000)
+    wide = {"dtype": "fp32", "quantization": "int8"}
+    assert decoder(tmp_path, dit=wide)[0] == ("weights", 2 * whole - 300_000)
 
 
 def test_diffusers_layout_counts_its_folders(tmp_path: Path) -> None:

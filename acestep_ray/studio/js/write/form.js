@@ -153,7 +153,7 @@ export function request(asked = values(), files = chosenFiles()) {
     fields.adapters =
       asked.adapters === NO_ADAPTER
         ? NO_ADAPTER
-        : `${asked.adapters}:${asked.adapter_scale || 1}`;
+        : JSON.stringify([{ name: asked.adapters, scale: asked.adapter_scale || 1 }]);
   if (filled(asked.inference_steps)) fields.inference_steps = asked.inference_steps;
   else if (decoder && !decoder.turbo) fields.inference_steps = decoder.recommended_steps;
   if (decoder && !decoder.turbo) take("guidance_scale");

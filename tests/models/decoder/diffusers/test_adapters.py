@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Callable, Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,8 +19,10 @@ from acestep_ray.adapters.files import files_at
 from acestep_ray.adapters.library import AdapterLibrary, LocalAdapter
 from acestep_ray.decoder.checkpoints.load import load
 from acestep_ray.decoder.checkpoints.upstream import upstream_name
-from acestep_ray.decoder.diffusers.adapters import AdaptedModels, same_weights
-from acestep_ray.decoder.protocol import AdapterUse, DecoderError, Sources
+from acestep_ray.decoder.diffusers.adapter_weights import _lokr_factor
+from acestep_ray.decoder.diffusers.adapters import MOST_MODELS, AdaptedModels, same_weights
+from acestep_ray.decoder.diffusers.loop import denoise
+from acestep_ray.decoder.protocol import AdapterUse, DecoderError, OutOfMemoryError, Sources
 from tests.models.decoder.diffusers.tiny import DEVICE, Tiny, request
 
 ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"]
@@ -86,6 +89,8 @@ def made(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Made:
     )
     made.save("dora", LoraConfig(r=2, use_dora=True, target_modules=["to_q", "to_v"]), 4)
     made.save("lokr", LoKrConfig(r=2, alpha=6, target_modules=ATTENTION), 5)
+    patterns: dict[str, Any] = {"rank_pattern": {"to_k": 1}, "alpha_pattern": {"to_v": 1}}
+    made.save("patterns", LoKrConfig(r=2, alpha=6, target_modules=ATTENTION, **patterns), 7)
     made.save("both", LoKrConfig(r=1, alpha=2, decompose_both=True, target_modules=ATTENTION), 6)
     return made
 
@@ -95,7 +100,9 @@ def use(*names: str, scales: tuple[float, ...] = ()) -> tuple[AdapterUse, ...]:
     return tuple(AdapterUse(name=n, scale=s) for n, s in zip(names, given, strict=True))
 
 
-@pytest.mark.parametrize("name", ["lora", "stabilised", "uneven", "dora", "lokr", "both"])
+@pytest.mark.parametrize(
+    "name", ["lora", "stabilised", "uneven", "dora", "lokr", "patterns", "both"]
+)
 async def test_latents_are_those_of_pefts_own_forward(tiny: Tiny, made: Made, name: str) -> None:
     plain = tiny.latents(request())
     ours = tiny.latents(request(adapters=use(name)), await made.local(name))
@@ -151,6 +158,38 @@ async def test_twenty_adapters_through_the_memory_of_three(tiny: Tiny, made: Mad
             assert len(models.names) <= 3 and name in models.names
             assert models.nbytes <= 3 * size.nbytes
     assert len({tuple(one.flatten()[:4].tolist()) for one in first.values()}) == 20
+
+
+async def test_combinations_are_few(tiny: Tiny, made: Made) -> None:
+    sources = await made.local("lora", "stabilised", "uneven", "lokr", "patterns")
+    models = AdaptedModels(tiny.pipeline)
+    names = sorted(sources.adapters)
+    pairs = [pair for size in (1, 2, 3) for pair in combinations(names, size)]
+    assert len(pairs) > MOST_MODELS
+    for pair in pairs:
+        models.get(use(*pair), sources.adapters)
+    assert len(models._models) == MOST_MODELS
+    assert [tuple(name for name, _ in keys) for keys in models._models] == pairs[-MOST_MODELS:]
+
+
+async def test_adapters_of_earlier_jobs_make_room(
+    tiny: Tiny, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = await made.local("lora", "lokr")
+    tiny.takes(request(adapters=use("lora")), sources)
+    failures = [True]
+
+    def once(*arguments: Any, **options: Any) -> torch.Tensor:
+        if failures.pop() if failures else False:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return denoise(*arguments, **options)
+
+    monkeypatch.setattr("acestep_ray.decoder.diffusers.engine.denoise", once)
+    assert len(tiny.takes(request(), sources)) == 1
+    assert tiny.engine.loaded_adapters() == frozenset()
+    failures.append(True)
+    with pytest.raises(OutOfMemoryError):
+        tiny.takes(request(), sources)
 
 
 async def test_an_adapter_in_two_combinations_is_in_memory_once(tiny: Tiny, made: Made) -> None:
@@ -277,6 +316,37 @@ async def test_lokr_as_the_trainers_of_ace_step_write_it(tiny: Tiny, made: Made)
     assert (ours - expected).abs().max() < CLOSE * expected.abs().max()
 
 
+async def test_a_lora_and_a_lokr_in_one_folder_have_factors_of_their_own(
+    tiny: Tiny, made: Made
+) -> None:
+    folder = made.save("beside", LoraConfig(r=4, lora_alpha=64, target_modules=ATTENTION), 8)
+    layers = {"layers.0.self_attn.to_q": (32, 32)}
+    save_file(lycoris(layers, 1, 3), folder / "lokr_weights.safetensors")
+    save_file(lycoris(layers, 1, 3), made.folder / "alone.safetensors")
+    names = ["beside/lokr_weights.safetensors", "alone"]
+    ours, alone = [
+        tiny.latents(request(adapters=use(name)), await made.local(name)) for name in names
+    ]
+    assert torch.equal(ours, alone)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "made_by", "factor"),
+    [
+        (128.0, {}, 128 / 16),
+        (128.0, {"linear_alpha": 128, "rs_lora": True}, 128 / 4),  # older releases of LyCORIS
+        (512.0, {"linear_alpha": 128, "rs_lora": True}, 512 / 16),  # newer ones
+        (None, {"linear_alpha": 32}, 2.0),
+        (None, {}, 1.0),
+    ],
+)
+def test_the_factor_of_lycoris(alpha: float | None, made_by: dict[str, Any], factor: float) -> None:
+    parts = {"lokr_w2_b": torch.zeros(16, 2)}
+    if alpha is not None:
+        parts["alpha"] = torch.tensor(alpha)
+    assert _lokr_factor("to_q", parts, made_by, {}) == pytest.approx(factor)
+
+
 LAYER = "layers.0.self_attn.to_q"
 
 
@@ -308,6 +378,22 @@ LAYER = "layers.0.self_attn.to_q"
             {f"{LAYER}.lokr_w1": (4, 4), f"{LAYER}.lokr_w2": (4, 8)},
             f"has a product of [16, 32] for the layer {LAYER} of [32, 32]: it was made for another",
         ),
+        (
+            {
+                f"{LAYER}.lokr_w1": (4, 4),
+                f"{LAYER}.lokr_w2_a": (8, 8),
+                f"{LAYER}.lokr_w2_b": (8, 8),
+            },
+            f"its matrices for the layer {LAYER} are not of a form that PEFT has",
+        ),
+        (
+            {
+                f"{LAYER}.lora_A.weight": (2, 32),
+                f"{LAYER}.lora_B.weight": (32, 2),
+                f"{LAYER}.alpha": (3,),
+            },
+            "has numbers that do not fit together",
+        ),
         ({f"{LAYER}.lokr_w1": (4, 4)}, f"has no whole lokr_w2 for the layer {LAYER}"),
         (
             {f"{LAYER}.lokr_w1": (16, 1), f"{LAYER}.lokr_w2": (2, 32)},
@@ -318,6 +404,7 @@ LAYER = "layers.0.self_attn.to_q"
 async def test_what_does_not_fit_is_named(
     tiny: Tiny, made: Made, tensors: dict[str, tuple[int, ...]], words: str
 ) -> None:
+    before = tiny.latents(request())
     file = made.folder / "foreign.safetensors"
     save_file({key: torch.ones(shape) for key, shape in tensors.items()}, file)
     sources = await made.local("foreign")
@@ -325,7 +412,7 @@ async def test_what_does_not_fit_is_named(
         tiny.takes(request(adapters=use("foreign")), sources)
     assert words in str(error.value)
     assert str(error.value).startswith("The adapter foreign cannot be used: ")
-    assert torch.equal(tiny.latents(request()), tiny.latents(request(), sources))
+    assert torch.equal(tiny.latents(request()), before)
 
 
 async def test_a_file_that_is_gone_fails_one_job(tiny: Tiny) -> None:

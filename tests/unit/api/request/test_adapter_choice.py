@@ -7,6 +7,8 @@ import pytest
 
 from acestep_ray.adapters.default import DefaultAdapter, LoadedAdapter
 from acestep_ray.api.dependencies import AppContext
+from acestep_ray.artifacts.errors import StorageError
+from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.replicas.deployed import Deployed
 from tests.adapter_files import WIDTH, write_weights
 from tests.unit.api.conftest import MakeHarness
@@ -104,21 +106,38 @@ async def test_an_adapter_for_another_model_is_refused_and_the_model_named(
     assert f"{without.model} cannot use adapters." in error
 
 
+async def test_storage_that_is_away_is_no_matter_for_requests_without_adapters(
+    api: ApiHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> int:
+        raise StorageError("The audio could not be read: the storage cannot be reached.")
+
+    monkeypatch.setattr(Artifacts, "size", away)
+    assert await used(api) == []
+    assert await used(api, adapters=["jazz"]) == [("jazz", 1.0)]
+
+
+async def test_during_an_update_a_replica_that_can_use_adapters_counts(api: ApiHarness) -> None:
+    old = TURBO.model_copy(update={"adapters": False})
+    api.service.deploy = Deployed((), (old, TURBO), ready=True)
+    assert await used(api, adapters=["jazz"]) == [("jazz", 1.0)]
+
+
 async def test_the_default_is_for_requests_that_name_none(api: ApiHarness) -> None:
     context: AppContext = cast("Any", api.app).state.context
     file = context.default_adapter
     state = DefaultAdapter(loaded={"mine": LoadedAdapter(name="jazz", scale=0.5)}, active="mine")
-    await file.put(state)
+    await file.change(lambda _: state)
     answer = await api.submit()
     assert "default adapter is used: jazz, scale 0.5; send adapters: []" in warnings_of(answer)
     assert await used(api) == [("jazz", 0.5)]
     assert await used(api, adapters=[]) == []
     assert await used(api, adapters=["harp"]) == [("harp", 1.0)]
 
-    await file.put(state.model_copy(update={"enabled": False}))
+    await file.change(lambda now: now.model_copy(update={"enabled": False}))
     assert await used(api) == []
     gone = DefaultAdapter(loaded={"mine": LoadedAdapter(name="gone")}, active="mine")
-    await file.put(gone)
+    await file.change(lambda _: gone)
     answer = await api.submit()
     assert "default adapter is not used: There is no adapter 'gone'" in warnings_of(answer)
     assert await used(api) == []
