@@ -52,6 +52,7 @@ class JobService(Protocol):
         """Counts and figures."""
         ...
 
-    async def deployed(self) -> Deployed:
-        """What is deployed and whether it is ready."""
+    async def deployed(self, *, at_once: bool = False) -> Deployed:
+        """What is deployed and whether it is ready. ``at_once``: without waiting for a new look, if
+        the engines are known to be ready; the look is taken meanwhile."""
         ...

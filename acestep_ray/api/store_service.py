@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Sequence
 
@@ -26,10 +27,14 @@ from acestep_ray.metrics import NO_METER, Meter
 from acestep_ray.replicas.deployed import Deployed, ServeState, merge
 from acestep_ray.replicas.planners import DECODER, PlannerSpec
 from acestep_ray.replicas.registry import RegistrySnapshot
-from acestep_ray.shared_work import SharedCall
+from acestep_ray.shared_work import SharedCall, start_task
 
 DEPLOYED_SECONDS = 1.0
 """How old the data about the deployments may be, in seconds."""
+KNOWN_SECONDS = 600.0
+"""How old they may be for a request that does not wait for them."""
+
+logger = logging.getLogger(__name__)
 
 
 class JobStoreService:
@@ -109,12 +114,23 @@ class JobStoreService:
         """See JobService."""
         return await self._client.stats()
 
-    async def deployed(self) -> Deployed:
+    async def deployed(self, *, at_once: bool = False) -> Deployed:
         """See JobService. What was once deployed is kept: requests for a stage whose replicas are
         being replaced are still accepted, and wait."""
-        if time.monotonic() - self._read_at > DEPLOYED_SECONDS:
+        age = time.monotonic() - self._read_at
+        if age <= DEPLOYED_SECONDS:
+            return self._deployed
+        if at_once and self._deployed.ready and age <= KNOWN_SECONDS:
+            start_task(self._look_again())
+        else:
             await self._refresh()
         return self._deployed
+
+    async def _look_again(self) -> None:
+        try:
+            await self._refresh()
+        except StoreUnavailable as error:
+            logger.debug("What is deployed cannot be read now: %s", error)
 
     async def _read_deployed(self) -> None:
         view = await self._client.replicas()

@@ -1,5 +1,8 @@
 """Picks the decoder engine that the settings name."""
 
+import logging
+import os
+
 from acestep_ray.decoder.protocol import DecoderEngine
 from acestep_ray.settings import Settings
 
@@ -14,6 +17,7 @@ def make_decoder(settings: Settings) -> DecoderEngine:
         from acestep_ray.decoder.mock import MockDecoder
 
         return MockDecoder(settings.mock)
+    _quieten_imports()
     from acestep_ray.decoder.diffusers.compiled import keep_compiled
     from acestep_ray.decoder.diffusers.engine import DiffusersDecoder
 
@@ -31,3 +35,11 @@ def make_decoder(settings: Settings) -> DecoderEngine:
         adapter_bytes=dit.adapter_bytes,
         quantization=dit.quantization,
     )
+
+
+def _quieten_imports() -> None:
+    """Without warnings of diffusers and torchao about kernels for other devices, and about classes
+    that are not used here."""
+    os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+    for name in ("torchao", "torch.utils._pytree"):
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -119,7 +119,7 @@ async def deployed_for(checked: ValidatedRequest, context: AppContext) -> Deploy
     """What is deployed. If that cannot be found out: raises Problem 422 if a value is wrong with
     any engine, else what JobService.deployed raises."""
     try:
-        return await context.service.deployed()
+        return await context.service.deployed(at_once=True)
     except Exception:
         _refuse_wrong_values(checked)
         raise

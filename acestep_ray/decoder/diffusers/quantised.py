@@ -4,7 +4,6 @@ As in upstream, of the transformer's linear layers alone: not of the encoders, n
 layer's weights become 16 or 32 bits again where they are used, in which all is computed.
 """
 
-import logging
 from typing import Any
 
 import torch
@@ -31,7 +30,6 @@ def check_quantization(kind: Quantization, device: torch.device) -> None:
 def quantise(transformer: nn.Module, kind: Quantization) -> None:
     """Replace the weights of the linear layers. Blocking; at the peak one of them is twice in
     memory."""
-    logging.getLogger("torchao").setLevel(logging.ERROR)  # it warns of kernels for other devices
     import torchao.quantization as ao  # noqa: PLC0415  (it takes seconds, and is seldom needed)
 
     config: Any = ao.Int8WeightOnlyConfig() if kind == "int8" else ao.Float8WeightOnlyConfig()

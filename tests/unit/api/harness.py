@@ -182,7 +182,7 @@ class LocalService(JobStoreService):
         self.waits.append(job_id)
         return await super().wait(job_id, seen, seconds)
 
-    async def deployed(self) -> Deployed:
+    async def deployed(self, *, at_once: bool = False) -> Deployed:
         """What the test has set."""
         if self.fail:
             raise self.fail

@@ -265,7 +265,7 @@ async def test_a_finished_song_does_not_need_what_is_deployed(
     call = asyncio.create_task(api.http.post(PATH, json=chat(TAGGED, stream=stream)))
     await until_queued(api)
 
-    async def deployed() -> Deployed:
+    async def deployed(*, at_once: bool = False) -> Deployed:
         raise StoreUnavailable("away")
 
     monkeypatch.setattr(api.service, "deployed", deployed)
