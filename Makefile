@@ -39,8 +39,11 @@ test-quick: $(VENV)/.installed-test $(VENV)/.installed-engines  ## the unit test
 engines: $(VENV)/.installed-engines  ## the real engines' libraries, for the acestep-ray commands
 
 # GPU_PYTHON=python3: with that Python as it is, where nothing can be installed (no Ray, no vLLM).
+# GPU_WHEELS=FOLDER: with the wheels in that folder, too, unpacked where they change nothing.
 gpu-check: $(if $(GPU_PYTHON),,$(VENV)/.installed-test $(VENV)/.installed-engines)  ## real engines, tiny weights, CUDA
-	@ACESTEP_TEST_DEVICE=cuda $(or $(GPU_PYTHON),$(BIN)/python) -m pytest tests/models \
+	@$(if $(GPU_WHEELS),$(or $(GPU_PYTHON),$(BIN)/python) -m pip install --quiet --no-index --no-deps \
+		--upgrade --target $(VENV)/gpu-wheels $(GPU_WHEELS)/*.whl)
+	@$(if $(GPU_WHEELS),PYTHONPATH=$(VENV)/gpu-wheels) ACESTEP_TEST_DEVICE=cuda $(or $(GPU_PYTHON),$(BIN)/python) -m pytest tests/models \
 		$(if $(GPU_PYTHON),--ignore=tests/models/planner/vllm,tests/serve_real) $(PYTEST_ARGS)
 
 faults: $(VENV)/.installed-test  ## the fault drills in full, with a table of recovery times

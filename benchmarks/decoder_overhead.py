@@ -274,7 +274,7 @@ def show(bare: Phases, served: Phases, jobs: int, bare_wall: float, wall: float)
     ends = sum(served["before the first job"]) + sum(served["after the last job"])
     print(f"served against bare: {bare_wall / wall:.3f}")
     figure(
-        "songs a second of the whole path (a random model, on the CPU)",
+        "speed of the whole path (a random model, on the CPU)",
         f"{bare_wall / wall:.2f}",
         "calls of the pipeline in a loop",
         "0.95 on a GPU",

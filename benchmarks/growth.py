@@ -62,7 +62,7 @@ def show(replicas: int, what: str, rate: float, ms: dict[str, float]) -> None:
     by_ingress = 1e3 / ms[INGRESS]
     print(f"          an ingress replica with a core of its own allows {by_ingress:.0f}/s")
     figure(
-        f"{what}s a second that an ingress replica allows, by its processor time",
+        f"{what}s a second that one ingress replica on a core of its own can answer (calculated)",
         f"{by_ingress:.0f}",
     )
     if what == "poll":
@@ -73,7 +73,7 @@ def show(replicas: int, what: str, rate: float, ms: dict[str, float]) -> None:
         f"{by_actor / by_ingress:.1f} replicas on"
     )
     figure(
-        f"{what}s a second that the job store actor allows, by its processor time",
+        f"{what}s a second that the job store actor can take (calculated)",
         f"{by_actor:.0f}",
     )
 

@@ -2,10 +2,10 @@
 
 The times of jobs are those of events (``GET /v1/events``), from the sending of the submit to the
 arrival of its first progress and of its end. The songs are short WAV files of the mock engines, one
-after another on a service that is otherwise idle; what the engines themselves need is in each
-result, and is taken off. Also what the
-idle service costs: processor time, and the proportional share of memory (PSS) of all its processes;
-and what it costs while a thousand jobs wait and two hundred clients wait for changes (``?wait=``).
+after another on a service that is otherwise idle; from the time to the end, what the engines
+themselves need is taken off. Also what the idle service costs: processor time, and the proportional
+share of memory (PSS) of all its processes; and what it costs while a thousand jobs wait and two
+hundred clients wait for changes (``?wait=``).
 
     python -m benchmarks.one_job
 """

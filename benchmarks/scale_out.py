@@ -187,8 +187,9 @@ def show(runs: list[Run], load: float) -> None:
         cells += [f"{share:.3f}", f"{run.first:.2f}", f"{run.between:.3f}", f"{run.last:.2f}"]
         print("".join(f"{cell:>13}" for cell in cells), flush=True)
         if run is not runs[0]:
-            what = f"jobs a second with {run.decoders} decoders, of {run.decoders} times as many"
-            figure(what, f"{share:.3f}", f"{runs[0].decoders} decoder", "at least 0.95")
+            times = run.decoders // runs[0].decoders
+            what = f"jobs a second with {run.decoders} decoders"
+            figure(what, f"{share:.3f}", f"{times} times one decoder", "at least 0.95")
 
 
 async def compare(settings: Settings, counts: list[int], rounds: int, seconds: float) -> None:
