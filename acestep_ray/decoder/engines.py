@@ -34,6 +34,7 @@ def make_decoder(settings: Settings) -> DecoderEngine:
         compiler="inductor" if dit.compile else "",
         adapter_bytes=dit.adapter_bytes,
         quantization=dit.quantization,
+        offload=dit.offload,
     )
 
 

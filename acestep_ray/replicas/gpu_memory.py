@@ -6,16 +6,30 @@ tensors of the full-size modules and rounded up (docs/operations.md explains how
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from acestep_ray.decoder.checkpoints.layout import TEXT_ENCODER_FOLDER, VAE_FOLDER, find
+from acestep_ray.decoder.checkpoints.layout import (
+    TEXT_ENCODER_FOLDER,
+    VAE_FOLDER,
+    CheckpointLayout,
+    find,
+)
 from acestep_ray.errors import GpuMemoryError
 from acestep_ray.planner.checkpoint_folder import find_lm
 from acestep_ray.planner.engines import PLANNER_ENGINES
-from acestep_ray.replicas.safetensors_header import matrices_in, parameters_in, read_config
+from acestep_ray.replicas.safetensors_header import parameters_in, parameters_named, read_config
 from acestep_ray.settings import Settings
 from acestep_ray.settings.presets import cure
 
+UPSTREAM_PREFIXES = {
+    "transformer": "decoder.",
+    "condition_encoder": "encoder.",
+    "audio_tokenizer": "tokenizer.",
+    "audio_token_detokenizer": "detokenizer.",
+}
+"""Module -> what the names of its tensors begin with in the file of upstream's layout."""
+MODULES = (*UPSTREAM_PREFIXES, "vae", "text_encoder")
 CUDA = 600_000_000
 """Bytes of a process's CUDA context with torch's libraries."""
 LM_WORK = 300_000_000
@@ -47,13 +61,37 @@ def decoder_needs(
     many parameters that are ``in_one_byte``. Several takes are tried at a time, and made one by one
     if the memory does not suffice.
     """
-    rows, tokens = 2, seconds * TOKENS_PER_SECOND
-    width = int(dit["hidden_size"]) + int(dit["intermediate_size"])
-    steps = rows * tokens * width * 3.5 * number_bytes + tokens * tokens * 6.5 * number_bytes
-    work = max(int(steps), VAE_TILE * number_bytes // 2)
+    work = max(steps_bytes(dit, seconds, number_bytes), VAE_TILE * number_bytes // 2)
     return [
         Need("weights", parameters * number_bytes - in_one_byte * (number_bytes - 1)),
         Need(f"one take of {seconds:g} s", work),
+        Need("CUDA", CUDA),
+    ]
+
+
+def steps_bytes(dit: Mapping[str, Any], seconds: float, number_bytes: int) -> int:
+    """What the diffusion transformer's tensors take in a guided step, without its weights."""
+    rows, tokens = 2, seconds * TOKENS_PER_SECOND
+    width = int(dit["hidden_size"]) + int(dit["intermediate_size"])
+    return int(rows * tokens * width * 3.5 * number_bytes + tokens * tokens * 6.5 * number_bytes)
+
+
+def offloading_needs(
+    modules: Mapping[str, int], dit: Mapping[str, Any], seconds: float, number_bytes: int = 2
+) -> list[Need]:
+    """As ``decoder_needs``, if only the module that works is on the GPU. ``modules``: bytes of
+    each, by the names of diffusers' pipeline."""
+    work = {
+        "transformer": steps_bytes(dit, seconds, number_bytes),
+        "vae": VAE_TILE * number_bytes // 2,
+    }
+    moving = {name: size for name, size in modules.items() if name != "audio_tokenizer"}
+    largest = max(moving, key=lambda name: moving[name] + work.get(name, 0))
+    task = f"one take of {seconds:g} s" if largest == "transformer" else "its work"
+    return [
+        Need(f"the {largest.replace('_', ' ')}", moving[largest]),
+        Need(task, work.get(largest, 0)),
+        Need("the audio tokenizer", modules.get("audio_tokenizer", 0)),
         Need("CUDA", CUDA),
     ]
 
@@ -91,23 +129,31 @@ def needs_of_decoder(settings: Settings) -> list[Need]:
     """Memory that the decoder needs; empty for a mock. Raises CheckpointError."""
     if settings.decoder == "mock" or settings.checkpoints is None:
         return []
-    layout = find(settings.checkpoints, settings.dit.model)
-    if layout.kind == "diffusers":
-        folders, dit = [layout.model], layout.model / "transformer"
-    else:
-        beside = (layout.root / VAE_FOLDER, layout.root / TEXT_ENCODER_FOLDER)
-        folders, dit = [layout.model, *beside], layout.model
-    number_bytes = 4 if settings.dit.dtype == "fp32" else 2
+    parts = _parts(find(settings.checkpoints, settings.dit.model))
+    dit = read_config(parts["transformer"][0])
+    seconds, number_bytes = settings.limits.duration, 4 if settings.dit.dtype == "fp32" else 2
+    in_one_byte = 0
+    if settings.dit.quantization:
+        in_one_byte = parameters_named(*parts["transformer"], matrices=True)
     adapters = [Need("adapters", settings.dit.adapter_bytes)] if settings.adapters else []
-    return adapters + decoder_needs(
-        parameters_in(*folders),
-        read_config(dit),
-        settings.limits.duration,
-        number_bytes,
-        matrices_in(dit, "decoder." if layout.kind == "upstream" else "")
-        if settings.dit.quantization
-        else 0,
-    )
+    if not settings.dit.offload:
+        folders = dict.fromkeys(folder for folder, _ in parts.values())
+        parameters = parameters_in(*folders)
+        return adapters + decoder_needs(parameters, dit, seconds, number_bytes, in_one_byte)
+    sizes = {name: number_bytes * parameters_named(*part) for name, part in parts.items()}
+    sizes["transformer"] -= in_one_byte * (number_bytes - 1)
+    return adapters + offloading_needs(sizes, dit, seconds, number_bytes)
+
+
+def _parts(layout: CheckpointLayout) -> dict[str, tuple[Path, str]]:
+    """Where each module's tensors are: the folder, and what their names begin with."""
+    if layout.kind == "diffusers":
+        return {name: (layout.model / name, "") for name in MODULES}
+    return {
+        **{module: (layout.model, prefix) for module, prefix in UPSTREAM_PREFIXES.items()},
+        "vae": (layout.root / VAE_FOLDER, ""),
+        "text_encoder": (layout.root / TEXT_ENCODER_FOLDER, ""),
+    }
 
 
 def needs_of_planner(settings: Settings) -> list[Need]:

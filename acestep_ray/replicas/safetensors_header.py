@@ -23,18 +23,15 @@ def parameters_in(*folders: Path) -> int:
     return sum(_parameters(file) for file in files)
 
 
-def matrices_in(folder: Path, prefix: str) -> int:
-    """Numbers in all two-dimensional tensors whose names begin with ``prefix``, in the files of the
-    folder. Raises CheckpointError."""
-    found = 0
-    for file in folder.glob("*.safetensors"):
-        shapes = _shapes(file)
-        found += sum(
-            math.prod(shape)
-            for name, shape in shapes.items()
-            if name.startswith(prefix) and len(shape) == 2
-        )
-    return found
+def parameters_named(folder: Path, prefix: str, *, matrices: bool = False) -> int:
+    """Numbers in all tensors whose names begin with ``prefix``, in the files of the folder;
+    ``matrices``: in those of two dimensions alone. Raises CheckpointError."""
+    return sum(
+        math.prod(shape)
+        for file in folder.glob("*.safetensors")
+        for name, shape in _shapes(file).items()
+        if name.startswith(prefix) and (len(shape) == 2 or not matrices)
+    )
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pydantic import (
     SecretStr,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
@@ -154,6 +155,12 @@ class Dit(Group):
         description="Weights of a real decoder's diffusion transformer in 8 bits: int8, or fp8 on "
         "a GPU that has such numbers. Half the memory, and a little less exact. Empty: in 16 bits.",
     )
+    offload: bool = Field(
+        False,
+        description="Whether only the module of a real decoder that works is on the GPU, and the "
+        "others are in the host's memory: less than half the GPU's memory, and some time to move "
+        "them in each job. Not together with `compile`.",
+    )
     compile: bool = Field(
         False,
         description="Whether a real decoder compiles its model (torch.compile) before it is ready. "
@@ -178,6 +185,14 @@ class Dit(Group):
         description="Takes that a replica turns into files at a time, one core each. 0: its share "
         "of the node's cores, without one for the device.",
     )
+
+    @model_validator(mode="after")
+    def _compiled_in_one_place(self) -> "Dit":
+        if self.compile and self.offload:
+            raise ValueError(
+                "compile and offload cannot be used together: set one of them to false"
+            )
+        return self
 
 
 class Ingest(Group):
@@ -286,8 +301,9 @@ class Settings(BaseSettings):
 
     preset: PresetName = Field(
         "",
-        description="Defaults for one GPU of 8 GB (8gb), 12 to 16 GB (12gb), from 24 GB (24gb), "
-        "one machine with several (box), or a cluster that grows on demand (cluster).",
+        description="Defaults for one GPU of 4, 6 or 8 GB (4gb, 6gb, 8gb), 12 to 16 GB (12gb), "
+        "from 24 GB (24gb), one machine with several (box), or a cluster that grows on demand "
+        "(cluster).",
     )
     decoder: DecoderBackend = Field("mock", description="Decoder engine.")
     planner: PlannerBackend = Field("mock", description="Planner engine.")

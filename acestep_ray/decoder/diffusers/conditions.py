@@ -19,7 +19,7 @@ def encode_timbre(pipeline: AceStepPipeline, reference: torch.Tensor | None) -> 
     if reference is not None:
         return encode(pipeline.vae, reference_segments(reference), dtype)
     silence: torch.Tensor = pipeline.condition_encoder.silence_latent[:, :TIMBRE_FRAMES]
-    return silence.to(dtype)
+    return silence.to(pipeline._execution_device, dtype)
 
 
 def encode_conditions(

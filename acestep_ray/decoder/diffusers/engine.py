@@ -30,6 +30,7 @@ from acestep_ray.decoder.diffusers.job import PreparedDecode, prepare
 from acestep_ray.decoder.diffusers.loop import Sampling, denoise
 from acestep_ray.decoder.diffusers.noise import Noise, mixed
 from acestep_ray.decoder.diffusers.quantised import check_quantization, quantise
+from acestep_ray.decoder.diffusers.residents import Residents
 from acestep_ray.decoder.diffusers.step_progress import StepProgress
 from acestep_ray.decoder.diffusers.sung_text import SungText, sung_text
 from acestep_ray.decoder.diffusers.velocity import Condition
@@ -69,6 +70,7 @@ class DiffusersDecoder:
         *,
         adapter_bytes: int = MOST_BYTES,
         quantization: Quantization = "",
+        offload: bool = False,
     ) -> None:
         self._pipeline = loaded.pipeline
         self._info = loaded.info
@@ -83,6 +85,7 @@ class DiffusersDecoder:
             # With real weights, numbers in the lyric encoder exceed float16's 65,504 and become
             # NaN.
             self._pipeline.condition_encoder.to(torch.float32)
+        self._residents = Residents(self._pipeline, device) if offload else None
         self._compiling: Callable[[], AbstractContextManager[None]] = nullcontext
         self._warm_up(1.0, takes=1)
         if compiler and compile_modules(self._pipeline, self._all_kinds, compiler):
@@ -100,19 +103,22 @@ class DiffusersDecoder:
         compiler: str = "",
         adapter_bytes: int = MOST_BYTES,
         quantization: Quantization = "",
+        offload: bool = False,
     ) -> "DiffusersDecoder":
         """Load a checkpoint of either layout and run a short piece through it. Blocking.
 
         ``model`` names one of several in ``folder``. ``compiler``: a backend of torch.compile;
         empty: the modules run as they are. ``adapter_bytes``: as of AdaptedModels.
-        ``quantization``: how the transformer's weights are kept. Raises CheckpointError, and
+        ``quantization``: how the transformer's weights are kept. ``offload``: whether only the
+        module that works is on the device. Raises CheckpointError, and
         ValueError for a device, number type or quantization that cannot be used.
         """
         where = choose_device(device)
         check_quantization(quantization, where)
         smaller = partial(quantise, kind=quantization) if quantization else None
         number = choose_dtype(dtype, where)
-        loaded = load(folder, model, str(where), number, quantise=smaller)
+        first = "cpu" if offload else str(where)
+        loaded = load(folder, model, first, number, quantise=smaller)
         return cls(
             loaded,
             where,
@@ -120,6 +126,7 @@ class DiffusersDecoder:
             compiler,
             adapter_bytes=adapter_bytes,
             quantization=quantization,
+            offload=offload,
         )
 
     def describe(self) -> DecoderDescription:
@@ -148,6 +155,8 @@ class DiffusersDecoder:
         """Free cached memory, after an OutOfMemoryError."""
         self._encodings.clear()
         self._adapted.clear()
+        if self._residents:
+            self._residents.leave()
         free_memory(self._device)
 
     def loaded_adapters(self) -> frozenset[str]:

@@ -155,7 +155,7 @@ def _codes_canvas(pipeline: AceStepPipeline, codes: tuple[tuple[int, ...], ...])
     if unknown := {code for sequence in codes for code in sequence if not 0 <= code < known}:
         raise DecoderError(f"There is no audio code {min(unknown)}: they go from 0 to {known - 1}.")
     latents, frames = pipeline.prepare_src_latents(
-        device=pipeline.transformer.device,
+        device=pipeline._execution_device,
         dtype=pipeline.transformer.dtype,
         batch_size=len(codes),
         audio_codes=["".join(f"<|audio_code_{code}|>" for code in row) for row in codes],
@@ -176,7 +176,7 @@ def _as_codes_and_back(pipeline: AceStepPipeline, latents: torch.Tensor) -> torc
     """What a cover keeps of its source: what the audio codes can represent."""
     if pipeline.audio_tokenizer is None:
         raise DecoderError("This model has no audio tokenizer, so it cannot make covers.")
-    silence = pipeline.condition_encoder.silence_latent.to(latents.dtype)
+    silence = pipeline.condition_encoder.silence_latent.to(latents.device, latents.dtype)
     quantized, _ = pipeline.audio_tokenizer.tokenize(latents, silence)
     back: torch.Tensor = pipeline.audio_token_detokenizer(quantized)
     return back[:, : latents.shape[1]].to(latents.dtype)
@@ -193,7 +193,7 @@ def _lengthened(pipeline: AceStepPipeline, latents: torch.Tensor) -> torch.Tenso
 def _silence(pipeline: AceStepPipeline, frames: int) -> torch.Tensor:
     silence: torch.Tensor
     silence, _ = pipeline.prepare_src_latents(
-        device=pipeline.transformer.device,
+        device=pipeline._execution_device,
         dtype=pipeline.transformer.dtype,
         latent_length=frames,
     )

@@ -92,7 +92,7 @@ class Velocity:
             return self._of_model(latents, time, condition)
         takes = latents.shape[0]
         text = condition.text.expand(takes, -1, -1)
-        nothing = self.pipeline.condition_encoder.null_condition_emb.to(text.dtype).expand_as(text)
+        nothing = self.pipeline.condition_encoder.null_condition_emb.to(text).expand_as(text)
         context = condition.context.expand(takes, -1, -1)
         both = Condition(torch.cat([text, nothing]), torch.cat([context, context]))
         with_text, without = self._of_model(torch.cat([latents, latents]), time, both).chunk(2)

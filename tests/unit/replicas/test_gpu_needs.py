@@ -47,6 +47,29 @@ def test_weights_in_8_bits_are_those_of_the_transformers_matrices(tmp_path: Path
     assert decoder(tmp_path, dit=wide)[0] == ("weights", 2 * whole - 300_000)
 
 
+def test_with_offload_only_the_largest_module_and_its_work_count(tmp_path: Path) -> None:
+    folder = tmp_path / "acestep-v15-turbo"
+    big = 400_000_000
+    shapes = {
+        "decoder.layers.0.mlp.up_proj.weight": (20_000, 20_000),
+        "encoder.layers.0.mlp.up_proj.weight": (100, 1000),
+        "tokenizer.quantizer.weight": (7,),
+        "null_condition_emb": (1, 1, 100),
+    }
+    write_tensors(folder / "model.safetensors", shapes)
+    write_config(folder, **DIT)
+    write_tensors(tmp_path / "vae" / "model.safetensors", {"a": (300,)})
+    write_tensors(tmp_path / "Qwen3-Embedding-0.6B" / "model.safetensors", {"a": (500,)})
+    vae, work, tokenizer, _ = decoder(tmp_path, dit={"offload": True, "quantization": "int8"})
+    assert (vae, tokenizer) == (("the vae", 600), ("the audio tokenizer", 14))
+    assert work == ("its work", 1_400_000_000)
+    largest, take, *_ = decoder(tmp_path, dit={"offload": True, "dtype": "fp32"})
+    assert (largest, take[0]) == (("the vae", 1200), "its work")
+    longer = {"duration": 600}
+    largest, take, *_ = decoder(tmp_path, dit={"offload": True}, limits=longer)
+    assert (largest, take[0]) == (("the transformer", 2 * big), "one take of 600 s")
+
+
 def test_diffusers_layout_counts_its_folders(tmp_path: Path) -> None:
     model = tmp_path / "acestep"
     model.mkdir()

@@ -70,11 +70,12 @@ class Tiny:
     voice: Voice
 
     @classmethod
-    def of(cls, loaded: Loaded) -> "Tiny":
+    def of(cls, loaded: Loaded, device: torch.device = DEVICE, **options: Any) -> "Tiny":
+        """``options``: those of the engine."""
         voice = Voice()
         loaded.pipeline.vae.encoder = stand_in(Ear(), 10)
         loaded.pipeline.vae.decoder = stand_in(voice, 0.3)
-        return cls(DiffusersDecoder(loaded, DEVICE), loaded, voice)
+        return cls(DiffusersDecoder(loaded, device, **options), loaded, voice)
 
     @property
     def pipeline(self) -> AceStepPipeline:

@@ -71,9 +71,9 @@ def test_a_share_of_a_gpu(checkpoint: LmCheckpoint) -> None:
             check_share(checkpoint, 8192, share, 24 * GB)
     with pytest.raises(ValueError, match=r"share of 0\.1 of a GPU of 0\.1 GB leaves 0\.0 GB, but"):
         check_share(checkpoint, 8192, 0.1, GB // 10)
-    with pytest.raises(ValueError, match=r"not served yet \(the smallest preset, .*PRESET=8gb,"):
+    with pytest.raises(ValueError, match=r"not served yet \(the smallest preset, .*PRESET=4gb,"):
         check_share(checkpoint, 8192, 0.1, GB // 10)
-    with pytest.raises(ValueError, match=r": lower the context, give it a larger share or .*8gb"):
+    with pytest.raises(ValueError, match=r": lower the context, give it a larger share or .*4gb"):
         check_share(checkpoint, 8192, 0.0001, 24 * GB)
 
 
