@@ -36,6 +36,8 @@ LM_WORK = 300_000_000
 """Bytes of the LM's logits, prompts and CUDA graphs."""
 VAE_TILE = 1_400_000_000
 """Bytes that the published VAE needs to decode one tile in 16-bit numbers."""
+QUANTIZED = 1 + 5 / 128
+"""Bytes of a weight in 8 bits, with its share of the scales."""
 TOKENS_PER_SECOND = 12.5
 """Tokens of the diffusion transformer: 25 latent frames per second, in patches of 2."""
 
@@ -63,7 +65,7 @@ def decoder_needs(
     """
     work = max(steps_bytes(dit, seconds, number_bytes), VAE_TILE * number_bytes // 2)
     return [
-        Need("weights", parameters * number_bytes - in_one_byte * (number_bytes - 1)),
+        Need("weights", parameters * number_bytes - int(in_one_byte * (number_bytes - QUANTIZED))),
         Need(f"one take of {seconds:g} s", work),
         Need("CUDA", CUDA),
     ]
@@ -139,9 +141,13 @@ def needs_of_decoder(settings: Settings) -> list[Need]:
     if not settings.dit.offload:
         folders = dict.fromkeys(folder for folder, _ in parts.values())
         parameters = parameters_in(*folders)
+        if settings.dit.dtype == "fp16":  # the condition encoder is computed in 32 bits
+            parameters += parameters_named(*parts["condition_encoder"])
         return adapters + decoder_needs(parameters, dit, seconds, number_bytes, in_one_byte)
     sizes = {name: number_bytes * parameters_named(*part) for name, part in parts.items()}
-    sizes["transformer"] -= in_one_byte * (number_bytes - 1)
+    sizes["transformer"] -= int(in_one_byte * (number_bytes - QUANTIZED))
+    if settings.dit.dtype == "fp16":
+        sizes["condition_encoder"] *= 2  # it is computed in 32 bits
     return adapters + offloading_needs(sizes, dit, seconds, number_bytes)
 
 

@@ -10,7 +10,7 @@ PresetName = Literal["", "4gb", "6gb", "8gb", "12gb", "24gb", "box", "cluster"]
 
 SMALLEST: PresetName = "4gb"
 """The preset for the smallest supported GPU."""
-SMALLEST_GPU = 3_600_000_000
+SMALLEST_GPU = 3_700_000_000
 """Least memory of that GPU, bytes, as CUDA reports it: a GPU of 4 GB has 4.1, of which a desktop
 may use a part."""
 
@@ -33,7 +33,7 @@ _ONE_MODULE: dict[str, Any] = {
 PRESETS: Mapping[str, dict[str, Any]] = {
     "": {},
     # One GPU of 4 GB: as 6gb, with shorter songs.
-    "4gb": {**_ONE_MODULE, "limits": {"duration": 480}},
+    "4gb": {**_ONE_MODULE, "limits": {"duration": 360}},
     # One GPU of 6 GB: only the decoder's module that works is on it, the diffusion transformer in 8
     # bits; the small language model runs on the CPU.
     "6gb": _ONE_MODULE,

@@ -219,6 +219,8 @@ class DiffusersDecoder:
         """The model with the request's adapters."""
         if not request.adapters:
             return self._pipeline
+        if self._residents:
+            self._residents.leave()  # adapters are read to where the model is: the CPU
         try:
             return self._adapted.get(request.adapters, sources.adapters)
         except BadAdapter as error:

@@ -32,8 +32,19 @@ def quantise(transformer: nn.Module, kind: Quantization) -> None:
     memory."""
     import torchao.quantization as ao  # noqa: PLC0415  (it takes seconds, and is seldom needed)
 
-    config: Any = ao.Int8WeightOnlyConfig() if kind == "int8" else ao.Float8WeightOnlyConfig()
-    ao.quantize_(transformer, config, filter_fn=lambda module, _: isinstance(module, nn.Linear))
+    for layer in [one for one in transformer.modules() if isinstance(one, nn.Linear)]:
+        config: Any = ao.Float8WeightOnlyConfig()
+        if kind == "int8":
+            # With one scale for a row, torchao multiplies by the whole numbers first, and 16 bits
+            # do not hold the sums.
+            group = ao.PerGroup(group_size(layer.in_features))
+            config = ao.Int8WeightOnlyConfig(granularity=group, set_inductor_config=False)
+        ao.quantize_(layer, config)
+
+
+def group_size(width: int) -> int:
+    """How many weights of a row share a scale: a power of two, at most 128, and fewer than all."""
+    return max(size for size in (128, 64, 32, 16, 8, 4, 2, 1) if width % size == 0 and size < width)
 
 
 def weight_bytes(module: nn.Module) -> int:

@@ -48,7 +48,8 @@ def cpu_bytes(settings: Settings) -> int:
     """Bytes of the weights of all real engines on a CPU, in the numbers in which it computes.
     Raises CheckpointError."""
     dtype = "fp32" if settings.dit.dtype == "auto" else settings.dit.dtype
-    on_cpu = settings.model_copy(update={"dit": settings.dit.model_copy(update={"dtype": dtype})})
+    dit = settings.dit.model_copy(update={"dtype": dtype, "offload": False})
+    on_cpu = settings.model_copy(update={"dit": dit})
     decoder = sum(need.size for need in needs_of_decoder(on_cpu) if need.what == "weights")
     folders = [
         find_lm(spec.settings.checkpoints, spec.settings.lm.model)

@@ -16,7 +16,12 @@ from acestep_ray.decoder.checkpoints.load import load
 from acestep_ray.decoder.checkpoints.tiny import make_tiny_checkpoint
 from acestep_ray.decoder.diffusers.adapters import same_weights
 from acestep_ray.decoder.diffusers.engine import DiffusersDecoder
-from acestep_ray.decoder.diffusers.quantised import check_quantization, quantise, weight_bytes
+from acestep_ray.decoder.diffusers.quantised import (
+    check_quantization,
+    group_size,
+    quantise,
+    weight_bytes,
+)
 from acestep_ray.decoder.protocol import AdapterUse, Sources
 from acestep_ray.settings.engine_names import Quantization
 from tests.models.decoder.diffusers.tiny import DEVICE, Tiny, request
@@ -54,8 +59,10 @@ def test_weights_are_counted(checkpoints: Path, turbo: Tiny, kind: Quantization)
     transformer = turbo.pipeline.transformer
     linear = [one for one in transformer.modules() if isinstance(one, torch.nn.Linear)]
     matrices = sum(one.weight.numel() for one in linear)
-    # A scale for each row, and for int8 a zero point of one byte, which is 0.
-    scales = {"int8": 5, "fp8": 4}[kind] * sum(one.out_features for one in linear)
+    # A scale for each row, or for int8 each group in a row, and there a zero point of one byte.
+    rows = sum(one.out_features for one in linear)
+    groups = sum(one.weight.numel() // group_size(one.in_features) for one in linear)
+    scales = {"int8": 5 * groups, "fp8": 4 * rows}[kind]
     loaded = tiny(checkpoints, kind).pipeline.transformer
     assert weight_bytes(loaded) == weight_bytes(transformer) - 3 * matrices + scales
 
@@ -89,14 +96,32 @@ def test_the_device_never_holds_the_larger_weights(
     assert moved[0][1] < 200_000
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_sums_do_not_overflow_in_16_bits(kind: Quantization) -> None:
+    """Older GPUs compute in float16, which ends at 65,504; the true sums here are far below."""
+    layer = torch.nn.Linear(6144, 8, bias=False, dtype=torch.float16)
+    torch.nn.init.constant_(layer.weight, 0.01)
+    x = torch.full((1, 6144), 100.0, dtype=torch.float16)
+    expected = layer(x)
+    quantise(layer, kind)
+    assert expected.isfinite().all()
+    assert (layer(x) - expected).abs().max() < 0.05 * expected.abs().max()
+
+
+def test_the_published_widths_have_groups_of_128() -> None:
+    widths = (256, 2048, 2560, 4096, 6144, 9728)
+    assert {group_size(width) for width in widths} == {128}
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_adapter_beside_weights_in_8_bits(
-    checkpoints: Path, turbo: Tiny, tmp_path: Path
+    checkpoints: Path, turbo: Tiny, tmp_path: Path, kind: Quantization
 ) -> None:
     config = LoraConfig(r=4, lora_alpha=8, target_modules=["to_q", "to_v"], init_lora_weights=False)
     get_peft_model(same_weights(turbo.pipeline.transformer), config).save_pretrained(str(tmp_path))
-    adapter = LocalAdapter("a", "1", tmp_path / "adapter_model.safetensors", {"lora_alpha": 8})
+    adapter = LocalAdapter("a", kind, tmp_path / "adapter_model.safetensors", {"lora_alpha": 8})
     sources = Sources(adapters={"a": adapter})
-    quantised = tiny(checkpoints, "int8")
+    quantised = tiny(checkpoints, kind)
     with_it = request(adapters=(AdapterUse(name="a"),))
     plain, expected = quantised.latents(request()), turbo.latents(with_it, sources)
     ours = quantised.latents(with_it, sources)
