@@ -43,7 +43,7 @@ from acestep_ray.planner.transformers.tiny import make_tiny_lm
 from acestep_ray.planner.transformers.writing import TextWriter
 from acestep_ray.replicas.gpu_memory import Need, needs_of_decoder, needs_of_planner
 from acestep_ray.settings import Lm, Settings
-from acestep_ray.settings.tree import Dit
+from acestep_ray.settings.dit import Dit
 
 CAPTION = "A slow, dreamy piano ballad with soft female vocals and warm strings. " * 3
 LYRICS = "[Verse]\nThe rain has come to stay with me\nand I have nowhere else to be\n" * 12

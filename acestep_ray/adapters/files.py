@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -104,7 +105,10 @@ class _Folder:
             raise StorageError(f"The adapter's file {file.path} cannot be read.") from error
 
     async def copy(self, file: StoredFile, path: Path) -> None:
-        raise NotImplementedError("files of a folder are used where they are")
+        try:
+            await asyncio.to_thread(shutil.copyfile, self.root / file.path, path)
+        except OSError as error:
+            raise StorageError(f"The adapter's file {file.path} cannot be copied.") from error
 
     def local(self, file: StoredFile) -> Path | None:
         return self.root / file.path
