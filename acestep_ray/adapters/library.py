@@ -23,6 +23,7 @@ from acestep_ray.adapters.header import (
 )
 from acestep_ray.artifacts.errors import StorageError
 from acestep_ray.settings import Settings
+from acestep_ray.shared_work import SharedCall
 
 logger = logging.getLogger(__name__)
 
@@ -90,24 +91,27 @@ class AdapterLibrary:
         self._cache = cache
         self._known: dict[str, Adapter] | None = None
         self._read_at = -FRESH_SECONDS
-        self._reading = asyncio.Lock()
+        self._look = SharedCall(self._look_again)
 
     async def all(self) -> Mapping[str, Adapter]:
         """Every adapter by its name, also those that cannot be used; at most FRESH_SECONDS old, or
-        older while they cannot be listed. Raises StorageError only if they never could be."""
-        async with self._reading:
-            if time.monotonic() - self._read_at >= FRESH_SECONDS:
-                began = time.monotonic()
-                try:
-                    self._known = await self._read()
-                except StorageError as error:
-                    if self._known is None:
-                        raise
-                    logger.warning("The adapters are those that were known before: %s", error)
-                    began = time.monotonic()  # others do not wait for the same error at once
-                self._read_at = began
-            assert self._known is not None
-            return self._known
+        older while they cannot be listed. Raises StorageError only if they never could be: once,
+        for all who wait."""
+        if time.monotonic() - self._read_at >= FRESH_SECONDS:
+            await self._look()
+        assert self._known is not None
+        return self._known
+
+    async def _look_again(self) -> None:
+        began = time.monotonic()
+        try:
+            self._known = await self._read()
+        except StorageError as error:
+            if self._known is None:
+                raise
+            logger.warning("The adapters are those that were known before: %s", error)
+            began = time.monotonic()  # others do not wait for the same error at once
+        self._read_at = began
 
     async def local(self, name: str) -> LocalAdapter:
         """The adapter with its files on this node. Raises BadAdapter."""

@@ -1,5 +1,6 @@
 """Which adapters there are, from a folder: layouts, names, and files that cannot be used."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -163,6 +164,23 @@ async def test_one_file_that_cannot_be_read_is_a_problem_of_its_own(
     assert found["locked"].problem.startswith("cannot be used now: The adapter's file locked")
     locked = False
     assert (await library.all())["locked"].problem == "", "it is tried again"
+
+
+async def test_all_who_wait_share_one_failure(
+    library: AdapterLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    async def away(_: object) -> list[StoredFile]:
+        nonlocal looks
+        looks += 1
+        await asyncio.sleep(0.01)
+        raise StorageError("The adapters could not be listed.")
+
+    monkeypatch.setattr(type(library._files), "list", away)
+    found = await asyncio.gather(*(library.all() for _ in range(20)), return_exceptions=True)
+    assert {type(one) for one in found} == {StorageError}
+    assert looks == 1
 
 
 async def test_what_was_known_is_used_while_nothing_can_be_listed(
