@@ -43,7 +43,8 @@ _FIELDS = ("bpm", "caption", "duration", "genres", "keyscale", "language", "time
 _KEY_LINE = re.compile(r"([^\s:][^:]*):(.*)", re.DOTALL)
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _CANONICAL = re.compile(r"0|[1-9][0-9]{0,17}")
-_UNSPEAKABLE = re.compile(rf"[\ud800-\udfff]|<\||{THINK}|{END_THINK}")  # would end the text early
+# Half a character and NUL are refused from clients, too; tags would end the text early.
+_UNSPEAKABLE = re.compile(rf"[\0\ud800-\udfff]|<\||{THINK}|{END_THINK}")
 _QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 # PyYAML escapes control characters and line separators, and folds with two spaces.
 _NEVER = "\\x00-\\x1f\\x7f-\\x9f\u2028\u2029`<"

@@ -22,7 +22,7 @@ KEYSCALES: tuple[str, ...] = tuple(
     for accidental in ("", "#", "b", "♯", "♭")
     for mode in ("major", "minor")
 )
-"""The 70 spellings. ``F# minor`` and ``F♯ minor`` are one key; normalise_key returns the first."""
+"""The 70 spellings. ``F# minor`` and ``F♯ minor`` are one key, and two texts for the models."""
 
 TIME_SIGNATURES: tuple[str, ...] = ("2", "3", "4", "6")
 BPM_RANGE = (30, 300)
@@ -51,8 +51,9 @@ def normalise_key(text: str) -> str | None:
     """The model's spelling of a key (``F# minor``), or None if ``text`` is not a key.
 
     Case does not matter ("f# MINOR"), except for a mode of one letter: "Am" is A minor and "AM" is
-    A major, as in chord symbols. No mode means major. ♯ and ♭ become # and b. With "dur" and "moll"
-    the notes are German: "B-Dur" is Bb major, "H-Dur" B major, "fis-Moll" F# minor.
+    A major, as in chord symbols. No mode means major. ♯ and ♭ stay: the language model writes them,
+    too, and a song that is made again with its key must be the same. With "dur" and "moll" the
+    notes are German: "B-Dur" is Bb major, "H-Dur" B major, "fis-Moll" F# minor.
     """
     text = text.strip()
     german = _GERMAN_KEY.fullmatch(text)
@@ -63,7 +64,7 @@ def normalise_key(text: str) -> str | None:
     if not match or match["note"] in "hH":
         return None
     accidental = (match["accidental"] or "").strip(" \t_:-").lower()
-    accidental = {"♯": "#", "sharp": "#", "♭": "b", "flat": "b"}.get(accidental, accidental)
+    accidental = {"sharp": "#", "flat": "b"}.get(accidental, accidental)
     mode = match["mode"] or "major"
     minor = mode == "m" or mode.lower() in ("min", "minor", "moll")
     return f"{match['note'].upper()}{accidental} {'minor' if minor else 'major'}"

@@ -32,11 +32,13 @@ timesignature: 4
 </think>"""
 
 CAPTIONS = (
-    st.text(min_size=1).map(lambda text: " ".join(text.splitlines()).strip(" \t")).filter(bool)
+    st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)
+    .map(lambda text: " ".join(text.splitlines()).strip(" \t"))
+    .filter(bool)
 )
 # What an LM under the grammar can write: no backtick, no tag.
 LM_CAPTIONS = st.text(
-    st.characters(codec="utf-8", exclude_characters="`<"), min_size=1, max_size=120
+    st.characters(codec="utf-8", exclude_characters="\0`<"), min_size=1, max_size=120
 ).map(lambda text: " ".join(" ".join(text.splitlines()).split()))
 
 
@@ -262,6 +264,7 @@ def test_every_form_of_answer_reads_the_same(text: str) -> None:
         (r'"a\qb"', r'"a\qb"'),
         (r'"\U99999999"', r'"\U99999999"'),
         (r'"\uD800"', r'"\uD800"'),
+        (r'"a\0b"', r'"a\0b"'),
         (r'"\x3C|audio_code_1|>"', r'"\x3C|audio_code_1|>"'),
         ("12", "12"),
         ("null", "null"),

@@ -25,7 +25,7 @@ def test_the_tables_are_the_models() -> None:
         ("C Major", "C major"),
         ("f# minor", "F# minor"),
         ("F# MINOR", "F# minor"),
-        ("F♯ min", "F# minor"),
+        ("F♯ min", "F♯ minor"),
         ("c#m", "C# minor"),
         ("Am", "A minor"),
         ("am", "A minor"),
@@ -39,7 +39,7 @@ def test_the_tables_are_the_models() -> None:
         ("bm", "B minor"),
         ("b minor", "B minor"),
         ("Bbm", "Bb minor"),
-        ("B♭", "Bb major"),
+        ("B♭", "B♭ major"),
         ("ab", "Ab major"),
         ("E flat major", "Eb major"),
         ("c-sharp minor", "C# minor"),
@@ -93,11 +93,10 @@ def test_what_is_not_a_key_is_refused(text: str) -> None:
     assert normalise_key(text) is None
 
 
-def test_every_key_of_the_model_is_taken_and_comes_out_as_one_of_the_model() -> None:
+def test_every_key_of_the_model_is_taken_as_the_model_writes_it() -> None:
     for key in KEYSCALES:
-        ascii_key = key.replace("♯", "#").replace("♭", "b")
         for text in (key, key.upper(), key.lower(), key.title(), key.replace(" ", "")):
-            assert normalise_key(text) == ascii_key in KEYSCALES
+            assert normalise_key(text) == key
 
 
 @pytest.mark.parametrize(

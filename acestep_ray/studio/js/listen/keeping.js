@@ -18,8 +18,8 @@ export function likeButton(track) {
     icon("heart"),
     sr(`Like ${track.name}`),
   );
-  button.addEventListener("click", () => {
-    like(track.job_id, track.take);
+  button.addEventListener("click", async () => {
+    await like(track.job_id, track.take);
     button.setAttribute("aria-pressed", String(isLiked(track.job_id, track.take)));
   });
   return button;

@@ -66,7 +66,8 @@ export const filesOf = (id) => files.get(id) ?? {};
 
 export const isLiked = (id, take) => Boolean(own.get(id)?.liked?.includes(take));
 
-/** Marks a take as liked, or no longer. A song of another browser gets a record of its own. */
+/** Marks a take as liked, or no longer; resolves when the browser has stored it. A song of another
+ * browser gets a record of its own. */
 export function like(id, take) {
   const one = job(id);
   const found = own.get(id) ?? {
@@ -77,5 +78,5 @@ export function like(id, take) {
   };
   const liked = found.liked ?? [];
   const next = liked.includes(take) ? liked.filter((other) => other !== take) : [...liked, take];
-  void keep({ ...found, liked: next });
+  return keep({ ...found, liked: next });
 }
