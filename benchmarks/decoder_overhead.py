@@ -42,7 +42,7 @@ from acestep_ray.jobs.runner.runner import Runner
 from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.jobs.store.operations import Get, Submit
 from acestep_ray.planner.protocol import Plan, PlanProgress, PlanRequest
-from acestep_ray.replicas.planners import DECODER
+from acestep_ray.replicas.decoders import DECODER, decoders_of
 from acestep_ray.settings import Settings
 from benchmarks.service import figure
 from deployments.decoder import Decoder
@@ -158,7 +158,7 @@ class Watched(HandleEngines):
     """The runner's connection to the decoder; notes when each event of a job arrived."""
 
     def __init__(self, decoder: DeploymentHandle[Any]) -> None:
-        super().__init__(Settings(), {}, decoder)
+        super().__init__(Settings(), {}, {DECODER: decoder})
         self.times: list[dict[str, float]] = []
         """By job, in the order of their ends: when each stage was first reported, and the end."""
 
@@ -347,7 +347,7 @@ def main() -> None:
                 ray_actor_options={"num_cpus": args.threads},
                 logging_config=LoggingConfig(log_level="WARNING", enable_access_log=False),
             )(Decoder)
-            handle = serve.run(decoder.bind(settings), route_prefix=None)
+            handle = serve.run(decoder.bind(decoders_of(settings)[0]), route_prefix=None)
             deployment = Deployment(settings, handle, args.format)
             asyncio.run(compare(deployment, bare, args.jobs, args.seconds))
         finally:

@@ -42,7 +42,7 @@ from acestep_ray.jobs.result import JobResult
 from acestep_ray.jobs.snapshot import QueueStats
 from acestep_ray.jobs.spec import JobSpec
 from acestep_ray.jobs.store.operations import Get, Submit
-from acestep_ray.replicas.planners import DECODER
+from acestep_ray.replicas.decoders import DECODER, decoders_of
 from acestep_ray.settings import Settings
 from benchmarks.service import figure
 from deployments.decoder import Decoder
@@ -114,7 +114,7 @@ class SleepingDecoder(Decoder):
     """The decoder deployment with that engine and that storage."""
 
     async def __init__(self, settings: Settings, seconds: float) -> None:  # type: ignore[misc]
-        self._serve(settings, Sleeper(seconds), Nowhere(settings.artifacts_url))
+        self._serve(decoders_of(settings)[0], Sleeper(seconds), Nowhere(settings.artifacts_url))
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ async def compare(settings: Settings, counts: list[int], rounds: int, seconds: f
             ray_actor_options={"num_cpus": 0},
         )(SleepingDecoder).bind(settings, seconds)
         runner = serve.deployment(name=RUNNER, ray_actor_options={"num_cpus": 0})(Runner)
-        app = runner.bind(settings, {}, decoder)
+        app = runner.bind(settings, {}, {DECODER: decoder})
         await asyncio.to_thread(serve.run, app, name=APP, route_prefix=None)
         await until_up(client, decoders)
         runs.append(await measure(client, decoders, rounds))

@@ -6,8 +6,9 @@ from ray import serve
 from ray.serve import Application
 
 from acestep_ray.decoder.jobs_in_hand import MOST
+from acestep_ray.replicas.decoders import DecoderSpec, decoders_of
 from acestep_ray.replicas.placement import most_replicas
-from acestep_ray.replicas.planners import DECODER, PlannerSpec, planners_of
+from acestep_ray.replicas.planners import PlannerSpec, planners_of
 from acestep_ray.settings import Settings
 from acestep_ray.settings.scaling import Stage
 from deployments.autoscaling import POLICY
@@ -43,24 +44,14 @@ def build(args: Settings) -> Application:
     refuse_data_on_one_node(settings)
     refuse_missing_store_resource(settings)
     drain = settings.jobs.timeout + DRAIN_MARGIN
-    specs = planners_of(settings)
-    most = most_replicas(settings, specs, gpus_of_nodes())
-    planners = {spec.name: _planner(spec, most[spec.name], drain) for spec in specs}
-    decoder = serve.deployment(
-        name=DECODER,
-        # At most: a replica gets as many as keep its device at work.
-        max_ongoing_requests=MOST,
-        autoscaling_config=_autoscaling(settings.scaling.decoder, most[DECODER], settings),
-        ray_actor_options=_resources(settings.scaling.decoder),
-        request_router_config=ROUTING,
-        graceful_shutdown_timeout_s=drain,
-        health_check_period_s=2,
-    )(Decoder).bind(settings)
+    most = most_replicas(settings, gpus_of_nodes())
+    planners = {spec.name: _planner(spec, most[spec.name], drain) for spec in planners_of(settings)}
+    decoders = {spec.name: _decoder(spec, most[spec.name], drain) for spec in decoders_of(settings)}
     runner = serve.deployment(
         name=RUNNER,
         graceful_shutdown_timeout_s=drain,
         health_check_period_s=1,
-    )(Runner).bind(settings, planners, decoder)
+    )(Runner).bind(settings, planners, decoders)
     return serve.deployment(
         name=INGRESS,
         # Each long poll holds one request, and costs nothing else.
@@ -83,6 +74,20 @@ def _planner(spec: PlannerSpec, most: int, drain: float) -> Application:
         graceful_shutdown_timeout_s=drain,
         health_check_period_s=2,
     )(Planner).bind(spec)
+
+
+def _decoder(spec: DecoderSpec, most: int, drain: float) -> Application:
+    """One decoder model, scaled separately."""
+    return serve.deployment(
+        name=spec.name,
+        # At most: a replica gets as many as keep its device at work.
+        max_ongoing_requests=MOST,
+        autoscaling_config=_autoscaling(spec.stage, most, spec.settings),
+        ray_actor_options=_resources(spec.stage),
+        request_router_config=ROUTING,
+        graceful_shutdown_timeout_s=drain,
+        health_check_period_s=2,
+    )(Decoder).bind(spec)
 
 
 def _autoscaling(stage: Stage, most: int, settings: Settings) -> dict[str, Any]:

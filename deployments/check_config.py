@@ -16,13 +16,14 @@ from pydantic_core import ErrorDetails
 from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import ServeDeploySchema
 
-from acestep_ray.replicas.planners import DECODER, planners_of
+from acestep_ray.replicas.decoders import decoders_of
+from acestep_ray.replicas.planners import planners_of
 from acestep_ray.settings import Settings
 from acestep_ray.settings.mistakes import in_words, model_in
 from deployments.autoscaling import POLICY
 from deployments.names import INGRESS, RUNNER
 
-FIXED = (INGRESS, RUNNER, DECODER)
+FIXED = (INGRESS, RUNNER)
 SECRET = re.compile("//[^/]*@")
 """User and password of a URL: no message may repeat them."""
 UNREAD = re.compile(r'error parsing value for field "(\w+)" from source "EnvSettingsSource"')
@@ -49,8 +50,9 @@ def mistakes(config: object) -> list[str]:
         except ValidationError as error:
             found += [_of_setting(entry, f"{where}.args.") for entry in error.errors()]
             continue
-        engines = (DECODER, *(spec.name for spec in planners_of(settings)))
-        names = (*FIXED, *engines[1:])
+        engines = [spec.name for spec in decoders_of(settings)]
+        engines += [spec.name for spec in planners_of(settings)]
+        names = (*FIXED, *engines)
         for deployment in app.get("deployments") or []:
             name = deployment.get("name")
             if name not in names:

@@ -12,9 +12,10 @@ from acestep_ray.decoder.events import DecodeEvent
 from acestep_ray.decoder.protocol import DecoderEngine, DecodeRequest
 from acestep_ray.decoder.worker import DecodeWorker
 from acestep_ray.jobs.store.operations import IsOwner
+from acestep_ray.replicas.decoders import DecoderSpec, decoders_of
 from acestep_ray.replicas.gpu_memory import needs_of_decoder
-from acestep_ray.replicas.planners import DECODER
 from acestep_ray.settings import Settings
+from acestep_ray.settings.scaling import Stage
 from acestep_ray.tracing.stages import engine_work
 from acestep_ray.tracing.tracer import NO_TRACER, Tracer
 from acestep_ray.work_context import WorkContext
@@ -40,14 +41,16 @@ class Decoder:
     _registrar: ReplicaRegistrar | None = None
     _tracer: Tracer = NO_TRACER
 
-    async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]  # Serve awaits it
-        self._tracer = begin_process(settings, DECODER)
+    async def __init__(self, spec: DecoderSpec) -> None:  # type: ignore[misc]  # Serve awaits it
+        settings = spec.settings
+        self._tracer = begin_process(settings, spec.name)
         await until_storage_ready(settings)
-        engine = start(DECODER, needs_of_decoder(settings), lambda: make_decoder(settings))
-        self._serve(settings, engine, Artifacts(settings.artifacts_url, STORAGE_PATIENCE))
+        engine = start(spec.name, needs_of_decoder(settings), lambda: make_decoder(settings))
+        self._serve(spec, engine, Artifacts(settings.artifacts_url, STORAGE_PATIENCE))
 
-    def _serve(self, settings: Settings, engine: DecoderEngine, artifacts: Artifacts) -> None:
+    def _serve(self, spec: DecoderSpec, engine: DecoderEngine, artifacts: Artifacts) -> None:
         """Serve ``engine``, and register this replica."""
+        settings = spec.settings
         self._engine = engine
         meter = meter_of(settings)
         replicas = _replicas_of_node(settings)
@@ -56,7 +59,8 @@ class Decoder:
         self._worker = DecodeWorker(engine, artifacts, encoders, meter, adapters)
         self._device_watch = watch_device(meter, "decoder", self._worker.busy)
         self._client = RayJobStoreClient(settings)
-        description = engine.describe().model_copy(update={"audio_formats": writable_formats()})
+        described = {"audio_formats": writable_formats(), "adapter_names": spec.adapters}
+        description = engine.describe().model_copy(update=described)
         in_hand = self._worker.in_hand
         self._registrar = ReplicaRegistrar(self._client, description, wanted=lambda: in_hand.number)
         in_hand.on_change = self._registrar.announce
@@ -101,10 +105,19 @@ class Decoder:
 
 
 def _replicas_of_node(settings: Settings) -> int:
-    """The most decoder replicas that may share the cores of this node."""
-    stage = settings.scaling.decoder
+    """The most decoder replicas that may share the cores of this node, of all its decoders."""
+    gpus = gpus_of_this_node()
+    stages = [spec.stage for spec in decoders_of(settings)]
+    most = sum(_most_of(stage, gpus) for stage in stages)
+    shares = [stage.num_gpus for stage in stages]
+    if gpus and all(shares):
+        most = min(most, max(1, int(gpus / min(filter(None, shares)))))
+    return most
+
+
+def _most_of(stage: Stage, gpus: int) -> int:
     most = stage.max_replicas or None
-    if stage.num_gpus and (gpus := gpus_of_this_node()):
+    if stage.num_gpus and gpus:
         by_gpus = max(1, int(gpus / stage.num_gpus))
         return min(by_gpus, most) if most else by_gpus
     return most or 1

@@ -11,7 +11,6 @@ from acestep_ray.api.app import create_app
 from acestep_ray.api.store_service import JobStoreService
 from acestep_ray.artifacts.store import Artifacts
 from acestep_ray.planner.protocol import PlanProgress, SongText, WriteRequest
-from acestep_ray.replicas.planners import planners_of
 from acestep_ray.settings import Settings
 from acestep_ray.tracing.tracer import NO_TRACER, Tracer
 from deployments.engine_stream import stream_events
@@ -70,13 +69,7 @@ class Ingress:
         meter = meter_of(self._settings)
         return create_app(
             self._settings,
-            JobStoreService(
-                client,
-                planners_of(self._settings),
-                ServeStatus(),
-                self._settings.events.streams,
-                meter,
-            ),
+            JobStoreService(client, self._settings, ServeStatus(), meter),
             artifacts,
             HandleWriters(self._planners),
             meter,

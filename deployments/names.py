@@ -6,7 +6,7 @@ NAMESPACE = "acestep"
 INGRESS = "Ingress"
 RUNNER = "Runner"
 
-STORE_PROTOCOL = 7
+STORE_PROTOCOL = 8
 """Raise it if the calls of the job store actor or its schema change. The first client with a higher
 number replaces an actor with a lower one. An actor with a higher number is never replaced."""
 

@@ -12,6 +12,7 @@ from acestep_ray.decoder.protocol import DecodeRequest
 from acestep_ray.jobs.runner.runner import Runner as JobRunner
 from acestep_ray.jobs.snapshot import Snapshot
 from acestep_ray.planner.protocol import Plan, PlanProgress, PlanRequest
+from acestep_ray.replicas.decoders import decoder_for, decoders_of
 from acestep_ray.replicas.planners import planner_for, planners_of
 from acestep_ray.settings import Settings
 from acestep_ray.tracing.tracer import NO_TRACER, Tracer
@@ -32,22 +33,26 @@ class HandleEngines:
         self,
         settings: Settings,
         planners: Mapping[str, DeploymentHandle[Any]],
-        decoder: DeploymentHandle[Any],
+        decoders: Mapping[str, DeploymentHandle[Any]],
     ) -> None:
-        self._specs = planners_of(settings)
+        self._planner_specs = planners_of(settings)
+        self._decoder_specs = decoders_of(settings)
         self._planners = {
             name: handle.options(method_name="plan", stream=True)
             for name, handle in planners.items()
         }
-        self._decoder = decoder.options(method_name="decode", stream=True)
+        self._decoders = {
+            name: handle.options(method_name="decode", stream=True)
+            for name, handle in decoders.items()
+        }
 
     def plan(self, request: PlanRequest) -> AsyncGenerator[PlanProgress | Plan, None]:
         """See Engines.plan. Raises PlannerError if no deployed planner serves its model."""
-        return stream_events(self._planners[planner_for(request, self._specs)], request)
+        return stream_events(self._planners[planner_for(request, self._planner_specs)], request)
 
     def decode(self, request: DecodeRequest) -> AsyncGenerator[DecodeEvent, None]:
-        """See Engines.decode."""
-        return stream_events(self._decoder, request)
+        """See Engines.decode. Raises DecoderError if no deployed decoder serves its model."""
+        return stream_events(self._decoders[decoder_for(request, self._decoder_specs)], request)
 
 
 class Runner:
@@ -62,7 +67,7 @@ class Runner:
         self,
         settings: Settings,
         planners: Mapping[str, DeploymentHandle[Any]],
-        decoder: DeploymentHandle[Any],
+        decoders: Mapping[str, DeploymentHandle[Any]],
     ) -> None:
         self._tracer = begin_process(settings, RUNNER)
         client = RayJobStoreClient(settings)
@@ -74,7 +79,7 @@ class Runner:
         self._sender.start()
         self._runner = JobRunner(
             client,
-            HandleEngines(settings, planners, decoder),
+            HandleEngines(settings, planners, decoders),
             Artifacts(settings.artifacts_url),
             settings,
             cluster_id(),

@@ -32,7 +32,8 @@ from acestep_ray.jobs.store.sqlite import SqliteStore
 from acestep_ray.planner.engines import make_planner
 from acestep_ray.planner.plan_song import plan_song
 from acestep_ray.planner.protocol import Plan, PlanProgress, PlanRequest, SongText, WriteRequest
-from acestep_ray.replicas.planners import DECODER, planners_of
+from acestep_ray.replicas.decoders import DECODER
+from acestep_ray.replicas.planners import planners_of
 from acestep_ray.replicas.registry import Registration
 from acestep_ray.settings import Settings
 from tests.service import until
@@ -107,9 +108,7 @@ class OneProcess:
         if self._has_engines:
             self._register(coordinator)
             runner.start()
-        planners = planners_of(self._settings)
-        streams = self._settings.events.streams
-        service = JobStoreService(self._client, planners, NoServe(), streams)
+        service = JobStoreService(self._client, self._settings, NoServe())
         app = create_app(self._settings, service, self._artifacts, self)
         self._server = uvicorn.Server(
             uvicorn.Config(

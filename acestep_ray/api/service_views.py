@@ -53,6 +53,11 @@ class DecoderView(BaseModel):
     lrc: bool = Field(False, description="Whether it can be asked for lrc.", examples=[True])
     scores: bool = Field(False, description="Whether it can be asked for scores.", examples=[True])
     device: str = Field(description="Where it runs.", examples=["cpu"])
+    state: str = Field(
+        "ready",
+        description="ready; starting; or idle: it starts when a job asks for it.",
+        examples=["ready"],
+    )
     tasks: list[str] = Field(
         description="For task_type.", examples=[["text2music", "cover", "cover-nofsq", "repaint"]]
     )

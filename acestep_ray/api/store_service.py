@@ -24,9 +24,11 @@ from acestep_ray.jobs.store.operations import (
 )
 from acestep_ray.jobs.store.records import DeliveryRecord, Submitted
 from acestep_ray.metrics import NO_METER, Meter
+from acestep_ray.replicas.decoders import decoders_of
 from acestep_ray.replicas.deployed import Deployed, ServeState, merge
-from acestep_ray.replicas.planners import DECODER, PlannerSpec
+from acestep_ray.replicas.planners import planners_of
 from acestep_ray.replicas.registry import RegistrySnapshot
+from acestep_ray.settings import Settings
 from acestep_ray.shared_work import SharedCall, start_task
 
 DEPLOYED_SECONDS = 1.0
@@ -38,20 +40,20 @@ logger = logging.getLogger(__name__)
 
 
 class JobStoreService:
-    """JobService over the job store actor. ``event_streams``: most streams of events at a time."""
+    """JobService over the job store actor."""
 
     def __init__(
         self,
         client: JobStoreClient,
-        planners: Sequence[PlannerSpec],
+        settings: Settings,
         serve: ServeState,
-        event_streams: int = 1000,
         meter: Meter = NO_METER,
     ) -> None:
         self._client = KnownJobs(client)
-        self._planners = planners
+        self._planners = planners_of(settings)
+        self._decoders = decoders_of(settings)
         self._watcher = self._client.watcher
-        self._hub = EventHub(self._client.events, event_streams, meter)
+        self._hub = EventHub(self._client.events, settings.events.streams, meter)
         self._refresh = SharedCall(self._read_deployed)
         self._read_at = float("-inf")
         self._deployed = Deployed((), (), ready=False)
@@ -135,12 +137,13 @@ class JobStoreService:
     async def _read_deployed(self) -> None:
         view = await self._client.replicas()
         status = await self._serve_of(view)
-        self._deployed = merge(self._deployed, view, self._planners, status)
+        self._deployed = merge(self._deployed, view, self._planners, self._decoders, status)
         self._read_at = time.monotonic()
 
     async def _serve_of(self, view: RegistrySnapshot) -> ServeState:
         """The state that Serve reports. It is read again if a deployment has no replica."""
         living = {one.deployment for one in view.live}
-        if not living.issuperset({DECODER, *(spec.name for spec in self._planners)}):
+        names = {*(one.name for one in self._decoders), *(one.name for one in self._planners)}
+        if not living.issuperset(names):
             await self._serve.look()
         return self._serve

@@ -88,7 +88,7 @@ def _table(found: "Models") -> "Table":
 
     table = Table("MODEL", "FOR", "STATE", "CAN", box=None, pad_edge=False)
     for decoder in found.decoders:
-        kind = f"{decoder.engine} on {decoder.device}"
+        kind = f"{decoder.engine} on {decoder.device}, {decoder.state}"
         name = decoder.name + (" (default)" if decoder.default else "")
         table.add_row(name, "--model", kind, ", ".join(decoder.tasks))
     for planner in found.planners:

@@ -169,6 +169,7 @@ class Decoder(Model):
     lrc: bool = False
     scores: bool = False
     device: str = ""
+    state: str = "ready"
     tasks: list[str] = []
     ignores: list[str] = []
 

@@ -16,7 +16,7 @@ def make_decoder(settings: Settings) -> DecoderEngine:
     if settings.decoder == "mock":
         from acestep_ray.decoder.mock import MockDecoder
 
-        return MockDecoder(settings.mock)
+        return MockDecoder(settings.mock, settings.dit.model or "mock")
     _quieten_imports()
     from acestep_ray.decoder.diffusers.compiled import keep_compiled
     from acestep_ray.decoder.diffusers.engine import DiffusersDecoder

@@ -175,6 +175,9 @@ class DecodeParameters(BaseModel):
     scores: bool = Field(False, description="Whether to measure how clearly the lyrics are sung.")
     audio_format: AudioFormatName = Field("mp3", description="File type of the takes.")
     model: str = Field("", description="Decoder model that the job needs; empty: any.")
+    decoder: str = Field(
+        "", description="Deployment that serves it, of several decoders; empty: the only one."
+    )
 
     @property
     def shows_window(self) -> bool:
@@ -290,7 +293,6 @@ class DecoderDescription(BaseModel):
     lego_sft: bool = Field(
         False, description="Whether it makes single tracks, and reads global_caption."
     )
-
     lrc: bool = Field(False, description="Whether it knows when lines of the lyrics are sung.")
     scores: bool = Field(False, description="Whether it knows how clearly lyrics are sung.")
     adapters: bool = Field(False, description="Whether it can use adapters (LoRA, LoKr).")
@@ -298,9 +300,12 @@ class DecoderDescription(BaseModel):
         None,
         description="Numbers per frame in its layers: an adapter is made for one width. None: any.",
     )
-
     quantization: Quantization = Field(
         "", description="How its transformer's weights are kept; empty: in 16 or 32 bits."
+    )
+    deployment: str = Field("", description="Deployment that serves it.")
+    adapter_names: tuple[str, ...] = Field(
+        ("*",), description="Which adapters are for it: names, with wildcards."
     )
 
     def __setstate__(self, state: dict[Any, Any]) -> None:

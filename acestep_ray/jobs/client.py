@@ -22,13 +22,15 @@ class LeaseRequest:
     """A runner asks for jobs; the coordinator decides how many it can have.
 
     ``request_id``: a repeated request gets the same jobs. ``planners``: names of the planners that
-    the runner has. ``cluster``: id of the Ray cluster, if several share a job store.
+    the runner has. ``decoders``: names of its decoders, if it has several; the first is the
+    default. ``cluster``: id of the Ray cluster, if several share a job store.
     """
 
     runner: str
     request_id: str
     planners: tuple[str, ...]
     cluster: str = ""
+    decoders: tuple[str, ...] = ()
 
 
 class JobStoreClient(Protocol):

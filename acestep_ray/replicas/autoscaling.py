@@ -6,11 +6,20 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
+class DecoderLoad:
+    """``decodes`` and ``decode_seconds`` of AutoscalingLoad, of one decoder."""
+
+    decodes: int = 0
+    decode_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class AutoscalingLoad:
     """The work for the engines now.
 
     ``plans``: plans that wait or are being made, by planner. ``decodes``: jobs at a decoder or on
-    their way to one. ``decode_seconds``: seconds that one decoder would need for all jobs.
+    their way to one. ``decode_seconds``: seconds that one decoder would need for all jobs. Both are
+    of all decoders together; ``decoders`` has them by deployment.
     ``slots``: jobs, or plans, that a replica holds at a time on average, by deployment; only
     deployments that have had a replica. ``replicas``: live ones, by deployment.
     """
@@ -20,6 +29,7 @@ class AutoscalingLoad:
     decode_seconds: float = 0.0
     slots: Mapping[str, float] = field(default_factory=dict)
     replicas: Mapping[str, int] = field(default_factory=dict)
+    decoders: Mapping[str, DecoderLoad] = field(default_factory=dict)
 
 
 def planner_replicas(load: AutoscalingLoad, planner: str, waiting: int = 0) -> int:
@@ -41,14 +51,22 @@ def decoder_replicas(load: AutoscalingLoad, decoder: str, target_seconds: float)
     At least 1 until a replica has registered: requests are checked against what it serves, and only
     a replica can report that.
     """
-    waiting = math.ceil(load.decode_seconds / target_seconds)
+    work = _decoder_load(load, decoder)
+    waiting = math.ceil(work.decode_seconds / target_seconds)
     slots = load.slots.get(decoder)
     if slots is None:
         return max(1, waiting)
     # A decoder that takes fewer jobs than before still has those that it was given: no reason for
     # another one.
-    holding = math.ceil(load.decodes / slots)
+    holding = math.ceil(work.decodes / slots)
     live = getattr(load, "replicas", None)  # a job store actor of earlier code does not report them
     if live is not None:
         holding = min(holding, max(1, live.get(decoder, 0)))
     return max(waiting, holding)
+
+
+def _decoder_load(load: AutoscalingLoad, decoder: str) -> DecoderLoad:
+    by_decoder: Mapping[str, DecoderLoad] | None = getattr(load, "decoders", None)
+    if not by_decoder:  # as with ``replicas``
+        return DecoderLoad(load.decodes, load.decode_seconds)
+    return by_decoder.get(decoder, DecoderLoad())

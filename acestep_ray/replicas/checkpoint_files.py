@@ -20,6 +20,7 @@ from acestep_ray.decoder.checkpoints.layout import (
 )
 from acestep_ray.errors import CheckpointError
 from acestep_ray.planner.checkpoint_folder import find_lm
+from acestep_ray.replicas.decoders import decoders_of
 from acestep_ray.replicas.planners import planners_of
 from acestep_ray.replicas.safetensors_header import refuse_damaged
 from acestep_ray.settings import Settings
@@ -43,9 +44,10 @@ def check_files(settings: Settings) -> list[str]:
     Raises CheckpointError for the first file that is missing, cut off or cannot be read.
     """
     models: dict[str, list[ModelFolder]] = {}
-    if settings.decoder != "mock" and settings.checkpoints is not None:
-        layout = find(settings.checkpoints, settings.dit.model)
-        models[layout.name] = list(_of_decoder(layout))
+    for decoder in decoders_of(settings):
+        if decoder.settings.decoder != "mock" and settings.checkpoints is not None:
+            layout = find(settings.checkpoints, decoder.settings.dit.model)
+            models[layout.name] = list(_of_decoder(layout))
     for spec in planners_of(settings):
         if spec.settings.planner != "mock":
             folder = find_lm(settings.checkpoints, spec.settings.lm.model)

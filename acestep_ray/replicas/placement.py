@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from acestep_ray.errors import GpuMemoryError
-from acestep_ray.replicas.planners import DECODER, PlannerSpec
+from acestep_ray.replicas.decoders import decoders_of
+from acestep_ray.replicas.planners import planners_of
 from acestep_ray.settings import Settings
 from acestep_ray.settings.scaling import Stage
 
@@ -77,22 +78,25 @@ def _message(requests: Sequence[GpuRequest], nodes: Sequence[int]) -> str:
     )
 
 
-def most_replicas(
-    settings: Settings, planners: Sequence[PlannerSpec], nodes: Sequence[int] | None
-) -> dict[str, int]:
+def most_replicas(settings: Settings, nodes: Sequence[int] | None) -> dict[str, int]:
     """The most replicas of each deployment. ``nodes``: number of GPUs of each node; None: unknown.
 
     Raises GpuMemoryError if the fewest replicas of all deployments do not fit at the same time, or
     the most replicas of one with the fewest of the others.
     """
-    stages: dict[str, Stage] = {spec.name: spec.pair for spec in planners}
-    stages[DECODER] = settings.scaling.decoder
+    planners = {spec.name: spec.pair for spec in planners_of(settings)}
+    decoders = {spec.name: spec.stage for spec in decoders_of(settings)}
+    stages: dict[str, Stage] = {**planners, **decoders}
     most = {
         name: stage.max_replicas or max(1, stage.min_replicas) for name, stage in stages.items()
     }
     if nodes is None or settings.scaling.elastic:
         return most
-    fewest = [_least(name, stage, len(planners)) for name, stage in stages.items()]
+    fewest = [
+        _least(name, stage, may_be_idle=len(kind) > 1)
+        for kind in (planners, decoders)
+        for name, stage in kind.items()
+    ]
     free_after(fewest, nodes)
     for name, stage in stages.items():
         if not stage.num_gpus:
@@ -105,9 +109,8 @@ def most_replicas(
     return most
 
 
-def _least(name: str, stage: Stage, planners: int) -> GpuRequest:
-    """The fewest replicas while there is work. If there are several planners, one that may be idle
-    may give its GPU to another."""
-    may_be_idle = name != DECODER and planners > 1
+def _least(name: str, stage: Stage, *, may_be_idle: bool) -> GpuRequest:
+    """The fewest replicas while there is work. Of several planners, or decoders, one that may be
+    idle may give its GPU to another."""
     fewest = stage.min_replicas if may_be_idle else max(1, stage.min_replicas)
     return GpuRequest(name, stage.num_gpus or 0.0, fewest)

@@ -15,8 +15,6 @@ from acestep_ray.planner.protocol import PlannerDescription, PlannerError, PlanR
 from acestep_ray.settings import Settings
 from acestep_ray.settings.scaling import PlannerPair
 
-DECODER = "Decoder"
-"""Name of the decoder's deployment."""
 PLANNER = "Planner"
 """Name of the only planner, and prefix of the names of several."""
 

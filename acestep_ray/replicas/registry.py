@@ -1,5 +1,6 @@
 """The live engine replicas, and what each serves: they register, and are removed when dead."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import mean
@@ -57,33 +58,44 @@ class RegistrySnapshot:
         """The capacity of all live replicas."""
         planners = [r for r in self.live if r.kind == "planner"]
         decoders = [r for r in self.live if r.kind == "decoder"]
-        planner_slots: dict[str, int] = {}
-        for planner in planners:
-            before = planner_slots.get(planner.deployment, 0)
-            planner_slots[planner.deployment] = before + planner.slots
+        planner_slots, decoder_slots = _slots_of(planners), _slots_of(decoders)
         return Capacity(
             planners=len(planners),
             decoders=len(decoders),
             plan_slots=sum(planner_slots.values()),
-            decode_slots=sum(r.slots for r in decoders),
+            decode_slots=sum(decoder_slots.values()),
             planner_slots=planner_slots,
+            decoder_slots=decoder_slots,
+            decoder_replicas=Counter(r.deployment for r in decoders),
         )
 
     def planners(self) -> tuple[PlannerDescription, ...]:
         """What the planners serve, each description once."""
-        found = (d for d in self._descriptions() if isinstance(d, PlannerDescription))
+        descriptions = (r.description for r in self._known())
+        found = (d for d in descriptions if isinstance(d, PlannerDescription))
         return tuple(dict.fromkeys(found))
 
     def decoders(self) -> tuple[DecoderDescription, ...]:
-        """What the decoders serve, each description once."""
-        found = (d for d in self._descriptions() if isinstance(d, DecoderDescription))
+        """What the decoders serve, each description once, with its deployment."""
+        found = (
+            r.description.model_copy(update={"deployment": r.deployment})
+            for r in self._known()
+            if isinstance(r.description, DecoderDescription)
+        )
         return tuple(dict.fromkeys(found))
 
-    def _descriptions(self) -> Iterable[PlannerDescription | DecoderDescription]:
+    def _known(self) -> Iterable[Registration]:
         """Those of the live replicas, and the last ones of deployments without live replicas."""
         alive = {r.deployment for r in self.live}
-        gone = (r for r in self.latest if r.deployment not in alive)
-        return [r.description for r in (*self.live, *gone)]
+        return [*self.live, *(r for r in self.latest if r.deployment not in alive)]
+
+
+def _slots_of(replicas: Iterable[Registration]) -> dict[str, int]:
+    """Slots by deployment."""
+    found: Counter[str] = Counter()
+    for one in replicas:
+        found[one.deployment] += one.slots
+    return dict(found)
 
 
 class ReplicaRegistry:

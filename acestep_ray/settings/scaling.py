@@ -1,10 +1,10 @@
 """Settings of replicas: how many per stage, on which GPUs, and when they start and stop."""
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from acestep_ray.settings.engine_names import PlannerBackend
+from acestep_ray.settings.engine_names import DecoderBackend, PlannerBackend
 from acestep_ray.settings.group import Group
 
 
@@ -43,12 +43,50 @@ class PlannerPair(Stage):
     max_replicas: int = Field(1, ge=1)
 
 
+class DecoderModel(Stage):
+    """One decoder model, deployed and scaled separately. If it has no ``num_gpus``, that of
+    ``scaling.decoder`` is used."""
+
+    model: str = Field(
+        min_length=1, description="Name in `checkpoints`, as of `dit.model`; on the mock, any name."
+    )
+    backend: DecoderBackend = Field(description="Decoder engine.")
+    max_replicas: int = Field(1, ge=1)
+    adapters: tuple[str, ...] = Field(
+        ("*",),
+        description="Which of the service's adapters are for this model: names, which may have the "
+        "wildcards *, ? and [abc]. By default all that fit it.",
+    )
+
+
+def _each_pair_once(planners: tuple[PlannerPair, ...]) -> tuple[PlannerPair, ...]:
+    pairs = [(pair.model, pair.backend) for pair in planners]
+    for model, backend in pairs:
+        if backend != "mock" and not model:
+            raise ValueError(f"name the model on {backend}: requests choose a planner by it")
+        if pairs.count((model, backend)) > 1:
+            raise ValueError(f"{model or 'the mock'} on {backend} is listed twice")
+    return planners
+
+
+def _each_model_once(decoders: tuple[DecoderModel, ...]) -> tuple[DecoderModel, ...]:
+    models = [one.model for one in decoders]
+    for model in models:
+        if models.count(model) > 1:
+            raise ValueError(f"{model} is listed twice; max_replicas says how many there may be")
+    return decoders
+
+
+Planners = Annotated[tuple[PlannerPair, ...], AfterValidator(_each_pair_once)]
+Decoders = Annotated[tuple[DecoderModel, ...], AfterValidator(_each_model_once)]
+
+
 class Scaling(Group):
     """How the number of replicas follows the waiting work. The `autoscaling_config` and
     `ray_actor_options` of a deployment in a Serve config override it."""
 
     planner: Stage = Field(Stage(), description="The planner, if `planners` is empty.")
-    decoder: Stage = Stage()
+    decoder: Stage = Field(Stage(), description="The decoder, if `decoders` is empty.")
     target_seconds: float = Field(
         60.0, gt=0, description="Time in which the decoders should do all waiting work, seconds."
     )

@@ -15,7 +15,6 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationInfo,
-    field_validator,
 )
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
@@ -31,7 +30,7 @@ from acestep_ray.settings.group import Group
 from acestep_ray.settings.limits import Limits
 from acestep_ray.settings.observability import Logs, Tracing
 from acestep_ray.settings.presets import PRESETS, PresetName
-from acestep_ray.settings.scaling import PlannerPair, Scaling
+from acestep_ray.settings.scaling import Decoders, Planners, Scaling
 from acestep_ray.settings.store_url import checked_store_url, on_one_node, only_password
 from acestep_ray.settings.webhooks import Webhooks
 from acestep_ray.settings.written_values import absolute, origins, paths, words
@@ -251,10 +250,15 @@ class Settings(BaseSettings):
     )
     decoder: DecoderBackend = Field("mock", description="Decoder engine.")
     planner: PlannerBackend = Field("mock", description="Planner engine.")
-    planners: tuple[PlannerPair, ...] = Field(
+    planners: Planners = Field(
         (),
         description="Planners side by side; requests choose by lm_model_path and lm_backend, and "
         "get the first by default. Empty: one, of `planner` and `lm.model`.",
+    )
+    decoders: Decoders = Field(
+        (),
+        description="Decoder models side by side; requests choose by model, and get the first by "
+        "default. Empty: one, of `decoder` and `dit.model`.",
     )
     checkpoints: Path | None = Field(None, description="Folder of model checkpoints.")
     data: Annotated[Path, AfterValidator(absolute)] = Field(
@@ -336,17 +340,6 @@ class Settings(BaseSettings):
     restarts: Restarts = Restarts()
     logs: Logs = Logs()
     tracing: Tracing = Tracing()
-
-    @field_validator("planners")
-    @classmethod
-    def _each_once(cls, planners: tuple[PlannerPair, ...]) -> tuple[PlannerPair, ...]:
-        pairs = [(pair.model, pair.backend) for pair in planners]
-        for model, backend in pairs:
-            if backend != "mock" and not model:
-                raise ValueError(f"name the model on {backend}: requests choose a planner by it")
-            if pairs.count((model, backend)) > 1:
-                raise ValueError(f"{model or 'the mock'} on {backend} is listed twice")
-        return planners
 
     @classmethod
     def settings_customise_sources(

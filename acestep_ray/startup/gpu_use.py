@@ -21,9 +21,9 @@ def why_on_cpu(application: dict[str, Any], settings: Settings) -> str | None:
 
 def wants_gpus(application: dict[str, Any], settings: Settings) -> bool:
     """Whether the settings or the Serve config give a GPU to any deployment."""
-    any_pair = any(pair.num_gpus for pair in settings.planners)
+    listed = any(one.num_gpus for one in (*settings.planners, *settings.decoders))
     any_stage = settings.scaling.planner.num_gpus or settings.scaling.decoder.num_gpus
-    return bool(deployments_with_gpus(application) or any_pair or any_stage)
+    return bool(deployments_with_gpus(application) or listed or any_stage)
 
 
 def deployments_with_gpus(application: dict[str, Any]) -> list[dict[str, Any]]:

@@ -77,9 +77,10 @@ def _leave_out_gpus(application: dict[str, Any], settings: Settings) -> dict[str
     for options in deployments_with_gpus(application):
         del options["num_gpus"]
     changes = {f"ACESTEP_SCALING__{stage}__NUM_GPUS": "0" for stage in ("PLANNER", "DECODER")}
-    if any(pair.num_gpus for pair in settings.planners):
-        pairs = [pair.model_dump(exclude={"num_gpus"}) for pair in settings.planners]
-        changes["ACESTEP_PLANNERS"] = json.dumps(pairs)
+    for name, listed in (("PLANNERS", settings.planners), ("DECODERS", settings.decoders)):
+        if any(one.num_gpus for one in listed):
+            without = [one.model_dump(exclude={"num_gpus"}) for one in listed]
+            changes[f"ACESTEP_{name}"] = json.dumps(without)
     return changes
 
 

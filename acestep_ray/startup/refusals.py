@@ -18,6 +18,7 @@ from acestep_ray.jobs.store.errors import StoreUnavailable, StoreUnsuitable
 from acestep_ray.jobs.store.factory import check_store
 from acestep_ray.planner.engines import PLANNER_ENGINES
 from acestep_ray.replicas.checkpoint_files import check_files
+from acestep_ray.replicas.decoders import decoders_of
 from acestep_ray.replicas.planners import planners_of
 from acestep_ray.settings import Settings
 from acestep_ray.startup.checks import Refused, public_without_key
@@ -32,7 +33,8 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
 
 def engines_of(settings: Settings) -> list[str]:
     """Names of the engines that the settings choose, in alphabetical order."""
-    return sorted({settings.decoder, *(spec.settings.planner for spec in planners_of(settings))})
+    decoders = {spec.settings.decoder for spec in decoders_of(settings)}
+    return sorted(decoders | {spec.settings.planner for spec in planners_of(settings)})
 
 
 def refuse_missing_checkpoints(config: ServeConfig) -> None:

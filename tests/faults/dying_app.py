@@ -18,6 +18,7 @@ from acestep_ray.decoder.protocol import (
     Report,
     Sources,
 )
+from acestep_ray.replicas.decoders import DecoderSpec
 from acestep_ray.settings import Settings
 from deployments.decoder import Decoder
 
@@ -59,8 +60,8 @@ class DyingEngine:
 class DyingDecoder(Decoder):
     """The deployment with that engine."""
 
-    def _serve(self, settings: Settings, engine: DecoderEngine, artifacts: Artifacts) -> None:
-        super()._serve(settings, DyingEngine(engine), artifacts)
+    def _serve(self, spec: DecoderSpec, engine: DecoderEngine, artifacts: Artifacts) -> None:
+        super()._serve(spec, DyingEngine(engine), artifacts)
 
 
 def build(args: Settings) -> Application:

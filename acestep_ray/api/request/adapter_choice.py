@@ -7,6 +7,7 @@ from acestep_ray.adapters.library import Adapter
 from acestep_ray.api.request.engine_choice import one_of
 from acestep_ray.api.request.validation import ValidationReport
 from acestep_ray.decoder.protocol import AdapterUse, DecoderDescription
+from acestep_ray.replicas.decoders import takes_adapter
 from acestep_ray.replicas.deployed import Deployed
 
 _MOST_NAMES = 30
@@ -75,6 +76,8 @@ def _unusable(use: AdapterUse, decoder: DecoderDescription, offered: OfferedAdap
         return f"There is no adapter {use.name!r}; GET /v1/adapters lists those there are."
     if adapter.problem:
         return f"The adapter {use.name} {adapter.problem}."
+    if not takes_adapter(decoder, use.name):
+        return f"The adapter {use.name} is not for {decoder.model}, by the service's settings."
     if not _fits(use, decoder, offered):
         return (
             f"The adapter {use.name} was made for another model than {decoder.model}: its layers "
@@ -85,7 +88,8 @@ def _unusable(use: AdapterUse, decoder: DecoderDescription, offered: OfferedAdap
 
 def _fits(use: AdapterUse, decoder: DecoderDescription, offered: OfferedAdapters) -> bool:
     adapter = offered.known.get(use.name)
-    return decoder.adapters and adapter is not None and adapter.fits(decoder.width)
+    allowed = decoder.adapters and takes_adapter(decoder, use.name)
+    return allowed and adapter is not None and adapter.fits(decoder.width)
 
 
 def _legal(decoder: DecoderDescription, offered: OfferedAdapters) -> str:

@@ -35,6 +35,8 @@ def choose_decoder(deployed: Deployed, model: str | None, task: Task) -> Decoder
     if not deployed.decoders:
         raise _not_ready("decoder", deployed)
     named = [d for d in deployed.decoders if model is None or _same(d.model, model)]
+    if not named and any(_same(one, model or "") for one in deployed.unknown):
+        raise _not_ready("decoder of this model", deployed)
     if not named:
         known = list(dict.fromkeys(d.model for d in deployed.decoders))
         raise NoSuchModel(
@@ -49,7 +51,8 @@ def choose_decoder(deployed: Deployed, model: str | None, task: Task) -> Decoder
         )
         raise NoSuchModel(
             "task_type",
-            f"task_type {task} is not supported by the deployed model: {what}.",
+            f"task_type {task} is not supported by "
+            f"{named[0].model if model else 'the deployed model'}: {what}.",
             one_of(dict.fromkeys(task for d in named for task in d.tasks)),
         )
     return able[0]

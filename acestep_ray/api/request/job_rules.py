@@ -103,7 +103,7 @@ class _Admission:
             self.found,
             plan_per_take=self.settings.lm.plan_per_take,
         )
-        model = self.decoder()
+        decoder = self.decoder()
         takes = self.takes(codes)
         wants_source = self.source(codes)
         self.duration(codes, plan)
@@ -129,7 +129,7 @@ class _Admission:
                 "shift": self.shift,
                 "seeds": self.seeds(takes),
                 "retake_seeds": self.retake_seeds(takes),
-                "model": model,
+                **decoder,
                 "adapters": self.adapters,
             }
         )
@@ -174,14 +174,15 @@ class _Admission:
             return ()
         return request.codes
 
-    def decoder(self) -> str:
-        """The decoder's model if the request needs that one, "" if any decoder is suitable."""
+    def decoder(self) -> dict[str, str]:
+        """``model`` and ``decoder`` of DecodeParameters: empty if the request needs no certain one
+        of several."""
         request = self.request
         try:
             decoder = choose_decoder(self.deployed, request.model, request.task)
         except NoSuchModel as error:
             self.found.refuse(error.field, str(error), error.legal)
-            return ""
+            return {"model": "", "decoder": ""}
         if request.adapters and not decoder.adapters:
             # During an update, replicas of earlier code may serve the same model.
             same = (d for d in self.deployed.decoders if d.model == decoder.model and d.adapters)
@@ -212,8 +213,10 @@ class _Admission:
                 "left out: say it in caption",
             )
         check_sound(request, self.sent, decoder, self.found)
+        if len(self.settings.decoders) > 1:
+            return {"model": decoder.model, "decoder": decoder.deployment}
         only_one = request.model is None and decoder == self.deployed.decoders[0]
-        return "" if only_one else decoder.model
+        return {"model": "" if only_one else decoder.model, "decoder": ""}
 
     def takes(self, codes: tuple[tuple[int, ...], ...]) -> int:
         """Number of takes: as requested, else as many as seeds or code sequences, else the

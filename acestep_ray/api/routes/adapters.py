@@ -4,6 +4,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from acestep_ray.api.dependencies import ContextDep
+from acestep_ray.replicas.decoders import takes_adapter
 
 router = APIRouter(tags=["service"])
 
@@ -56,7 +57,13 @@ async def adapters(response: Response, context: ContextDep) -> AdaptersView:
                 kind=one.kind,
                 rank=one.rank,
                 bytes=one.weights.bytes,
-                models=list(dict.fromkeys(d.model for d in decoders if one.fits(d.width))),
+                models=list(
+                    dict.fromkeys(
+                        d.model
+                        for d in decoders
+                        if one.fits(d.width) and takes_adapter(d, one.name)
+                    )
+                ),
                 problem=one.problem or None,
             )
             for one in (await context.adapters.all()).values()

@@ -22,13 +22,14 @@ from acestep_ray.api.service_views import (
 )
 from acestep_ray.api.upstream.inventory import (
     NOT_DONE,
-    decoders_of,
+    decoder_models,
     inventory,
     openrouter_models,
 )
 from acestep_ray.api.upstream.views import HealthData, JobCountsView, StatsData
 from acestep_ray.decoder.protocol import DecoderDescription
 from acestep_ray.planner.metadata import LANGUAGES
+from acestep_ray.replicas.decoders import decoders_of
 from acestep_ray.replicas.deployed import Deployed
 from acestep_ray.replicas.planners import planners_of
 
@@ -48,13 +49,14 @@ async def health(response: Response, context: ContextDep) -> HealthView:
     response.headers["Cache-Control"] = "no-store"
     settings = context.settings
     planners = dict.fromkeys(spec.settings.planner for spec in planners_of(settings))
+    decoders = dict.fromkeys(spec.settings.decoder for spec in decoders_of(settings))
     return HealthView(
         status="ok",
         service=_SERVICE,
         version=__version__,
-        mock="mock" in (*planners, settings.decoder),
+        mock="mock" in (*planners, *decoders),
         planner=", ".join(planners),
-        decoder=settings.decoder,
+        decoder=", ".join(decoders),
         data=await _health_data(context),
     )
 
@@ -102,7 +104,7 @@ async def ready(response: Response, context: ContextDep) -> ReadyView:
 async def models(context: ContextDep) -> ModelsView:
     """Decoders and LM checkpoints, with what each supports and ignores, and the limits."""
     deployed = await context.service.deployed()
-    decoders = decoders_of(deployed)
+    decoders = decoder_models(deployed)
     checkpoints = [(name, planner) for planner in deployed.planners for name in planner.models]
     limits, defaults = context.settings.limits, context.settings.defaults
     return ModelsView(
@@ -120,6 +122,7 @@ async def models(context: ContextDep) -> ModelsView:
                 lrc=decoder.lrc,
                 scores=decoder.scores,
                 device=decoder.device,
+                state=deployed.state(decoder),
                 tasks=list(decoder.tasks),
                 ignores=_ignores(decoder),
             )

@@ -74,6 +74,7 @@ async def submit(
         fingerprint=fingerprint,
         max_queued=context.settings.limits.queue,
         planner=spec.plan.planner if spec.plan else "",
+        decoder=spec.decode.decoder,
         work=decoder_work(spec, length_of(spec, context.settings)),
         plans=plan_slots(spec, context.settings),
         task=spec.decode.task,

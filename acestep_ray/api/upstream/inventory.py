@@ -10,7 +10,7 @@ NOT_DONE = ("guidance_params", "constrained_decoding")
 """Fields of upstream's API that POST /release_task accepts with a warning."""
 
 
-def decoders_of(deployed: Deployed) -> list[DecoderDescription]:
+def decoder_models(deployed: Deployed) -> list[DecoderDescription]:
     """One description per model, the default first."""
     return list({one.model: one for one in reversed(deployed.decoders)}.values())[::-1]
 
@@ -24,7 +24,7 @@ def inventory(deployed: Deployed) -> InventoryView:
             is_loaded=True,
             supported_task_types=list(one.tasks),
         )
-        for index, one in enumerate(decoders_of(deployed))
+        for index, one in enumerate(decoder_models(deployed))
     ]
     lms = {
         name: InventoryLmView(name=name, is_loaded=deployed.state(planner) == "ready")
@@ -41,7 +41,7 @@ def inventory(deployed: Deployed) -> InventoryView:
         llm_initialized=any(deployed.state(one) == "ready" for one in deployed.planners),
         gpus=[],
         gpu_mapping="auto",
-        device_map={one.model: one.device for one in decoders_of(deployed)},
+        device_map={one.model: one.device for one in decoder_models(deployed)},
     )
 
 
@@ -59,5 +59,5 @@ def openrouter_models(deployed: Deployed) -> list[dict[str, Any]]:
             "max_output_length": 300,
             "pricing": {"prompt": "0", "completion": "0", "request": "0"},
         }
-        for one in decoders_of(deployed)
+        for one in decoder_models(deployed)
     ]

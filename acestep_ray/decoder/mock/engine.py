@@ -41,7 +41,8 @@ TASKS: tuple[Task, ...] = ("text2music", "repaint", "cover", "cover-nofsq")
 
 
 class MockDecoder:
-    """A synthesiser that presents itself as a turbo model.
+    """A synthesiser that presents itself as a turbo model, or, if its name says base or sft, as one
+    of those.
 
     It uses caption, lyrics, bpm, key, time signature, seed, length, codes, source and reference;
     steps only take time (``mock.step_seconds`` each); guidance, shift, samplers, corrections and
@@ -60,7 +61,7 @@ class MockDecoder:
             engine="mock",
             model=self._model,
             tasks=TASKS,
-            turbo=True,
+            turbo=not {"base", "sft"} & set(self._model.lower().split("-")),
             mock=True,
             device="cpu",
             lrc=True,
@@ -75,6 +76,8 @@ class MockDecoder:
         Reports "diffusion" between steps, then "vae" before the first take, about every ten
         seconds of music, and after each take. Raises DecoderError.
         """
+        if request.model not in ("", self._model):
+            raise DecoderError(f"This is {self._model}, not {request.model}.")
         job = _Job.of(request, sources)
         self._adapters = frozenset(use.name for use in request.adapters)
         report("diffusion", 0, request.steps)

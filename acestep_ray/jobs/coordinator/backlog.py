@@ -2,13 +2,13 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import accumulate
 from statistics import fmean
 
 from acestep_ray.jobs.job import Status
-from acestep_ray.jobs.store.records import BacklogItem, StoreStats
+from acestep_ray.jobs.store.records import BacklogItem, JobTiming, StoreStats
 
 
 @dataclass(frozen=True)
@@ -18,18 +18,19 @@ class Throughput:
     ``job_seconds``: seconds from the start of a job to its end. ``work_per_second``: the decoder's
     work (jobs/decode_cost.py) per second of its device; None until it was measured.
     ``plan_seconds``: seconds that the plans of one job take, which are made at the same time.
+    ``by_decoder``: ``work_per_second`` of each of several decoders, as far as it was measured.
     """
 
     job_seconds: float
     work_per_second: float | None = None
     plan_seconds: float = 0.0
+    by_decoder: Mapping[str, float] = field(default_factory=dict)
 
-    def device_seconds(self, work: float) -> float:
+    def device_seconds(self, work: float, decoder: str = "") -> float:
         """Seconds that one decoder's device is busy with ``work``; ``job_seconds`` if that is not
         known."""
-        if self.work_per_second and work > 0:
-            return work / self.work_per_second
-        return self.job_seconds
+        rate = self.by_decoder.get(decoder, self.work_per_second)
+        return work / rate if rate and work > 0 else self.job_seconds
 
 
 def measured(stats: StoreStats, default: float) -> Throughput:
@@ -38,14 +39,52 @@ def measured(stats: StoreStats, default: float) -> Throughput:
     ``work_per_second`` is the sum of their work divided by the sum of their seconds, so long jobs
     count for more.
     """
-    work = sum(timing.work for timing in stats.recent_paces)
-    seconds = sum(timing.device_seconds for timing in stats.recent_paces)
+    by_decoder = {
+        name: _rate([timing for timing in stats.recent_paces if timing.decoder == name])
+        for name in {timing.decoder for timing in stats.recent_paces if timing.decoder}
+    }
     plans = [t.plan_seconds for t in stats.recent_paces if t.plan_seconds is not None]
     return Throughput(
         job_seconds=fmean(stats.recent_seconds) if stats.recent_seconds else default,
-        work_per_second=work / seconds if work > 0 and seconds > 0 else None,
+        work_per_second=_rate(stats.recent_paces),
         plan_seconds=fmean(plans) if plans else 0.0,
+        by_decoder={name: rate for name, rate in by_decoder.items() if rate},
     )
+
+
+def _rate(timings: Sequence[JobTiming]) -> float | None:
+    work = sum(timing.work for timing in timings)
+    seconds = sum(timing.device_seconds for timing in timings)
+    return work / seconds if work > 0 and seconds > 0 else None
+
+
+class DecodeQueue:
+    """The unfinished jobs of one decoder, in the order of places."""
+
+    def __init__(
+        self,
+        jobs: Sequence[BacklogItem],
+        seconds_of: Callable[[BacklogItem], float],
+        left: Callable[[str], float],
+    ) -> None:
+        queued = [job for job in jobs if job.status is Status.QUEUED]
+        self._places = [job.place for job in queued]
+        # _before[n]: seconds of one replica that the first n queued jobs need.
+        self._before = list(accumulate(map(seconds_of, queued), initial=0.0))
+        self._running = sum(
+            seconds_of(job) * left(job.job_id) for job in jobs if job.status is Status.RUNNING
+        )
+        self.decodes = sum(job.leased and job.planner is None for job in jobs)
+        """Number of jobs that are at this decoder now, or on their way to it."""
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that one replica would need for all jobs."""
+        return self._running + self._before[-1]
+
+    def seconds_ahead(self, place: int) -> float:
+        """Seconds that one replica needs for running jobs and for queued jobs before ``place``."""
+        return self._running + self._before[bisect_left(self._places, place)]
 
 
 class BacklogTotals:
@@ -53,6 +92,7 @@ class BacklogTotals:
 
     ``left`` returns the share of a running job's decoding that is still to be done, 0 to 1. With a
     ``cluster``, jobs that another cluster has leased are not counted: its engines do that work.
+    ``decoders``: names of the decoders, if there are several; jobs of others count for the first.
     """
 
     def __init__(
@@ -61,47 +101,54 @@ class BacklogTotals:
         throughput: Throughput,
         left: Callable[[str], float] = lambda job_id: 1.0,
         cluster: str | None = None,
+        *,
+        decoders: Sequence[str] = (),
     ) -> None:
         self.throughput = throughput
+        self._several = tuple(decoders)
         counted = [j for j in backlog if cluster is None or not j.leased or j.cluster == cluster]
-        queued = [job for job in counted if job.status is Status.QUEUED]
-        self._places = [job.place for job in queued]
-        # _before[n]: seconds of one decoder that the first n queued jobs need.
-        seconds = (throughput.device_seconds(job.work) for job in queued)
-        self._before = list(accumulate(seconds, initial=0.0))
-        self._running = sum(
-            throughput.device_seconds(job.work) * left(job.job_id)
-            for job in counted
-            if job.status is Status.RUNNING
-        )
+        by_decoder: dict[str, list[BacklogItem]] = {name: [] for name in self._several or ("",)}
+        for job in counted:
+            by_decoder[self.decoder_of(job.decoder)].append(job)
+        self.decoders = {
+            name: DecodeQueue(
+                jobs, lambda job: throughput.device_seconds(job.work, job.decoder), left
+            )
+            for name, jobs in by_decoder.items()
+        }
+        """By name as of ``decoder_of``."""
         self.planned_places: dict[str, list[int]] = defaultdict(list)
         """By planner: places of the jobs whose plan is still to be made, or is being made."""
+        self.planned_for: dict[tuple[str, str], list[int]] = defaultdict(list)
+        """By planner and decoder: the same places."""
         # By planner, [n]: plans of the first n of these jobs.
         self._plans: dict[str, list[int]] = defaultdict(lambda: [0])
         for job in counted:
             if job.planner is not None:
                 self.planned_places[job.planner].append(job.place)
+                self.planned_for[job.planner, self.decoder_of(job.decoder)].append(job.place)
                 self._plans[job.planner].append(self._plans[job.planner][-1] + job.plans)
-        self.decodes = sum(job.leased and job.planner is None for job in counted)
+
+    def decoder_of(self, name: str) -> str:
+        """The name under which a job's decoder is counted; "" if there is only one."""
+        if not self._several:
+            return ""
+        return name if name in self._several else self._several[0]
+
+    @property
+    def decodes(self) -> int:
         """Number of jobs that are at a decoder now, or on their way to one."""
+        return sum(queue.decodes for queue in self.decoders.values())
 
     @property
     def decode_seconds(self) -> float:
-        """Seconds that one decoder would need for all jobs."""
-        return self._running + self._before[-1]
-
-    def decode_seconds_ahead(self, place: int) -> float:
-        """Seconds that one decoder needs for running jobs and for queued jobs before ``place``."""
-        return self._running + self._before[bisect_left(self._places, place)]
+        """Seconds that one replica of each decoder would need for all jobs, added up."""
+        return sum(queue.seconds for queue in self.decoders.values())
 
     @property
     def plans(self) -> dict[str, int]:
         """By planner: how many plans are to be made, or are being made, in all."""
         return {planner: before[-1] for planner, before in self._plans.items()}
-
-    def jobs_to_plan_ahead(self, planner: str, place: int) -> int:
-        """How many jobs before ``place`` this planner has to plan."""
-        return bisect_left(self.planned_places.get(planner, ()), place)
 
     def plans_through(self, planner: str, place: int) -> int:
         """How many plans this planner has to make until those of the job at ``place`` are made; of

@@ -40,8 +40,9 @@ from acestep_ray.jobs.store.operations import (
 from acestep_ray.jobs.store.protocol import JobStore, PeerUpdate
 from acestep_ray.jobs.store.records import DeliveryRecord, JobChange, JobRecord
 from acestep_ray.jobs.webhook import ProgressDelivery
-from acestep_ray.replicas.autoscaling import AutoscalingLoad
+from acestep_ray.replicas.autoscaling import AutoscalingLoad, DecoderLoad
 from acestep_ray.replicas.capacity import Capacity, total_capacity
+from acestep_ray.replicas.decoders import DECODER
 from acestep_ray.replicas.registry import ReplicaRegistry
 from acestep_ray.settings import Settings
 from acestep_ray.shared_work import SharedCall, start_task
@@ -84,7 +85,8 @@ class JobCoordinator:
         self._totalled_at = float("-inf")
         self._refresh_totals = SharedCall(self._read_backlog)
         self._cluster = ""
-        self._planners: frozenset[str] = frozenset()  # of this cluster's runners
+        self._planners: tuple[str, ...] = ()  # of this cluster's runners
+        self._decoders: tuple[str, ...] = ()  # likewise, if there are several
         self._live = LiveState()
         pending = PendingProgress(settings.webhooks.progress_seconds)
         self._events = JobEvents(self._live, pending, clock, observers)
@@ -137,20 +139,22 @@ class JobCoordinator:
         A planner or decoder without a replica gets no jobs: they wait in the store, where
         autoscaling sees them. One plan may always be taken, because another planner makes the plans
         of a planner that is no longer deployed. A job is not leased if another cluster has its
-        planner and this one does not.
+        planner, or its decoder, and this one does not.
         """
         self.check()
-        self._cluster, self._planners = request.cluster, frozenset(request.planners)
+        self._cluster, self._planners = request.cluster, request.planners
+        self._decoders = request.decoders
         capacity = self.registry.snapshot().capacity()
         slots = {name: capacity.planner_slots.get(name, 0) for name in request.planners}
-        elsewhere = dict.fromkeys(self._live.planners_elsewhere(), 0)
+        decoder_slots = {name: capacity.decoder_slots.get(name, 0) for name in request.decoders}
         lease = Lease(
             request.runner,
             request.request_id,
             plan_slots=max(1, sum(slots.values())),
             decode_slots=capacity.decode_slots,
-            planner_slots={**elsewhere, **slots},
+            planner_slots={**dict.fromkeys(self._live.planners_elsewhere(), 0), **slots},
             cluster=request.cluster,
+            decoder_slots={**dict.fromkeys(self._live.decoders_elsewhere(), 0), **decoder_slots},
         )
         return await self._ask(lease)
 
@@ -249,6 +253,10 @@ class JobCoordinator:
             decode_seconds=totals.decode_seconds,
             slots=registry.slots,
             replicas=Counter(registration.deployment for registration in registry.live),
+            decoders={
+                name or DECODER: DecoderLoad(queue.decodes, queue.seconds)
+                for name, queue in totals.decoders.items()
+            },
         )
 
     def check(self) -> None:
@@ -307,8 +315,9 @@ class JobCoordinator:
         backlog, counts = stored(unfinished, answers[0]), stored(stats, answers[1])
         throughput = measured(counts, self._default_seconds)
         left = self._live.decode_left
-        self._totals = BacklogTotals(backlog, throughput, left, self._cluster)
-        totals_everywhere = BacklogTotals(backlog, throughput, left)
+        decoders = self._decoders
+        self._totals = BacklogTotals(backlog, throughput, left, self._cluster, decoders=decoders)
+        totals_everywhere = BacklogTotals(backlog, throughput, left, decoders=decoders)
         self._waits = WaitEstimates(totals_everywhere, self._capacity_everywhere())
         self._totalled_at = now
 
@@ -336,7 +345,7 @@ class JobCoordinator:
         return self._events.publish(changes, own=True)
 
     def _shared_state(self) -> str:
-        return self._live.shared(self._capacity(), self._planners).model_dump_json()
+        return self._live.shared(self._capacity(), self._planners, self._decoders).model_dump_json()
 
     def _update_from_peers(self, update: PeerUpdate) -> None:
         states = read_peer_states(update.states)

@@ -67,13 +67,24 @@ class LiveState:
         """Keep what the other coordinators share now."""
         self._peers = peers
 
-    def shared(self, capacity: Capacity, planners: frozenset[str]) -> PeerState:
-        """What this coordinator shares; ``planners``: those that its runners lease for."""
-        return PeerState(capacity=capacity, planners=planners, progress=dict(self._progress))
+    def shared(
+        self, capacity: Capacity, planners: Iterable[str], decoders: Iterable[str]
+    ) -> PeerState:
+        """What this coordinator shares; ``planners``, ``decoders``: as of PeerState."""
+        return PeerState(
+            capacity=capacity,
+            planners=frozenset(planners),
+            decoders=frozenset(decoders),
+            progress=dict(self._progress),
+        )
 
     def planners_elsewhere(self) -> frozenset[str]:
         """Planners that runners of other clusters lease for."""
         return frozenset[str]().union(*(peer.planners for peer in self._peers))
+
+    def decoders_elsewhere(self) -> frozenset[str]:
+        """Decoders that runners of other clusters lease for."""
+        return frozenset[str]().union(*(peer.decoders for peer in self._peers))
 
     def capacity_elsewhere(self) -> list[Capacity]:
         """Capacities of the other clusters that share the store."""

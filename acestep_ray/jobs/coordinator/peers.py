@@ -67,14 +67,15 @@ class PeerListener:
 class PeerState(BaseModel):
     """What one coordinator shares with its peers.
 
-    ``planners``: those that its runners lease for, with or without replicas. ``progress``: attempt
-    and progress of each running job, by job id.
+    ``planners``, ``decoders``: those that its runners lease for, with or without replicas; only
+    one decoder has no name here. ``progress``: attempt and progress of each running job, by job id.
     """
 
     model_config = ConfigDict(frozen=True)
 
     capacity: Capacity = Capacity()
     planners: frozenset[str] = frozenset()
+    decoders: frozenset[str] = frozenset()
     progress: dict[str, tuple[int, Progress]] = {}
 
 

@@ -22,6 +22,7 @@ from acestep_ray.jobs.store.operations import (
 )
 from acestep_ray.jobs.store.records import JobRecord
 from acestep_ray.jobs.store_loop import PAUSE, repeat
+from acestep_ray.replicas.decoders import decoders_of
 from acestep_ray.replicas.planners import planners_of
 from acestep_ray.settings import Settings
 from acestep_ray.tracing.tracer import NO_TRACER, Tracer
@@ -62,6 +63,8 @@ class Runner:
         self._cluster = cluster
         self._tracer = tracer
         self._planners = tuple(planner.name for planner in planners_of(settings))
+        decoders = tuple(decoder.name for decoder in decoders_of(settings))
+        self._decoders = decoders if len(decoders) > 1 else ()
         self._collector = ArtifactCollector(client, artifacts, settings)
         self._jobs: dict[str, tuple[JobRecord, asyncio.Task[None]]] = {}
         self._reports = ProgressReports(client.report)
@@ -156,7 +159,9 @@ class Runner:
         if self._draining:
             return
         self._request = self._request or uuid.uuid4().hex
-        request = LeaseRequest(self.name, self._request, self._planners, self._cluster)
+        request = LeaseRequest(
+            self.name, self._request, self._planners, self._cluster, self._decoders
+        )
         # Repeated with the same request_id until there is a result: no leased job can be missed.
         try:
             records = await self._client.lease(request, patience=FOREVER)

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from typing import Protocol
 
 from acestep_ray.decoder.events import Decoded, DecodeEvent, DecodeFailed, DecodeProgress
-from acestep_ray.decoder.protocol import DecodeRequest
+from acestep_ray.decoder.protocol import DecodeRequest, DecoderError
 from acestep_ray.jobs.decode_cost import decoder_work
 from acestep_ray.jobs.engine_requests import decode_request, has_codes_of_takes, plan_request
 from acestep_ray.jobs.job import ErrorCode, Status
@@ -145,6 +145,8 @@ class Workflow:
             await self._release(lost=not self._in_line)
         except PlannerError as error:
             await self._fail(ErrorCode.PLANNER_FAILED, str(error))
+        except DecoderError as error:
+            await self._fail(ErrorCode.DECODER_FAILED, str(error))
         except Exception:
             logger.exception("Job %s failed", self._job_id)
             await self._fail(

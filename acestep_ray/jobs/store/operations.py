@@ -57,6 +57,7 @@ class Submit(Direct[Submitted]):
     webhook: str = ""  # JSON of jobs.webhook.Webhook; empty: none
     webhook_kinds: tuple[str, ...] = ()  # kinds of changes (EventKind) that are to be delivered
     plans: int = 1  # plan slots that it takes while it is planned; see jobs/plan_cost.py
+    decoder: str = ""  # name of its decoder, as in Lease.decoder_slots; empty: the only one
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,13 @@ class Lease(Direct[list[JobRecord]]):
     ``plan_slots`` and ``decode_slots`` are the slots of all planners and of all decoders. Jobs that
     are leased already use them: a leased job that still needs its plan uses as many plan slots as
     it has ``plans``, any other leased job a decode slot. A job that needs a plan is leased only if
-    all leased jobs then use no more than both numbers together. If the slots for a queued job are
-    taken, later jobs of the other kind may be leased before it, but none of its own kind.
-    ``planner_slots`` limits the plan slots of single planners: if those of a job's planner are
-    taken, later jobs of other planners may be leased before it. A planner that is not named there
-    may use all plan slots. A job that needs more plan slots than there are for its planner needs
-    all of them.
+    all leased jobs of its decoder then use no more than all plan slots and the decode slots of that
+    decoder together. If the slots for a queued job are taken, later jobs of the other kind may be
+    leased before it, but none of its own kind.
+    ``planner_slots`` and ``decoder_slots`` limit the slots of single planners and decoders: if
+    those of a job's planner, or decoder, are taken, later jobs of others may be leased before it. A
+    planner or decoder that is not named there may use all slots of its kind. A job that needs more
+    plan slots than there are for its planner needs all of them.
 
     A repeated ``request_id`` returns the same jobs. A runner without a liveness record (KeepAlive)
     gets no jobs. ``cluster``: id of the Ray cluster that has these slots. If several clusters share
@@ -104,6 +106,7 @@ class Lease(Direct[list[JobRecord]]):
     decode_slots: int
     planner_slots: Mapping[str, int] = field(default_factory=dict)
     cluster: str = ""
+    decoder_slots: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,11 @@ class JobRecord:
 
     ``place``: its number in the order of the queue, never changed. ``position``: 1 = next among the
     queued jobs, 0 if not queued. ``attempt``: number of its last lease. ``starts``: see "start" in
-    docs/architecture.md. ``owner``, ``task`` and ``webhook``: see operations.Submit; the last two
-    are empty for jobs of earlier releases. ``needs_plan``: the job needs a plan; stays true after
-    the plan is made. ``plan_pending``: its plan is still to be made. ``work``: seconds of audio of
-    all takes, times steps. ``runner``: name of the runner that leases it. ``spec``, ``plan`` and
-    ``result``: JSON of JobSpec, Plan and JobResult.
+    docs/architecture.md. ``owner``, ``task``, ``webhook`` and ``decoder``: see operations.Submit;
+    all but the first are empty for jobs of earlier releases. ``needs_plan``: the job needs a plan;
+    stays true after the plan is made. ``plan_pending``: its plan is still to be made. ``work``:
+    seconds of audio of all takes, times steps. ``runner``: name of the runner that leases it.
+    ``spec``, ``plan`` and ``result``: JSON of JobSpec, Plan and JobResult.
     """
 
     job_id: str
@@ -52,16 +52,18 @@ class JobRecord:
     owner: str = ""
     task: str = ""
     webhook: str = ""
+    decoder: str = ""
 
 
 @dataclass(frozen=True)
 class JobTiming:
-    """Measured times of one job: the decoder's ``device_seconds`` for its ``work`` (see JobRecord),
-    and ``plan_seconds``, None if it had no plan."""
+    """Measured times of one job: the device seconds of its ``decoder`` for its ``work`` (see
+    JobRecord), and ``plan_seconds``, None if it had no plan."""
 
     work: float
     device_seconds: float
     plan_seconds: float | None
+    decoder: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class StoreStats:
 @dataclass(frozen=True)
 class BacklogItem:
     """A job that has not ended. ``planner``: the planner that has to make its plan; None if no plan
-    is pending. ``work``: see JobRecord. ``plans``: see operations.Submit."""
+    is pending. ``work``: see JobRecord. ``plans``, ``decoder``: see operations.Submit."""
 
     job_id: str
     place: int
@@ -94,6 +96,7 @@ class BacklogItem:
     leased: bool
     cluster: str  # id of the cluster where it is leased, or empty
     plans: int = 1
+    decoder: str = ""
 
 
 class ChangeKind(StrEnum):

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from acestep_ray.errors import CheckpointError
 from acestep_ray.replicas.placement import most_replicas
-from acestep_ray.replicas.planners import planners_of
 from acestep_ray.startup.doctor.gpu_needs import cpu_bytes, gpu_needs
 from acestep_ray.startup.doctor.limits import memory
 from acestep_ray.startup.doctor.nvidia import Gpu, visible_gpus
@@ -109,7 +108,7 @@ def _room(setup: Setup, gpus: Sequence[Gpu]) -> Iterator[Result]:
     """Whether the replicas fit onto the GPUs, their models into their shares, and all into what is
     free."""
     settings = setup.settings
-    yield from refusal(lambda: most_replicas(settings, planners_of(settings), [len(gpus)]))
+    yield from refusal(lambda: most_replicas(settings, [len(gpus)]))
     smallest = min(gpus, key=lambda gpu: gpu.total)
     if not smallest.total:
         return

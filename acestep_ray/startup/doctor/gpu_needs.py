@@ -8,8 +8,9 @@ from acestep_ray.errors import CheckpointError, ConfigurationError
 from acestep_ray.planner.checkpoint_folder import find_lm
 from acestep_ray.planner.vllm.gpu_share import check_context, kv_bytes_a_token
 from acestep_ray.planner.vllm.gpu_share import check_share as check_vllm_share
+from acestep_ray.replicas.decoders import decoders_of
 from acestep_ray.replicas.gpu_memory import check_share, needs_of_decoder, needs_of_planner
-from acestep_ray.replicas.planners import DECODER, PlannerSpec, planners_of
+from acestep_ray.replicas.planners import PlannerSpec, planners_of
 from acestep_ray.replicas.safetensors_header import parameters_in, read_config
 from acestep_ray.settings import Settings
 from acestep_ray.startup.serve_config import ServeConfig
@@ -47,23 +48,31 @@ def gpu_needs(config: ServeConfig, total: int) -> list[GpuNeed]:
 def cpu_bytes(settings: Settings) -> int:
     """Bytes of the weights of all real engines on a CPU, in the numbers in which it computes.
     Raises CheckpointError."""
-    dtype = "fp32" if settings.dit.dtype == "auto" else settings.dit.dtype
-    dit = settings.dit.model_copy(update={"dtype": dtype, "offload": False})
-    on_cpu = settings.model_copy(update={"dit": dit})
-    decoder = sum(need.size for need in needs_of_decoder(on_cpu) if need.what == "weights")
+    decoders = sum(_cpu_bytes_of_decoder(spec.settings) for spec in decoders_of(settings))
     folders = [
         find_lm(spec.settings.checkpoints, spec.settings.lm.model)
         for spec in planners_of(settings)
         if spec.settings.planner != "mock"
     ]
-    return decoder + sum(4 * parameters_in(folder) for folder in folders)
+    return decoders + sum(4 * parameters_in(folder) for folder in folders)
+
+
+def _cpu_bytes_of_decoder(settings: Settings) -> int:
+    dtype = "fp32" if settings.dit.dtype == "auto" else settings.dit.dtype
+    dit = settings.dit.model_copy(update={"dtype": dtype, "offload": False})
+    on_cpu = settings.model_copy(update={"dit": dit})
+    return sum(need.size for need in needs_of_decoder(on_cpu) if need.what == "weights")
 
 
 def _need(name: str, share: float, settings: Settings, total: int) -> GpuNeed:
     spec = next((one for one in planners_of(settings) if one.name == name), None)
     if spec is not None and spec.settings.planner == "vllm":
         return GpuNeed(name, _vllm_bytes(spec, share, total))
-    needs = needs_of_planner(spec.settings) if spec else needs_of_decoder(settings)
+    if spec is not None:
+        needs = needs_of_planner(spec.settings)
+    else:
+        decoder = next(one for one in decoders_of(settings) if one.name == name)
+        needs = needs_of_decoder(decoder.settings)
     check_share(name, needs, min(share, 1.0), total)
     return GpuNeed(name, sum(need.size for need in needs))
 
@@ -89,7 +98,7 @@ def _shares(config: ServeConfig) -> dict[str, float]:
     """GPUs of each deployment that has any; the Serve config's own options win."""
     settings = config.settings
     given = {spec.name: spec.pair.num_gpus for spec in planners_of(settings)}
-    given[DECODER] = settings.scaling.decoder.num_gpus
+    given |= {spec.name: spec.stage.num_gpus for spec in decoders_of(settings)}
     given |= dict(_overrides(config.application))
     return {name: float(share) for name, share in given.items() if share}
 

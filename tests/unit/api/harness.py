@@ -149,7 +149,7 @@ class LocalService(JobStoreService):
             lambda: SqliteStore(path), settings, clock=lambda: time.time() + self.ahead
         )
         self.client = FailingClient(self.coordinator)
-        super().__init__(self.client, (), NoServe(), settings.events.streams)
+        super().__init__(self.client, settings, NoServe())
         self.deploy = READY
         self.submits: list[Submit] = []
         self.waits: list[str] = []

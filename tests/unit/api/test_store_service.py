@@ -37,7 +37,7 @@ async def test_a_submit_does_not_wait_for_a_look_at_the_replicas(
     assert not first.done(), "nothing is known yet"
     held.set()
     assert not await first
-    service.register([], [1])
+    service.register([1], [1])
     assert await deployed(at_once=True), "what is not ready is looked at again"
 
     held.clear()

@@ -8,7 +8,8 @@ from ray.serve._private.common import DeploymentID
 from ray.serve.config import AutoscalingConfig, AutoscalingContext
 
 from acestep_ray.replicas.autoscaling import AutoscalingLoad
-from acestep_ray.replicas.planners import DECODER, planners_of
+from acestep_ray.replicas.decoders import DECODER
+from acestep_ray.replicas.planners import planners_of
 from acestep_ray.settings import Settings
 from deployments import autoscaling
 from deployments.app import build
@@ -156,7 +157,8 @@ def test_the_builder_scales_by_the_settings() -> None:
     }
     app: Any = build(Settings.model_validate({"scaling": scaling, "api_key": "key"}))
     runner = app._bound_deployment.init_args[1]
-    planners, decoder = runner._bound_deployment.init_args[1:]
+    planners, decoders = runner._bound_deployment.init_args[1:]
+    decoder = decoders[DECODER]
     config = decoder._bound_deployment._deployment_config.autoscaling_config
     assert (config.min_replicas, config.max_replicas, config.downscale_delay_s) == (0, 9, 11)
     assert config.policy.policy_kwargs == {"target_seconds": 30}

@@ -21,7 +21,6 @@ from acestep_ray.jobs.events import EventKind, JobEvent, OfJob
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.snapshot import Snapshot
 from acestep_ray.jobs.store.operations import Get
-from acestep_ray.replicas.planners import planners_of
 from acestep_ray.replicas.registry import RegistrySnapshot
 from acestep_ray.settings import Settings
 from deployments import job_store_client as store_client
@@ -96,7 +95,7 @@ def actor(monkeypatch: pytest.MonkeyPatch) -> Actor:
 @pytest.fixture
 def service(actor: Actor) -> JobStoreService:
     settings = Settings()
-    return JobStoreService(RayJobStoreClient(settings), planners_of(settings), ServeStatus(dict))
+    return JobStoreService(RayJobStoreClient(settings), settings, ServeStatus(dict))
 
 
 def snapshot(job_id: str, status: Status) -> Snapshot:

@@ -13,8 +13,9 @@ from ray.serve._private.common import (
 )
 from ray.serve.schema import DeploymentStatusOverview
 
+from acestep_ray.replicas.decoders import DECODER, decoders_of
 from acestep_ray.replicas.deployed import Deployed, merge
-from acestep_ray.replicas.planners import DECODER, planners_of
+from acestep_ray.replicas.planners import planners_of
 from acestep_ray.replicas.registry import Registration, RegistrySnapshot
 from acestep_ray.settings import Settings
 from deployments import serve_status
@@ -39,7 +40,8 @@ async def merged(
 ) -> Deployed:
     status = ServeStatus(lambda: states)
     await status.look()
-    return merge(known, seen, planners_of(Settings.model_validate(fields)), status)
+    settings = Settings.model_validate(fields)
+    return merge(known, seen, planners_of(settings), decoders_of(settings), status)
 
 
 DECODING = Registration("1", DECODER, DESCRIPTION, 2)
@@ -57,7 +59,7 @@ async def test_a_replica_that_is_missing_is_named() -> None:
         view(), {DECODER: reported(starting, "UPDATING"), "Planner": reported(starting, "UPDATING")}
     )
     assert deployed.reasons == ("No Planner replica is up yet.", "No decoder replica is up yet.")
-    assert deployed.starting == {"Planner"}
+    assert deployed.starting == {DECODER, "Planner"}
 
 
 async def test_what_rests_by_serve_s_will_is_not_missed() -> None:
@@ -65,7 +67,7 @@ async def test_what_rests_by_serve_s_will_is_not_missed() -> None:
     asleep = {DECODER: reported({}), "Planner": reported({})}
     deployed = await merged(view(latest=(DECODING, PLANNING)), asleep)
     assert deployed.ready
-    assert deployed.decoders == (DESCRIPTION,)
+    assert [one.model for one in deployed.decoders] == [DESCRIPTION.model]
     # Also if the registry, too, was restarted meanwhile.
     assert (await merged(view(), asleep, known=deployed)).ready
 
@@ -137,3 +139,35 @@ async def test_a_controller_that_fails_leaves_what_was_known(
     await status.look()
     assert status.idle() == {DECODER}
     assert "does not report what is deployed" in caplog.text
+
+
+# Several decoders
+
+BOTH = {
+    "decoders": [
+        {"model": "turbo", "backend": "mock"},
+        {"model": "base", "backend": "mock", "min_replicas": 0},
+    ]
+}
+TURBO = Registration("3", "Decoder-turbo", DESCRIPTION, 2)
+BASE = Registration("4", "Decoder-base", DESCRIPTION.model_copy(update={"model": "base"}), 2)
+
+
+async def test_of_several_decoders_those_that_may_rest_are_not_missed() -> None:
+    deployed = await merged(view(PLANNING, TURBO), {}, **BOTH)
+    assert (deployed.ready, deployed.unknown) == (True, ("base",))
+    deployed = await merged(view(PLANNING, BASE), {}, **BOTH)
+    assert deployed.reasons == ("No Decoder-turbo replica is up yet.",)
+    deployed = await merged(view(PLANNING), {}, **BOTH)
+    assert len(deployed.reasons) == 2  # nothing is known: no request could be checked
+
+
+async def test_several_decoders_are_in_the_order_of_the_settings() -> None:
+    asleep = {"Decoder-base": reported({})}
+    deployed = await merged(view(PLANNING, TURBO, latest=(BASE, DECODING)), asleep, **BOTH)
+    assert [one.deployment for one in deployed.decoders] == ["Decoder-turbo", "Decoder-base"]
+    assert [deployed.state(one) for one in deployed.decoders] == ["ready", "idle"]
+    assert deployed.unknown == ()
+    # The one that rests is known also after the registry was restarted.
+    again = await merged(view(PLANNING, TURBO), asleep, known=deployed, **BOTH)
+    assert [one.deployment for one in again.decoders] == ["Decoder-turbo", "Decoder-base"]

@@ -19,7 +19,7 @@ from ray.serve._private.common import (
 from ray.serve._private.request_router.common import PendingRequest
 
 from acestep_ray.decoder.protocol import AdapterUse, DecodeRequest
-from acestep_ray.replicas.planners import DECODER
+from acestep_ray.replicas.decoders import DECODER
 from deployments.routing import ADAPTERS, FULL_ASKED, SLOTS, IdleFirst
 
 DEPLOYMENT = DeploymentID(name=DECODER, app_name="acestep")

@@ -7,7 +7,12 @@ import pytest
 from acestep_ray.jobs.coordinator.backlog import BacklogTotals, Throughput
 from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.store.records import BacklogItem
-from acestep_ray.replicas.autoscaling import AutoscalingLoad, decoder_replicas, planner_replicas
+from acestep_ray.replicas.autoscaling import (
+    AutoscalingLoad,
+    DecoderLoad,
+    decoder_replicas,
+    planner_replicas,
+)
 
 
 def test_no_work_is_worth_no_replica() -> None:
@@ -109,3 +114,18 @@ def test_before_anything_was_measured_each_job_counts_as_a_usual_one() -> None:
     totals = BacklogTotals(jobs, Throughput(5.0))
     load = AutoscalingLoad(decode_seconds=totals.decode_seconds)
     assert decoder_replicas(load, "Decoder", 60) == 3
+
+
+def test_each_decoder_follows_its_own_work() -> None:
+    load = AutoscalingLoad(
+        decodes=9,
+        decode_seconds=600.0,
+        slots={"Decoder-a": 2, "Decoder-b": 2},
+        replicas={"Decoder-a": 5, "Decoder-b": 1},
+        decoders={"Decoder-a": DecoderLoad(9, 600.0), "Decoder-b": DecoderLoad()},
+    )
+    assert decoder_replicas(load, "Decoder-a", 60) == 10
+    assert decoder_replicas(load, "Decoder-b", 60) == 0
+    assert (
+        decoder_replicas(load, "Decoder-c", 60) == 1
+    )  # never seen: only a replica can describe it

@@ -6,13 +6,12 @@ import pytest
 
 from acestep_ray.errors import GpuMemoryError
 from acestep_ray.replicas.placement import most_replicas
-from acestep_ray.replicas.planners import planners_of
 from acestep_ray.settings import Settings
 
 
 def most(nodes: list[int] | None, **args: Any) -> dict[str, int]:
     settings = Settings.model_validate(args)
-    return most_replicas(settings, planners_of(settings), nodes)
+    return most_replicas(settings, nodes)
 
 
 @pytest.mark.parametrize("preset", ["12gb", "24gb"])

@@ -94,6 +94,7 @@ def _record(values: Sequence[Any]) -> records.JobRecord:
         owner=row["owner"],
         task=_text(row["task"]) or "",
         webhook=_text(row["webhook"]) or "",
+        decoder=_text(row["decoder"]) or "",
     )
 
 
@@ -136,8 +137,8 @@ def _stats(values: Sequence[Any]) -> records.StoreStats:
             max(0.0, float(finished) - float(started)) for started, finished, *_ in recent
         ),
         recent_paces=tuple(
-            records.JobTiming(float(work), float(device), _float(plan))
-            for _, _, work, device, plan in recent
+            records.JobTiming(float(work), float(device), _float(plan), _text(decoder) or "")
+            for _, _, work, device, plan, decoder in recent
             if device is not False
         ),
         oldest_queued_at=_float(oldest),
@@ -146,7 +147,7 @@ def _stats(values: Sequence[Any]) -> records.StoreStats:
 
 
 def _unfinished(values: Sequence[Any]) -> records.BacklogItem:
-    job_id, place, status, planner, work, leased, cluster, plans = values
+    job_id, place, status, planner, work, leased, cluster, plans, decoder = values
     return records.BacklogItem(
         job_id=job_id,
         place=place,
@@ -156,6 +157,7 @@ def _unfinished(values: Sequence[Any]) -> records.BacklogItem:
         leased=leased,
         cluster=cluster,
         plans=int(plans),
+        decoder=decoder,
     )
 
 

@@ -44,6 +44,7 @@ RECORD = (
     "owner",
     "task",
     "webhook",
+    "decoder",
 )
 """Columns of a job that a JobRecord contains unchanged."""
 

@@ -120,7 +120,7 @@ def delete(table: JobTable, op: Delete, now: float) -> None:
 def stats(table: JobTable, op: Stats, now: float) -> StoreStats:
     """See operations.Stats."""
     recent = table.db.execute(
-        "SELECT MAX(0.0, finished_at - started_at), work, device_seconds, plan_seconds"
+        "SELECT MAX(0.0, finished_at - started_at), work, device_seconds, plan_seconds, decoder"
         " FROM jobs INDEXED BY jobs_succeeded WHERE status = 'succeeded'"
         f" ORDER BY finished_at DESC LIMIT {_RECENT}"
     ).fetchall()
@@ -134,8 +134,8 @@ def stats(table: JobTable, op: Stats, now: float) -> StoreStats:
         queued_for_plan=table.queue.queued_for_plan.total(),
         recent_seconds=tuple(seconds for seconds, *_ in recent),
         recent_paces=tuple(
-            JobTiming(work, device_seconds, plan_seconds)
-            for _, work, device_seconds, plan_seconds in recent
+            JobTiming(work, device_seconds, plan_seconds, decoder)
+            for _, work, device_seconds, plan_seconds, decoder in recent
             if device_seconds is not None
         ),
         oldest_queued_at=first[0].created_at if first else None,
@@ -156,6 +156,7 @@ def backlog(table: JobTable, op: Backlog, now: float) -> list[BacklogItem]:
             leased=job.runner is not None,
             cluster=job.cluster,
             plans=job.plans,
+            decoder=job.decoder,
         )
         for job in jobs
     ]

@@ -2,6 +2,7 @@
 
 import heapq
 import operator
+from collections import Counter
 
 from acestep_ray.jobs.job import ErrorCode, Event, Status
 from acestep_ray.jobs.store import messages
@@ -11,6 +12,7 @@ from acestep_ray.jobs.store.sqlite.row import JobRow
 from acestep_ray.jobs.store.sqlite.table import JobTable
 
 _PLACE = operator.attrgetter("place")
+_WAITING = "status = 'queued' AND runner IS NULL AND plan_pending = {} ORDER BY place LIMIT ?"
 
 
 def keep_alive(table: JobTable, op: KeepAlive, now: float) -> None:
@@ -60,50 +62,89 @@ def _answered(table: JobTable, request: tuple[str, str]) -> bool:
 
 def _next(table: JobTable, op: Lease) -> list[JobRow]:
     """The waiting jobs for which slots are free, in the order of their places."""
-    held = table.db.execute(
-        "SELECT plan_pending, planner, COUNT(*), SUM(plans) FROM jobs INDEXED BY jobs_leased"
-        " WHERE runner IS NOT NULL AND cluster = ? GROUP BY plan_pending, planner",
-        (op.cluster,),
-    ).fetchall()
-    decoding: int = sum(jobs for pending, _, jobs, _ in held if not pending)
-    planning: dict[str, int] = {planner: plans for pending, planner, _, plans in held if pending}
-    planned = sum(planning.values())
+    used = _Used(table, op.cluster)
+    to_decode = [
+        table.select(
+            f"decoder = ? AND {_WAITING.format(0)}",
+            decoder,
+            max(0, _decoder_slots(op, decoder) - used.decoding[decoder]),
+            index="jobs_to_decode",
+        )
+        for decoder in table.queue.queued_to_decode
+    ]
+    return list(heapq.merge(_next_to_plan(table, op, used), *to_decode, key=_PLACE))
+
+
+def _next_to_plan(table: JobTable, op: Lease, used: "_Used") -> list[JobRow]:
+    queues = table.queue.queued_for_plan
+    plan_free = max(0, op.plan_slots - used.planning.total())
+    free = {
+        planner: max(0, _planner_slots(op, planner) - used.planning[planner])
+        for planner, _ in queues
+    }
     # A job that got its plan uses a decode slot, so more decode slots may be used than there are.
     # Then no new plan is begun: its job would only wait for a decode slot.
-    both = op.plan_slots + op.decode_slots
-    plan_free = max(0, min(op.plan_slots - planned, both - planned - decoding))
-    decode_free = max(0, op.decode_slots - decoding)
-
-    def slots(planner: str) -> int:
-        return min(op.planner_slots.get(planner, op.plan_slots), op.plan_slots)
-
-    waiting = "status = 'queued' AND runner IS NULL AND plan_pending = {} ORDER BY place LIMIT ?"
-    free = {
-        planner: max(0, slots(planner) - planning.get(planner, 0))
-        for planner in table.queue.queued_for_plan
+    room = {
+        decoder: max(0, op.plan_slots + _decoder_slots(op, decoder) - used.by_decoder[decoder])
+        for _, decoder in queues
     }
-    by_planner = [
+    waiting = [
         table.select(
-            f"planner = ? AND {waiting.format(1)}",
+            f"planner = ? AND decoder = ? AND {_WAITING.format(1)}",
             planner,
-            min(left, plan_free),
+            decoder,
+            min(free[planner], room[decoder], plan_free),
             index="jobs_to_plan",
         )
-        for planner, left in free.items()
+        for planner, decoder in queues
     ]
-    unplanned = []
-    for job in heapq.merge(*by_planner, key=_PLACE):
-        plans = max(1, min(job.plans, slots(job.planner)))
+    found = []
+    for job in heapq.merge(*waiting, key=_PLACE):
+        if not (free[job.planner] and room[job.decoder]):
+            continue
+        plans = max(1, min(job.plans, _planner_slots(op, job.planner)))
+        # If one has to wait, so has each later job of the same planner, or decoder.
         if plans > free[job.planner]:
-            free[job.planner] = 0  # no later job of this planner may be leased before it
+            free[job.planner] = 0
+        elif plans > room[job.decoder]:
+            room[job.decoder] = 0
         elif plans > plan_free:
             break
         else:
             free[job.planner] -= plans
+            room[job.decoder] -= plans
             plan_free -= plans
-            unplanned.append(job)
-    others = table.select(waiting.format(0), decode_free, index="jobs_waiting")
-    return list(heapq.merge(unplanned, others, key=_PLACE))
+            found.append(job)
+    return found
+
+
+def _planner_slots(op: Lease, planner: str) -> int:
+    return min(op.planner_slots.get(planner, op.plan_slots), op.plan_slots)
+
+
+def _decoder_slots(op: Lease, decoder: str) -> int:
+    return min(op.decoder_slots.get(decoder, op.decode_slots), op.decode_slots)
+
+
+class _Used:
+    """The slots that leased jobs of a cluster use: for plans of each planner (``planning``), for
+    decoding of each decoder (``decoding``), and of each decoder for both (``by_decoder``)."""
+
+    def __init__(self, table: JobTable, cluster: str) -> None:
+        self.planning: Counter[str] = Counter()
+        self.decoding: Counter[str] = Counter()
+        self.by_decoder: Counter[str] = Counter()
+        for pending, planner, decoder, jobs, plans in table.db.execute(
+            "SELECT plan_pending, planner, decoder, COUNT(*), SUM(plans)"
+            " FROM jobs INDEXED BY jobs_leased WHERE runner IS NOT NULL AND cluster = ?"
+            " GROUP BY plan_pending, planner, decoder",
+            (cluster,),
+        ):
+            self.by_decoder[decoder] += plans if pending else jobs
+            if pending:
+                self.planning[planner] += plans
+            else:
+                self.decoding[decoder] += jobs
 
 
 def deregister(table: JobTable, op: Deregister, now: float) -> None:

@@ -6,6 +6,7 @@ is right: the index is read from it when the store opens and after every rollbac
 
 import sqlite3
 from collections import Counter, deque
+from typing import TypeVar
 
 from sortedcontainers import SortedList
 
@@ -13,6 +14,7 @@ from acestep_ray.jobs.job import Status
 from acestep_ray.jobs.store.sqlite.row import JobRow
 
 _EMPTY_REQUESTS = 1000
+Key = TypeVar("Key", str, tuple[str, str])
 
 
 class QueueIndex:
@@ -25,15 +27,17 @@ class QueueIndex:
         self.counts = dict.fromkeys(Status, 0)
         for status, count in db.execute("SELECT status, COUNT(*) FROM jobs GROUP BY status"):
             self.counts[Status(status)] = count
-        # Queued jobs that wait for a plan, by planner.
-        self.queued_for_plan: Counter[str] = Counter(
-            dict(
-                db.execute(
-                    "SELECT planner, COUNT(*) FROM jobs WHERE status = 'queued' AND plan_pending"
-                    " GROUP BY planner"
-                )
-            )
-        )
+        # Queued jobs that wait for a plan, by planner and decoder, and the others, by decoder.
+        self.queued_for_plan: Counter[tuple[str, str]] = Counter()
+        self.queued_to_decode: Counter[str] = Counter()
+        for pending, planner, decoder, count in db.execute(
+            "SELECT plan_pending, planner, decoder, COUNT(*) FROM jobs WHERE status = 'queued'"
+            " GROUP BY plan_pending, planner, decoder"
+        ):
+            if pending:
+                self.queued_for_plan[planner, decoder] = count
+            else:
+                self.queued_to_decode[decoder] += count
         # Lease requests that returned no jobs: if repeated, they must return none again. They are
         # not stored. After a restart, a repeated one is treated as new; only its sender gets the
         # jobs.
@@ -50,15 +54,24 @@ class QueueIndex:
         self.counts[job.status] += 1
         if job.status is Status.QUEUED:
             self.places.add(job.place)
-            if job.plan_pending:
-                self.queued_for_plan[job.planner] += 1
+            self._count(job, 1)
 
     def remove(self, job: JobRow) -> None:
         """Remove a job; ``job`` as it was added."""
         self.counts[job.status] -= 1
         if job.status is Status.QUEUED:
             self.places.remove(job.place)
-            if job.plan_pending:
-                self.queued_for_plan[job.planner] -= 1
-                if not self.queued_for_plan[job.planner]:
-                    del self.queued_for_plan[job.planner]
+            self._count(job, -1)
+
+    def _count(self, job: JobRow, more: int) -> None:
+        """Count a queued job for what it waits for."""
+        if job.plan_pending:
+            _add(self.queued_for_plan, (job.planner, job.decoder), more)
+        else:
+            _add(self.queued_to_decode, job.decoder, more)
+
+
+def _add(counts: Counter[Key], key: Key, more: int) -> None:
+    counts[key] += more
+    if not counts[key]:
+        del counts[key]

@@ -36,6 +36,7 @@ class JobRow:
     webhook: str
     webhook_kinds: str
     plans: int
+    decoder: str
 
     def belongs_to(self, attempt: int) -> bool:
         """The fence: whether ``attempt`` has the job now.

@@ -158,12 +158,31 @@ _VERSION_5 = (
     "ALTER TABLE jobs ADD COLUMN plans INTEGER NOT NULL DEFAULT 1",
 )
 
+_VERSION_6 = (
+    # ``decoder``: the decoder that makes its takes, if there are several.
+    "ALTER TABLE jobs ADD COLUMN decoder TEXT NOT NULL DEFAULT ''",
+    "DROP INDEX jobs_to_plan",
+    """
+    CREATE INDEX jobs_to_plan ON jobs (planner, decoder, place)
+        WHERE status = 'queued' AND runner IS NULL AND plan_pending = 1
+    """,
+    "DROP INDEX jobs_waiting",
+    """
+    CREATE INDEX jobs_to_decode ON jobs (decoder, place)
+        WHERE status = 'queued' AND runner IS NULL AND plan_pending = 0
+    """,
+    "DROP INDEX jobs_leased",
+    "CREATE INDEX jobs_leased ON jobs (runner, cluster, plan_pending, planner, decoder)"
+    " WHERE runner IS NOT NULL",
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _VERSION_1,
     _VERSION_2,
     _VERSION_3,
     _VERSION_4,
     _VERSION_5,
+    _VERSION_6,
 )
 
 

@@ -95,6 +95,7 @@ class JobTable:
             owner=job.owner,
             task=job.task,
             webhook=job.webhook,
+            decoder=job.decoder,
         )
 
     def insert(self, op: Submit, now: float) -> JobRow:
@@ -103,7 +104,7 @@ class JobTable:
         unstarted = (None, None, 0, 0, None, None, None, None, None, None)
         estimated = (op.planner, float(op.work), "", None, None)
         reported = (op.task, op.webhook, joined_kinds(op.webhook_kinds))
-        row = (*unplaced, *unstarted, *estimated, *reported, op.plans)
+        row = (*unplaced, *unstarted, *estimated, *reported, op.plans, op.decoder)
         place = self.db.execute(_INSERT, row).lastrowid
         self.db.execute("INSERT INTO texts (place, spec) VALUES (?, ?)", (place, op.spec))
         job = job_of_row((place, *row[1:]))

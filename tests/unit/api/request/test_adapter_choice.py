@@ -106,6 +106,21 @@ async def test_an_adapter_for_another_model_is_refused_and_the_model_named(
     assert f"{without.model} cannot use adapters." in error
 
 
+async def test_an_adapter_that_is_for_another_decoder_is_refused(api: ApiHarness) -> None:
+    able = {"adapters": True, "width": WIDTH}
+    without = TURBO.model_copy(update={**able, "adapter_names": ("harp",)})
+    other = BASE.model_copy(update={**able, "adapter_names": ("jazz", "more/*")})
+    api.service.deploy = Deployed((), (without, other), ready=True)
+    answer = await api.submit(adapters=["jazz"])
+    error = field_errors(answer)["adapters"]
+    assert f"The adapter jazz is not for {without.model}" in error
+    assert f"It can be used with model {other.model}." in error
+    assert answer.json()["errors"][0]["legal"] == "a list of harp, each with its scale"
+    offered = (await api.http.get("/v1/adapters")).json()["adapters"]
+    models = {one["name"]: one["models"] for one in offered}
+    assert (models["harp"], models["more/bass"]) == ([without.model], [other.model])
+
+
 async def test_storage_that_is_away_is_no_matter_for_requests_without_adapters(
     api: ApiHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:

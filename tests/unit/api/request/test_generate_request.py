@@ -371,6 +371,7 @@ async def test_the_documented_defaults(api: ApiHarness) -> None:
         "caption": "",
         "global_caption": "",
         "adapters": (),
+        "decoder": "",
         "lrc": False,
         "scores": False,
         "guidance_variant": "apg_classic",
@@ -429,7 +430,7 @@ async def test_the_documented_defaults(api: ApiHarness) -> None:
 def test_a_parameter_is_read_by_the_name_that_the_engines_have() -> None:
     """Otherwise an engine would always get the default, whatever a client sends."""
     read = {*GenerateRequest.model_fields, "cfg_interval"}
-    made = {"seeds", "retake_seeds", "source", "reference"}
+    made = {"seeds", "retake_seeds", "source", "reference", "decoder"}
     assert set(DecodeParameters.model_fields) - made <= read
     of_lm = {name.removeprefix("lm_") for name in read}
     assert set(PlanParameters.model_fields) - {"planner", "writing", "plan_per_take"} <= of_lm

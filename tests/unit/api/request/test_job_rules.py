@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from acestep_ray.replicas.deployed import Deployed
+from tests.unit.api.conftest import MakeHarness
 from tests.unit.api.harness import (
     BASE,
     MOCK_LM,
@@ -207,6 +208,28 @@ async def test_the_model_is_fixed_where_it_matters(api: ApiHarness) -> None:
     assert (await api.spec()).decode.model == ""
     assert (await api.spec(model="Acestep-v15-BASE")).decode.model == "acestep-v15-base"
     assert (await api.spec(model="acestep-v15-turbo")).decode.model == "acestep-v15-turbo"
+
+
+async def test_a_job_is_for_one_of_several_decoders(make_api: MakeHarness) -> None:
+    both = [{"model": one.model, "backend": "mock"} for one in (TURBO, BASE)]
+    api = await make_api(decoders=both)
+    turbo, base = (
+        one.model_copy(update={"deployment": f"Decoder-{one.model}"}) for one in (TURBO, BASE)
+    )
+    api.service.deploy = Deployed((MOCK_LM,), (turbo, base), ready=True)
+    for fields, chosen in (({}, turbo), ({"model": base.model}, base)):
+        decode = (await api.spec(**fields)).decode
+        assert (decode.model, decode.decoder) == (chosen.model, chosen.deployment)
+        assert api.service.submits[-1].decoder == chosen.deployment
+    error = field_errors(await api.submit(task_type="lego", model=turbo.model))["task_type"]
+    assert f"not supported by {turbo.model}" in error and f"{base.model} does" in error
+
+
+async def test_a_model_that_never_was_up_is_waited_for(api: ApiHarness) -> None:
+    api.service.deploy = Deployed((MOCK_LM,), (TURBO,), ready=True, unknown=(BASE.model,))
+    answer = await api.submit(model=BASE.model)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert (await api.submit(model="other")).status_code == 422
 
 
 @pytest.mark.parametrize("task", ["cover", "repaint"])

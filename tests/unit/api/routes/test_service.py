@@ -70,7 +70,9 @@ async def test_planners_are_told_with_their_state(api: ApiHarness) -> None:
 
 
 async def test_models(api: ApiHarness) -> None:
-    api.service.deploy = Deployed((MOCK_LM,), (TURBO, TURBO, BASE), ready=True)
+    turbo, base = (one.model_copy(update={"deployment": one.model}) for one in (TURBO, BASE))
+    slots = {TURBO.model: 2}
+    api.service.deploy = Deployed((MOCK_LM,), (turbo, turbo, base), ready=True, decoder_slots=slots)
     answer = (await api.http.get("/v1/models")).json()
     turbo, base = answer["decoders"]
     assert turbo == {
@@ -86,6 +88,7 @@ async def test_models(api: ApiHarness) -> None:
         "lrc": False,
         "scores": False,
         "device": "cpu",
+        "state": "ready",
         "tasks": ["text2music", "cover", "repaint"],
         "ignores": [
             "guidance_scale",
@@ -95,10 +98,11 @@ async def test_models(api: ApiHarness) -> None:
             "guidance_variant",
         ],
     }
-    assert (base["name"], base["default"], base["ignores"]) == (
+    assert (base["name"], base["default"], base["ignores"], base["state"]) == (
         "acestep-v15-base",
         False,
         [],
+        "idle",
     )
     assert base["recommended_steps"] == 50
     assert [lm["name"] for lm in answer["planners"]] == list(MOCK_LM.models)

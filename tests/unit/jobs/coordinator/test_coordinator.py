@@ -42,7 +42,9 @@ from tests.unit.jobs.harness import (
 )
 
 HALF = Progress(stage="diffusion", step=4, total=8, fraction=0.5)
-ONE = Capacity(decoders=1, decode_slots=1)
+ONE = Capacity(
+    decoders=1, decode_slots=1, decoder_slots={"Decoder": 1}, decoder_replicas={"Decoder": 1}
+)
 
 
 # What clients see

@@ -217,3 +217,60 @@ def test_who_stands_further_back_never_waits_less(
         assert all(eta >= 0 for eta in etas)
         # Sums of floats may differ in their last digits.
         assert all(later >= earlier * (1 - 1e-9) for earlier, later in pairwise(etas))
+
+
+# Several decoders
+
+TWO = ("fast", "slow")
+BY_NAME = Throughput(30.0, 100.0, 12.0, by_decoder={"fast": 200.0, "slow": 50.0})
+
+
+def for_decoder(decoder: str, place: int, work: float = 400) -> JobRecord:
+    return replace(record(place, work), decoder=decoder)
+
+
+def test_each_decoder_has_its_own_jobs_replicas_and_pace() -> None:
+    backlog = [
+        running(1, 1000, decoder="slow"),
+        unfinished(2, 400, decoder="slow"),
+        unfinished(3, 400, decoder="fast"),
+        unfinished(4, 400, decoder="slow"),
+    ]
+    totals = BacklogTotals(backlog, BY_NAME, decoders=TWO)
+    capacity = Capacity(decoders=3, decoder_replicas={"fast": 1, "slow": 2})
+    waits = WaitEstimates(totals, capacity)
+    assert waits.eta_seconds(for_decoder("fast", 3)) == 400 / 200
+    assert waits.eta_seconds(for_decoder("slow", 2)) == (1000 + 400) / 50 / 2
+    assert waits.eta_seconds(for_decoder("slow", 4)) == (1000 + 400 + 400) / 50 / 2
+    loads = {name: (queue.decodes, queue.seconds) for name, queue in totals.decoders.items()}
+    assert loads == {"fast": (0, 2.0), "slow": (1, 36.0)}
+    assert (totals.decodes, totals.decode_seconds) == (1, 38.0)
+
+
+def test_jobs_of_a_decoder_that_is_gone_count_for_the_first() -> None:
+    totals = BacklogTotals([unfinished(1, 400, decoder="gone")], BY_NAME, decoders=TWO)
+    assert totals.decoders["fast"].seconds == 400 / 100  # its pace is not known
+    waits = WaitEstimates(totals, Capacity(decoders=1, decoder_replicas={"slow": 1}))
+    assert waits.eta_seconds(for_decoder("gone", 2)) == 400 / 100 * 2
+
+
+def test_plans_for_one_decoder_do_not_delay_jobs_of_another() -> None:
+    backlog = [unfinished(n, 400, "P", decoder="slow") for n in range(1, 9)]
+    totals = BacklogTotals(backlog, BY_NAME, decoders=TWO)
+    capacity = replace(ONE, decoders=2, decoder_replicas={"fast": 1, "slow": 1})
+    waits = WaitEstimates(totals, capacity)
+    assert waits.eta_seconds(for_decoder("fast", 9)) == 2.0
+    last = replace(record(8, 400, planner="P"), decoder="slow")
+    assert waits.eta_seconds(last) >= 8 * 400 / 50
+
+
+def test_the_pace_of_each_decoder_is_measured() -> None:
+    timings = (
+        JobTiming(100.0, 1.0, None, "fast"),
+        JobTiming(100.0, 4.0, None, "slow"),
+        JobTiming(50.0, 0.0, None, "new"),
+    )
+    found = measured(StoreStats(0, 0, 0, 0, 0, (1.0,), timings), 5.0)
+    assert found.by_decoder == {"fast": 100.0, "slow": 25.0}
+    assert found.device_seconds(100.0, "slow") == 4.0
+    assert found.device_seconds(100.0, "new") == 100.0 / (250 / 5)

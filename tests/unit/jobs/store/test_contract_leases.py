@@ -72,6 +72,39 @@ def test_each_planner_has_slots_of_its_own(harness: StoreHarness) -> None:
     assert ids(leased) == ["a2"]
 
 
+def test_each_decoder_has_slots_of_its_own(harness: StoreHarness) -> None:
+    for job_id, decoder in (("a1", "a"), ("a2", "a"), ("b1", "b"), ("c1", "c")):
+        harness.do(Submit(job_id, "spec", needs_plan=False, decoder=decoder))
+    slots = {"a": 1, "b": 0}
+    leased = harness.do(Lease("r", "1", plan_slots=1, decode_slots=1, decoder_slots=slots))
+    assert ids(leased) == ["a1", "c1"]  # b has no replica; c is not named
+    assert [leased[0].decoder, leased[1].decoder] == ["a", "c"]
+    slots = {"a": 1, "b": 2, "c": 1}
+    leased = harness.do(Lease("r", "2", plan_slots=1, decode_slots=4, decoder_slots=slots))
+    assert ids(leased) == ["b1"]
+    harness.do(Release("a1", 1, lost=False))
+    leased = harness.do(Lease("r", "3", plan_slots=1, decode_slots=4, decoder_slots=slots))
+    assert ids(leased) == ["a1"]  # back at its place, before a2
+    found = {item.job_id: item.decoder for item in harness.do(Backlog())}
+    assert found == {"a1": "a", "a2": "a", "b1": "b", "c1": "c"}
+
+
+def test_jobs_that_wait_for_one_decoder_do_not_keep_plans_for_another_waiting(
+    harness: StoreHarness,
+) -> None:
+    for number, decoder in enumerate("aaab"):
+        harness.do(Submit(f"{decoder}{number}", "spec", needs_plan=True, decoder=decoder))
+    slots = {"a": 1, "b": 1}
+    for number in range(2):  # each gets its plan, and the second waits for a decode slot
+        (record,) = harness.do(
+            Lease("r", f"{number}", plan_slots=1, decode_slots=2, decoder_slots=slots)
+        )
+        assert record.job_id == f"a{number}"
+        harness.do(SavePlan(record.job_id, 1, "plan"))
+    leased = harness.do(Lease("r", "3", plan_slots=1, decode_slots=2, decoder_slots=slots))
+    assert ids(leased) == ["b3"]  # a2 would only wait, too
+
+
 def test_each_cluster_has_slots_of_its_own(harness: StoreHarness) -> None:
     harness.submit("a", "b", "c")
     harness.do(KeepAlive("s", ttl=10))

@@ -87,8 +87,11 @@ def test_the_jobs_of_an_old_database_go_on(tmp_path: Path, version: int) -> None
     assert harness.do(again).job_id == "leased"
     harness.submit("after")
     assert harness.get("after").place == 7
-    plans = {item.job_id: item.plans for item in harness.do(Backlog())}
+    backlog = harness.do(Backlog())
+    plans = {item.job_id: item.plans for item in backlog}
     assert plans == {"running": 1, "leased": 1, "after": 1, "queued": 4 if version >= 5 else 1}
+    decoders = {item.job_id: item.decoder for item in backlog if item.decoder}
+    assert decoders == ({"queued": "Decoder-xl"} if version >= 6 else {})
     assert [r.job_id for r in harness.lease(plan_slots=9, decode_slots=9)] == ["queued", "after"]
     harness.store.close()
 

@@ -47,6 +47,7 @@ TIMEOUT = 30.0
 RUNNERS = st.integers(0, 2)
 SLOTS = st.integers(0, 3)
 PLANNERS = ("", "p", "q")
+DECODERS = ("", "d", "e")
 PICK = st.integers(0, 10**6)  # of all there are, modulo their number
 STALE = st.sampled_from([False, False, False, True])  # whether any attempt, or one that has its job
 TWICE = st.sampled_from(["once", "twice", "twice in a batch"])
@@ -80,6 +81,7 @@ class StoreMachine(StoreModel):
     @rule(
         needs_plan=st.booleans(),
         planner=st.sampled_from(PLANNERS),
+        decoder=st.sampled_from(DECODERS),
         key=st.sampled_from([None, "k"]),
         full=st.booleans(),
         kinds=st.sampled_from([(), ("ended",), WEBHOOK_KINDS]),
@@ -95,6 +97,7 @@ class StoreMachine(StoreModel):
         kinds: tuple[str, ...],
         t: str,
         count: int = 1,
+        decoder: str = "",
     ) -> None:
         job_id = self.name("job")
         limit = 2 if full else 100
@@ -108,6 +111,7 @@ class StoreMachine(StoreModel):
             planner=planner,
             webhook_kinds=kinds,
             plans=count,
+            decoder=decoder,
         )
         self.kinds[job_id] = kinds
         self.plans[job_id] = count
@@ -129,6 +133,7 @@ class StoreMachine(StoreModel):
         plan_slots=SLOTS,
         decode_slots=SLOTS,
         planner_slots=st.dictionaries(st.sampled_from(PLANNERS), SLOTS),
+        decoder_slots=st.dictionaries(st.sampled_from(DECODERS), SLOTS),
         begin=st.booleans(),
         t=TWICE,
     )
@@ -138,13 +143,14 @@ class StoreMachine(StoreModel):
         plan_slots: int,
         decode_slots: int,
         planner_slots: dict[str, int],
+        decoder_slots: dict[str, int],
         begin: bool,
         t: str,
     ) -> None:
         name = self.runners[runner]
         cluster = self.cluster_of[name] = f"cluster {runner % 2}"
         request = self.name("request")
-        op = Lease(name, request, plan_slots, decode_slots, planner_slots, cluster)
+        op = Lease(name, request, plan_slots, decode_slots, planner_slots, cluster, decoder_slots)
         expected = self.next_jobs(op)
         answer = self.repeat(op, t)
         assert isinstance(answer, list)
@@ -166,35 +172,48 @@ class StoreMachine(StoreModel):
         slots."""
         jobs = self.seen.values()
         held = [job for job in jobs if job.runner and self.cluster_of[job.runner] == op.cluster]
-        free: dict[str | None, int] = {
-            None: op.decode_slots - sum(plans(job) is None for job in held)
-        }
-        free |= {planner: self.slots(op, planner) for planner in PLANNERS}
+        to_decode = {name: self.decode_slots(op, name) for name in DECODERS}
+        free = {planner: self.slots(op, planner) for planner in PLANNERS}
+        room = {name: op.plan_slots + slots for name, slots in to_decode.items()}
         together = op.plan_slots
         for job in held:
-            if (planner := plans(job)) is not None:
+            if (planner := plans(job)) is None:
+                to_decode[job.decoder] -= 1
+                room[job.decoder] -= 1
+            else:
                 free[planner] -= self.plans[job.job_id]
+                room[job.decoder] -= self.plans[job.job_id]
                 together -= self.plans[job.job_id]
-        together += min(free[None], 0)  # planned jobs that wait for a decoder
         found = []
         waiting = [j for j in jobs if j.status is Status.QUEUED and j.runner is None]
         for job in sorted(waiting, key=lambda job: job.place):
-            planner = plans(job)
-            count = 1
-            if planner is not None:
-                count = max(1, min(self.plans[job.job_id], self.slots(op, planner)))
+            planner, decoder = plans(job), job.decoder
+            if planner is None:
+                if to_decode[decoder] > 0:
+                    to_decode[decoder] -= 1
+                    found.append(job.job_id)
+                continue
+            count = max(1, min(self.plans[job.job_id], self.slots(op, planner)))
+            if min(free[planner], room[decoder], together) <= 0:
+                continue
             if count > free[planner]:
                 free[planner] = 0
-            elif planner is not None and count > together:
+            elif count > room[decoder]:
+                room[decoder] = 0
+            elif count > together:
                 together = 0
             else:
                 free[planner] -= count
-                together -= count if planner is not None else 0
+                room[decoder] -= count
+                together -= count
                 found.append(job.job_id)
         return found
 
     def slots(self, op: Lease, planner: str) -> int:
         return min(op.planner_slots.get(planner, op.plan_slots), op.plan_slots)
+
+    def decode_slots(self, op: Lease, decoder: str) -> int:
+        return min(op.decoder_slots.get(decoder, op.decode_slots), op.decode_slots)
 
     @precondition(lambda self: self.attempts)
     @rule(what=st.sampled_from(sorted(ACTS)), pick=PICK, stale=STALE, t=TWICE)

@@ -44,6 +44,7 @@ function ops.Submit(op, now)
     webhook = op.webhook,
     webhook_kinds = table.concat(op.webhook_kinds or {}, ','),
     plans = op.plans or 1,
+    decoder = op.decoder or '',
   }, { spec = op.spec }, now)
   if field then
     redis.call('HSET', key('idempotency'), field, cmsgpack.pack({ op.job_id, op.fingerprint }))
@@ -125,7 +126,7 @@ function ops.Stats()
   local recent = {}
   for number, job_id in ipairs(redis.call('ZREVRANGE', key('succeeded'), 0, RECENT - 1)) do
     recent[number] = redis.call('HMGET', key('job:' .. job_id),
-      'started_at', 'finished_at', 'work', 'device_seconds', 'plan_seconds')
+      'started_at', 'finished_at', 'work', 'device_seconds', 'plan_seconds', 'decoder')
   end
   local oldest = false
   local first = redis.call('ZRANGE', key('status:queued'), 0, 0)[1]
@@ -151,7 +152,7 @@ function ops.Backlog()
   for number, job in ipairs(found) do
     backlog[number] = {
       job.job_id, job.place, job.status, job.plan_pending and job.planner, job.work,
-      job.runner ~= nil, job.cluster or '', job.plans or 1,
+      job.runner ~= nil, job.cluster or '', job.plans or 1, job.decoder or '',
     }
   end
   return backlog

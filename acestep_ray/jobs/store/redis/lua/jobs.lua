@@ -9,6 +9,7 @@ local jobs = {}
 local deliveries = {} -- see deliveries.lua
 local changes = {} -- every change of this batch, as a JobChange with its names
 local NONE = {} -- removes a column's value
+local SEPARATOR = '\0' -- between two names in one
 local STORE = ARGV[1] -- name of the store that applies this batch
 
 local NUMBERS = {
@@ -113,6 +114,12 @@ local function index_of(code)
   return KNOWN_CODES[code] and code or OTHER_CODES
 end
 
+-- What a job waits for: the name of a set of waiting jobs, and of the slots that it takes.
+local function queue_of(job)
+  local decoder = (job.decoder or '') == '' and '' or SEPARATOR .. job.decoder
+  return job.plan_pending and 'plan:' .. job.planner .. decoder or 'decode' .. decoder
+end
+
 -- The sorted sets that a job is in, with its score, and the hashes that count it, with the field.
 local function memberships(job)
   local sets, counts = {}, {}
@@ -138,15 +145,17 @@ local function memberships(job)
   if job.runner then
     sets['held:' .. job.runner] = job.place
     counts['holders'] = job.runner
-    counts['slots:' .. job.cluster] = job.plan_pending and 'plan:' .. job.planner or 'decode'
+    counts['slots:' .. job.cluster] = queue_of(job)
     if job.plan_pending and (job.plans or 1) > 1 then
       sets['plans:' .. job.cluster] = job.plans
     end
   elseif job.status == 'queued' then
-    sets[job.plan_pending and 'waiting:plan:' .. job.planner or 'waiting:decode'] = job.place
+    sets['waiting:' .. queue_of(job)] = job.place
   end
   if job.status == 'queued' and job.plan_pending then
-    counts['planners'] = job.planner
+    counts['planners'] = string.sub(queue_of(job), #'plan:' + 1)
+  elseif job.status == 'queued' and (job.decoder or '') ~= '' then
+    counts['decoders'] = job.decoder
   end
   if not job.finished_at and deliveries.wanted(job, 'ended') then
     sets['webhooks'] = job.place

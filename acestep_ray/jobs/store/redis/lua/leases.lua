@@ -48,17 +48,33 @@ local function in_order(ids, count)
   return found
 end
 
--- The slots that leased jobs of a cluster use: for decoding, for planning, and of each planner.
+local function add(counts, name, more)
+  counts[name] = (counts[name] or 0) + more
+end
+
+-- Name and decoder of PLANNER or PLANNER SEPARATOR DECODER; of 'decode', likewise.
+local function parts_of(queue)
+  local at = string.find(queue, SEPARATOR, 1, true)
+  if at then
+    return string.sub(queue, 1, at - 1), string.sub(queue, at + 1)
+  end
+  return queue, ''
+end
+
+-- The slots that leased jobs of a cluster use: for plans in all, and of each planner; for decoding,
+-- of each decoder; and of each decoder for both.
 local function used_slots(cluster)
-  local decoding, planning, by_planner = 0, 0, {}
+  local used = { plans = 0, planning = {}, decoding = {}, by_decoder = {} }
   local slots = redis.call('HGETALL', key('slots:' .. cluster))
   for number = 1, #slots, 2 do
     local kind, count = slots[number], tonumber(slots[number + 1])
-    if kind == 'decode' then
-      decoding = count
+    local name, decoder = parts_of(kind)
+    add(used.by_decoder, decoder, count)
+    if name == 'decode' then
+      add(used.decoding, decoder, count)
     else
-      planning = planning + count
-      by_planner[string.sub(kind, #'plan:' + 1)] = count
+      used.plans = used.plans + count
+      add(used.planning, string.sub(name, #'plan:' + 1), count)
     end
   end
   -- One slot of each job is counted already. A release before this set does not remove its jobs.
@@ -66,55 +82,79 @@ local function used_slots(cluster)
     local job = jobs.find(job_id)
     if job and job.runner and job.cluster == cluster and job.plan_pending then
       local more = (job.plans or 1) - 1
-      planning = planning + more
-      by_planner[job.planner] = (by_planner[job.planner] or 0) + more
+      used.plans = used.plans + more
+      add(used.planning, job.planner, more)
+      add(used.by_decoder, job.decoder or '', more)
     else
       redis.call('ZREM', key('plans:' .. cluster), job_id)
     end
   end
-  return decoding, planning, by_planner
+  return used
 end
 
--- The jobs that are to be planned next, in the order of their places. `plan_free`: slots of all
--- planners together.
-local function next_to_plan(op, plan_free, by_planner)
-  local waiting, free = {}, {}
-  local function slots(planner)
-    return math.min(op.planner_slots[planner] or op.plan_slots, op.plan_slots)
-  end
-  for _, planner in ipairs(redis.call('HKEYS', key('planners'))) do
-    free[planner] = math.max(0, slots(planner) - (by_planner[planner] or 0))
-    for _, job_id in ipairs(first('waiting:plan:' .. planner, math.min(free[planner], plan_free))) do
+local function planner_slots(op, planner)
+  return math.min(op.planner_slots[planner] or op.plan_slots, op.plan_slots)
+end
+
+-- A client of an earlier release does not send decoder_slots.
+local function decoder_slots(op, decoder)
+  return math.min((op.decoder_slots or {})[decoder] or op.decode_slots, op.decode_slots)
+end
+
+-- The jobs that are to be planned next, in the order of their places.
+local function next_to_plan(op, used)
+  local plan_free = math.max(0, op.plan_slots - used.plans)
+  local waiting, free, room = {}, {}, {}
+  for _, queue in ipairs(redis.call('HKEYS', key('planners'))) do
+    local planner, decoder = parts_of(queue)
+    free[planner] = math.max(0, planner_slots(op, planner) - (used.planning[planner] or 0))
+    -- A job that got its plan uses a decode slot, so more decode slots may be used than there are.
+    -- Then no new plan is begun: its job would only wait for a decode slot.
+    local both = op.plan_slots + decoder_slots(op, decoder)
+    room[decoder] = math.max(0, both - (used.by_decoder[decoder] or 0))
+    local most = math.min(free[planner], room[decoder], plan_free)
+    for _, job_id in ipairs(first('waiting:plan:' .. queue, most)) do
       waiting[#waiting + 1] = job_id
     end
   end
   local found = {}
   for _, job in ipairs(in_order(waiting, #waiting)) do
-    local plans = math.max(1, math.min(job.plans or 1, slots(job.planner)))
-    if plans > free[job.planner] then
-      free[job.planner] = 0 -- no later job of this planner may be leased before it
-    elseif plans > plan_free then
-      break
-    else
-      free[job.planner] = free[job.planner] - plans
-      plan_free = plan_free - plans
-      found[#found + 1] = job
+    local decoder = job.decoder or ''
+    local plans = math.max(1, math.min(job.plans or 1, planner_slots(op, job.planner)))
+    -- If one has to wait, so has each later job of the same planner, or decoder.
+    if free[job.planner] > 0 and room[decoder] > 0 then
+      if plans > free[job.planner] then
+        free[job.planner] = 0
+      elseif plans > room[decoder] then
+        room[decoder] = 0
+      elseif plans > plan_free then
+        break
+      else
+        free[job.planner] = free[job.planner] - plans
+        room[decoder] = room[decoder] - plans
+        plan_free = plan_free - plans
+        found[#found + 1] = job
+      end
     end
   end
   return found
 end
 
+local function next_to_decode(op, used, decoder, found)
+  local free = math.max(0, decoder_slots(op, decoder) - (used.decoding[decoder] or 0))
+  local set = 'waiting:decode' .. (decoder == '' and '' or SEPARATOR .. decoder)
+  for _, job in ipairs(in_order(first(set, free), free)) do
+    found[#found + 1] = job
+  end
+end
+
 -- The waiting jobs for which slots are free, in the order of their places.
 local function next_jobs(op)
-  local decoding, planning, by_planner = used_slots(op.cluster)
-  -- A job that got its plan uses a decode slot, so more decode slots may be used than there are.
-  -- Then no new plan is begun: its job would only wait for a decode slot.
-  local both = op.plan_slots + op.decode_slots
-  local plan_free = math.max(0, math.min(op.plan_slots - planning, both - planning - decoding))
-  local decode_free = math.max(0, op.decode_slots - decoding)
-  local found = next_to_plan(op, plan_free, by_planner)
-  for _, job in ipairs(in_order(first('waiting:decode', decode_free), decode_free)) do
-    found[#found + 1] = job
+  local used = used_slots(op.cluster)
+  local found = next_to_plan(op, used)
+  next_to_decode(op, used, '', found)
+  for _, decoder in ipairs(redis.call('HKEYS', key('decoders'))) do
+    next_to_decode(op, used, decoder, found)
   end
   table.sort(found, by_place)
   return found
