@@ -16,11 +16,12 @@ import ray
 import yaml
 from ray import serve
 from ray.cluster_utils import Cluster
+from ray.serve.schema import ApplicationStatus
 
 from acestep_ray.replicas.registry import Registration, RegistrySnapshot
 from acestep_ray.startup.launcher import environment
 from deployments.job_store_client import store_actors
-from deployments.names import NAMESPACE
+from deployments.names import APP, NAMESPACE
 from tests import progress
 from tests.ray_processes import waited_for
 from tests.service import ROOT, Service, free_port, until
@@ -58,6 +59,8 @@ class ClusterService(Service):
         until(self._ready, "the service did not become ready")
 
     def _ready(self) -> bool:
+        app = serve.status().applications.get(APP)
+        assert app is None or app.status is not ApplicationStatus.DEPLOY_FAILED, app.message
         try:
             return self.http.get("/ready").status_code == 200
         except httpx.HTTPError:

@@ -8,6 +8,7 @@ import yaml
 
 from acestep_ray.planner.mock.names import PUBLISHED
 from tests.cluster.nodes import ClusterService, cluster_of
+from tests.redis_server import RedisServer
 from tests.service import ROOT, until
 
 TURBO, BASE = "acestep-v15-turbo", "acestep-v15-base"
@@ -24,6 +25,8 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterService
     app["deployments"] = [d for d in app["deployments"] if d["name"] in ("Ingress", "Runner")]
     app["args"] |= {
         "data": str(folder / "data"),
+        "artifacts": (folder / "audio").as_uri(),
+        "artifacts_shared": True,  # both nodes are on this machine
         "mock": {"step_seconds": 0.1},
         "decoders": [
             {"model": TURBO, "backend": "mock", "num_gpus": 1, "max_replicas": 2},
@@ -41,7 +44,8 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterService
         ],
         "scaling": {"target_seconds": 5, "idle_seconds": 3},
     }
-    with cluster_of(1, 4) as cluster:
+    with RedisServer(folder / "redis") as redis, cluster_of(1, 4) as cluster:
+        app["args"] |= {"store": redis.url}
         service = ClusterService(folder / "service", document, cluster)
         service.start()
         yield service
