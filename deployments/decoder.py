@@ -23,7 +23,7 @@ from deployments.device_watch import watch_device
 from deployments.job_store_client import RayJobStoreClient
 from deployments.process import begin_process
 from deployments.ray_meter import meter_of
-from deployments.replica import ReplicaRegistrar, gpus_of_this_node, start
+from deployments.replica import ReplicaRegistrar, gpu_turn, gpus_of_this_node, start
 from deployments.routing import ADAPTERS, SLOTS
 from deployments.startup_checks import until_storage_ready
 
@@ -45,7 +45,13 @@ class Decoder:
         settings = spec.settings
         self._tracer = begin_process(settings, spec.name)
         await until_storage_ready(settings)
-        engine = start(spec.name, needs_of_decoder(settings), lambda: make_decoder(settings))
+        turn = gpu_turn(settings)
+        engine = start(
+            spec.name,
+            needs_of_decoder(settings),
+            lambda: make_decoder(settings, turn),
+            whole=settings.scaling.gpu_turns,
+        )
         self._serve(spec, engine, Artifacts(settings.artifacts_url, STORAGE_PATIENCE))
 
     def _serve(self, spec: DecoderSpec, engine: DecoderEngine, artifacts: Artifacts) -> None:

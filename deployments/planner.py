@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from acestep_ray.planner.engines import make_planner
+from acestep_ray.planner.engines import GpuUse, make_planner
 from acestep_ray.planner.plan_metrics import PlanMetrics
 from acestep_ray.planner.plan_song import plan_song
 from acestep_ray.planner.protocol import (
@@ -25,7 +25,7 @@ from deployments.device_watch import watch_device
 from deployments.job_store_client import RayJobStoreClient
 from deployments.process import begin_process
 from deployments.ray_meter import meter_of
-from deployments.replica import ReplicaRegistrar, gpu_share, start
+from deployments.replica import ReplicaRegistrar, gpu_share, gpu_turn, start
 
 
 class Planner:
@@ -39,8 +39,12 @@ class Planner:
     def __init__(self, spec: PlannerSpec) -> None:
         settings = spec.settings
         self._tracer = begin_process(settings, spec.name)
+        turn = gpu_turn(settings)
         self._engine = start(
-            spec.name, needs_of_planner(settings), lambda: make_planner(settings, gpu_share())
+            spec.name,
+            needs_of_planner(settings),
+            lambda: make_planner(settings, GpuUse(gpu_share(), turn)),
+            whole=settings.scaling.gpu_turns,
         )
         meter = meter_of(settings)
         self._metrics = PlanMetrics(meter)

@@ -13,11 +13,13 @@ import ray._private.worker
 from ray import serve
 
 from acestep_ray.decoder.protocol import DecoderDescription
+from acestep_ray.gpu_locks import gpu_start_lock
+from acestep_ray.gpu_turn import GpuTurn
 from acestep_ray.jobs.store_loop import repeat
 from acestep_ray.planner.protocol import PlannerDescription
-from acestep_ray.replicas.gpu_lock import gpu_start_lock
-from acestep_ray.replicas.gpu_memory import Need, check_share
+from acestep_ray.replicas.gpu_memory import CUDA, Need, check_share
 from acestep_ray.replicas.registry import REGISTER_EVERY, Registration
+from acestep_ray.settings import Settings
 from deployments.job_store_client import RayJobStoreClient
 
 logger = logging.getLogger(__name__)
@@ -121,15 +123,26 @@ def gpus_of_this_node() -> int:
     return sum(int(node["Resources"].get("GPU", 0)) for node in nodes if node["NodeID"] == own)
 
 
-def start(stage: str, needs: list[Need], make: Callable[[], T]) -> T:
-    """Make an engine while no other engine starts on the same GPUs.
+def gpu_turn(settings: Settings) -> GpuTurn | None:
+    """How this replica's engine uses its GPUs in turns; None: it is always there."""
+    scaling = settings.scaling
+    if not (scaling.gpu_turns or scaling.unload_seconds):
+        return None
+    return GpuTurn(gpus() if scaling.gpu_turns else (), scaling.unload_seconds)
+
+
+def start(stage: str, needs: list[Need], make: Callable[[], T], *, whole: bool = False) -> T:
+    """Make an engine while no other engine starts on the same GPUs. ``whole``: it may use all of a
+    GPU but for the CUDA context of another engine, with which it takes turns.
 
     Raises GpuMemoryError, before anything is loaded, if its share of a GPU is less than ``needs``.
     """
     own_gpus = gpus()
     with gpu_start_lock(own_gpus):
         if own_gpus and needs:
-            check_share(stage, needs, gpu_share(), _gpu_bytes())
+            if whole:
+                needs = [*needs, Need("CUDA of the engine that waits", CUDA)]
+            check_share(stage, needs, 1.0 if whole else gpu_share(), _gpu_bytes())
         return make()
 
 

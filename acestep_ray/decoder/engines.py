@@ -2,13 +2,16 @@
 
 import logging
 import os
+from functools import partial
 
 from acestep_ray.decoder.protocol import DecoderEngine
+from acestep_ray.decoder.turn_taking import TurnTakingDecoder
+from acestep_ray.gpu_turn import GpuTurn
 from acestep_ray.settings import Settings
 
 
-def make_decoder(settings: Settings) -> DecoderEngine:
-    """Build the engine, and load what it needs.
+def make_decoder(settings: Settings, turn: GpuTurn | None = None) -> DecoderEngine:
+    """Build the engine, and load what it needs. ``turn``: if it is on its GPU only while it works.
 
     Raises ValueError if a setting is missing, and CheckpointError for everything that is wrong with
     a checkpoint.
@@ -26,7 +29,8 @@ def make_decoder(settings: Settings) -> DecoderEngine:
     dit = settings.dit
     if dit.compile:
         keep_compiled(settings.data / "compiled")
-    return DiffusersDecoder.load(
+    load = partial(
+        DiffusersDecoder.load,
         settings.checkpoints,
         dit.model,
         device=dit.device,
@@ -36,6 +40,7 @@ def make_decoder(settings: Settings) -> DecoderEngine:
         quantization=dit.quantization,
         offload=dit.offload,
     )
+    return load() if turn is None else TurnTakingDecoder.load(load, turn)
 
 
 def _quieten_imports() -> None:

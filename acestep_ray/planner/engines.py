@@ -3,17 +3,26 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from acestep_ray.gpu_turn import GpuTurn
 from acestep_ray.planner.mock.names import PUBLISHED
 from acestep_ray.planner.protocol import PlannerEngine
 from acestep_ray.settings import Settings
 from acestep_ray.settings.engine_names import PlannerBackend
 
 
-def make_planner(settings: Settings, gpu_share: float = 1.0) -> PlannerEngine:
-    """Build the engine that the settings name, and load its model. ``gpu_share`` is the part of a
-    GPU that it may take, 0 to 1. Raises ValueError for settings that cannot work on this machine,
-    and CheckpointError for an unusable checkpoint."""
-    return PLANNER_ENGINES[settings.planner].make(settings, gpu_share)
+@dataclass(frozen=True)
+class GpuUse:
+    """How an engine may use its GPU: the ``share`` that it may take, 0 to 1, and its ``turn``, if
+    it is there only while it works."""
+
+    share: float = 1.0
+    turn: GpuTurn | None = None
+
+
+def make_planner(settings: Settings, gpu: GpuUse = GpuUse()) -> PlannerEngine:
+    """Build the engine that the settings name, and load its model. Raises ValueError for settings
+    that cannot work on this machine, and CheckpointError for an unusable checkpoint."""
+    return PLANNER_ENGINES[settings.planner].make(settings, gpu)
 
 
 @dataclass(frozen=True)
@@ -21,7 +30,7 @@ class PlannerEngineKind:
     """One engine. ``make``: see make_planner; it imports the engine, whose libraries may be
     missing."""
 
-    make: Callable[[Settings, float], PlannerEngine]
+    make: Callable[[Settings, GpuUse], PlannerEngine]
     libraries: tuple[str, ...]
     """Libraries that it needs in addition to those of the service."""
     plans_at_once: Callable[[Settings], int]
@@ -34,23 +43,23 @@ class PlannerEngineKind:
     """Whether the service does not check its GPU memory: the engine uses none, or checks it."""
 
 
-def _mock(settings: Settings, gpu_share: float) -> PlannerEngine:
+def _mock(settings: Settings, gpu: GpuUse) -> PlannerEngine:
     from acestep_ray.planner.mock import MockPlanner
 
     models = (settings.lm.model,) if settings.lm.model else PUBLISHED
     return MockPlanner(settings.mock, settings.lyrics, settings.defaults.duration, models)
 
 
-def _pt(settings: Settings, gpu_share: float) -> PlannerEngine:
+def _pt(settings: Settings, gpu: GpuUse) -> PlannerEngine:
     from acestep_ray.planner.transformers.engine import TransformersPlanner
 
-    return TransformersPlanner.load(settings)
+    return TransformersPlanner.load(settings, gpu.turn)
 
 
-def _vllm(settings: Settings, gpu_share: float) -> PlannerEngine:
+def _vllm(settings: Settings, gpu: GpuUse) -> PlannerEngine:
     from acestep_ray.planner.vllm.engine import VllmPlanner
 
-    return VllmPlanner.load(settings, gpu_share=gpu_share)
+    return VllmPlanner.load(settings, gpu_share=gpu.share)
 
 
 PLANNER_ENGINES: Mapping[PlannerBackend, PlannerEngineKind] = {

@@ -93,6 +93,18 @@ class Scaling(Group):
     idle_seconds: float = Field(
         300.0, ge=0, description="A replica that was not needed for this time is stopped, seconds."
     )
+    gpu_turns: bool = Field(
+        False,
+        description="Engines that share a GPU take turns: the weights of one are on it while it "
+        "has work, and those of the others wait in the host's memory. Each may then use the whole "
+        "GPU; `num_gpus` only says which engines share one. Not for the vllm planner.",
+    )
+    unload_seconds: float = Field(
+        0.0,
+        ge=0,
+        description="Weights of an engine without work for this time leave the GPU, and come back "
+        "for the next job, seconds. 0: they stay. Not for the vllm planner.",
+    )
     elastic: bool = Field(
         False, description="GPUs are added on demand: replicas need not fit onto those present."
     )

@@ -7,7 +7,7 @@ defaults below. The first source that has a setting wins. An unknown key is refu
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationInfo,
+    model_validator,
 )
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
@@ -340,6 +341,16 @@ class Settings(BaseSettings):
     restarts: Restarts = Restarts()
     logs: Logs = Logs()
     tracing: Tracing = Tracing()
+
+    @model_validator(mode="after")
+    def _turns_are_possible(self) -> Self:
+        backends = {self.planner} if not self.planners else {one.backend for one in self.planners}
+        if self.scaling.gpu_turns and "vllm" in backends:
+            raise ValueError(
+                "scaling.gpu_turns is not for the vllm planner, which keeps its part of the GPU: "
+                "set planner to pt"
+            )
+        return self
 
     @classmethod
     def settings_customise_sources(

@@ -30,7 +30,7 @@ from acestep_ray.decoder.diffusers.job import PreparedDecode, prepare
 from acestep_ray.decoder.diffusers.loop import Sampling, denoise
 from acestep_ray.decoder.diffusers.noise import Noise, mixed
 from acestep_ray.decoder.diffusers.quantised import check_quantization, quantise
-from acestep_ray.decoder.diffusers.residents import Residents
+from acestep_ray.decoder.diffusers.residents import Residents, move
 from acestep_ray.decoder.diffusers.step_progress import StepProgress
 from acestep_ray.decoder.diffusers.sung_text import SungText, sung_text
 from acestep_ray.decoder.diffusers.velocity import Condition
@@ -158,6 +158,25 @@ class DiffusersDecoder:
         if self._residents:
             self._residents.leave()
         free_memory(self._device)
+
+    def arrive(self) -> None:
+        """See Movable."""
+        for module in self._always_there():
+            move(module, self._device)
+
+    def leave(self) -> None:
+        """See Movable. What is kept of earlier jobs is forgotten."""
+        self.free_memory()
+        for module in self._always_there():
+            move(module, torch.device("cpu"))
+        free_memory(self._device)
+
+    def _always_there(self) -> list[torch.nn.Module]:
+        """The modules that are on the device between jobs."""
+        if self._residents:
+            return self._residents.staying
+        parts = self._pipeline.components.values()
+        return [part for part in parts if isinstance(part, torch.nn.Module)]
 
     def loaded_adapters(self) -> frozenset[str]:
         """Names of the adapters whose weights are on the device."""

@@ -24,12 +24,15 @@ class Residents:
         for name in MOVING:
             module = getattr(pipeline, name)
             if module is not None:
-                _move(module, torch.device("cpu"))
+                move(module, torch.device("cpu"))
                 add_hook_to_module(module, _Hook(self, device))
         # The engine calls it directly, and not through the VAE.
         add_hook_to_module(pipeline.vae.decoder, _Hook(self, device, pipeline.vae))
-        if pipeline.audio_tokenizer is not None:  # it is small, and used by parts
+        self.staying: list[nn.Module] = []
+        """Modules that do not move between jobs: they are small."""
+        if pipeline.audio_tokenizer is not None:  # it is used by parts
             pipeline.audio_tokenizer.to(device)
+            self.staying.append(pipeline.audio_tokenizer)
 
     def need(self, module: nn.Module) -> None:
         """Put a module on the device, after the one that is there was taken off."""
@@ -37,17 +40,17 @@ class Residents:
             return
         self.leave()
         self.there = module
-        _move(module, self._device)
+        move(module, self._device)
 
     def leave(self) -> None:
         """Take the module that is there off the device."""
         if self.there is not None:
-            _move(self.there, torch.device("cpu"))
+            move(self.there, torch.device("cpu"))
             self.there = None
 
 
-def _move(module: nn.Module, device: torch.device) -> None:
-    """The parameters stay the same objects, so models that share them see the move, too."""
+def move(module: nn.Module, device: torch.device) -> None:
+    """Move a module. Its parameters stay the same objects: models that share them see the move."""
     with torch.inference_mode(mode=False):  # or the weights would become tensors of inference
         module.to(device)
 

@@ -5,10 +5,13 @@ import logging
 import threading
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from contextvars import copy_context
 from typing import Any, Self, TypeVar
 
+import torch
+
+from acestep_ray.gpu_turn import GpuTurn
 from acestep_ray.planner.checkpoint_folder import find_lm
 from acestep_ray.planner.progress import ProgressThrottle, Stage
 from acestep_ray.planner.protocol import (
@@ -33,20 +36,38 @@ class TransformersPlanner:
     """Implements PlannerEngine. Plans and texts are made one by one; only the vllm engine batches
     them."""
 
-    def __init__(self, planning: Planning, writer: TextWriter) -> None:
+    def __init__(self, planning: Planning, writer: TextWriter, turn: GpuTurn | None = None) -> None:
         self._planning = planning
         self._writer = writer
+        self._turn = turn
+        self._device: torch.device | None = None  # where the weights were last
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="planner")
         self._at_work: set[Future[Any]] = set()
 
     @classmethod
-    def load(cls, settings: Settings) -> Self:
-        """The language model that the settings name. Raises CheckpointError."""
-        lm = load_lm(find_lm(settings.checkpoints, settings.lm.model), settings.lm)
-        return cls(
-            Planning(lm, settings.lm, settings.lyrics, settings.defaults.duration),
-            TextWriter(lm, settings.lm, settings.lyrics),
-        )
+    def load(cls, settings: Settings, turn: GpuTurn | None = None) -> Self:
+        """The language model that the settings name. ``turn``: if it is on its GPU only while it
+        works. Raises CheckpointError."""
+        with turn.first() if turn else nullcontext():
+            lm = load_lm(find_lm(settings.checkpoints, settings.lm.model), settings.lm)
+            planner = cls(
+                Planning(lm, settings.lm, settings.lyrics, settings.defaults.duration),
+                TextWriter(lm, settings.lm, settings.lyrics),
+                turn,
+            )
+        if turn:
+            turn.keep(planner)
+        return planner
+
+    def arrive(self) -> None:
+        """See Movable."""
+        assert self._device is not None
+        self._planning.lm.arrive(self._device)
+
+    def leave(self) -> None:
+        """See Movable."""
+        self._device = self._planning.lm.device
+        self._planning.lm.leave()
 
     def describe(self) -> PlannerDescription:
         """Its one model has the checkpoint's name; a request need not name it."""
@@ -87,7 +108,8 @@ class TransformersPlanner:
         def run() -> Made:
             if waits:
                 put(PlanProgress(stage="waiting", step=1, total=1))
-            return make(progress)
+            with self._turn.held(progress.check) if self._turn else nullcontext():
+                return make(progress)
 
         future = self._thread.submit(copy_context().run, run)
         self._at_work.add(future)
@@ -122,9 +144,13 @@ class _Progress:
         self._put = put
         self._pace = ProgressThrottle()
 
-    def __call__(self, stage: Stage, step: int, total: int) -> None:
+    def check(self) -> None:
+        """Raise _Stop if no caller waits for the result any more."""
         if self.stop.is_set():
             raise _Stop
+
+    def __call__(self, stage: Stage, step: int, total: int) -> None:
+        self.check()
         for event in self._pace.events(stage, step, total):
             self._put(event)
 

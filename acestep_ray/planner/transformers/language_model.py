@@ -28,6 +28,24 @@ class LanguageModel:
         """The device of its weights."""
         return torch.device(self.model.lm_head.weight.device)
 
+    def arrive(self, device: torch.device) -> None:
+        """Move the weights to a device, and take the memory that plans need there."""
+        self._move(device)
+        if self.static is not None:
+            self.static.allocate()
+
+    def leave(self) -> None:
+        """Move the weights to the host's memory, and give all memory of the device back."""
+        if self.static is not None:
+            self.static.release()
+        self._move(torch.device("cpu"))
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _move(self, device: torch.device) -> None:
+        with torch.inference_mode(mode=False):  # or the weights would become tensors of inference
+            self.model.to(device)
+
     @cached_property
     def vocabulary(self) -> TextVocabulary:
         """The text part of the vocabulary, for grammars; made at first use."""

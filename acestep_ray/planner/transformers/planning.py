@@ -34,7 +34,7 @@ class Planning:
     def __init__(
         self, lm: LanguageModel, settings: Lm, lyrics: Lyrics, default_duration: float
     ) -> None:
-        self._lm = lm
+        self.lm = lm
         self._vocabulary = lm.vocabulary
         self._caption_tokens = settings.caption_tokens
         self._lyrics = lyrics
@@ -43,14 +43,14 @@ class Planning:
     @property
     def model(self) -> str:
         """The checkpoint's name."""
-        return self._lm.name
+        return self.lm.name
 
     @torch.inference_mode()
     def plan(self, request: PlanRequest, progress: Progress) -> Plan:
         """Plan one song. Raises PlannerError, and what ``progress`` raises."""
         started = perf_counter()
         progress("metadata", 0, FIELDS)
-        prepared = prepare_request(request, self._lm.tokenizer, self._lm.context)
+        prepared = prepare_request(request, self.lm.tokenizer, self.lm.context)
         settled = outline(
             request,
             prepared.given,
@@ -83,7 +83,7 @@ class Planning:
             caption_tokens=self._caption_tokens,
         )
         write_metadata(
-            self._lm.rows([prepared.metadata_prompt], ANSWER_TOKENS),
+            self.lm.rows([prepared.metadata_prompt], ANSWER_TOKENS),
             constraint,
             Sampling.of(request, Phase.METADATA),
             lambda fields: progress("metadata", fields, FIELDS),
@@ -98,7 +98,7 @@ class Planning:
             return []
         count = codes_of_seconds(settled.seconds)
         prompts = [
-            codes_prompt_ids(self._lm.tokenizer, request.caption, request.lyrics, settled.cot)
+            codes_prompt_ids(self.lm.tokenizer, request.caption, request.lyrics, settled.cot)
         ]
         if prepared.unconditional_prompt is not None:
             prompts.append(prepared.unconditional_prompt)
@@ -106,7 +106,7 @@ class Planning:
         total = count * len(samplings)
         written: list[tuple[int, ...]] = []
         for some in self._batches(samplings, len(prompts), max(map(len, prompts)) + count):
-            rows = self._lm.rows([prompt for prompt in prompts for _ in some], count)
+            rows = self.lm.rows([prompt for prompt in prompts for _ in some], count)
             tick = partial(_report, progress, len(written) * count, len(some), total)
             written += map(tuple, write_codes(rows, count, some, tick))
         progress("codes", total, total)
@@ -116,7 +116,7 @@ class Planning:
         self, samplings: Sequence[Sampling], rows_each: int, columns: int
     ) -> Iterator[Sequence[Sampling]]:
         """The samplings in as few batches as possible, which differ by one in size at most."""
-        most = max(self._lm.most_rows(columns) // rows_each, 1)
+        most = max(self.lm.most_rows(columns) // rows_each, 1)
         batches = -(-len(samplings) // most)
         for number in range(batches):
             begin, end = (len(samplings) * at // batches for at in (number, number + 1))

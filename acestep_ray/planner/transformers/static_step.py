@@ -100,9 +100,20 @@ class StaticSteps:
     def __init__(self, model: Qwen3ForCausalLM, context: int) -> None:
         self._model = model
         self._longest = whole_steps(context)
-        self._memory = KeyValues.allocate(model, 2, self._longest)
-        self._recording = Recording() if model.lm_head.weight.is_cuda else None
         self._steps: dict[tuple[int, int], StaticStep] = {}
+        self._memory: KeyValues | None = None
+        self._recording: Recording | None = None
+        self.allocate()
+
+    def allocate(self) -> None:
+        """Take the memory, on the model's device."""
+        self._memory = KeyValues.allocate(self._model, 2, self._longest)
+        self._recording = Recording() if self._model.lm_head.weight.is_cuda else None
+
+    def release(self) -> None:
+        """Give the memory back. The graphs end with it: they know the places of weights, too."""
+        self._steps.clear()
+        self._memory = self._recording = None
 
     def step(self, rows: int, columns: int) -> StaticStep:
         """The step for so many rows of at least ``columns`` columns. Raises ValueError if they are
@@ -113,6 +124,7 @@ class StaticSteps:
         if rows * columns > 2 * self._longest:
             raise ValueError(f"{rows} rows of {columns} columns are more than 2 of {self._longest}")
         if (rows, columns) not in self._steps:
+            assert self._memory is not None, "the model is not on its device"
             kv = self._memory.part(rows, columns)
             self._steps[rows, columns] = StaticStep(self._model, kv, rows, columns, self._recording)
         return self._steps[rows, columns]

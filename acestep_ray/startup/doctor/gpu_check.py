@@ -117,8 +117,8 @@ def _room(setup: Setup, gpus: Sequence[Gpu]) -> Iterator[Result]:
     yield from map(problem, refused)
     if refused or setup.service is not None or setup.store_owner is not None:
         return  # a service that runs has taken its part
-    # On one GPU all share it; of several, Ray chooses.
-    most = sum if len(gpus) == 1 else max
+    # On one GPU all share it, at the same time or in turns; of several, Ray chooses.
+    most = sum if len(gpus) == 1 and not settings.scaling.gpu_turns else max
     needed = most([need.size for need in needs] or [0])
     names = " and ".join(need.deployment for need in needs)
     for gpu in gpus:

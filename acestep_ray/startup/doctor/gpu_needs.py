@@ -73,7 +73,7 @@ def _need(name: str, share: float, settings: Settings, total: int) -> GpuNeed:
     else:
         decoder = next(one for one in decoders_of(settings) if one.name == name)
         needs = needs_of_decoder(decoder.settings)
-    check_share(name, needs, min(share, 1.0), total)
+    check_share(name, needs, 1.0 if settings.scaling.gpu_turns else min(share, 1.0), total)
     return GpuNeed(name, sum(need.size for need in needs))
 
 

@@ -143,7 +143,7 @@ async def test_a_controller_that_fails_leaves_what_was_known(
 
 # Several decoders
 
-BOTH = {
+BOTH: dict[str, Any] = {
     "decoders": [
         {"model": "turbo", "backend": "mock"},
         {"model": "base", "backend": "mock", "min_replicas": 0},

@@ -57,3 +57,13 @@ def test_what_cannot_be_is_refused(scaling: dict[str, object], message: str) -> 
     with pytest.raises(ValidationError) as refusal:
         Settings.model_validate({"scaling": scaling})
     assert message in str(refusal.value)
+
+
+def test_engines_that_keep_their_gpu_take_no_turns() -> None:
+    turns = {"scaling": {"gpu_turns": True}}
+    assert Settings.model_validate({"planner": "pt", **turns}).scaling.gpu_turns
+    pairs = [{"model": "a", "backend": "pt"}, {"model": "a", "backend": "vllm"}]
+    for fields in ({"planner": "vllm"}, {"planners": pairs}):
+        with pytest.raises(ValidationError, match="not for the vllm planner"):
+            Settings.model_validate({**fields, **turns})
+    Settings.model_validate({"planner": "vllm", "planners": pairs[:1], **turns})

@@ -82,7 +82,7 @@ class Moves:
                 self.moved.append(type(module).__name__)
             self.most = max(self.most, len(self.there))
 
-        monkeypatch.setattr("acestep_ray.decoder.diffusers.residents._move", move)
+        monkeypatch.setattr("acestep_ray.decoder.diffusers.residents.move", move)
 
 
 def test_one_module_is_on_the_device_at_a_time(

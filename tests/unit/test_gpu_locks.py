@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from acestep_ray.replicas.gpu_lock import gpu_start_lock
+from acestep_ray.gpu_locks import gpu_start_lock
 from tests.service import until
 
 STARTER = textwrap.dedent("""
     import os, sys, time
     from pathlib import Path
-    from acestep_ray.replicas.gpu_lock import gpu_start_lock
+    from acestep_ray.gpu_locks import gpu_start_lock
     folder, name, *GPUs = sys.argv[1:]
     (Path(folder) / f"{name}-came").touch()
     with gpu_start_lock(GPUs, Path(folder)):
