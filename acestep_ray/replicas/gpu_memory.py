@@ -38,6 +38,8 @@ VAE_TILE = 1_400_000_000
 """Bytes that the published VAE needs to decode one tile in 16-bit numbers."""
 QUANTIZED = 1 + 5 / 128
 """Bytes of a weight in 8 bits, with its share of the scales."""
+FOUR_BIT = 0.5 + 4 / 64
+"""Bytes of a weight in 4 bits, with its share of the scales."""
 TOKENS_PER_SECOND = 12.5
 """Tokens of the diffusion transformer: 25 latent frames per second, in patches of 2."""
 
@@ -98,13 +100,15 @@ def offloading_needs(
     ]
 
 
-def planner_needs(parameters: int, lm: Mapping[str, Any], context: int) -> list[Need]:
-    """Memory for one guided plan of ``context`` tokens, in bfloat16. ``lm``: the LM's
-    ``config.json``."""
+def planner_needs(
+    parameters: int, lm: Mapping[str, Any], context: int, in_four_bits: int = 0
+) -> list[Need]:
+    """Memory for one guided plan of ``context`` tokens, in bfloat16, except of so many parameters
+    that are ``in_four_bits``. ``lm``: the LM's ``config.json``."""
     pairs = int(lm["num_key_value_heads"]) * int(lm["head_dim"]) * int(lm["num_hidden_layers"])
     rows, keys_and_values, number_bytes = 2, 2, 2
     return [
-        Need("weights", parameters * number_bytes),
+        Need("weights", parameters * number_bytes - int(in_four_bits * (number_bytes - FOUR_BIT))),
         Need(f"a context of {context} tokens", rows * context * pairs * keys_and_values * 2),
         Need("logits and graphs", LM_WORK),
         Need("CUDA", CUDA),
@@ -168,4 +172,12 @@ def needs_of_planner(settings: Settings) -> list[Need]:
     if PLANNER_ENGINES[settings.planner].own_memory_check:
         return []
     folder = find_lm(settings.checkpoints, settings.lm.model)
-    return planner_needs(parameters_in(folder), read_config(folder), settings.lm.context)
+    in_four_bits = 0
+    if settings.lm.quantization:
+        in_four_bits = sum(
+            parameters_named(folder, prefix, matrices=True)
+            for prefix in ("model.layers.", "layers.")
+        )
+    return planner_needs(
+        parameters_in(folder), read_config(folder), settings.lm.context, in_four_bits
+    )

@@ -9,5 +9,7 @@ LmBackend = Literal["vllm", "pt"]
 DecoderBackend = Literal["mock", "diffusers"]
 """What runs the diffusion decoder."""
 
+LmQuantization = Literal["", "nf4"]
+"""How the weights of the planner `pt` are kept; empty: as they are computed with."""
 Quantization = Literal["", "int8", "fp8"]
 """How the weights of the diffusion transformer are kept; empty: as they are computed with."""

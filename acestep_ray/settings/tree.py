@@ -29,6 +29,7 @@ from acestep_ray.settings.dit import Dit
 from acestep_ray.settings.engine_names import DecoderBackend, PlannerBackend
 from acestep_ray.settings.group import Group
 from acestep_ray.settings.limits import Limits
+from acestep_ray.settings.lm import Lm
 from acestep_ray.settings.observability import Logs, Tracing
 from acestep_ray.settings.presets import PRESETS, PresetName
 from acestep_ray.settings.scaling import Decoders, Planners, Scaling
@@ -102,40 +103,6 @@ class Lyrics(Group):
     max_duration: float = Field(180.0, ge=10)
     lm_min_duration: float = Field(
         30.0, ge=0, description="A shorter LM duration is not used for a song with lyrics, seconds."
-    )
-
-
-class Lm(Group):
-    """The 5Hz language model of a real planner."""
-
-    model: str = Field(
-        "",
-        description="Folder in `checkpoints`, acestep-5Hz-lm-*. Empty: the first by name.",
-    )
-    device: str = Field("", description="cpu, cuda, cuda:1. Empty: a GPU if there is one.")
-    context: int = Field(
-        8192, ge=1024, le=40_960, description="Tokens that prompt, metadata and codes may take."
-    )
-    caption_tokens: int = Field(
-        512, ge=8, le=512, description="Longest caption that the LM may write, tokens."
-    )
-    lyrics_tokens: int = Field(
-        2048, ge=8, le=2048, description="Longest lyrics that the LM may write, tokens."
-    )
-    cuda_graphs: bool = Field(
-        True, description="On a GPU, launch each token's kernels as one CUDA graph."
-    )
-    max_concurrent_plans: int = Field(
-        16,
-        ge=1,
-        le=256,
-        description="Plans that a replica makes at the same time (engine vllm); a song has one for "
-        "each take.",
-    )
-    plan_per_take: bool = Field(
-        True,
-        description="Whether each take of a song gets audio codes of its own, from its own seed. "
-        "False: all takes share those of the first one.",
     )
 
 
@@ -343,13 +310,15 @@ class Settings(BaseSettings):
     tracing: Tracing = Tracing()
 
     @model_validator(mode="after")
-    def _turns_are_possible(self) -> Self:
+    def _as_vllm_can(self) -> Self:
         backends = {self.planner} if not self.planners else {one.backend for one in self.planners}
         if self.scaling.gpu_turns and "vllm" in backends:
             raise ValueError(
                 "scaling.gpu_turns is not for the vllm planner, which keeps its part of the GPU: "
                 "set planner to pt"
             )
+        if self.lm.quantization and "vllm" in backends:
+            raise ValueError("lm.quantization is not for the vllm planner: set planner to pt")
         return self
 
     @classmethod

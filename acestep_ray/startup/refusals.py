@@ -59,6 +59,8 @@ def refuse_missing_libraries(config: ServeConfig) -> None:
         if engine == "diffusers":
             libraries += ("peft",) if config.settings.adapters else ()
             libraries += ("torchao",) if config.settings.dit.quantization else ()
+        if engine == "pt":
+            libraries += ("bitsandbytes",) if config.settings.lm.quantization else ()
         for library in libraries:
             if importlib.util.find_spec(library) is None:
                 raise Refused(

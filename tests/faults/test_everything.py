@@ -25,13 +25,14 @@ def test_everything(
     until(traced, "the traces do not come")
     service.kill_everything()
     began = time.monotonic()
-    done = len(drill.ended())
+    before = drill.ended()
     service.start()
-    until(lambda: len(drill.ended()) > done, "no job ended after the restart")
+    until(lambda: len(drill.ended()) > len(before), "no job ended after the restart")
     table["everything, to the first song after"] = time.monotonic() - began
     finished = drill.all_succeed()
     assert max(job["attempts"] for job in finished) == 2
-    for job in finished:
+    # The last spans of those that had just ended may be lost.
+    for job in (one for one in finished if one["job_id"] not in before):
         assert len(roots(traces.whole_trace_of(job["job_id"]))) == 1
 
 

@@ -12,6 +12,7 @@ from transformers.models.qwen3.modeling_qwen3 import Qwen3RotaryEmbedding
 from acestep_ray.planner.checkpoint import EMBEDDING, HEAD, LmCheckpoint, open_checkpoint
 from acestep_ray.planner.transformers import attention
 from acestep_ray.planner.transformers.language_model import LanguageModel
+from acestep_ray.planner.transformers.quantised import quantise
 from acestep_ray.planner.transformers.static_step import StaticSteps
 from acestep_ray.settings import Lm
 
@@ -30,15 +31,20 @@ def load_lm(folder: Path, settings: Lm) -> LanguageModel:
     with torch.device("meta"):
         model = Qwen3ForCausalLM(config)
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    first = torch.device("cpu") if settings.quantization else device
     # Only weights are cast: the rotary frequencies, which are computed, stay float32.
-    weights = _read(checkpoint, device, dtype)
+    weights = _read(checkpoint, first, dtype)
     if checkpoint.tied:
         weights[HEAD] = weights[EMBEDDING]
     model.load_state_dict(weights, assign=True)
-    model.model.rotary_emb = Qwen3RotaryEmbedding(config).to(device)
+    model.model.rotary_emb = Qwen3RotaryEmbedding(config)
+    if settings.quantization:
+        quantise(model, device)
+    model.to(device)
     model.requires_grad_(False)
     model.train(False)
-    graphs = settings.cuda_graphs and device.type == "cuda"
+    # Whether a graph can record the kernels of 4-bit weights was not tried.
+    graphs = settings.cuda_graphs and device.type == "cuda" and not settings.quantization
     return LanguageModel(
         name=folder.name,
         model=model,

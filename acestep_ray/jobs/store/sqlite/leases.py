@@ -2,6 +2,7 @@
 
 import heapq
 import operator
+from bisect import bisect_left
 from collections import Counter
 
 from acestep_ray.jobs.job import ErrorCode, Event, Status
@@ -12,6 +13,10 @@ from acestep_ray.jobs.store.sqlite.row import JobRow
 from acestep_ray.jobs.store.sqlite.table import JobTable
 
 _PLACE = operator.attrgetter("place")
+_AHEAD = (
+    "SELECT place FROM jobs INDEXED BY jobs_to_decode WHERE decoder = ? AND status = 'queued'"
+    " AND runner IS NULL AND plan_pending = 0 ORDER BY place LIMIT ?"
+)
 _WAITING = "status = 'queued' AND runner IS NULL AND plan_pending = {} ORDER BY place LIMIT ?"
 
 
@@ -88,6 +93,14 @@ def _next_to_plan(table: JobTable, op: Lease, used: "_Used") -> list[JobRow]:
         decoder: max(0, op.plan_slots + _decoder_slots(op, decoder) - used.by_decoder[decoder])
         for _, decoder in queues
     }
+    # Otherwise jobs that came back from a lost decoder, or need no plan, would wait until no more
+    # plans are made.
+    ahead = {
+        decoder: [place for (place,) in table.db.execute(_AHEAD, (decoder, left))]
+        if _decoder_slots(op, decoder)
+        else []
+        for decoder, left in room.items()
+    }
     waiting = [
         table.select(
             f"planner = ? AND decoder = ? AND {_WAITING.format(1)}",
@@ -106,7 +119,7 @@ def _next_to_plan(table: JobTable, op: Lease, used: "_Used") -> list[JobRow]:
         # If one has to wait, so has each later job of the same planner, or decoder.
         if plans > free[job.planner]:
             free[job.planner] = 0
-        elif plans > room[job.decoder]:
+        elif plans > room[job.decoder] - bisect_left(ahead[job.decoder], job.place):
             room[job.decoder] = 0
         elif plans > plan_free:
             break

@@ -181,7 +181,7 @@ async def test_a_change_of_capacity_wakes_the_runners(harness: CoordinatorHarnes
 async def test_a_lease_is_for_what_the_engines_can_start(harness: CoordinatorHarness) -> None:
     coordinator = await harness.open()
     await ask(coordinator, KeepAlive("r", 1e6))
-    for job_id, planner in (("a", ""), ("b", ""), ("c", "Gone"), ("d", "Planner")):
+    for job_id, planner in (("a", ""), ("c", "Gone"), ("d", "Planner"), ("b", "")):
         await coordinator.apply([Submit(job_id, "{}", needs_plan=bool(planner), planner=planner)])
 
     async def leased(request_id: str) -> list[str]:

@@ -58,6 +58,34 @@ def test_a_job_whose_slots_are_taken_is_passed_over_for_the_other_kind_only(
     assert ids(harness.lease(plan_slots=2, decode_slots=2)) == ["p2"]
 
 
+def test_jobs_that_go_on_from_their_plan_do_not_keep_others_from_the_decoder(
+    harness: StoreHarness,
+) -> None:
+    """What would break for whom: jobs that need no plan, or come back from a decoder that died,
+    would wait until nobody wants a plan any more."""
+    harness.submit("p1", "p2", needs_plan=True)
+    harness.submit("d1", "d2")
+    harness.submit("p3", "p4", needs_plan=True)
+    for job_id in ids(harness.lease(plan_slots=2, decode_slots=1)):
+        if job_id != "d1":
+            harness.do(SavePlan(job_id, 1, "plan"))
+    # p1, p2 and d1 are at the decoder, which has one slot: three jobs, as many as all slots.
+    assert harness.lease(plan_slots=2, decode_slots=1) == []
+    harness.do(Finish("p1", 1, result="{}"))
+    # Two are there, and d2 waits: p3 would be before it.
+    assert harness.lease(plan_slots=2, decode_slots=1) == []
+    harness.do(Finish("p2", 1, result="{}"))
+    harness.do(Finish("d1", 1, result="{}"))
+    assert ids(harness.lease(plan_slots=2, decode_slots=1)) == ["d2", "p3", "p4"]
+    # One that was planned, and comes back from a decoder that died, is the next.
+    harness.do(SavePlan("p3", 1, "plan"))
+    harness.do(Release("p3", 1, lost=True, max_starts=9))
+    harness.submit("p5", needs_plan=True)
+    assert harness.lease(plan_slots=2, decode_slots=1) == []
+    harness.do(Finish("d2", 1, result="{}"))
+    assert ids(harness.lease(plan_slots=2, decode_slots=1)) == ["p3", "p5"]
+
+
 def test_each_planner_has_slots_of_its_own(harness: StoreHarness) -> None:
     for job_id, planner in (("a1", "a"), ("a2", "a"), ("b1", "b"), ("b2", "b"), ("c1", "c")):
         harness.do(Submit(job_id, "spec", needs_plan=True, planner=planner))

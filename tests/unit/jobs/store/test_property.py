@@ -186,6 +186,7 @@ class StoreMachine(StoreModel):
                 together -= self.plans[job.job_id]
         found = []
         waiting = [j for j in jobs if j.status is Status.QUEUED and j.runner is None]
+        decodes = [j for j in waiting if plans(j) is None]
         for job in sorted(waiting, key=lambda job: job.place):
             planner, decoder = plans(job), job.decoder
             if planner is None:
@@ -194,11 +195,13 @@ class StoreMachine(StoreModel):
                     found.append(job.job_id)
                 continue
             count = max(1, min(self.plans[job.job_id], self.slots(op, planner)))
+            ahead = sum(j.decoder == decoder and j.place < job.place for j in decodes)
+            ahead *= self.decode_slots(op, decoder) > 0
             if min(free[planner], room[decoder], together) <= 0:
                 continue
             if count > free[planner]:
                 free[planner] = 0
-            elif count > room[decoder]:
+            elif count > room[decoder] - ahead:
                 room[decoder] = 0
             elif count > together:
                 together = 0

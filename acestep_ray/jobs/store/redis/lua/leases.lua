@@ -101,6 +101,20 @@ local function decoder_slots(op, decoder)
   return math.min((op.decoder_slots or {})[decoder] or op.decode_slots, op.decode_slots)
 end
 
+local function decode_queue(decoder)
+  return 'waiting:decode' .. (decoder == '' and '' or SEPARATOR .. decoder)
+end
+
+-- How many of the first `count` jobs that wait for a decoder alone are before a place; 0 if it has no
+-- slots.
+local function ahead(op, decoder, count, place)
+  if decoder_slots(op, decoder) == 0 then
+    return 0
+  end
+  local found = redis.call('ZCOUNT', key(decode_queue(decoder)), '-inf', '(' .. place)
+  return math.min(found, count)
+end
+
 -- The jobs that are to be planned next, in the order of their places.
 local function next_to_plan(op, used)
   local plan_free = math.max(0, op.plan_slots - used.plans)
@@ -125,7 +139,9 @@ local function next_to_plan(op, used)
     if free[job.planner] > 0 and room[decoder] > 0 then
       if plans > free[job.planner] then
         free[job.planner] = 0
-      elseif plans > room[decoder] then
+      -- Otherwise jobs that came back from a lost decoder, or need no plan, would wait until no
+      -- more plans are made.
+      elseif plans > room[decoder] - ahead(op, decoder, room[decoder], job.place) then
         room[decoder] = 0
       elseif plans > plan_free then
         break
@@ -142,8 +158,7 @@ end
 
 local function next_to_decode(op, used, decoder, found)
   local free = math.max(0, decoder_slots(op, decoder) - (used.decoding[decoder] or 0))
-  local set = 'waiting:decode' .. (decoder == '' and '' or SEPARATOR .. decoder)
-  for _, job in ipairs(in_order(first(set, free), free)) do
+  for _, job in ipairs(in_order(first(decode_queue(decoder), free), free)) do
     found[#found + 1] = job
   end
 end

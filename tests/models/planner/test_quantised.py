@@ -1,0 +1,74 @@
+"""The language model's matrices in 4 bits: how far its logits are from those of the model as it is,
+how much less memory they take, and that plans stay legal and the same."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from acestep_ray.planner.protocol import PlanRequest
+from acestep_ray.planner.transformers.language_model import LanguageModel
+from acestep_ray.planner.transformers.load import load_lm
+from acestep_ray.planner.transformers.planning import Planning
+from acestep_ray.replicas.gpu_memory import FOUR_BIT, needs_of_planner
+from acestep_ray.settings import Lm, Lyrics, Settings
+from tests.models.planner.conftest import DEVICE, TINY
+
+FURTHEST = 0.2
+"""Root mean square of the logits' difference from those of the model as it is, by that of the
+logits; docs/operations.md has the figure."""
+SONG = PlanRequest(job_id="a", attempt=1, caption="calm", lyrics="la la", duration=10, seed=3)
+
+
+@pytest.fixture(scope="module")
+def small(folder: Path) -> LanguageModel:
+    lm = load_lm(folder, Lm(device="cpu", quantization="nf4"))
+    lm.model.to(DEVICE)
+    return lm
+
+
+def logits(lm: LanguageModel) -> torch.Tensor:
+    ids = torch.tensor([lm.tokenizer.encode("A calm song of the sea, for piano.")])
+    with torch.inference_mode():
+        found: torch.Tensor = lm.model(ids.to(lm.device)).logits
+    return found
+
+
+def test_logits_are_near_those_of_the_model_as_it_is(
+    lm: LanguageModel, small: LanguageModel
+) -> None:
+    exact, ours = logits(lm), logits(small)
+    assert 0 < float((ours - exact).norm() / exact.norm()) < FURTHEST
+    assert torch.equal(logits(small), ours)
+
+
+def test_plans_are_legal_and_the_same_again(folder: Path, small: LanguageModel) -> None:
+    def plan(lm: LanguageModel) -> object:
+        planning = Planning(lm, Lm(caption_tokens=10), Lyrics(), 60.0)
+        return planning.plan(SONG, lambda *_: None).model_copy(update={"elapsed": 0.0})
+
+    first = plan(small)
+    assert plan(small) == first
+    assert plan(load_lm(folder, Lm(device=DEVICE, quantization="nf4"))) == first, "after a restart"
+
+
+def test_matrices_take_four_bits_and_the_rest_stays(
+    checkpoints: Path, lm: LanguageModel, small: LanguageModel
+) -> None:
+    layers = [one for one in lm.model.model.layers.modules() if isinstance(one, nn.Linear)]
+    numbers = sum(layer.weight.numel() for layer in layers)
+    quantised = [m for m in small.model.model.layers.modules() if isinstance(m, nn.Linear)]
+    assert len(quantised) == len(layers)
+    taken = sum(m.weight.nbytes + m.weight.quant_state.absmax.nbytes for m in quantised)
+    assert taken == numbers * FOUR_BIT
+    assert torch.equal(small.model.lm_head.weight, lm.model.lm_head.weight)
+
+    def weights(quantization: str) -> int:
+        settings = Settings.model_validate(
+            {"planner": "pt", "checkpoints": checkpoints, "lm": {"quantization": quantization}}
+        )
+        return next(n.size for n in needs_of_planner(settings) if n.what == "weights")
+
+    assert TINY in {folder.name for folder in checkpoints.iterdir()}
+    assert weights("") - weights("nf4") == int(numbers * (2 - FOUR_BIT))
