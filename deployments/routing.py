@@ -7,10 +7,11 @@ one free slot, while a decoder is idle.
 
 import asyncio
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ray.serve._private.common import RunningReplicaInfo
+from ray.serve._private.common import RequestMetadata, RunningReplicaInfo
 from ray.serve.config import RequestRouterConfig
 from ray.serve.request_router import PendingRequest, RequestRouter, RunningReplica
 
@@ -23,17 +24,20 @@ SLOTS = "slots"
 as Serve allows."""
 ADAPTERS = "adapters"
 """Also: names of the adapters that it has in memory."""
+ADAPTER_PATIENCE = 1.0
+"""Seconds that a job waits for a replica that has its adapters while others have room."""
 
 
 class IdleFirst(RequestRouter):
-    """Uses the numbers of requests that Serve keeps per replica; old numbers expire. The replica
-    that was chosen for a request is for that one (in Serve's FIFO routers, for the first that
-    waits): runners give no more jobs than there is room for, and keep the queue's order.
+    """Uses the numbers of requests that Serve keeps per replica; old numbers expire. A replica that
+    has room is for the job that waits longest and that it suits: otherwise a job that comes at the
+    moment when another one ends would always be before those that pause between two tries.
 
     A replica may have a limit of its own (SLOTS in what its ``record_routing_stats`` returns),
     below ``max_ongoing_requests`` of its deployment. A job with adapters goes to a replica that has
     them, if one is idle; else to any idle one, which takes less time than to wait; and if none is
-    idle, to one that has them and has room.
+    idle, to one that has them and has room. One that has waited for ADAPTER_PATIENCE suits any
+    replica that can load them.
     """
 
     def _update_running_replicas(self, running_replicas: list[RunningReplicaInfo]) -> None:
@@ -44,6 +48,18 @@ class IdleFirst(RequestRouter):
     def initialize_state(self, **_: object) -> None:
         """Called by Serve, once."""
         self._choice = asyncio.Lock()
+
+    def _fulfill_next_pending_request(
+        self, replica: RunningReplica, request_metadata: RequestMetadata | None = None
+    ) -> None:
+        """Called by Serve with a replica that was chosen for one of the requests."""
+        for pending in self._pending_requests_to_fulfill:  # the oldest first
+            if not pending.future.done() and _suits(replica, pending):
+                request_metadata = pending.metadata
+                break
+            if pending.metadata is request_metadata:
+                break
+        super()._fulfill_next_pending_request(replica, request_metadata)
 
     async def choose_replicas(
         self,
@@ -123,6 +139,17 @@ def _adapters_of(pending: PendingRequest) -> frozenset[str]:
     """Names of the adapters of the job that is to be routed."""
     used = getattr(pending.args[0], "adapters", ()) if pending.args else ()
     return frozenset(use.name for use in used)
+
+
+def _suits(replica: RunningReplica, pending: PendingRequest) -> bool:
+    """Whether a replica that was chosen for another job may do this one."""
+    wanted = _adapters_of(pending)
+    if not wanted:
+        return True
+    there = replica.routing_stats.get(ADAPTERS)
+    if there is None:
+        return False  # earlier code, which would leave the adapters out
+    return wanted.issubset(there) or time.time() - pending.created_at > ADAPTER_PATIENCE
 
 
 def _with_own_limit(info: RunningReplicaInfo) -> RunningReplicaInfo:

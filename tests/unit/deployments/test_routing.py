@@ -20,6 +20,7 @@ from ray.serve._private.request_router.common import PendingRequest
 
 from acestep_ray.decoder.protocol import AdapterUse, DecodeRequest
 from acestep_ray.replicas.decoders import DECODER
+from deployments import routing
 from deployments.routing import ADAPTERS, FULL_ASKED, SLOTS, IdleFirst
 
 DEPLOYMENT = DeploymentID(name=DECODER, app_name="acestep")
@@ -209,3 +210,46 @@ async def test_a_replica_is_for_the_job_that_it_was_chosen_for() -> None:
         replica.held = 1
         router.on_new_queue_len_info(replica.replica_id, 1)
     assert await asyncio.gather(*waiting) == [harp, jazz]
+
+
+async def test_the_job_that_waits_longest_is_the_next() -> None:
+    """What would break for whom: a job that comes just when another one ends finds the free place
+    at once; one that pauses between two tries would wait until no more jobs come."""
+    replica = Replica(2)
+    router = router_of([replica])
+    order: list[str] = []
+
+    async def wait(name: str) -> None:
+        await send(router)
+        order.append(name)
+
+    waiting = [asyncio.create_task(wait("first"))]
+    await asyncio.sleep(0.3)  # its pauses are at their longest
+    for name in ("second", "third"):
+        replica.held = 1
+        router.on_new_queue_len_info(replica.replica_id, 1)
+        waiting.append(asyncio.create_task(wait(name)))
+        await asyncio.sleep(0)
+        while len(order) < len(waiting) - 1:
+            await asyncio.sleep(0.01)
+    assert order == ["first", "second"]
+    replica.held = 1
+    router.on_new_queue_len_info(replica.replica_id, 1)
+    await asyncio.gather(*waiting)
+
+
+async def test_jobs_with_adapters_do_not_wait_for_ever_for_a_replica_that_has_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(routing, "ADAPTER_PATIENCE", 0.0)
+    having, other = (Replica(2, routing_stats={ADAPTERS: names}) for names in (["jazz"], []))
+    router = router_of([having, other])
+    waiting = asyncio.create_task(send(router, "jazz"))
+    await asyncio.sleep(0.05)
+    other.held = 1
+    router.on_new_queue_len_info(other.replica_id, 1)
+    newer = asyncio.create_task(send(router))
+    assert await waiting is other
+    having.held = 1
+    router.on_new_queue_len_info(having.replica_id, 1)
+    assert await newer is having
