@@ -80,6 +80,13 @@ CASES = (
     Case(60, tiled=False),
     Case(120, tiled=False),
 )
+VARIANTS: dict[str, dict[str, Any]] = {
+    "as it is": {},
+    "compiled": {"compiler": "inductor"},
+    "weights in 8 bits": {"quantization": "int8"},
+    "one module on the GPU at a time": {"offload": True},
+}
+"""Of a decoder: what it is called, and the options of DiffusersDecoder.load."""
 TINY_CASES = (Case(2), Case(3, takes=2), Case(22, guided=True), Case(2, tiled=False))
 
 
@@ -181,14 +188,46 @@ class Job:
         )
 
 
-def measure_job(engine: DiffusersDecoder, case: Case, gpu: Gpu) -> Job:
+def measure_variants(checkpoints: Path, model: str, cases: Sequence[Case]) -> None:
+    """Print what the settings of one decoder change: in a job, and if its weights leave the GPU."""
+    gpu = Gpu()
+    say(
+        f"== decoder {model} on {gpu.name()}, with other settings",
+        "| settings | ready, s | job | s | encoding, s | one step, ms | VAE, s | most held, GB "
+        "| most reserved, GB |",
+        "|---|---|---|---|---|---|---|---|---|",
+    )
+    moves: dict[str, str] = {}
+    for name, options in VARIANTS.items():
+        begun = perf_counter()
+        engine = DiffusersDecoder.load(checkpoints, model, **options)
+        ready = perf_counter() - begun
+        for case in cases[:2]:
+            say(f"| {name} | {ready:.1f} | {case.name} | {measure_job(engine, case, gpu)} |")
+            if not options:
+                found = measure_job(engine, case, gpu, stop=True)
+                say(f"| the GPU stops for each report of a step | | {case.name} | {found} |")
+        times = [perf_counter()]
+        for move in (engine.leave, engine.arrive):
+            move()
+            if gpu.there:
+                torch.cuda.synchronize()
+            times.append(perf_counter())
+        moves[name] = f"{times[1] - times[0]:.2f} s off the GPU, {times[2] - times[1]:.2f} s back"
+        del engine
+        gpu.reset()
+    say(*(f"weights, {name}: {took}" for name, took in moves.items()))
+
+
+def measure_job(engine: DiffusersDecoder, case: Case, gpu: Gpu, *, stop: bool = False) -> Job:
+    """The fastest of the rounds; ``stop``: the GPU's work is waited for at each report."""
     gpu.reset()
     rounds = 1 if case.seconds == LONG else ROUNDS
-    jobs = [_job(engine, case, gpu) for _ in range(rounds)]
+    jobs = [_job(engine, case, gpu, stop) for _ in range(rounds)]
     return min(jobs, key=lambda job: job.seconds)
 
 
-def _job(engine: DiffusersDecoder, case: Case, gpu: Gpu) -> Job:
+def _job(engine: DiffusersDecoder, case: Case, gpu: Gpu, stop: bool) -> Job:
     engine.free_memory()  # what the last job encoded is encoded again
     request = DecodeRequest(
         job_id="measured",
@@ -205,6 +244,8 @@ def _job(engine: DiffusersDecoder, case: Case, gpu: Gpu) -> Job:
     phases: list[str] = []
 
     def report(phase: str, step: int, total: int) -> None:
+        if stop and gpu.there:
+            torch.cuda.synchronize()
         phases.append(phase)
         times.append(perf_counter())
 
@@ -354,6 +395,7 @@ def measure(folder: Path, cases: Sequence[Case], lengths: Sequence[int]) -> None
     models: list[tuple[Callable[..., None], str, Sequence[Any]]] = [
         *((measure_planner, path.name, lengths) for path in _folders(folder, PREFIX)),
         *((measure_decoder, path.name, cases) for path in _folders(folder, DIT_PREFIX)),
+        *((measure_variants, path.name, cases) for path in _folders(folder, DIT_PREFIX)),
     ]
     for run, name, sizes in models:
         # Another model's memory must be gone, and CUDA itself is to be measured, too.

@@ -90,7 +90,8 @@ class Lease(Direct[list[JobRecord]]):
     all leased jobs of its decoder, and those that wait for that decoder alone at earlier places,
     then use no more than all plan slots and the decode slots of that decoder together: a job that
     got its plan goes on to its decoder, and others would never get there. (While that decoder has
-    no slots, nothing waits for longer because of a plan.) If the slots for a queued job are taken, later jobs of the other kind may be leased before it, but none of its own kind.
+    no slots, nothing waits for longer because of a plan.) If the slots for a queued job are taken,
+    later jobs of the other kind may be leased before it, but none of its own kind.
     ``planner_slots`` and ``decoder_slots`` limit the slots of single planners and decoders: if
     those of a job's planner, or decoder, are taken, later jobs of others may be leased before it. A
     planner or decoder that is not named there may use all slots of its kind. A job that needs more

@@ -5,15 +5,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from acestep_ray.planner.protocol import PlanRequest
 from acestep_ray.planner.transformers.language_model import LanguageModel
 from acestep_ray.planner.transformers.load import load_lm
 from acestep_ray.planner.transformers.planning import Planning
+from acestep_ray.planner.transformers.tiny import make_tiny_lm
 from acestep_ray.replicas.gpu_memory import FOUR_BIT, needs_of_planner
 from acestep_ray.settings import Lm, Lyrics, Settings
-from tests.models.planner.conftest import DEVICE, TINY
+from tests.models.planner.conftest import DEVICE
 
 FURTHEST = 0.2
 """Root mean square of the logits' difference from those of the model as it is, by that of the
@@ -22,10 +24,21 @@ SONG = PlanRequest(job_id="a", attempt=1, caption="calm", lyrics="la la", durati
 
 
 @pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a model whose rows are as long as a group of weights that share a scale."""
+    folder = tmp_path_factory.mktemp("lms") / "acestep-5Hz-lm-wide"
+    make_tiny_lm(folder, seed=1, hidden=64, head_dim=32)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exact(folder: Path) -> LanguageModel:
+    return load_lm(folder, Lm(device="cpu"))
+
+
+@pytest.fixture(scope="module")
 def small(folder: Path) -> LanguageModel:
-    lm = load_lm(folder, Lm(device="cpu", quantization="nf4"))
-    lm.model.to(DEVICE)
-    return lm
+    return load_lm(folder, Lm(device=DEVICE, quantization="nf4"))
 
 
 def logits(lm: LanguageModel) -> torch.Tensor:
@@ -36,10 +49,10 @@ def logits(lm: LanguageModel) -> torch.Tensor:
 
 
 def test_logits_are_near_those_of_the_model_as_it_is(
-    lm: LanguageModel, small: LanguageModel
+    exact: LanguageModel, small: LanguageModel
 ) -> None:
-    exact, ours = logits(lm), logits(small)
-    assert 0 < float((ours - exact).norm() / exact.norm()) < FURTHEST
+    ours, expected = logits(small), logits(exact)
+    assert 0 < float((ours - expected).norm() / expected.norm()) < FURTHEST
     assert torch.equal(logits(small), ours)
 
 
@@ -53,22 +66,29 @@ def test_plans_are_legal_and_the_same_again(folder: Path, small: LanguageModel) 
     assert plan(load_lm(folder, Lm(device=DEVICE, quantization="nf4"))) == first, "after a restart"
 
 
-def test_matrices_take_four_bits_and_the_rest_stays(
-    checkpoints: Path, lm: LanguageModel, small: LanguageModel
-) -> None:
-    layers = [one for one in lm.model.model.layers.modules() if isinstance(one, nn.Linear)]
+def test_matrices_take_four_bits_and_the_rest_stays(folder: Path, exact: LanguageModel) -> None:
+    small = load_lm(folder, Lm(device=DEVICE, quantization="nf4"))  # its first use may repack it
+    layers = [one for one in exact.model.model.layers.modules() if isinstance(one, nn.Linear)]
     numbers = sum(layer.weight.numel() for layer in layers)
     quantised = [m for m in small.model.model.layers.modules() if isinstance(m, nn.Linear)]
     assert len(quantised) == len(layers)
     taken = sum(m.weight.nbytes + m.weight.quant_state.absmax.nbytes for m in quantised)
     assert taken == numbers * FOUR_BIT
-    assert torch.equal(small.model.lm_head.weight, lm.model.lm_head.weight)
+    assert torch.equal(small.model.lm_head.weight.cpu(), exact.model.lm_head.weight)
 
     def weights(quantization: str) -> int:
         settings = Settings.model_validate(
-            {"planner": "pt", "checkpoints": checkpoints, "lm": {"quantization": quantization}}
+            {
+                "planner": "pt",
+                "checkpoints": folder.parent,
+                "lm": {"quantization": quantization},
+            }
         )
         return next(n.size for n in needs_of_planner(settings) if n.what == "weights")
 
-    assert TINY in {folder.name for folder in checkpoints.iterdir()}
     assert weights("") - weights("nf4") == int(numbers * (2 - FOUR_BIT))
+
+
+def test_it_is_for_the_engine_that_can_do_it() -> None:
+    with pytest.raises(ValidationError, match="not for the vllm planner"):
+        Settings.model_validate({"planner": "vllm", "lm": {"quantization": "nf4"}})
