@@ -101,6 +101,12 @@ class GpuTurn:
         finally:
             self._rest()
 
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """The engine is not moved until the block ends, wherever it is."""
+        with self._lock:
+            yield
+
     def close(self) -> None:
         """Move no more, and let others have the GPUs."""
         self._closed.set()
@@ -119,17 +125,22 @@ class GpuTurn:
         try:
             self._engine.arrive()
         except BaseException:
-            self._engine.leave()
-            self._release()
+            try:
+                self._engine.leave()
+            finally:
+                self._release()
             raise
         self._there, self._since = True, time.monotonic()
         logger.info("The engine came to its device in %.2f s.", self._since - began)
 
     def _leave(self, *, gave: bool) -> None:
         assert self._engine is not None
-        self._engine.leave()
+        # If it fails, the next job moves everything back, and the others have their turn.
         self._there, self._gave = False, gave
-        self._release()
+        try:
+            self._engine.leave()
+        finally:
+            self._release()
         logger.info("The engine left its device.")
 
     def _release(self) -> None:

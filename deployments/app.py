@@ -28,6 +28,8 @@ from deployments.startup_checks import (
 
 DRAIN_MARGIN = 60.0
 """Seconds that a stopping replica has in addition to the longest job."""
+MOST_OF_MOCK = 2
+"""Jobs that a decoder with the mock engine has at a time."""
 UPSCALE_DELAY = 2.0
 """Seconds that more work must last before another replica is started; 0 for the first one."""
 
@@ -80,8 +82,9 @@ def _decoder(spec: DecoderSpec, most: int, drain: float) -> Application:
     """One decoder model, scaled separately."""
     return serve.deployment(
         name=spec.name,
-        # At most: a replica gets as many as keep its device at work.
-        max_ongoing_requests=MOST,
+        # At most: a replica gets as many as keep its device at work. The mock engine needs the same
+        # cores as its encoders: more jobs would only wait.
+        max_ongoing_requests=MOST_OF_MOCK if spec.settings.decoder == "mock" else MOST,
         autoscaling_config=_autoscaling(spec.stage, most, spec.settings),
         ray_actor_options=_resources(spec.stage),
         request_router_config=ROUTING,

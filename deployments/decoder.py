@@ -45,7 +45,7 @@ class Decoder:
         settings = spec.settings
         self._tracer = begin_process(settings, spec.name)
         await until_storage_ready(settings)
-        turn = gpu_turn(settings)
+        turn = gpu_turn(settings, settings.dit.device)
         engine = start(
             spec.name,
             needs_of_decoder(settings),

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from acestep_ray.replicas.decoders import DECODER
 from acestep_ray.replicas.planners import PLANNER
 
 ROOT = Path(__file__).parent.parent
@@ -61,7 +62,7 @@ def write_rule(folder: Path) -> Path:
 def merge(base: Any, change: Any, where: str) -> Any:
     """``base`` with ``change`` applied: mappings by key, lists of named items by name.
 
-    A planner may be added, because a config need not name planners. ``where``: start of the path in
+    Planners and decoders may be added, because a config need not name them. ``where``: start of the path in
     the message of a WrongChange.
     """
     if isinstance(base, dict) and isinstance(change, dict):
@@ -73,7 +74,7 @@ def merge(base: Any, change: Any, where: str) -> Any:
         names = [item["name"] for item in base]
         added = [item for item in change if item["name"] not in names]
         for item in added:
-            if not item["name"].startswith(PLANNER):
+            if not item["name"].startswith((PLANNER, DECODER)):
                 raise WrongChange(
                     f"{where}: there is no {item['name']!r}; there are {', '.join(names)}."
                 )

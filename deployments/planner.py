@@ -39,7 +39,7 @@ class Planner:
     def __init__(self, spec: PlannerSpec) -> None:
         settings = spec.settings
         self._tracer = begin_process(settings, spec.name)
-        turn = gpu_turn(settings)
+        turn = gpu_turn(settings, settings.lm.device)
         self._engine = start(
             spec.name,
             needs_of_planner(settings),

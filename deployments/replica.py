@@ -17,7 +17,7 @@ from acestep_ray.gpu_locks import gpu_start_lock
 from acestep_ray.gpu_turn import GpuTurn
 from acestep_ray.jobs.store_loop import repeat
 from acestep_ray.planner.protocol import PlannerDescription
-from acestep_ray.replicas.gpu_memory import CUDA, Need, check_share
+from acestep_ray.replicas.gpu_memory import Need, check_share, in_turns
 from acestep_ray.replicas.registry import REGISTER_EVERY, Registration
 from acestep_ray.settings import Settings
 from deployments.job_store_client import RayJobStoreClient
@@ -123,10 +123,11 @@ def gpus_of_this_node() -> int:
     return sum(int(node["Resources"].get("GPU", 0)) for node in nodes if node["NodeID"] == own)
 
 
-def gpu_turn(settings: Settings) -> GpuTurn | None:
-    """How this replica's engine uses its GPUs in turns; None: it is always there."""
+def gpu_turn(settings: Settings, device: str) -> GpuTurn | None:
+    """How this replica's engine uses its GPUs in turns; None: it is always on its ``device`` (the
+    setting), or that is the CPU."""
     scaling = settings.scaling
-    if not (scaling.gpu_turns or scaling.unload_seconds):
+    if device == "cpu" or not (scaling.gpu_turns or scaling.unload_seconds):
         return None
     return GpuTurn(gpus() if scaling.gpu_turns else (), scaling.unload_seconds)
 
@@ -140,9 +141,10 @@ def start(stage: str, needs: list[Need], make: Callable[[], T], *, whole: bool =
     own_gpus = gpus()
     with gpu_start_lock(own_gpus):
         if own_gpus and needs:
+            share = gpu_share()
             if whole:
-                needs = [*needs, Need("CUDA of the engine that waits", CUDA)]
-            check_share(stage, needs, 1.0 if whole else gpu_share(), _gpu_bytes())
+                needs, share = in_turns(needs, share), 1.0
+            check_share(stage, needs, share, _gpu_bytes())
         return make()
 
 

@@ -25,7 +25,7 @@ as Serve allows."""
 ADAPTERS = "adapters"
 """Also: names of the adapters that it has in memory."""
 ADAPTER_PATIENCE = 1.0
-"""Seconds that a job waits for a replica that has its adapters while others have room."""
+"""Seconds after which a job gets a replica without its adapters that was found for a later job."""
 
 
 class IdleFirst(RequestRouter):
@@ -54,7 +54,8 @@ class IdleFirst(RequestRouter):
     ) -> None:
         """Called by Serve with a replica that was chosen for one of the requests."""
         for pending in self._pending_requests_to_fulfill:  # the oldest first
-            if not pending.future.done() and _suits(replica, pending):
+            waits = self._pending_requests_by_id.get(pending.metadata.internal_request_id)
+            if waits is pending and not pending.future.done() and _suits(replica, pending):
                 request_metadata = pending.metadata
                 break
             if pending.metadata is request_metadata:

@@ -47,7 +47,8 @@ class TurnTakingDecoder:
 
     def free_memory(self) -> None:
         """See DecoderEngine."""
-        self._engine.free_memory()
+        with self._turn.undisturbed():
+            self._engine.free_memory()
 
     def loaded_adapters(self) -> frozenset[str]:
         """See DecoderEngine."""

@@ -17,7 +17,8 @@ class Deployed:
     """The deployed engines. ``reasons``: why the service is not ready, one sentence each.
     ``planner_slots``, ``decoder_slots``: slots by deployment. ``starting``: planners and decoders
     without a live replica that are being started. ``unknown``: models of decoders of which it is
-    not known yet what they serve."""
+    not known yet what they serve. ``default_known``: whether the first decoder is not one of them.
+    """
 
     planners: tuple[PlannerDescription, ...]
     decoders: tuple[DecoderDescription, ...]
@@ -27,6 +28,7 @@ class Deployed:
     starting: frozenset[str] = frozenset()
     decoder_slots: Mapping[str, int] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
+    default_known: bool = True
 
     def audio_formats(self) -> tuple[AudioFormatName, ...]:
         """The formats that every decoder can write, in the order of FORMATS."""
@@ -104,6 +106,7 @@ def merge(
         starting=starting & (missing | absent),
         decoder_slots=capacity.decoder_slots,
         unknown=tuple(s.settings.dit.model for s in decoders if s.name not in known_names),
+        default_known=decoders[0].name in known_names,
     )
 
 

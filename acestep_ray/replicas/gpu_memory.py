@@ -115,6 +115,13 @@ def planner_needs(
     ]
 
 
+def in_turns(needs: list[Need], share: float) -> list[Need]:
+    """The needs of an engine that takes turns with others, each with this share of the GPU: their
+    processes keep their CUDA contexts."""
+    others = round(1 / share) - 1
+    return [*needs, *[Need("CUDA of an engine that waits", CUDA)] * others]
+
+
 def check_share(stage: str, needs: list[Need], share: float, total: int) -> None:
     """Raise GpuMemoryError if ``share`` (0 to 1) of a GPU of ``total`` bytes is too small."""
     needed, room = sum(need.size for need in needs), int(share * total)

@@ -310,12 +310,16 @@ class Settings(BaseSettings):
     tracing: Tracing = Tracing()
 
     @model_validator(mode="after")
-    def _as_vllm_can(self) -> Self:
+    def _possible_together(self) -> Self:
         backends = {self.planner} if not self.planners else {one.backend for one in self.planners}
         if self.scaling.gpu_turns and "vllm" in backends:
             raise ValueError(
                 "scaling.gpu_turns is not for the vllm planner, which keeps its part of the GPU: "
                 "set planner to pt"
+            )
+        if self.dit.compile and (self.scaling.gpu_turns or self.scaling.unload_seconds):
+            raise ValueError(
+                "dit.compile cannot be used with scaling.gpu_turns or scaling.unload_seconds"
             )
         if self.lm.quantization and "vllm" in backends:
             raise ValueError("lm.quantization is not for the vllm planner: set planner to pt")

@@ -27,7 +27,7 @@ class Engine:
 
     def __init__(self, name: str, gpu: Gpu, turn: GpuTurn) -> None:
         self.name, self.gpu, self.turn = name, gpu, turn
-        self.broken = False
+        self.broken = self.stuck = False
         with turn.first():
             self.arrive()
         turn.keep(self)
@@ -40,6 +40,9 @@ class Engine:
         self.gpu.history.append(self.name)
 
     def leave(self) -> None:
+        if self.stuck:
+            self.gpu.there.clear()
+            raise RuntimeError("it cannot leave")
         if self.name in self.gpu.there:
             self.gpu.there.remove(self.name)
 
@@ -162,6 +165,24 @@ def test_the_turn_of_a_process_that_is_killed_is_over(make: Make, gpu: Gpu, tmp_
         holder.kill()
         thread.join(60)
     assert gpu.there == ["engine"]
+
+
+def test_an_engine_that_cannot_leave_does_not_stop_the_others(make: Make, gpu: Gpu) -> None:
+    first, second = make("first"), make("second")
+    first.work()
+    first.stuck = True
+    second.work()  # it may find no room; that is better than to wait for ever
+    first.stuck = False
+    first.work()
+
+
+def test_nothing_moves_while_memory_is_freed(make: Make, gpu: Gpu) -> None:
+    engine = make("engine", (), 0.1)
+    engine.work()
+    with engine.turn.undisturbed():
+        where = list(gpu.there)
+        assert not threading.Event().wait(0.3)  # longer than the engine stays without work
+        assert gpu.there == where
 
 
 def test_engines_of_other_gpus_do_not_wait(make: Make, gpu: Gpu, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def choose_decoder(deployed: Deployed, model: str | None, task: Task) -> Decoder
 
     Raises NoSuchModel, or Problem 503 if no decoder is ready yet.
     """
-    if not deployed.decoders:
+    if not deployed.decoders or (model is None and not deployed.default_known):
         raise _not_ready("decoder", deployed)
     named = [d for d in deployed.decoders if model is None or _same(d.model, model)]
     if not named and any(_same(one, model or "") for one in deployed.unknown):
@@ -45,6 +45,8 @@ def choose_decoder(deployed: Deployed, model: str | None, task: Task) -> Decoder
             f"{one_of(known)}, or null",
         )
     able = [d for d in named if task in d.tasks]
+    if not able and model is None and deployed.unknown:
+        raise _not_ready(f"decoder for {task}", deployed)
     if not able:
         what = "; ".join(
             dict.fromkeys(f"{d.model} does {', '.join(d.tasks)}" for d in deployed.decoders)

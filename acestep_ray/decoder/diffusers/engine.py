@@ -160,9 +160,16 @@ class DiffusersDecoder:
         free_memory(self._device)
 
     def arrive(self) -> None:
-        """See Movable."""
-        for module in self._always_there():
-            move(module, self._device)
+        """See Movable. Raises DecoderError if the device has no room."""
+        try:
+            for module in self._always_there():
+                move(module, self._device)
+        except Exception as error:
+            if not ran_out_of_memory(error):
+                raise
+            raise DecoderError(
+                "The GPU has no room for the model: other programs use its memory."
+            ) from error
 
     def leave(self) -> None:
         """See Movable. What is kept of earlier jobs is forgotten."""

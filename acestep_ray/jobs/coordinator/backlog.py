@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from statistics import fmean
@@ -92,7 +92,8 @@ class BacklogTotals:
 
     ``left`` returns the share of a running job's decoding that is still to be done, 0 to 1. With a
     ``cluster``, jobs that another cluster has leased are not counted: its engines do that work.
-    ``decoders``: names of the decoders, if there are several; jobs of others count for the first.
+    ``decoders``: names of this cluster's decoders, if there are several; ``elsewhere``: those of
+    other clusters. Jobs for none of them count for the first.
     """
 
     def __init__(
@@ -103,11 +104,13 @@ class BacklogTotals:
         cluster: str | None = None,
         *,
         decoders: Sequence[str] = (),
+        elsewhere: Collection[str] = (),
     ) -> None:
         self.throughput = throughput
-        self._several = tuple(decoders)
+        self._first = decoders[0] if decoders else ""
+        self._names = {self._first, *decoders, *elsewhere}
         counted = [j for j in backlog if cluster is None or not j.leased or j.cluster == cluster]
-        by_decoder: dict[str, list[BacklogItem]] = {name: [] for name in self._several or ("",)}
+        by_decoder: dict[str, list[BacklogItem]] = {name: [] for name in self._names}
         for job in counted:
             by_decoder[self.decoder_of(job.decoder)].append(job)
         self.decoders = {
@@ -130,10 +133,8 @@ class BacklogTotals:
                 self._plans[job.planner].append(self._plans[job.planner][-1] + job.plans)
 
     def decoder_of(self, name: str) -> str:
-        """The name under which a job's decoder is counted; "" if there is only one."""
-        if not self._several:
-            return ""
-        return name if name in self._several else self._several[0]
+        """The name under which a job's decoder is counted; "" for the only one."""
+        return name if name in self._names else self._first
 
     @property
     def decodes(self) -> int:

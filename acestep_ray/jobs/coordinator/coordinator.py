@@ -42,7 +42,6 @@ from acestep_ray.jobs.store.records import DeliveryRecord, JobChange, JobRecord
 from acestep_ray.jobs.webhook import ProgressDelivery
 from acestep_ray.replicas.autoscaling import AutoscalingLoad, DecoderLoad
 from acestep_ray.replicas.capacity import Capacity, total_capacity
-from acestep_ray.replicas.decoders import DECODER
 from acestep_ray.replicas.registry import ReplicaRegistry
 from acestep_ray.settings import Settings
 from acestep_ray.shared_work import SharedCall, start_task
@@ -147,6 +146,8 @@ class JobCoordinator:
         capacity = self.registry.snapshot().capacity()
         slots = {name: capacity.planner_slots.get(name, 0) for name in request.planners}
         decoder_slots = {name: capacity.decoder_slots.get(name, 0) for name in request.decoders}
+        if request.decoders:  # jobs that were queued when there was only one
+            decoder_slots[""] = decoder_slots[request.decoders[0]]
         lease = Lease(
             request.runner,
             request.request_id,
@@ -254,8 +255,9 @@ class JobCoordinator:
             slots=registry.slots,
             replicas=Counter(registration.deployment for registration in registry.live),
             decoders={
-                name or DECODER: DecoderLoad(queue.decodes, queue.seconds)
-                for name, queue in totals.decoders.items()
+                name: DecoderLoad(totals.decoders[name].decodes, totals.decoders[name].seconds)
+                for name in self._decoders
+                if name in totals.decoders
             },
         )
 
@@ -315,9 +317,9 @@ class JobCoordinator:
         backlog, counts = stored(unfinished, answers[0]), stored(stats, answers[1])
         throughput = measured(counts, self._default_seconds)
         left = self._live.decode_left
-        decoders = self._decoders
-        self._totals = BacklogTotals(backlog, throughput, left, self._cluster, decoders=decoders)
-        totals_everywhere = BacklogTotals(backlog, throughput, left, decoders=decoders)
+        names = {"decoders": self._decoders, "elsewhere": self._live.decoders_elsewhere()}
+        self._totals = BacklogTotals(backlog, throughput, left, self._cluster, **names)
+        totals_everywhere = BacklogTotals(backlog, throughput, left, **names)
         self._waits = WaitEstimates(totals_everywhere, self._capacity_everywhere())
         self._totalled_at = now
 

@@ -87,15 +87,16 @@ class Lease(Direct[list[JobRecord]]):
     ``plan_slots`` and ``decode_slots`` are the slots of all planners and of all decoders. Jobs that
     are leased already use them: a leased job that still needs its plan uses as many plan slots as
     it has ``plans``, any other leased job a decode slot. A job that needs a plan is leased only if
-    all leased jobs of its decoder, and those that wait for that decoder alone at earlier places,
-    then use no more than all plan slots and the decode slots of that decoder together: a job that
-    got its plan goes on to its decoder, and others would never get there. (While that decoder has
-    no slots, nothing waits for longer because of a plan.) If the slots for a queued job are taken,
-    later jobs of the other kind may be leased before it, but none of its own kind.
+    all leased jobs of its decoder then use no more than all plan slots and the decode slots of that
+    decoder together. While a job at an earlier place waits for the decoder alone, only the decode
+    slots count: jobs go on from their plan to the decoder, and that one would never get there. If
+    the slots for a queued job are taken, later jobs of the other kind may be leased before it, but
+    none of its own kind.
     ``planner_slots`` and ``decoder_slots`` limit the slots of single planners and decoders: if
-    those of a job's planner, or decoder, are taken, later jobs of others may be leased before it. A
-    planner or decoder that is not named there may use all slots of its kind. A job that needs more
-    plan slots than there are for its planner needs all of them.
+    those of a job's planner, or decoder, are taken, later jobs of others may be leased before it;
+    the first job that waits for its planner keeps a place at its decoder. A planner or decoder that
+    is not named there may use all slots of its kind; for a decoder that is named with 0 no plan is
+    made. A job that needs more plan slots than there are for its planner needs all of them.
 
     A repeated ``request_id`` returns the same jobs. A runner without a liveness record (KeepAlive)
     gets no jobs. ``cluster``: id of the Ray cluster that has these slots. If several clusters share

@@ -40,7 +40,7 @@ class TransformersPlanner:
         self._planning = planning
         self._writer = writer
         self._turn = turn
-        self._device: torch.device | None = None  # where the weights were last
+        self._device = planning.lm.device
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="planner")
         self._at_work: set[Future[Any]] = set()
 
@@ -60,13 +60,16 @@ class TransformersPlanner:
         return planner
 
     def arrive(self) -> None:
-        """See Movable."""
-        assert self._device is not None
-        self._planning.lm.arrive(self._device)
+        """See Movable. Raises PlannerError if the device has no room."""
+        try:
+            self._planning.lm.arrive(self._device)
+        except torch.OutOfMemoryError as error:
+            raise PlannerError(
+                "The GPU has no room for the language model: other programs use its memory."
+            ) from error
 
     def leave(self) -> None:
         """See Movable."""
-        self._device = self._planning.lm.device
         self._planning.lm.leave()
 
     def describe(self) -> PlannerDescription:
@@ -108,7 +111,8 @@ class TransformersPlanner:
         def run() -> Made:
             if waits:
                 put(PlanProgress(stage="waiting", step=1, total=1))
-            with self._turn.held(progress.check) if self._turn else nullcontext():
+            with self._turn.held(progress.waits) if self._turn else nullcontext():
+                progress.begins()
                 return make(progress)
 
         future = self._thread.submit(copy_context().run, run)
@@ -143,14 +147,27 @@ class _Progress:
         self.stop = threading.Event()
         self._put = put
         self._pace = ProgressThrottle()
+        self._waiting = False
 
-    def check(self) -> None:
+    def waits(self) -> None:
+        """Report that another engine has the GPU."""
+        self._check()
+        if not self._waiting:
+            self._waiting = True
+            self._put(PlanProgress(stage="waiting", step=0, total=1))
+
+    def begins(self) -> None:
+        """Report that the engine has the GPU, if it has waited for it."""
+        if self._waiting:
+            self._put(PlanProgress(stage="waiting", step=1, total=1))
+
+    def _check(self) -> None:
         """Raise _Stop if no caller waits for the result any more."""
         if self.stop.is_set():
             raise _Stop
 
     def __call__(self, stage: Stage, step: int, total: int) -> None:
-        self.check()
+        self._check()
         for event in self._pace.events(stage, step, total):
             self._put(event)
 

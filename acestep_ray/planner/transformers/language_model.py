@@ -1,5 +1,6 @@
 """A 5Hz LM in memory, with everything that all its uses share."""
 
+import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,6 +40,7 @@ class LanguageModel:
         if self.static is not None:
             self.static.release()
         self._move(torch.device("cpu"))
+        gc.collect()  # a plan that was stopped is still held by its error's traceback
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 

@@ -37,6 +37,8 @@ def load_lm(folder: Path, settings: Lm) -> LanguageModel:
     if checkpoint.tied:
         weights[HEAD] = weights[EMBEDDING]
     model.load_state_dict(weights, assign=True)
+    if checkpoint.tied:  # one parameter, or it would become two when it moves
+        model.lm_head.weight = model.model.embed_tokens.weight
     model.model.rotary_emb = Qwen3RotaryEmbedding(config)
     if settings.quantization:
         quantise(model, device)

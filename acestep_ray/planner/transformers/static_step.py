@@ -24,9 +24,9 @@ class Recording:
     stream for each of 16 graphs that is half a gigabyte.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stream: Any) -> None:
         self.pool: Any = torch.cuda.graph_pool_handle()
-        self.stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        self.stream = stream
 
 
 class StaticStep:
@@ -103,12 +103,15 @@ class StaticSteps:
         self._steps: dict[tuple[int, int], StaticStep] = {}
         self._memory: KeyValues | None = None
         self._recording: Recording | None = None
+        self._stream: Any = None
         self.allocate()
 
     def allocate(self) -> None:
         """Take the memory, on the model's device."""
         self._memory = KeyValues.allocate(self._model, 2, self._longest)
-        self._recording = Recording() if self._model.lm_head.weight.is_cuda else None
+        if self._model.lm_head.weight.is_cuda:
+            self._stream = self._stream or torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            self._recording = Recording(self._stream)
 
     def release(self) -> None:
         """Give the memory back. The graphs end with it: they know the places of weights, too."""

@@ -9,7 +9,12 @@ from acestep_ray.planner.checkpoint_folder import find_lm
 from acestep_ray.planner.vllm.gpu_share import check_context, kv_bytes_a_token
 from acestep_ray.planner.vllm.gpu_share import check_share as check_vllm_share
 from acestep_ray.replicas.decoders import decoders_of
-from acestep_ray.replicas.gpu_memory import check_share, needs_of_decoder, needs_of_planner
+from acestep_ray.replicas.gpu_memory import (
+    check_share,
+    in_turns,
+    needs_of_decoder,
+    needs_of_planner,
+)
 from acestep_ray.replicas.planners import PlannerSpec, planners_of
 from acestep_ray.replicas.safetensors_header import parameters_in, read_config
 from acestep_ray.settings import Settings
@@ -73,7 +78,10 @@ def _need(name: str, share: float, settings: Settings, total: int) -> GpuNeed:
     else:
         decoder = next(one for one in decoders_of(settings) if one.name == name)
         needs = needs_of_decoder(decoder.settings)
-    check_share(name, needs, 1.0 if settings.scaling.gpu_turns else min(share, 1.0), total)
+    share = min(share, 1.0)
+    if settings.scaling.gpu_turns:
+        needs, share = in_turns(needs, share), 1.0
+    check_share(name, needs, share, total)
     return GpuNeed(name, sum(need.size for need in needs))
 
 

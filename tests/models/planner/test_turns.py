@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from acestep_ray.gpu_turn import GpuTurn
-from acestep_ray.planner.protocol import Plan, PlanRequest
+from acestep_ray.planner.protocol import Plan, PlannerError, PlanProgress, PlanRequest
 from acestep_ray.planner.transformers.engine import TransformersPlanner
+from acestep_ray.planner.transformers.language_model import LanguageModel
 from acestep_ray.planner.transformers.load import load_lm
 from acestep_ray.planner.transformers.planning import Planning
 from acestep_ray.planner.transformers.static_step import StaticSteps
@@ -53,6 +54,50 @@ async def moving(folder: Path, tmp_path: Path) -> AsyncGenerator[MovingPlanner, 
     yield planner
     await planner.engine.close()
     planner.turn.close()
+
+
+@pytest.fixture
+def moves(monkeypatch: pytest.MonkeyPatch) -> list[torch.device]:
+    """Where the weights were moved."""
+    found: list[torch.device] = []
+    real = LanguageModel._move
+
+    def move(lm: LanguageModel, device: torch.device) -> None:
+        found.append(device)
+        real(lm, device)
+
+    monkeypatch.setattr(LanguageModel, "_move", move)
+    return found
+
+
+async def test_a_planner_that_finds_no_room_says_so_and_comes_back(
+    moving: MovingPlanner, moves: list[torch.device], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    until(lambda: not moving.turn.there, "it stays on its device")
+    moves.clear()
+    with monkeypatch.context() as patch:
+
+        def full(steps: StaticSteps) -> None:
+            raise torch.OutOfMemoryError
+
+        patch.setattr(StaticSteps, "allocate", full)
+        with pytest.raises(PlannerError, match="has no room for the language model"):
+            await moving.plan()
+    assert moves == [torch.device(DEVICE), torch.device("cpu")]
+    await moving.plan()
+    assert moves[2] == torch.device(DEVICE)
+
+
+async def test_a_plan_says_that_it_waits_for_the_gpu(moving: MovingPlanner, tmp_path: Path) -> None:
+    other = GpuTurn(("0",), 0.0, tmp_path)
+    events = []
+    with other.first():
+        plan = moving.engine.plan(SONG)
+        events.append(await anext(plan))
+    events += [event async for event in plan]
+    waits = [e.step for e in events if isinstance(e, PlanProgress) and e.stage == "waiting"]
+    assert waits == [0, 1]
+    other.close()
 
 
 async def test_a_plan_is_the_same_before_and_after_the_weights_were_away(

@@ -2,8 +2,8 @@
 
 import heapq
 import operator
-from bisect import bisect_left
 from collections import Counter
+from math import inf
 
 from acestep_ray.jobs.job import ErrorCode, Event, Status
 from acestep_ray.jobs.store import messages
@@ -13,9 +13,9 @@ from acestep_ray.jobs.store.sqlite.row import JobRow
 from acestep_ray.jobs.store.sqlite.table import JobTable
 
 _PLACE = operator.attrgetter("place")
-_AHEAD = (
+_FIRST_TO_DECODE = (
     "SELECT place FROM jobs INDEXED BY jobs_to_decode WHERE decoder = ? AND status = 'queued'"
-    " AND runner IS NULL AND plan_pending = 0 ORDER BY place LIMIT ?"
+    " AND runner IS NULL AND plan_pending = 0 ORDER BY place LIMIT 1"
 )
 _WAITING = "status = 'queued' AND runner IS NULL AND plan_pending = {} ORDER BY place LIMIT ?"
 
@@ -91,36 +91,36 @@ def _next_to_plan(table: JobTable, op: Lease, used: "_Used") -> list[JobRow]:
     # Then no new plan is begun: its job would only wait for a decode slot.
     room = {
         decoder: max(0, op.plan_slots + _decoder_slots(op, decoder) - used.by_decoder[decoder])
+        if op.decoder_slots.get(decoder, 1)
+        else 0
         for _, decoder in queues
     }
-    # Otherwise jobs that came back from a lost decoder, or need no plan, would wait until no more
-    # plans are made.
-    ahead = {
-        decoder: [place for (place,) in table.db.execute(_AHEAD, (decoder, left))]
-        if _decoder_slots(op, decoder)
-        else []
-        for decoder, left in room.items()
-    }
+    ahead = {decoder: _first_to_decode(table, op, decoder) for decoder in room}
     waiting = [
         table.select(
             f"planner = ? AND decoder = ? AND {_WAITING.format(1)}",
             planner,
             decoder,
-            min(free[planner], room[decoder], plan_free),
+            min(free[planner], room[decoder], plan_free) + 1,
             index="jobs_to_plan",
         )
         for planner, decoder in queues
     ]
-    found = []
+    found: list[JobRow] = []
+    reserved = set()  # planners of which the first job that waits for them has its decode slot
     for job in heapq.merge(*waiting, key=_PLACE):
-        if not (free[job.planner] and room[job.decoder]):
+        if not free[job.planner] and job.planner in reserved:
             continue
         plans = max(1, min(job.plans, _planner_slots(op, job.planner)))
-        # If one has to wait, so has each later job of the same planner, or decoder.
-        if plans > free[job.planner]:
-            free[job.planner] = 0
-        elif plans > room[job.decoder] - bisect_left(ahead[job.decoder], job.place):
-            room[job.decoder] = 0
+        left = room[job.decoder]
+        if ahead[job.decoder] < job.place:
+            left -= op.plan_slots
+        if left < plans:
+            room[job.decoder] = 0  # each later job of this decoder waits, too
+        elif free[job.planner] < plans:
+            free[job.planner] = 0  # and each of this planner; others leave the first one its place
+            room[job.decoder] -= plans
+            reserved.add(job.planner)
         elif plans > plan_free:
             break
         else:
@@ -129,6 +129,13 @@ def _next_to_plan(table: JobTable, op: Lease, used: "_Used") -> list[JobRow]:
             plan_free -= plans
             found.append(job)
     return found
+
+
+def _first_to_decode(table: JobTable, op: Lease, decoder: str) -> float:
+    """Place of the first job that waits for this decoder alone. Until it is there, no later plan is
+    begun: jobs go on from their plan to the decoder, and others would never get there."""
+    found = table.db.execute(_FIRST_TO_DECODE, (decoder,)).fetchone()
+    return found[0] if found and _decoder_slots(op, decoder) else inf
 
 
 def _planner_slots(op: Lease, planner: str) -> int:

@@ -1,5 +1,6 @@
 """What several values mean together: what is refused, what gets a warning, what is stored."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -230,6 +231,12 @@ async def test_a_model_that_never_was_up_is_waited_for(api: ApiHarness) -> None:
     answer = await api.submit(model=BASE.model)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert (await api.submit(model="other")).status_code == 422
+    # It may be the one that can do what the others cannot, or the default.
+    assert (await api.submit(task_type="lego")).status_code == 503
+    assert (await api.submit(task_type="lego", model=TURBO.model)).status_code == 422
+    api.service.deploy = replace(api.service.deploy, default_known=False)
+    assert (await api.submit()).status_code == 503
+    assert (await api.submit(model=TURBO.model)).status_code == 200
 
 
 @pytest.mark.parametrize("task", ["cover", "repaint"])

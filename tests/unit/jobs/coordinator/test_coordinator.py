@@ -1,7 +1,9 @@
 """The coordinator over a real store: snapshots, live state, the change log, opening, closing."""
 
 import asyncio
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -28,8 +30,11 @@ from acestep_ray.jobs.store.operations import (
     Submit,
 )
 from acestep_ray.jobs.store.sqlite import SqliteStore
+from acestep_ray.replicas.autoscaling import decoder_replicas
 from acestep_ray.replicas.capacity import Capacity
+from acestep_ray.replicas.registry import Registration
 from acestep_ray.settings import Settings
+from tests.unit.jobs.engines import DESCRIPTION
 from tests.unit.jobs.harness import (
     IN_TIME,
     CoordinatorHarness,
@@ -193,6 +198,36 @@ async def test_a_lease_is_for_what_the_engines_can_start(harness: CoordinatorHar
     assert await leased("deployed") == ["a", "d"]
     assert await leased("deployed") == ["a", "d"]
     assert await leased("again") == []
+
+
+@pytest.mark.parametrize("name", ["Decoder", "Decoder-only"])
+async def test_the_only_decoder_has_all_the_work_whatever_it_is_called(
+    harness: CoordinatorHarness, name: str
+) -> None:
+    """Otherwise no replica of it would be started for the jobs that wait."""
+    coordinator = await harness.open()
+    one = Registration("1", name, DESCRIPTION, slots=2)
+    coordinator.registry.register(one, time.monotonic())
+    coordinator.registry.register(replace(one, slots=0), time.monotonic())
+    await ask(coordinator, KeepAlive("r", 1e6))
+    await submit(coordinator, "a")
+    await coordinator.lease(LeaseRequest("r", "1", ("Planner",)))
+    assert decoder_replicas(await coordinator.load(), name, 60) == 1
+
+
+async def test_several_decoders_have_their_own_work(harness: CoordinatorHarness) -> None:
+    coordinator = await harness.open()
+    names = ("Decoder-a", "Decoder-b")
+    for name in names:
+        one = Registration(name, name, DESCRIPTION, slots=1)
+        coordinator.registry.register(one, time.monotonic())
+    await ask(coordinator, KeepAlive("r", 1e6))
+    for job_id, decoder in (("old", ""), ("1", "Decoder-b"), ("2", "Decoder-b"), ("3", "gone")):
+        await coordinator.apply([Submit(job_id, "{}", needs_plan=False, decoder=decoder)])
+    leased = await coordinator.lease(LeaseRequest("r", "1", (), decoders=names))
+    assert [job.job_id for job in leased] == ["old", "1", "3"]
+    found = (await coordinator.load()).decoders
+    assert {name: load.decodes for name, load in found.items()} == {"Decoder-a": 2, "Decoder-b": 1}
 
 
 async def test_many_callers_cost_few_transactions(harness: CoordinatorHarness) -> None:

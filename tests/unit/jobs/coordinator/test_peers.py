@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from acestep_ray.jobs.store.redis import RedisStore
 from acestep_ray.replicas.registry import Registration
 from acestep_ray.settings import Jobs, Settings
 from tests.redis_server import RedisServer
+from tests.unit.jobs.engines import DESCRIPTION
 from tests.unit.jobs.harness import IN_TIME, ask, deploy, now_of, submit, take, until, until_job
 from tests.unit.jobs.local_client import LM
 
@@ -155,6 +157,34 @@ async def test_a_job_is_left_to_the_cluster_that_has_its_planner(
     assert [job.job_id for job in leased] == ["b"]
     leased = await there.lease(LeaseRequest("s", "2", theirs, cluster="there"))
     assert [job.job_id for job in leased] == ["a"]
+
+
+async def test_a_job_is_left_to_the_cluster_that_has_its_decoder(
+    coordinators: list[JobCoordinator],
+) -> None:
+    """A cluster without it would make the plan, and then fail the job."""
+    here, there = coordinators
+    both = ("Decoder-turbo", "Decoder-base")
+    await ask(there, KeepAlive("s", 100))
+    await ask(here, KeepAlive("r", 100))
+    for name in both:
+        one = Registration(name, name, DESCRIPTION, 1)
+        there.registry.register(one, time.monotonic())
+    for coordinator in (here, there):
+        deploy(coordinator, decoders=coordinator is here, planners=1)
+    request = LeaseRequest("s", "1", ("Planner",), cluster="there", decoders=both)
+    assert await there.lease(request) == []
+    await until(lambda: here._live.decoders_elsewhere() == set(both))
+    for job_id, planned in (("a", True), ("b", False)):
+        await here.apply([Submit(job_id, "{}", planned, planner="Planner", decoder=both[1])])
+    await here.apply([Submit("c", "{}", needs_plan=False)])
+    leased = await here.lease(LeaseRequest("r", "1", ("Planner",), cluster="here"))
+    assert [job.job_id for job in leased] == ["c"]
+    # They are no reason for more decoders here, and wait for those there.
+    load = await here.load()
+    assert (load.decodes, load.decoders) == (1, {})
+    leased = await there.lease(replace(request, request_id="2"))
+    assert [job.job_id for job in leased] == ["b"]
 
 
 async def test_a_dead_cluster_s_jobs_go_to_the_other(coordinators: list[JobCoordinator]) -> None:

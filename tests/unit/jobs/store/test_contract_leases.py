@@ -65,25 +65,82 @@ def test_jobs_that_go_on_from_their_plan_do_not_keep_others_from_the_decoder(
     would wait until nobody wants a plan any more."""
     harness.submit("p1", "p2", needs_plan=True)
     harness.submit("d1", "d2")
-    harness.submit("p3", "p4", needs_plan=True)
-    for job_id in ids(harness.lease(plan_slots=2, decode_slots=1)):
-        if job_id != "d1":
-            harness.do(SavePlan(job_id, 1, "plan"))
-    # p1, p2 and d1 are at the decoder, which has one slot: three jobs, as many as all slots.
-    assert harness.lease(plan_slots=2, decode_slots=1) == []
-    harness.do(Finish("p1", 1, result="{}"))
-    # Two are there, and d2 waits: p3 would be before it.
-    assert harness.lease(plan_slots=2, decode_slots=1) == []
-    harness.do(Finish("p2", 1, result="{}"))
-    harness.do(Finish("d1", 1, result="{}"))
-    assert ids(harness.lease(plan_slots=2, decode_slots=1)) == ["d2", "p3", "p4"]
-    # One that was planned, and comes back from a decoder that died, is the next.
-    harness.do(SavePlan("p3", 1, "plan"))
-    harness.do(Release("p3", 1, lost=True, max_starts=9))
-    harness.submit("p5", needs_plan=True)
-    assert harness.lease(plan_slots=2, decode_slots=1) == []
-    harness.do(Finish("d2", 1, result="{}"))
-    assert ids(harness.lease(plan_slots=2, decode_slots=1)) == ["p3", "p5"]
+    at_decoder: list[str] = []
+
+    def lease() -> list[str]:
+        got = harness.lease(plan_slots=2, decode_slots=1)
+        for record in got:
+            if record.needs_plan:
+                harness.do(SavePlan(record.job_id, record.attempt, "plan"))
+        at_decoder.extend(ids(got))
+        return ids(got)
+
+    leased = lease()
+    assert leased == ["p1", "p2", "d1"]
+    for number in range(3, 20):  # there is always another song to plan
+        harness.submit(f"p{number}", needs_plan=True)
+        record = harness.get(at_decoder.pop(0))
+        harness.do(Finish(record.job_id, record.attempt, result="{}"))
+        leased += lease()
+        if "d2" in leased:
+            break
+    assert leased[3:] == ["d2", "p3", "p4"]
+
+
+def test_a_job_that_comes_back_from_a_decoder_is_before_later_plans(harness: StoreHarness) -> None:
+    harness.submit("p1", "p2", "p3", needs_plan=True)
+    assert ids(harness.lease(plan_slots=1, decode_slots=1)) == ["p1"]
+    harness.do(SavePlan("p1", 1, "plan"))
+    harness.do(Release("p1", 1, lost=True, max_starts=9))
+    assert ids(harness.lease(plan_slots=1, decode_slots=1)) == ["p1", "p2"]
+    # Without a decoder nothing waits for longer because a plan is made.
+    harness.do(Release("p1", 2, lost=True, max_starts=9))
+    harness.do(Release("p2", 1, lost=False))
+    assert ids(harness.lease(plan_slots=1, decode_slots=0)) == ["p2"]
+
+
+def test_a_job_that_needs_a_planner_and_a_decoder_gets_both_in_the_end(
+    harness: StoreHarness,
+) -> None:
+    """While it waits for its planner, others may not take its place at the decoder for ever."""
+    slots = {"p": 1, "q": 1}
+
+    def lease(number: int) -> list[str]:
+        return ids(
+            harness.do(
+                Lease("r", f"{number}", 2, 1, planner_slots=slots, decoder_slots={"a": 1, "b": 9})
+            )
+        )
+
+    def submit(job_id: str, planner: str, decoder: str) -> None:
+        harness.do(Submit(job_id, "{}", True, planner=planner, decoder=decoder))
+
+    submit("busy", "p", "b")
+    assert lease(1) == ["busy"]
+    for n in range(3):
+        submit(f"a{n}", "q", "a")
+    assert lease(2) == ["a0"]
+    harness.do(SavePlan("a0", 1, "plan"))
+    submit("first", "p", "a")
+    assert lease(3) == ["a1"]
+    harness.do(SavePlan("a1", 1, "plan"))
+    submit("later", "q", "a")
+    assert lease(4) == ["a2"]
+    harness.do(SavePlan("a2", 1, "plan"))
+    harness.do(Finish("a0", 1, result="{}"))
+    assert lease(5) == [], "one place at decoder a is free: it is for the first"
+    harness.do(SavePlan("busy", 1, "plan"))
+    assert lease(6) == ["first"]
+
+
+def test_no_plan_is_made_for_a_decoder_without_replicas_among_several(
+    harness: StoreHarness,
+) -> None:
+    """It would be running, and its time would pass, while its decoder cannot start."""
+    harness.do(Submit("x", "{}", True, decoder="a"))
+    harness.do(Submit("y", "{}", True))
+    names = {"a": 0, "b": 1}
+    assert ids(harness.do(Lease("r", "1", 4, 1, decoder_slots=names))) == ["y"]
 
 
 def test_each_planner_has_slots_of_its_own(harness: StoreHarness) -> None:

@@ -175,6 +175,7 @@ class StoreMachine(StoreModel):
         to_decode = {name: self.decode_slots(op, name) for name in DECODERS}
         free = {planner: self.slots(op, planner) for planner in PLANNERS}
         room = {name: op.plan_slots + slots for name, slots in to_decode.items()}
+        gone = [name for name, slots in op.decoder_slots.items() if not slots]
         together = op.plan_slots
         for job in held:
             if (planner := plans(job)) is None:
@@ -184,7 +185,9 @@ class StoreMachine(StoreModel):
                 free[planner] -= self.plans[job.job_id]
                 room[job.decoder] -= self.plans[job.job_id]
                 together -= self.plans[job.job_id]
+        room |= dict.fromkeys(gone, 0)
         found = []
+        reserved: set[str] = set()
         waiting = [j for j in jobs if j.status is Status.QUEUED and j.runner is None]
         decodes = [j for j in waiting if plans(j) is None]
         for job in sorted(waiting, key=lambda job: job.place):
@@ -195,14 +198,19 @@ class StoreMachine(StoreModel):
                     found.append(job.job_id)
                 continue
             count = max(1, min(self.plans[job.job_id], self.slots(op, planner)))
-            ahead = sum(j.decoder == decoder and j.place < job.place for j in decodes)
-            ahead *= self.decode_slots(op, decoder) > 0
-            if min(free[planner], room[decoder], together) <= 0:
+            if together <= 0 or (free[planner] <= 0 and planner in reserved):
                 continue
-            if count > free[planner]:
-                free[planner] = 0
-            elif count > room[decoder] - ahead:
+            left = room[decoder]
+            if self.decode_slots(op, decoder) and any(
+                one.decoder == decoder and one.place < job.place for one in decodes
+            ):
+                left -= op.plan_slots
+            if left < count:
                 room[decoder] = 0
+            elif free[planner] < count:
+                free[planner] = 0
+                room[decoder] -= count
+                reserved.add(planner)
             elif count > together:
                 together = 0
             else:

@@ -105,20 +105,17 @@ local function decode_queue(decoder)
   return 'waiting:decode' .. (decoder == '' and '' or SEPARATOR .. decoder)
 end
 
--- How many of the first `count` jobs that wait for a decoder alone are before a place; 0 if it has no
--- slots.
-local function ahead(op, decoder, count, place)
-  if decoder_slots(op, decoder) == 0 then
-    return 0
-  end
-  local found = redis.call('ZCOUNT', key(decode_queue(decoder)), '-inf', '(' .. place)
-  return math.min(found, count)
+-- Place of the first job that waits for this decoder alone. Until it is there, no later plan is
+-- begun: jobs go on from their plan to the decoder, and others would never get there.
+local function first_to_decode(op, decoder)
+  local found = redis.call('ZRANGE', key(decode_queue(decoder)), 0, 0, 'WITHSCORES')[2]
+  return found and decoder_slots(op, decoder) > 0 and tonumber(found) or math.huge
 end
 
 -- The jobs that are to be planned next, in the order of their places.
 local function next_to_plan(op, used)
   local plan_free = math.max(0, op.plan_slots - used.plans)
-  local waiting, free, room = {}, {}, {}
+  local waiting, free, room, ahead = {}, {}, {}, {}
   for _, queue in ipairs(redis.call('HKEYS', key('planners'))) do
     local planner, decoder = parts_of(queue)
     free[planner] = math.max(0, planner_slots(op, planner) - (used.planning[planner] or 0))
@@ -126,23 +123,28 @@ local function next_to_plan(op, used)
     -- Then no new plan is begun: its job would only wait for a decode slot.
     local both = op.plan_slots + decoder_slots(op, decoder)
     room[decoder] = math.max(0, both - (used.by_decoder[decoder] or 0))
-    local most = math.min(free[planner], room[decoder], plan_free)
+    if (op.decoder_slots or {})[decoder] == 0 then
+      room[decoder] = 0
+    end
+    ahead[decoder] = first_to_decode(op, decoder)
+    local most = math.min(free[planner], room[decoder], plan_free) + 1
     for _, job_id in ipairs(first('waiting:plan:' .. queue, most)) do
       waiting[#waiting + 1] = job_id
     end
   end
   local found = {}
+  local reserved = {} -- planners of which the first job that waits for them has its decode slot
   for _, job in ipairs(in_order(waiting, #waiting)) do
     local decoder = job.decoder or ''
-    local plans = math.max(1, math.min(job.plans or 1, planner_slots(op, job.planner)))
-    -- If one has to wait, so has each later job of the same planner, or decoder.
-    if free[job.planner] > 0 and room[decoder] > 0 then
-      if plans > free[job.planner] then
-        free[job.planner] = 0
-      -- Otherwise jobs that came back from a lost decoder, or need no plan, would wait until no
-      -- more plans are made.
-      elseif plans > room[decoder] - ahead(op, decoder, room[decoder], job.place) then
-        room[decoder] = 0
+    if free[job.planner] > 0 or not reserved[job.planner] then
+      local plans = math.max(1, math.min(job.plans or 1, planner_slots(op, job.planner)))
+      local left = room[decoder] - (ahead[decoder] < job.place and op.plan_slots or 0)
+      if left < plans then
+        room[decoder] = 0 -- each later job of this decoder waits, too
+      elseif free[job.planner] < plans then
+        free[job.planner] = 0 -- and each of this planner; others leave the first one its place
+        room[decoder] = room[decoder] - plans
+        reserved[job.planner] = true
       elseif plans > plan_free then
         break
       else
