@@ -62,7 +62,7 @@ def write_rule(folder: Path) -> Path:
 def merge(base: Any, change: Any, where: str) -> Any:
     """``base`` with ``change`` applied: mappings by key, lists of named items by name.
 
-    Planners and decoders may be added, because a config need not name them. ``where``: start of the path in
+    Planners and decoders may be added: a config need not name them. ``where``: start of the path in
     the message of a WrongChange.
     """
     if isinstance(base, dict) and isinstance(change, dict):

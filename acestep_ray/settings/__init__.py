@@ -1,11 +1,11 @@
 """Every setting of the service, in one tree (tree.py)."""
 
 from acestep_ray.settings.limits import Limits
+from acestep_ray.settings.lm import Lm
 from acestep_ray.settings.observability import Logs, Tracing
 from acestep_ray.settings.tree import (
     Ingest,
     Jobs,
-    Lm,
     Lyrics,
     Mock,
     Restarts,

@@ -6,6 +6,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from acestep_ray.jobs.client import LeaseRequest
 from acestep_ray.jobs.coordinator.backlog import BacklogTotals, Throughput, measured
@@ -317,9 +318,15 @@ class JobCoordinator:
         backlog, counts = stored(unfinished, answers[0]), stored(stats, answers[1])
         throughput = measured(counts, self._default_seconds)
         left = self._live.decode_left
-        names = {"decoders": self._decoders, "elsewhere": self._live.decoders_elsewhere()}
-        self._totals = BacklogTotals(backlog, throughput, left, self._cluster, **names)
-        totals_everywhere = BacklogTotals(backlog, throughput, left, **names)
+        totals = partial(
+            BacklogTotals,
+            backlog,
+            throughput,
+            left,
+            decoders=self._decoders,
+            elsewhere=self._live.decoders_elsewhere(),
+        )
+        self._totals, totals_everywhere = totals(self._cluster), totals()
         self._waits = WaitEstimates(totals_everywhere, self._capacity_everywhere())
         self._totalled_at = now
 

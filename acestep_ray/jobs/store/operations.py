@@ -88,10 +88,9 @@ class Lease(Direct[list[JobRecord]]):
     are leased already use them: a leased job that still needs its plan uses as many plan slots as
     it has ``plans``, any other leased job a decode slot. A job that needs a plan is leased only if
     all leased jobs of its decoder then use no more than all plan slots and the decode slots of that
-    decoder together. While a job at an earlier place waits for the decoder alone, only the decode
-    slots count: jobs go on from their plan to the decoder, and that one would never get there. If
-    the slots for a queued job are taken, later jobs of the other kind may be leased before it, but
-    none of its own kind.
+    decoder together, and no job at an earlier place is left waiting for a decode slot: jobs go on
+    from their plan to the decoder, and that one would never get there. If the slots for a queued
+    job are taken, later jobs that need no plan may be leased before it, but none of its own kind.
     ``planner_slots`` and ``decoder_slots`` limit the slots of single planners and decoders: if
     those of a job's planner, or decoder, are taken, later jobs of others may be leased before it;
     the first job that waits for its planner keeps a place at its decoder. A planner or decoder that

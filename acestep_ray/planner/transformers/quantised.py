@@ -5,6 +5,7 @@ used. The embedding, which is also the head, stays as it is: the audio codes are
 """
 
 import logging
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,12 +16,12 @@ def quantise(model: Qwen3ForCausalLM, device: torch.device) -> None:
     """Replace the layers' matrices and move them to the device, one by one. Blocking."""
     # It says on a CPU that it has found no faster kernels.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    from bitsandbytes.nn import Linear4bit, Params4bit  # noqa: PLC0415  (it is seldom needed)
+    from bitsandbytes import nn as bnb  # noqa: PLC0415  (it is seldom needed)
 
     for name, layer in list(model.model.layers.named_modules()):
         if not isinstance(layer, nn.Linear):
             continue
-        smaller = Linear4bit(
+        smaller: Any = bnb.Linear4bit(
             layer.in_features,
             layer.out_features,
             bias=layer.bias is not None,
@@ -28,7 +29,7 @@ def quantise(model: Qwen3ForCausalLM, device: torch.device) -> None:
             quant_type="nf4",
             device="meta",
         )
-        smaller.weight = Params4bit(
+        smaller.weight = bnb.Params4bit(
             layer.weight.data, requires_grad=False, quant_type="nf4", compress_statistics=False
         )
         if layer.bias is not None:

@@ -135,7 +135,7 @@ def test_graphs_are_recorded_on_one_stream(
         monkeypatch.setattr(torch.cuda, name, MagicMock)
     monkeypatch.setattr(torch.cuda, "graph", graph)
     monkeypatch.setattr(torch.cuda, "stream", stream)
-    recording = Recording()
+    recording = Recording(torch.cuda.Stream())  # type: ignore[no-untyped-call]
     kv = KeyValues.allocate(lm.model, 2, 16)
     for rows in (1, 2):
         StaticStep(lm.model, kv.part(rows, 16), rows, 16, recording)

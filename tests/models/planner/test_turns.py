@@ -90,14 +90,13 @@ async def test_a_planner_that_finds_no_room_says_so_and_comes_back(
 
 async def test_a_plan_says_that_it_waits_for_the_gpu(moving: MovingPlanner, tmp_path: Path) -> None:
     other = GpuTurn(("0",), 0.0, tmp_path)
-    events = []
     with other.first():
         plan = moving.engine.plan(SONG)
-        events.append(await anext(plan))
+        events = [await anext(plan)]
+    other.close()
     events += [event async for event in plan]
     waits = [e.step for e in events if isinstance(e, PlanProgress) and e.stage == "waiting"]
     assert waits == [0, 1]
-    other.close()
 
 
 async def test_a_plan_is_the_same_before_and_after_the_weights_were_away(

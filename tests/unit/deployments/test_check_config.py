@@ -26,7 +26,8 @@ def test_the_shipped_configs_are_right(path: Path) -> None:
 
 def test_misspelt_keys_are_found_at_every_level(config: dict[str, Any]) -> None:
     app = config["applications"][0]
-    decoder = next(d for d in app["deployments"] if d["name"] == "Decoder")
+    decoder: dict[str, Any] = {"name": "Decoder"}
+    app["deployments"].append(decoder)
     config["http_option"] = {}
     config["http_options"]["prot"] = 1
     app["arg"] = {}
@@ -67,9 +68,8 @@ def test_the_command_names_the_file_and_fails(
 
 def test_an_engine_scaled_without_our_policy_is_found(config: dict[str, Any]) -> None:
     """Serve's own counts the requests that it has seen, but waiting jobs are in the store."""
-    for deployment in config["applications"][0]["deployments"]:
-        if deployment["name"] == "Decoder":
-            deployment["autoscaling_config"] = {"max_replicas": 2}
+    scaled = {"name": "Decoder", "autoscaling_config": {"max_replicas": 2}}
+    config["applications"][0]["deployments"].append(scaled)
     (mistake,) = mistakes(config)
     assert "Decoder" in mistake
     assert "deployments.autoscaling:FollowDemand" in mistake

@@ -13,9 +13,9 @@ from acestep_ray.jobs.store.sqlite.row import JobRow
 from acestep_ray.jobs.store.sqlite.table import JobTable
 
 _PLACE = operator.attrgetter("place")
-_FIRST_TO_DECODE = (
+_PLACE_TO_DECODE = (
     "SELECT place FROM jobs INDEXED BY jobs_to_decode WHERE decoder = ? AND status = 'queued'"
-    " AND runner IS NULL AND plan_pending = 0 ORDER BY place LIMIT 1"
+    " AND runner IS NULL AND plan_pending = 0 ORDER BY place LIMIT 1 OFFSET ?"
 )
 _WAITING = "status = 'queued' AND runner IS NULL AND plan_pending = {} ORDER BY place LIMIT ?"
 
@@ -95,7 +95,7 @@ def _next_to_plan(table: JobTable, op: Lease, used: "_Used") -> list[JobRow]:
         else 0
         for _, decoder in queues
     }
-    ahead = {decoder: _first_to_decode(table, op, decoder) for decoder in room}
+    ahead = {decoder: _left_waiting(table, op, decoder, used) for decoder in room}
     waiting = [
         table.select(
             f"planner = ? AND decoder = ? AND {_WAITING.format(1)}",
@@ -112,10 +112,7 @@ def _next_to_plan(table: JobTable, op: Lease, used: "_Used") -> list[JobRow]:
         if not free[job.planner] and job.planner in reserved:
             continue
         plans = max(1, min(job.plans, _planner_slots(op, job.planner)))
-        left = room[job.decoder]
-        if ahead[job.decoder] < job.place:
-            left -= op.plan_slots
-        if left < plans:
+        if plans > room[job.decoder] or ahead[job.decoder] < job.place:
             room[job.decoder] = 0  # each later job of this decoder waits, too
         elif free[job.planner] < plans:
             free[job.planner] = 0  # and each of this planner; others leave the first one its place
@@ -131,11 +128,13 @@ def _next_to_plan(table: JobTable, op: Lease, used: "_Used") -> list[JobRow]:
     return found
 
 
-def _first_to_decode(table: JobTable, op: Lease, decoder: str) -> float:
-    """Place of the first job that waits for this decoder alone. Until it is there, no later plan is
-    begun: jobs go on from their plan to the decoder, and others would never get there."""
-    found = table.db.execute(_FIRST_TO_DECODE, (decoder,)).fetchone()
-    return found[0] if found and _decoder_slots(op, decoder) else inf
+def _left_waiting(table: JobTable, op: Lease, decoder: str, used: "_Used") -> float:
+    """Place of the first job that will still wait for this decoder alone. No later plan is begun:
+    jobs go on from their plan to the decoder, and that one would never get there."""
+    slots = _decoder_slots(op, decoder)
+    free = max(0, slots - used.decoding[decoder])
+    found = table.db.execute(_PLACE_TO_DECODE, (decoder, free)).fetchone()
+    return found[0] if found and slots else inf
 
 
 def _planner_slots(op: Lease, planner: str) -> int:

@@ -189,7 +189,14 @@ class StoreMachine(StoreModel):
         found = []
         reserved: set[str] = set()
         waiting = [j for j in jobs if j.status is Status.QUEUED and j.runner is None]
-        decodes = [j for j in waiting if plans(j) is None]
+        waits = {
+            name: sorted(j.place for j in waiting if plans(j) is None and j.decoder == name)[
+                max(0, to_decode[name]) :
+            ]
+            if self.decode_slots(op, name)
+            else []
+            for name in DECODERS
+        }
         for job in sorted(waiting, key=lambda job: job.place):
             planner, decoder = plans(job), job.decoder
             if planner is None:
@@ -200,12 +207,7 @@ class StoreMachine(StoreModel):
             count = max(1, min(self.plans[job.job_id], self.slots(op, planner)))
             if together <= 0 or (free[planner] <= 0 and planner in reserved):
                 continue
-            left = room[decoder]
-            if self.decode_slots(op, decoder) and any(
-                one.decoder == decoder and one.place < job.place for one in decodes
-            ):
-                left -= op.plan_slots
-            if left < count:
+            if count > room[decoder] or any(left < job.place for left in waits[decoder]):
                 room[decoder] = 0
             elif free[planner] < count:
                 free[planner] = 0

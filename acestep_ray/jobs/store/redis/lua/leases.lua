@@ -105,11 +105,13 @@ local function decode_queue(decoder)
   return 'waiting:decode' .. (decoder == '' and '' or SEPARATOR .. decoder)
 end
 
--- Place of the first job that waits for this decoder alone. Until it is there, no later plan is
--- begun: jobs go on from their plan to the decoder, and others would never get there.
-local function first_to_decode(op, decoder)
-  local found = redis.call('ZRANGE', key(decode_queue(decoder)), 0, 0, 'WITHSCORES')[2]
-  return found and decoder_slots(op, decoder) > 0 and tonumber(found) or math.huge
+-- Place of the first job that will still wait for this decoder alone. No later plan is begun: jobs
+-- go on from their plan to the decoder, and that one would never get there.
+local function left_waiting(op, decoder, used)
+  local slots = decoder_slots(op, decoder)
+  local free = math.max(0, slots - (used.decoding[decoder] or 0))
+  local found = redis.call('ZRANGE', key(decode_queue(decoder)), free, free, 'WITHSCORES')[2]
+  return found and slots > 0 and tonumber(found) or math.huge
 end
 
 -- The jobs that are to be planned next, in the order of their places.
@@ -126,7 +128,7 @@ local function next_to_plan(op, used)
     if (op.decoder_slots or {})[decoder] == 0 then
       room[decoder] = 0
     end
-    ahead[decoder] = first_to_decode(op, decoder)
+    ahead[decoder] = left_waiting(op, decoder, used)
     local most = math.min(free[planner], room[decoder], plan_free) + 1
     for _, job_id in ipairs(first('waiting:plan:' .. queue, most)) do
       waiting[#waiting + 1] = job_id
@@ -138,8 +140,7 @@ local function next_to_plan(op, used)
     local decoder = job.decoder or ''
     if free[job.planner] > 0 or not reserved[job.planner] then
       local plans = math.max(1, math.min(job.plans or 1, planner_slots(op, job.planner)))
-      local left = room[decoder] - (ahead[decoder] < job.place and op.plan_slots or 0)
-      if left < plans then
+      if plans > room[decoder] or ahead[decoder] < job.place then
         room[decoder] = 0 -- each later job of this decoder waits, too
       elseif free[job.planner] < plans then
         free[job.planner] = 0 -- and each of this planner; others leave the first one its place
