@@ -11,7 +11,9 @@ SLOW := startup/test_launcher.py startup/test_supervisor.py scripts k8s/test_doc
 	startup/doctor/test_command.py startup/test_json_lines.py docs/test_cli_page.py \
 	api/test_replay.py k8s/test_schemas.py \
 	cli/batch cli/test_interrupts.py \
-	artifacts/test_store_s3.py decoder/test_worker_s3.py decoder/mock/test_hearing.py \
+	artifacts/test_store_s3.py artifacts/test_check.py adapters/test_bucket.py \
+	deployments/test_startup_storage.py downloads/test_download_model.py cli/test_mcp.py \
+	decoder/test_worker_s3.py decoder/mock/test_hearing.py \
 	$(addprefix audio/ingest/test_,cut.py ffmpeg.py ffmpeg_limits.py hostile.py)
 
 # Without stored bytecode, each process of Ray compiles what it imports: four seconds of processor
