@@ -14,7 +14,7 @@ import ray
 from ray.serve.config import AutoscalingContext
 
 from acestep_ray.replicas.autoscaling import AutoscalingLoad, decoder_replicas, planner_replicas
-from acestep_ray.replicas.decoders import DECODER
+from acestep_ray.replicas.decoders import is_decoder
 from deployments.job_store_client import store_actors
 from deployments.names import NAMESPACE
 
@@ -55,7 +55,7 @@ class FollowDemand:
         if now - self._answered_at > FORGET_AFTER:
             return context.target_num_replicas, {}
         name = context.deployment_name
-        if name == DECODER or name.startswith(f"{DECODER}-"):
+        if is_decoder(name):
             return decoder_replicas(self._load, name, self._target_seconds), {}
         # Direct calls are not in the store: Serve counts those that wait for a replica.
         waiting = math.ceil(context.total_queued_requests or 0)

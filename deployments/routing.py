@@ -15,6 +15,9 @@ from ray.serve._private.common import RequestMetadata, RunningReplicaInfo
 from ray.serve.config import RequestRouterConfig
 from ray.serve.request_router import PendingRequest, RequestRouter, RunningReplica
 
+from acestep_ray.decoder.jobs_in_hand import FIRST
+from acestep_ray.replicas.decoders import is_decoder
+
 FULL_ASKED = 2
 """If all replicas seem to be full, this many are tried at a time, as in Serve's own router."""
 
@@ -34,16 +37,19 @@ class IdleFirst(RequestRouter):
     moment when another one ends would always be before those that pause between two tries.
 
     A replica may have a limit of its own (SLOTS in what its ``record_routing_stats`` returns),
-    below ``max_ongoing_requests`` of its deployment. A job with adapters goes to a replica that has
-    them, if one is idle; else to any idle one, which takes less time than to wait; and if none is
-    idle, to one that has them and has room. One that has waited for ADAPTER_PATIENCE suits any
-    replica that can load them.
+    below ``max_ongoing_requests`` of its deployment. A decoder that has not reported it yet is
+    given FIRST jobs: otherwise the first ones that are known would get all jobs. A job with
+    adapters goes to a replica that has them, if one is idle; else to any idle one, which takes less
+    time than to wait; and if none is idle, to one that has them and has room. One that has waited
+    for ADAPTER_PATIENCE suits any replica that can load them.
     """
 
     def _update_running_replicas(self, running_replicas: list[RunningReplicaInfo]) -> None:
         """Called by Serve when something changes. Whatever Serve does with a replica, it uses the
         replica's own limit."""
-        super()._update_running_replicas([_with_own_limit(info) for info in running_replicas])
+        first = FIRST if is_decoder(self._deployment_id.name) else None
+        limited = [_with_own_limit(info, first) for info in running_replicas]
+        super()._update_running_replicas(limited)
 
     def initialize_state(self, **_: object) -> None:
         """Called by Serve, once."""
@@ -153,9 +159,11 @@ def _suits(replica: RunningReplica, pending: PendingRequest) -> bool:
     return wanted.issubset(there) or time.time() - pending.created_at > ADAPTER_PATIENCE
 
 
-def _with_own_limit(info: RunningReplicaInfo) -> RunningReplicaInfo:
+def _with_own_limit(info: RunningReplicaInfo, first: int | None) -> RunningReplicaInfo:
+    """``first``: the limit of a replica that has not reported one; None: that of Serve."""
     most = info.max_ongoing_requests
-    return replace(info, max_ongoing_requests=min(most, info.routing_stats.get(SLOTS, most)))
+    own = info.routing_stats.get(SLOTS, first or most)
+    return replace(info, max_ongoing_requests=min(most, own))
 
 
 ROUTING = RequestRouterConfig.model_validate(

@@ -59,6 +59,11 @@ def name_of(decoder: DecoderModel) -> str:
     return f"{DECODER}-{decoder.model}"
 
 
+def is_decoder(deployment: str) -> bool:
+    """Whether this is the name of a decoder's deployment."""
+    return deployment == DECODER or deployment.startswith(f"{DECODER}-")
+
+
 def takes_adapter(decoder: DecoderDescription, name: str) -> bool:
     """Whether the settings of this decoder allow an adapter of this name."""
     return any(fnmatchcase(name, pattern) for pattern in decoder.adapter_names)

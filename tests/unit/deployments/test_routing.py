@@ -18,6 +18,7 @@ from ray.serve._private.common import (
 )
 from ray.serve._private.request_router.common import PendingRequest
 
+from acestep_ray.decoder.jobs_in_hand import FIRST
 from acestep_ray.decoder.protocol import AdapterUse, DecodeRequest
 from acestep_ray.replicas.decoders import DECODER
 from deployments import routing
@@ -114,7 +115,7 @@ def router_with_limits(*replicas: tuple[int, int | None]) -> tuple[IdleFirst, li
 
 @pytest.mark.parametrize("known", [True, False])
 async def test_a_replica_is_full_at_its_own_limit_however_its_number_was_found(known: bool) -> None:
-    router, (few, many, silent) = router_with_limits((2, 2), (5, 6), (15, None))
+    router, (few, many, silent) = router_with_limits((2, 2), (5, 6), (FIRST - 1, None))
     for replica in (few, many, silent):
         if known:
             router.on_new_queue_len_info(replica.replica_id, replica.held)
