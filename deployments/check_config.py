@@ -90,6 +90,8 @@ def _of_setting(entry: ErrorDetails, prefix: str) -> str:
         if variable := _variable_of(place):
             return f"environment variable {variable}: unknown setting; known here are {known}."
         return f"{prefix}{'.'.join(place)}: unknown key; known here are {known}."
+    if not place:  # a rule for several settings, wherever they are set
+        return f"{prefix.rstrip('.')} and ACESTEP_ variables together: {in_words(entry, Settings)}."
     if variable := _variable_of(place):
         if Settings.model_fields[place[0]].annotation is SecretStr:
             return f"environment variable {variable}: {in_words(entry, Settings)}."

@@ -70,6 +70,14 @@ def _each_pair_once(planners: tuple[PlannerPair, ...]) -> tuple[PlannerPair, ...
 
 
 def _each_model_once(decoders: tuple[DecoderModel, ...]) -> tuple[DecoderModel, ...]:
+    seen: dict[str, str] = {}
+    for one in decoders:
+        # As a request's model is read: in any case, with or without its folder.
+        name = one.model.replace("\\", "/").rstrip("/").rpartition("/")[2].lower()
+        if (other := seen.setdefault(name, one.model)) != one.model:
+            raise ValueError(
+                f"requests cannot tell {other} and {one.model} apart: list one of them"
+            )
     models = [one.model for one in decoders]
     for model in models:
         if models.count(model) > 1:

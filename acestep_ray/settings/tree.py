@@ -315,14 +315,18 @@ class Settings(BaseSettings):
         if self.scaling.gpu_turns and "vllm" in backends:
             raise ValueError(
                 "scaling.gpu_turns is not for the vllm planner, which keeps its part of the GPU: "
-                "set planner to pt"
+                "set planner, or the backend of each of planners, to pt"
             )
         if self.dit.compile and (self.scaling.gpu_turns or self.scaling.unload_seconds):
             raise ValueError(
-                "dit.compile cannot be used with scaling.gpu_turns or scaling.unload_seconds"
+                "dit.compile cannot be used with scaling.gpu_turns or scaling.unload_seconds: set "
+                "dit.compile to false, or gpu_turns to false and unload_seconds to 0"
             )
         if self.lm.quantization and "vllm" in backends:
-            raise ValueError("lm.quantization is not for the vllm planner: set planner to pt")
+            raise ValueError(
+                "lm.quantization is not for the vllm planner: set planner, or the backend of each "
+                "of planners, to pt"
+            )
         return self
 
     @classmethod

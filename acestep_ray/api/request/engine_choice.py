@@ -34,7 +34,8 @@ def choose_decoder(deployed: Deployed, model: str | None, task: Task) -> Decoder
     """
     if not deployed.decoders or (model is None and not deployed.default_known):
         raise _not_ready("decoder", deployed)
-    named = [d for d in deployed.decoders if model is None or _same(d.model, model)]
+    named = [d for d in deployed.decoders if model in (None, d.model)]
+    named = named or [d for d in deployed.decoders if _same(d.model, model or "")]
     if not named and any(_same(one, model or "") for one in deployed.unknown):
         raise _not_ready("decoder of this model", deployed)
     if not named:

@@ -101,3 +101,13 @@ def test_a_variable_is_blamed_for_what_came_from_it(
     (mistake,) = mistakes(config)
     assert mistake.startswith(f"environment variable ACESTEP_{variable}")
     assert message in mistake and "Input should" not in mistake
+
+
+def test_a_rule_for_several_settings_says_where_they_may_be_set(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACESTEP_SCALING__GPU_TURNS", "true")
+    monkeypatch.setenv("ACESTEP_DIT__COMPILE", "true")
+    (mistake,) = mistakes(config)
+    assert "args and ACESTEP_ variables together: dit.compile cannot" in mistake
+    assert "set dit.compile to false" in mistake

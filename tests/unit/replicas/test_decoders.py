@@ -90,6 +90,13 @@ def test_a_model_is_listed_once() -> None:
         settings(decoders=listed)
 
 
+@pytest.mark.parametrize("other", [TURBO.upper(), f"ACE-Step/{TURBO}", f"{TURBO}/"])
+def test_models_that_requests_cannot_tell_apart_are_refused(other: str) -> None:
+    listed = [{"model": one, "backend": "mock"} for one in (TURBO, other)]
+    with pytest.raises(ValidationError, match="requests cannot tell"):
+        settings(decoders=listed)
+
+
 def test_a_serve_config_may_name_each_decoder() -> None:
     app = {
         "name": "acestep",
