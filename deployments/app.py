@@ -65,32 +65,35 @@ def build(args: Settings) -> Application:
 
 def _planner(spec: PlannerSpec, most: int, drain: float) -> Application:
     """One language model on one backend, scaled separately."""
-    return serve.deployment(
-        name=spec.name,
-        # Beside its plans, a replica has room for direct calls: they need not wait until no job
-        # does, and the engine takes both in the order in which they come.
-        max_ongoing_requests=spec.plans_at_once + spec.settings.limits.direct_calls,
-        autoscaling_config=_autoscaling(spec.pair, most, spec.settings),
-        ray_actor_options=_resources(spec.pair),
-        request_router_config=ROUTING,
-        graceful_shutdown_timeout_s=drain,
-        health_check_period_s=2,
-    )(Planner).bind(spec)
+    # Beside its plans, a replica has room for direct calls: they need not wait until no job does,
+    # and the engine takes both in the order in which they come.
+    requests = spec.plans_at_once + spec.settings.limits.direct_calls
+    options = _engine_options(spec.pair, spec.settings, most, requests, drain)
+    return serve.deployment(name=spec.name, **options)(Planner).bind(spec)
 
 
 def _decoder(spec: DecoderSpec, most: int, drain: float) -> Application:
     """One decoder model, scaled separately."""
-    return serve.deployment(
-        name=spec.name,
-        # At most: a replica gets as many as keep its device at work. The mock engine needs the same
-        # cores as its encoders: more jobs would only wait.
-        max_ongoing_requests=MOST_OF_MOCK if spec.settings.decoder == "mock" else MOST,
-        autoscaling_config=_autoscaling(spec.stage, most, spec.settings),
-        ray_actor_options=_resources(spec.stage),
-        request_router_config=ROUTING,
-        graceful_shutdown_timeout_s=drain,
-        health_check_period_s=2,
-    )(Decoder).bind(spec)
+    # At most: a replica gets as many as keep its device at work. The mock engine needs the same
+    # cores as its encoders: more jobs would only wait.
+    requests = MOST_OF_MOCK if spec.settings.decoder == "mock" else MOST
+    options = _engine_options(spec.stage, spec.settings, most, requests, drain)
+    return serve.deployment(name=spec.name, **options)(Decoder).bind(spec)
+
+
+def _engine_options(
+    stage: Stage, settings: Settings, most: int, requests: int, drain: float
+) -> dict[str, Any]:
+    """Options that all engines' deployments have. ``most``: replicas; ``requests``: that a replica
+    is given at a time."""
+    return {
+        "max_ongoing_requests": requests,
+        "autoscaling_config": _autoscaling(stage, most, settings),
+        "ray_actor_options": _resources(stage),
+        "request_router_config": ROUTING,
+        "graceful_shutdown_timeout_s": drain,
+        "health_check_period_s": 2,
+    }
 
 
 def _autoscaling(stage: Stage, most: int, settings: Settings) -> dict[str, Any]:
